@@ -1,0 +1,1 @@
+"""Desk logic without widgets."""

@@ -1,0 +1,139 @@
+"""What the server offers of a layer, and how rows and files are proved: the contract of sync.
+
+A *slice* is the rows of one dataset, one month and one set of rights, named by the digest of its canonical rows.
+A *snapshot* is the whole layer in one GeoPackage with its R-tree, and the list of slices that it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+API_VERSION = 1
+CHUNK_BYTES = 8 * 1024 * 1024
+UNDATED = ""  # the period of rows without a date
+GEOMETRY_COLUMN = "geom"
+FID_COLUMN = "fid"
+SRID = 27700
+
+# A feature id is the day number (days since 1970-01-01; 0 for undated rows) above FID_KEY_BITS bits of keyed hash,
+# so the rows of a month are one range of ids and gaps count nothing.
+FID_KEY_BITS = 46
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a layer. ``type`` is one of text, integer, real, date, boolean."""
+
+    name: str
+    alias: str
+    type: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A file to download: its name, size in bytes as sent, SHA-256, and SHA-256 of each 8 MB of it."""
+
+    name: str
+    size: int
+    sha256: str
+    chunks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Slice(Artefact):
+    """The rows of one period (``YYYY-MM``, or ``UNDATED``): a gzip'd GeoPackage without R-tree.
+
+    ``fid_from`` and ``fid_to`` (inclusive) bound the feature ids of the period.
+    """
+
+    period: str = UNDATED
+    rows: int = 0
+    fid_from: int = 0
+    fid_to: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot(Artefact):
+    """The whole layer: a gzip'd GeoPackage with R-tree, and the names of the slices that it holds."""
+
+    rows: int = 0
+    slices: tuple[str, ...] = ()
+    file_size: int = 0
+    file_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that a client needs to make or update its local copy of one layer."""
+
+    dataset: str
+    title: str
+    layer_name: str
+    definition_version: int
+    release: int
+    published_at: str
+    fingerprint: str
+    geometry: str  # "point", or "none" where the agreement grants no coordinates
+    columns: tuple[Column, ...]
+    rows: int
+    first_period: str
+    newest_period: str
+    slices: tuple[Slice, ...]
+    snapshot: Snapshot | None
+    attribution: str
+    caveats: tuple[str, ...]
+    synthetic: bool
+    agreement: str
+    agreement_until: str
+    valid_until: str
+    area_edition: str
+    colour: str
+    category_field: str
+    api_version: int = API_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Manifest:
+        """Read a manifest; unknown members are ignored, missing ones raise ``KeyError`` or ``TypeError``."""
+        known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
+        known["columns"] = tuple(_known(Column, c) for c in document["columns"])
+        known["slices"] = tuple(_artefact(Slice, s) for s in document["slices"])
+        snapshot = document.get("snapshot")
+        known["snapshot"] = _artefact(Snapshot, snapshot) if snapshot else None
+        known["caveats"] = tuple(document["caveats"])
+        return cls(**known)
+
+
+def _known(cls: Any, document: dict[str, Any]) -> Any:
+    return cls(**{name: document[name] for name in cls.__dataclass_fields__ if name in document})
+
+
+def _artefact(cls: Any, document: dict[str, Any]) -> Any:
+    document = {**document, "chunks": tuple(document["chunks"])}
+    if "slices" in document:
+        document["slices"] = tuple(document["slices"])
+    return _known(cls, document)
+
+
+def canonical_row(values: Sequence[Any]) -> bytes:
+    """One row as bytes: JSON without spaces, values in column order, ended by a line feed."""
+    return json.dumps(list(values), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def slice_name(header: dict[str, Any], rows: Iterable[Sequence[Any]]) -> str:
+    """SHA-256 of the header (dataset, definition version, fingerprint, period, columns) and the rows by feature id.
+
+    Each row is ``fid``, easting and northing as integers (or two ``None``), then the columns' values in order.
+    """
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    for row in rows:
+        digest.update(canonical_row(row))
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Questions that the server answers itself: places by postcode."""

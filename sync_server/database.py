@@ -1,0 +1,110 @@
+"""The embedded database: SpatiaLite in one file, WAL, one writer process.
+
+``read()`` and ``write()`` give a Session each. A write is one transaction, begun IMMEDIATE (so that two writers wait
+for each other instead of failing half-way) and committed on leaving; an exception rolls it back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from geoalchemy2.admin.dialects.sqlite import init_spatialite
+from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from ..shared.manifest import SRID
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+class Base(DeclarativeBase):
+    """The tables that every installation has; incident tables are made from the dataset definitions."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class CannotLoadSpatialiteError(RuntimeError):
+    """This Python's sqlite3 cannot load SpatiaLite: the message says what to do."""
+
+
+def open_engine(path: Path) -> Engine:
+    """An engine on the SpatiaLite file at ``path``, made and given its spatial metadata if new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    # SQLAlchemy begins transactions by the event below, not Python's sqlite3 by guesswork.
+    connection.isolation_level = None
+    load_spatialite(connection)
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    if not connection.execute("SELECT CheckSpatialMetaData()").fetchone()[0]:
+        # "EMPTY" and the one system that we use take 0.02 s; all of EPSG takes most of a minute.
+        init_spatialite(connection, transaction=True, init_mode="EMPTY")
+        connection.execute("SELECT InsertEpsgSrid(?)", (SRID,))
+
+
+def _begin(connection: Any) -> None:
+    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def load_spatialite(connection: sqlite3.Connection) -> None:
+    """Load mod_spatialite into a connection; raises ``CannotLoadSpatialiteError``."""
+    try:
+        connection.enable_load_extension(True)
+        connection.load_extension("mod_spatialite")
+        connection.enable_load_extension(False)
+    except AttributeError as error:
+        raise CannotLoadSpatialiteError(
+            "This Python's sqlite3 cannot load extensions, which the embedded database needs: "
+            "run the server with Debian's own python3."
+        ) from error
+    except sqlite3.OperationalError as error:
+        raise CannotLoadSpatialiteError(
+            f"SpatiaLite could not be loaded ({error}): install libsqlite3-mod-spatialite."
+        ) from error
+
+
+class Database:
+    """Sessions on one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writer = engine.execution_options(sqlite_begin="IMMEDIATE")
+
+    @classmethod
+    def open(cls, path: Path) -> Database:
+        """The database in the file at ``path``."""
+        return cls(open_engine(path))
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one consistent state and is rolled back on leaving."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session in one IMMEDIATE transaction, committed on leaving without an exception."""
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session

@@ -1,0 +1,1 @@
+"""What datasets are: their definitions, areas and incident tables."""

@@ -1,0 +1,177 @@
+"""Datasets are declared: reads ``resources/datasets/*.toml`` into definitions. What they hold is in no code."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class DefinitionError(ValueError):
+    """A definition cannot be used; the message names the file and what is wrong."""
+
+
+class FieldGroup(StrEnum):
+    """What a grant permits, by kind of field."""
+
+    CORE = "core"  # what and when
+    AREA = "area"  # borough and LSOA
+    LOCATION = "location"  # coordinates and how they were found
+    PLACE = "place"  # a street's or station's name
+    DEMOGRAPHIC = "demographic"
+
+
+class FieldType(StrEnum):
+    """Types that every engine, GeoPackage and QGIS share."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    REAL = "real"
+    DATE = "date"
+    BOOLEAN = "boolean"
+
+
+class Delivery(StrEnum):
+    """What a delivery means for rows that it does not hold."""
+
+    REPLACES = "replaces"  # it is the whole of its months: absent rows are withdrawn
+    UPSERTS = "upserts"  # absent rows stay
+
+
+class Outside(StrEnum):
+    """What becomes of rows placed outside the area that the platform covers."""
+
+    REJECT = "reject"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One declared field. ``codes`` maps code to label, empty where the field is free."""
+
+    name: str
+    alias: str
+    type: FieldType
+    group: FieldGroup
+    unit: str = ""
+    required: bool = False
+    mutable: bool = False  # the supplier corrects it; it is no part of the identity
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """How a row is known again: the supplier's id where it is unique, else ``stable`` fields and an ordinal."""
+
+    id_field: str | None
+    stable: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DatasetDefinition:
+    """Everything that is particular to one dataset."""
+
+    code: str
+    version: int
+    title: str
+    supplier: str
+    description: str
+    date_precision: str  # "month", "day" or "minute"
+    fields: tuple[Field, ...]
+    category_field: str
+    identity: Identity
+    delivery: Delivery
+    outside: Outside
+    attribution: str
+    caveats: tuple[str, ...]
+    cadence: str
+    suppression_threshold: int
+    colour: str
+    sensitive: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def field(self, name: str) -> Field:
+        """The field of that name; raises ``KeyError``."""
+        for candidate in self.fields:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(name)
+
+
+# Every incident has these, filled by the pipeline; they come first in a layer.
+BUILT_IN_FIELDS = (
+    Field("month", "Month", FieldType.TEXT, FieldGroup.CORE),
+    Field("borough_code", "Borough code", FieldType.TEXT, FieldGroup.AREA),
+    Field("borough", "Borough", FieldType.TEXT, FieldGroup.AREA),
+    Field("lsoa_code", "LSOA code", FieldType.TEXT, FieldGroup.AREA),
+    Field("easting", "Easting", FieldType.INTEGER, FieldGroup.LOCATION, unit="m"),
+    Field("northing", "Northing", FieldType.INTEGER, FieldGroup.LOCATION, unit="m"),
+    Field("location_method", "How it was placed", FieldType.TEXT, FieldGroup.LOCATION),
+    Field("precision_m", "Precision of the place", FieldType.INTEGER, FieldGroup.LOCATION, unit="m"),
+)
+
+
+def layer_fields(definition: DatasetDefinition) -> tuple[Field, ...]:
+    """The built-in fields and the declared ones, in the order of a layer's columns."""
+    return BUILT_IN_FIELDS + definition.fields
+
+
+def read_definition(path: Path) -> DatasetDefinition:
+    """The definition in one TOML file; raises ``DefinitionError``."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        definition = _definition(document)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise DefinitionError(f"{path.name}: this dataset definition cannot be read: {error}.") from error
+    names = [f.name for f in layer_fields(definition)]
+    if len(set(names)) != len(names):
+        raise DefinitionError(f"{path.name}: a field is declared twice or bears the name of a built-in field.")
+    for name in (definition.category_field, *definition.identity.stable):
+        if name not in names:
+            raise DefinitionError(f"{path.name}: “{name}” is used but not declared as a field.")
+    return definition
+
+
+def read_definitions(folder: Path) -> dict[str, DatasetDefinition]:
+    """All definitions of a folder, by code."""
+    definitions = [read_definition(path) for path in sorted(folder.glob("*.toml"))]
+    return {definition.code: definition for definition in definitions}
+
+
+def _definition(document: dict[str, Any]) -> DatasetDefinition:
+    dataset = document["dataset"]
+    identity = document["identity"]
+    return DatasetDefinition(
+        code=dataset["code"],
+        version=int(dataset["version"]),
+        title=dataset["title"],
+        supplier=dataset["supplier"],
+        description=dataset["description"],
+        date_precision=dataset["date_precision"],
+        fields=tuple(_field(entry) for entry in document["fields"]),
+        category_field=dataset["category_field"],
+        identity=Identity(identity.get("id"), tuple(identity["stable"])),
+        delivery=Delivery(dataset["delivery"]),
+        outside=Outside(dataset["outside"]),
+        attribution=dataset["attribution"],
+        caveats=tuple(dataset.get("caveats", ())),
+        cadence=dataset["cadence"],
+        suppression_threshold=int(dataset["suppression_threshold"]),
+        colour=dataset["colour"],
+        sensitive={name: tuple(codes) for name, codes in document.get("sensitive", {}).items()},
+    )
+
+
+def _field(entry: dict[str, Any]) -> Field:
+    return Field(
+        name=entry["name"],
+        alias=entry["alias"],
+        type=FieldType(entry["type"]),
+        group=FieldGroup(entry["group"]),
+        unit=entry.get("unit", ""),
+        required=bool(entry.get("required", False)),
+        mutable=bool(entry.get("mutable", False)),
+        codes=dict(entry.get("codes", {})),
+    )

@@ -1,0 +1,1 @@
+"""Suppliers' files made into incidents."""

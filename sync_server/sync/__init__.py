@@ -1,0 +1,1 @@
+"""What a client asks for: layers, manifests, artefacts, events."""
