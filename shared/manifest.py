@@ -1,7 +1,7 @@
 """What the server offers of a layer, and how rows and files are proved: the contract of sync.
 
-A *slice* is the rows of one dataset, one month and one set of rights, named by the digest of its canonical rows.
-A *snapshot* is the whole layer in one GeoPackage with its R-tree, and the list of slices that it holds.
+A *slice* is the rows of one dataset, one month and one set of rights, named by the digest of its canonical
+rows. A *snapshot* is the whole layer in one GeoPackage with its R-tree, and the list of slices that it holds.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ GEOMETRY_COLUMN = "geom"
 FID_COLUMN = "fid"
 SRID = 27700
 
-# A feature id is the day number (days since 1970-01-01; 0 for undated rows) above FID_KEY_BITS bits of keyed hash,
-# so the rows of a month are one range of ids and gaps count nothing.
+# A feature id is the day number (days since 1970-01-01; 0 for undated rows) above FID_KEY_BITS bits of keyed
+# hash, so the rows of a month are one range of ids and gaps count nothing.
 FID_KEY_BITS = 46
 
 
@@ -129,9 +129,10 @@ def canonical_row(values: Sequence[Any]) -> bytes:
 
 
 def slice_name(header: dict[str, Any], rows: Iterable[Sequence[Any]]) -> str:
-    """SHA-256 of the header (dataset, definition version, fingerprint, period, columns) and the rows by feature id.
+    """SHA-256, in hexadecimal, of the header and the rows in the order of their feature ids.
 
-    Each row is ``fid``, easting and northing as integers (or two ``None``), then the columns' values in order.
+    The header holds dataset, definition version, fingerprint, period and columns. A row is ``fid``, easting
+    and northing as integers (or two ``None``), then the columns' values in order.
     """
     digest = hashlib.sha256(json.dumps(header, sort_keys=True, separators=(",", ":")).encode() + b"\n")
     for row in rows:

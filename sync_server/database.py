@@ -1,7 +1,7 @@
 """The embedded database: SpatiaLite in one file, WAL, one writer process.
 
-``read()`` and ``write()`` give a Session each. A write is one transaction, begun IMMEDIATE (so that two writers wait
-for each other instead of failing half-way) and committed on leaving; an exception rolls it back.
+``read()`` and ``write()`` give a Session each. A write is one transaction, begun IMMEDIATE (so that two writers
+wait for each other instead of failing half-way) and committed on leaving; an exception rolls it back.
 """
 
 from __future__ import annotations

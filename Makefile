@@ -1,0 +1,51 @@
+# The commands of the project. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+SERVER := .venvs/server/bin
+DESK := .venvs/desk/bin
+# Where real files are, for `make run DATA=…`; empty: seeded synthetic files.
+DATA ?=
+PORT ?= 8520
+
+.PHONY: help setup run server test test-slow lint format package bench screenshots clean
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## Install what is missing (Debian 12) and make the two environments
+	@scripts/setup.sh
+
+run: setup  ## Do the main job: server, sample data (or DATA=folder), the plugin in QGIS
+	@scripts/run.sh "$(DATA)"
+
+server: setup  ## Serve the demonstration's data on PORT until Ctrl-C
+	@scripts/serve.sh "$(DATA)" "$(PORT)"
+
+test: setup lint  ## Everything that must hold, in under 20 minutes
+	@scripts/test.sh
+
+test-slow: setup  ## What takes longer: every real file, long property tests
+	@scripts/test.sh slow
+
+lint: setup  ## ruff and mypy
+	@$(SERVER)/ruff check .
+	@$(SERVER)/ruff format --check .
+	@$(SERVER)/mypy
+
+format: setup  ## Let ruff put the source in order
+	@$(SERVER)/ruff check --fix .
+	@$(SERVER)/ruff format .
+
+package: setup  ## Build the plugin's zip into build/
+	@scripts/package.sh
+
+bench: setup  ## Measure, each figure beside a peer in the same run
+	@$(SERVER)/python -m safestats.benchmarks
+
+screenshots: run  ## Renew the pictures in docs/images from the demonstration
+	@scripts/renew_images.sh
+
+clean:  ## Remove what was built (the environments stay)
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache
+	@find . -name __pycache__ -type d -not -path './.venvs/*' -prune -exec rm -rf {} +
