@@ -1,0 +1,119 @@
+"""The installation's secret keys, and what is made with them: identities and feature ids.
+
+A keyed hash tells nobody without the key which supplier's id stands behind a feature, and a key for each
+precision keeps a snapped copy from being joined to an exact one by its feature ids.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from ..shared.manifest import FID_KEY_BITS
+
+PRECISIONS = ("point", "grid", "area")
+
+_NAMES = ("identity", *(f"fid_{precision}" for precision in PRECISIONS))
+_KEY_BYTES = 32
+_IDENTITY_BYTES = 20
+_EPOCH = date(1970, 1, 1).toordinal()
+_MASK = (1 << FID_KEY_BITS) - 1
+
+
+class KeysError(RuntimeError):
+    """The key file cannot be used; the message says what to do."""
+
+
+def day_number(occurred_on: date | None) -> int:
+    """Days since 1970-01-01, 0 for undated rows: the upper part of a feature id."""
+    return 0 if occurred_on is None else occurred_on.toordinal() - _EPOCH
+
+
+def feature_id_range(first: date | None, last: date | None) -> tuple[int, int]:
+    """The lowest and the highest feature id (inclusive) of the days from ``first`` to ``last``."""
+    return day_number(first) << FID_KEY_BITS, day_number(last) << FID_KEY_BITS | _MASK
+
+
+@dataclass(frozen=True, repr=False)
+class Keys:
+    """Secret bytes by purpose. Never shown: it has no ``repr`` of its own."""
+
+    secrets_by_name: dict[str, bytes]
+
+    @classmethod
+    def open(cls, path: Path) -> Keys:
+        """The keys in the file at ``path``, made at random (file mode 0600) if there is none."""
+        try:
+            text = path.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return cls._make(path)
+        try:
+            stored = {name: bytes.fromhex(value) for name, value in json.loads(text).items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise KeysError(f"The key file {path} cannot be read: restore it from the backup.") from error
+        missing = [name for name in _NAMES if len(stored.get(name, b"")) != _KEY_BYTES]
+        if missing:
+            raise KeysError(
+                f"The key file {path} lacks the key “{missing[0]}”: restore the file from the backup."
+            )
+        return cls(stored)
+
+    @classmethod
+    def _make(cls, path: Path) -> Keys:
+        made = {name: secrets.token_bytes(_KEY_BYTES) for name in _NAMES}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # O_EXCL: two first starts at once must not each go on with keys of their own.
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls.open(path)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            json.dump({name: value.hex() for name, value in made.items()}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        return cls(made)
+
+    def identity(self, parts: Sequence[str]) -> str:
+        """The keyed hash (40 hexadecimal digits) of the parts by which a row is known again."""
+        return self.identities([parts])[0]
+
+    def identities(self, rows: Iterable[Sequence[str]]) -> list[str]:
+        """``identity`` of many rows."""
+        start = hashlib.blake2b(key=self.secrets_by_name["identity"], digest_size=_IDENTITY_BYTES)
+        result = []
+        for parts in rows:
+            digest = start.copy()
+            # Lengths, so that no two different lists of parts give the same bytes.
+            digest.update("".join(f"{len(part)}:{part}" for part in parts).encode())
+            result.append(digest.hexdigest())
+        return result
+
+    def feature_id(self, precision: str, identity: str, occurred_on: date | None, attempt: int = 0) -> int:
+        """The feature id of an incident at one of ``PRECISIONS``: its day above ``FID_KEY_BITS`` bits of hash.
+
+        ``attempt`` counts how often the id had to be made anew because another incident had it.
+        """
+        return self.feature_ids(precision, [identity], [occurred_on], attempt)[0]
+
+    def feature_ids(
+        self,
+        precision: str,
+        identities: Sequence[str],
+        occurred_on: Sequence[date | None],
+        attempt: int = 0,
+    ) -> list[int]:
+        """``feature_id`` of many incidents."""
+        start = hashlib.blake2b(key=self.secrets_by_name[f"fid_{precision}"], digest_size=8)
+        suffix = f"#{attempt}".encode() if attempt else b""
+        result = []
+        for identity, day in zip(identities, occurred_on, strict=True):
+            digest = start.copy()
+            digest.update(identity.encode() + suffix)
+            result.append(day_number(day) << FID_KEY_BITS | int.from_bytes(digest.digest(), "big") & _MASK)
+        return result
