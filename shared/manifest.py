@@ -123,9 +123,12 @@ def _artefact(cls: Any, document: dict[str, Any]) -> Any:
     return _known(cls, document)
 
 
+_ENCODE_ROW = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: rows are many
+
+
 def canonical_row(values: Sequence[Any]) -> bytes:
     """One row as bytes: JSON without spaces, values in column order, ended by a line feed."""
-    return json.dumps(list(values), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return _ENCODE_ROW(list(values)).encode() + b"\n"
 
 
 def slice_name(header: dict[str, Any], rows: Iterable[Sequence[Any]]) -> str:

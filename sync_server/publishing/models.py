@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, String
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Base
+from ..instants import UtcDateTime
 
 
 class ReleaseState(StrEnum):
@@ -28,16 +29,16 @@ class ArtefactKind(StrEnum):
 class Release(Base):
     """One numbered state of a dataset. Numbers start at 1 and only grow; at most one release is staged.
 
-    A load that changes staged rows sets ``staged_at`` (UTC) anew: publishing notices that its rows have moved.
+    A load that changes staged rows sets ``staged_at`` anew: publishing notices that its rows have moved.
     """
 
     __tablename__ = "release"
 
-    dataset: Mapped[str] = mapped_column(String(16), primary_key=True)
+    dataset: Mapped[str] = mapped_column(String(32), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    state: Mapped[ReleaseState] = mapped_column(String(16))
-    staged_at: Mapped[datetime] = mapped_column(DateTime)
-    published_at: Mapped[datetime | None] = mapped_column(DateTime)
+    state: Mapped[str] = mapped_column(String(16))
+    staged_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     synthetic: Mapped[bool] = mapped_column(default=False)
     periods: Mapped[list[str]] = mapped_column(JSON, default=list)  # those with rows; known once published
 
@@ -52,8 +53,8 @@ class Artefact(Base):
     __tablename__ = "artefact"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    kind: Mapped[ArtefactKind] = mapped_column(String(16))
-    dataset: Mapped[str] = mapped_column(String(16), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    dataset: Mapped[str] = mapped_column(String(32), index=True)
     period: Mapped[str | None] = mapped_column(String(7))  # of a slice
     rows: Mapped[int]
     size: Mapped[int] = mapped_column(BigInteger)
@@ -61,8 +62,8 @@ class Artefact(Base):
     chunks: Mapped[list[str]] = mapped_column(JSON)
     file_size: Mapped[int] = mapped_column(BigInteger)
     file_sha256: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(DateTime)
-    unreferenced_since: Mapped[datetime | None] = mapped_column(DateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    unreferenced_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class LayerSlice(Base):
@@ -71,7 +72,7 @@ class LayerSlice(Base):
     __tablename__ = "layer_slice"
     __table_args__ = (Index(None, "artefact"),)
 
-    dataset: Mapped[str] = mapped_column(String(16), primary_key=True)
+    dataset: Mapped[str] = mapped_column(String(32), primary_key=True)
     release: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
     period: Mapped[str] = mapped_column(String(7), primary_key=True)
