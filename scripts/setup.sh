@@ -44,9 +44,13 @@ if [ ${#missing[@]} -gt 0 ] || [ ${#missing_backports[@]} -gt 0 ]; then
     else
         stop "These packages are missing and there is neither root nor sudo to install them: ${missing[*]} ${missing_backports[*]}. Ask an administrator to install them, then run this again."
     fi
-    apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@"; }
+    mkdir -p "$ENVS"
+    apt() {
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" > "$ENVS/apt.log" 2>&1 ||
+            { tail -n 20 "$ENVS/apt.log" >&2; return 1; }
+    }
     say "refreshing the package lists"
-    apt update >/dev/null || stop "The package lists could not be refreshed: is there a network? Nothing was changed; run this again when there is."
+    apt update || stop "The package lists could not be refreshed: is there a network? Nothing was changed; run this again when there is."
     # The machine's own mirror and keyring are used for backports, whichever those are.
     if ! apt-cache policy | grep bookworm-backports >/dev/null && [ ${#missing_backports[@]} -gt 0 ]; then
         mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Codename: bookworm' | head -n 1)
@@ -54,15 +58,15 @@ if [ ${#missing[@]} -gt 0 ] || [ ${#missing_backports[@]} -gt 0 ]; then
         say "adding bookworm-backports (for QGIS LTR) to the package sources"
         printf 'Types: deb\nURIs: %s\nSuites: bookworm-backports\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' \
             "${mirror%/}" | "${as_root[@]}" tee /etc/apt/sources.list.d/bookworm-backports.sources >/dev/null
-        apt update >/dev/null || stop "The package lists of bookworm-backports could not be read from $mirror: use a mirror that has them."
+        apt update || stop "The package lists of bookworm-backports could not be read from $mirror: use a mirror that has them."
     fi
     if [ ${#missing[@]} -gt 0 ]; then
         say "installing ${missing[*]}"
-        apt install --no-install-recommends "${missing[@]}" >/dev/null || stop "Debian's packages could not be installed (see above). Mend that, then run this again."
+        apt install --no-install-recommends "${missing[@]}" || stop "Debian's packages could not be installed (see above). Mend that, then run this again."
     fi
     if [ ${#missing_backports[@]} -gt 0 ]; then
         say "installing QGIS LTR from bookworm-backports"
-        apt install -t bookworm-backports "${missing_backports[@]}" >/dev/null || stop "QGIS could not be installed from bookworm-backports (see above). Mend that, then run this again."
+        apt install --no-install-recommends -t bookworm-backports "${missing_backports[@]}" || stop "QGIS could not be installed from bookworm-backports (see above). Mend that, then run this again."
     fi
 fi
 
