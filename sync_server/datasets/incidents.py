@@ -7,7 +7,21 @@ A row version is valid from ``from_release`` until before ``to_release`` (open w
 from __future__ import annotations
 
 from geoalchemy2 import Geometry
-from sqlalchemy import Column, Date, Float, Index, Integer, MetaData, SmallInteger, String, Table
+from sqlalchemy import (
+    Column,
+    Date,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Select,
+    SmallInteger,
+    String,
+    Table,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.types import TypeEngine
 
 from ...shared.manifest import SRID
@@ -58,4 +72,32 @@ def incident_table(definition: DatasetDefinition, metadata: MetaData | None = No
         Index(f"ix_{name}_head", "identity", "to_release"),
         Index(f"ix_{name}_period", "period", "area_code"),
         Index(f"ix_{name}_place", "easting", "northing"),
+    )
+
+
+def rows_by_period(definition: DatasetDefinition, release: int) -> Select:
+    """``period`` and ``rows``: how many rows each month of a release holds, whoever may see them."""
+    table = incident_table(definition)
+    return (
+        select(table.c.period, func.count().label("rows"))
+        .where(
+            table.c.from_release <= release, or_(table.c.to_release.is_(None), table.c.to_release > release)
+        )
+        .group_by(table.c.period)
+        .order_by(table.c.period)
+    )
+
+
+def changes_by_period(definition: DatasetDefinition, release: int) -> Select:
+    """``period``, ``added`` and ``closed``: the row versions that begin and that end with a release."""
+    table = incident_table(definition)
+    return (
+        select(
+            table.c.period,
+            func.count().filter(table.c.from_release == release).label("added"),
+            func.count().filter(table.c.to_release == release).label("closed"),
+        )
+        .where(or_(table.c.from_release == release, table.c.to_release == release))
+        .group_by(table.c.period)
+        .order_by(table.c.period)
     )

@@ -1,7 +1,7 @@
 """Rows to GeoPackage files as sent: the same rows give the same bytes.
 
-Rows are an Arrow table of ``rows_schema``: ``fid``, in a layer of points ``x`` and ``y`` (EPSG:27700 metres, null
-where nothing is placed), then the layer's columns.
+Rows are an Arrow table of ``rows_schema``: ``fid``, in a layer of points ``x`` and ``y`` (EPSG:27700 metres,
+null where nothing is placed), then the layer's columns.
 """
 
 from __future__ import annotations
