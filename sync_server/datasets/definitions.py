@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+
+DATE_PRECISIONS = ("month", "day", "minute")
 
 
 class DefinitionError(ValueError):
@@ -50,7 +54,10 @@ class Outside(StrEnum):
 
 @dataclass(frozen=True)
 class Field:
-    """One declared field. ``codes`` maps code to label, empty where the field is free."""
+    """One declared field. ``codes`` maps code to label, empty where the field is free.
+
+    Rows hold the label: layers are read by people, and a column of a GeoPackage carries no code list.
+    """
 
     name: str
     alias: str
@@ -125,12 +132,9 @@ def read_definition(path: Path) -> DatasetDefinition:
         definition = _definition(document)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise DefinitionError(f"{path.name}: this dataset definition cannot be read: {error}.") from error
-    names = [f.name for f in layer_fields(definition)]
-    if len(set(names)) != len(names):
-        raise DefinitionError(f"{path.name}: a field is declared twice or bears the name of a built-in field.")
-    for name in (definition.category_field, *definition.identity.stable):
-        if name not in names:
-            raise DefinitionError(f"{path.name}: “{name}” is used but not declared as a field.")
+    trouble = _trouble(definition)
+    if trouble:
+        raise DefinitionError(f"{path.name}: {trouble}.")
     return definition
 
 
@@ -138,6 +142,34 @@ def read_definitions(folder: Path) -> dict[str, DatasetDefinition]:
     """All definitions of a folder, by code."""
     definitions = [read_definition(path) for path in sorted(folder.glob("*.toml"))]
     return {definition.code: definition for definition in definitions}
+
+
+def _trouble(definition: DatasetDefinition) -> str | None:
+    """What is wrong with a definition that could be read, or ``None``."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{1,15}", definition.code):
+        return f"the code “{definition.code}” is not 2 to 16 small letters, digits and underscores"
+    if definition.date_precision not in DATE_PRECISIONS:
+        return f"date_precision is none of {', '.join(DATE_PRECISIONS)}"
+    fields = {field.name: field for field in layer_fields(definition)}
+    if len(fields) != len(layer_fields(definition)):
+        return "a field is declared twice or bears the name of a built-in field"
+    for name in (definition.category_field, *definition.identity.stable, *definition.sensitive):
+        if name not in fields:
+            return f"“{name}” is used but not declared as a field"
+    if not fields[definition.category_field].codes:
+        return f"the category field “{definition.category_field}” has no code list"
+    for field in definition.fields:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", field.name):
+            return f"the name “{field.name}” is not in small letters, digits and underscores"
+        if len({label.casefold() for label in field.codes.values()}) != len(field.codes):
+            return f"two codes of “{field.name}” have the same label"
+        if field.mutable and field.name in definition.identity.stable:
+            return f"“{field.name}” cannot be mutable and part of the identity"
+    for name, codes in definition.sensitive.items():
+        for code in codes:
+            if code not in fields[name].codes:
+                return f"the sensitive code “{code}” is none of “{name}”"
+    return None
 
 
 def _definition(document: dict[str, Any]) -> DatasetDefinition:

@@ -80,9 +80,7 @@ def rows_by_period(definition: DatasetDefinition, release: int) -> Select:
     table = incident_table(definition)
     return (
         select(table.c.period, func.count().label("rows"))
-        .where(
-            table.c.from_release <= release, or_(table.c.to_release.is_(None), table.c.to_release > release)
-        )
+        .where(table.c.from_release <= release, or_(table.c.to_release.is_(None), table.c.to_release > release))
         .group_by(table.c.period)
         .order_by(table.c.period)
     )

@@ -1,0 +1,27 @@
+"""Keeps the incident tables as the definitions say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import inspect, text
+
+from ..database import Database
+from .definitions import DatasetDefinition
+from .incidents import incident_table
+
+
+def ensure_incident_tables(database: Database, definitions: Mapping[str, DatasetDefinition]) -> None:
+    """Make the incident tables that are missing, and add the columns that a definition gained."""
+    there = set(inspect(database.engine).get_table_names())
+    for definition in definitions.values():
+        table = incident_table(definition)
+        if table.name not in there:
+            table.create(database.engine)
+            continue
+        columns = {column["name"] for column in inspect(database.engine).get_columns(table.name)}
+        missing = [column for column in table.columns if column.name not in columns]
+        with database.write() as session:
+            for column in missing:
+                kind = column.type.compile(database.engine.dialect)
+                session.execute(text(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}'))

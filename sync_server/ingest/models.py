@@ -1,0 +1,56 @@
+"""What was delivered, and which rows of it were not taken."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..database import Base
+from ..instants import UtcDateTime
+
+
+class Fate(StrEnum):
+    """Why a row was not taken."""
+
+    REJECTED = "rejected"  # unusable
+    DUPLICATE = "duplicate"  # the same identity a second time in one delivery
+
+
+class Delivery(Base):
+    """One load that changed something. ``report`` holds every count that the loader was told."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (Index(None, "dataset"),)
+
+    delivery_id: Mapped[int] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(String(16))
+    release: Mapped[int]  # the release that it was staged for
+    loaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    synthetic: Mapped[bool]
+    area_edition: Mapped[str] = mapped_column(String(32))
+    files: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # name, size, sha256
+    rows_in: Mapped[int]
+    accepted: Mapped[int]
+    rejected: Mapped[int]
+    duplicates: Mapped[int]
+    left: Mapped[int]  # rows that belong to another dataset
+    report: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class RejectedRow(Base):
+    """A row that was not taken: where it stood, why, and what of it may be kept (never screened columns)."""
+
+    __tablename__ = "rejected_row"
+    __table_args__ = (Index(None, "delivery_id"),)
+
+    rejected_row_id: Mapped[int] = mapped_column(primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.delivery_id", ondelete="CASCADE"))
+    fate: Mapped[Fate] = mapped_column(String(16))
+    file: Mapped[str]
+    line: Mapped[int]  # the line of a CSV file, the ordinal in a JSON list
+    reason: Mapped[str]
+    content: Mapped[dict[str, str]] = mapped_column(JSON)
