@@ -1,0 +1,95 @@
+"""The rows of a slice, as the scope shows them, and the names that prove what slices and snapshots hold."""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy.orm import Session
+
+from ...shared.manifest import UNDATED, slice_name
+from ..agreements.readable import readable
+from ..agreements.scope import Scope
+from ..datasets.definitions import FieldType
+from ..keys import feature_id_range
+from .geopackage import rows_schema
+
+
+@dataclass(frozen=True, order=True)
+class SliceKey:
+    """The rows of a period as rights of that fingerprint show them."""
+
+    fingerprint: str
+    period: str
+
+
+def slice_keys(scope: Scope, periods: Iterable[str]) -> list[SliceKey]:
+    """The slices that make up the scope's layer, in the order of the periods; it has those that it covers."""
+    return [SliceKey(scope.fingerprint(period), period) for period in sorted(periods) if scope.covers(period)]
+
+
+def read_rows(session: Session, scope: Scope, period: str) -> tuple[pa.Table, str]:
+    """The rows of a period by feature id, in ``rows_schema``, and the name of the slice that holds them."""
+    query = readable(scope, period)
+    rows: Sequence[Any] = session.connection().execute(query.order_by(query.selected_columns.fid)).all()
+    schema = rows_schema(scope.columns, scope.geometry)
+    types = [FieldType.INTEGER] * (len(schema) - len(scope.columns)) + [f.type for f in scope.columns]
+    values = [
+        _column(kind, column)
+        for kind, column in zip(types, zip(*rows, strict=True) if rows else [()] * len(types), strict=True)
+    ]
+    canonical = [
+        [_iso(value) for value in column] if kind == FieldType.DATE else column
+        for kind, column in zip(types, values, strict=True)
+    ]
+    if scope.geometry == "none":
+        nowhere = [None] * len(rows)
+        canonical[1:1] = [nowhere, nowhere]
+    name = slice_name(_header(scope, period), zip(*canonical, strict=True))
+    arrays = [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)]
+    return pa.table(arrays, schema=schema), name
+
+
+def snapshot_name(scope: Scope, slices: Sequence[str]) -> str:
+    """The name of the file that holds exactly these slices of a layer."""
+    columns = [column.name for column in scope.columns]
+    content = {
+        "dataset": scope.definition.code,
+        "geometry": scope.geometry,
+        "columns": columns,
+        "slices": slices,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def period_range(period: str) -> tuple[int, int]:
+    """The lowest and the highest feature id that a row of the period can have."""
+    if period == UNDATED:
+        return feature_id_range(None, None)
+    year, month = int(period[:4]), int(period[5:])
+    return feature_id_range(date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1]))
+
+
+def _header(scope: Scope, period: str) -> dict[str, Any]:
+    return {
+        "dataset": scope.definition.code,
+        "definition_version": scope.definition.version,
+        "fingerprint": scope.fingerprint(period),
+        "period": period,
+        "columns": [column.name for column in scope.columns],
+    }
+
+
+def _column(kind: FieldType, column: Sequence[Any]) -> Sequence[Any]:
+    # Engines keep booleans as they like; a layer has true, false and null.
+    return [None if value is None else bool(value) for value in column] if kind == FieldType.BOOLEAN else column
+
+
+def _iso(value: date | None) -> str | None:
+    return None if value is None else value.isoformat()
