@@ -1,12 +1,13 @@
 """The desk itself: what every dock, dialog and layout shares, passed to each of them as ``desk``.
 
-A dock reads ``desk.signed_in``, listens to the signals, starts work with ``desk.run`` and notes what it did with
-``desk.record``. Nothing here waits for the network on the GUI thread.
+A dock reads ``desk.signed_in``, listens to the signals, starts work with ``desk.run`` and notes what it did
+with ``desk.record``. Nothing here waits for the network on the GUI thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from qgis.core import QgsApplication, QgsProject, QgsVectorLayer
@@ -14,7 +15,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from . import layers
 from .desk_session import DeskSession, SessionState
-from .errors import Cancelled, DeskError, SessionEnded
+from .errors import Cancelled, DeskError, LocalCopyTrouble, SessionEnded
 from .events import EventKind, EventQueue
 from .local_store import AccountStore, LocalStore
 from .pull import PullResult, pull_layer
@@ -91,7 +92,8 @@ class Desk(QObject):
     ) -> DeskTask:
         """Run ``work(task)`` in a thread; ``done(result)`` or ``failed(error)`` follow on the GUI thread.
 
-        ``failed`` also gets ``Cancelled``. A session that turns out to be over is noted before ``failed`` is called.
+        ``failed`` also gets ``Cancelled``. A session that turns out to be over is noted before ``failed`` is
+        called.
         """
 
         def ended(error: DeskError) -> None:
@@ -113,7 +115,7 @@ class Desk(QObject):
         return task
 
     def record(self, kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> None:
-        """Note what was done with a dataset for the audit: written to a file at once, sent when there is a server.
+        """Note for the audit what was done with a dataset: in a file at once, sent when there is a server.
 
         ``filters`` is plain JSON (for a search: postcode district or cell, radii, months; never personal data).
         """
@@ -158,7 +160,9 @@ class Desk(QObject):
             self.session_changed.emit()
             done(session)
 
-        return self.run("Accepting the conditions of use", lambda _task: session.accept(purpose), accepted, failed)
+        return self.run(
+            "Accepting the conditions of use", lambda _task: session.accept(purpose), accepted, failed
+        )
 
     def decline(self, done: Callable[[], None]) -> DeskTask:
         """Decline the conditions: the session ends here at once, and on the server as soon as it hears."""
@@ -169,11 +173,16 @@ class Desk(QObject):
         layers.close_layers(self.project)
         return self._leave("Signing out of SafeStats", DeskSession.sign_out, done)
 
-    def list_layers(self, done: Callable[[list[dict[str, Any]]], None], failed: Callable[[DeskError], None]) -> DeskTask:
+    def list_layers(
+        self, done: Callable[[list[dict[str, Any]]], None], failed: Callable[[DeskError], None]
+    ) -> DeskTask:
         """Ask what may be pulled and what not; ``done`` gets the server's list (see ``GET /v1/layers``)."""
         transport = self.transport
         return self.run(
-            "Asking what your agreements permit", lambda _task: transport.get_json("/v1/layers")["layers"], done, failed
+            "Asking what your agreements permit",
+            lambda _task: transport.get_json("/v1/layers")["layers"],
+            done,
+            failed,
         )
 
     def pull(
@@ -190,7 +199,8 @@ class Desk(QObject):
         def pulled(result: PullResult) -> None:
             for layer in layers.renew(self.project, result.copy):
                 self.layer_opened.emit(layer)
-            copies.discard_superseded(dataset)
+            with suppress(LocalCopyTrouble), copies.lock(dataset):
+                copies.discard_superseded(dataset)
             self.copies_changed.emit(dataset)
             done(result)
 
@@ -219,7 +229,9 @@ class Desk(QObject):
             raise SessionEnded("You are not signed in. Sign in first, then try again.", "not-signed-in")
         return self.session
 
-    def _leave(self, description: str, leave: Callable[[DeskSession], None], done: Callable[[], None]) -> DeskTask:
+    def _leave(
+        self, description: str, leave: Callable[[DeskSession], None], done: Callable[[], None]
+    ) -> DeskTask:
         session = self._pending()
         self.session = None
         self.session_changed.emit()

@@ -1,5 +1,7 @@
 """Trouble at the desk, each kind in its own words: what is wrong, where, and what to do."""
 
+# ruff: noqa: N818 - the names say what happened, as the contract between the parts has them
+
 from __future__ import annotations
 
 from typing import Any

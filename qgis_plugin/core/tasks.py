@@ -21,7 +21,9 @@ class DeskTask(QgsTask):
     ``task.stop_if_cancelled()``) at least once a second. It touches no widget, layer or project.
     """
 
-    reported = pyqtSignal(str, float, float)  # stage in words, done, total (bytes or any unit; total 0: unknown)
+    reported = pyqtSignal(
+        str, float, float
+    )  # stage in words, done, total (bytes or any unit; total 0: unknown)
 
     def __init__(
         self,

@@ -1,0 +1,112 @@
+"""What was done at this desk, noted for the audit: a line in a file at once, sent when there is a server.
+
+The server marks these as reported by the client. Each has an id of its own, so that sending twice counts once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from qgis.PyQt.QtCore import QLockFile
+
+from .errors import LocalCopyTrouble
+from .transport import Transport
+
+_AT_ONCE = 200
+_LOCK_WAIT_MS = 5000
+
+
+class EventKind(Enum):
+    """What can be done with a dataset at the desk."""
+
+    PROXIMITY_SEARCH = "proximity.search"
+    HOTSPOT_RUN = "hotspot.run"
+    MAP_EXPORT = "map.export"
+    LAYER_OPENED = "layer.opened"
+
+
+class EventQueue:
+    """The queue in one file for all accounts of this machine's user; each event belongs to one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def record(
+        self, account: str, kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None
+    ) -> None:
+        """Put one event at the end of the queue; it is on the disk when this returns."""
+        event = {
+            "id": str(uuid.uuid4()),
+            "kind": kind.value,
+            "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "dataset": dataset,
+            "filter": filters,
+            "rows": rows,
+        }
+        line = json.dumps({"account": account, "event": event}, ensure_ascii=False) + "\n"
+        with self._locked():
+            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+
+    def waiting(self, account: str) -> list[dict[str, Any]]:
+        """The events of ``account`` that the server has not accepted yet, oldest first."""
+        with self._locked():
+            return [entry["event"] for entry in self._entries() if entry["account"] == account]
+
+    def send(self, account: str, transport: Transport) -> int:
+        """Send what waits for ``account``; the number sent. What the server has leaves the queue."""
+        sent = 0
+        while batch := self.waiting(account)[:_AT_ONCE]:
+            transport.post_json("/v1/events", {"events": batch})
+            accepted = {event["id"] for event in batch}
+            with self._locked():
+                self._keep([entry for entry in self._entries() if entry["event"]["id"] not in accepted])
+            sent += len(batch)
+        return sent
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone with the file, among threads and among several QGIS."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = QLockFile(f"{self._path}.lock")
+        if not lock.tryLock(_LOCK_WAIT_MS):
+            raise LocalCopyTrouble(
+                f"The notes of use in {self._path.parent} are held by another program. Close other QGIS "
+                "windows, then try again.",
+                "events-busy",
+            )
+        try:
+            yield
+        finally:
+            lock.unlock()
+
+    def _entries(self) -> list[dict[str, Any]]:
+        if not self._path.exists():
+            return []
+        entries = []
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                continue  # the last line of a QGIS that was killed while writing
+        return entries
+
+    def _keep(self, entries: list[dict[str, Any]]) -> None:
+        rest = self._path.with_suffix(".part")
+        handle = os.open(rest, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
+            file.flush()
+            os.fsync(file.fileno())
+        rest.replace(self._path)

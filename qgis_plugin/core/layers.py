@@ -1,0 +1,219 @@
+"""Local copies as layers of a project: read-only, named, styled, attributed, in the group “SafeStats”."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from qgis.core import (
+    Qgis,
+    QgsCategorizedSymbolRenderer,
+    QgsLayerMetadata,
+    QgsLayerTreeGroup,
+    QgsMapLayer,
+    QgsMarkerSymbol,
+    QgsProject,
+    QgsProperty,
+    QgsRendererCategory,
+    QgsSimpleMarkerSymbolLayer,
+    QgsSingleSymbolRenderer,
+    QgsSymbolLayer,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QColor
+
+from ...shared.manifest import FID_COLUMN, Manifest
+from .errors import LocalCopyTrouble
+from .local_store import LocalCopy
+
+GROUP = "SafeStats"
+_PREFIX = "safestats/"
+_OPACITY = 0.6
+# Small in the city, larger in the street: one point must stay visible without hiding its neighbours.
+_SIZE = "scale_exp(@map_scale, 2500, 150000, 2.8, 0.8, 0.4)"
+# Told apart by people who see colours differently, and dark enough for white and for pale base maps.
+_CATEGORY_COLOURS = (
+    "#332288", "#cc6677", "#117733", "#88ccee", "#882255", "#ddaa33", "#44aa99", "#aa4499", "#999933",
+    "#661100",
+)  # fmt: skip
+_REST_COLOUR = "#777777"
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """What is known of an open SafeStats layer; travels with the layer, in the project too."""
+
+    dataset: str
+    title: str
+    release: int
+    first_period: str  # YYYY-MM
+    newest_period: str
+    attribution: str
+    caveats: tuple[str, ...]
+    synthetic: bool
+    agreement: str
+    agreement_until: str
+    valid_until: str
+    area_edition: str
+    category_field: str
+    colour: str
+    geometry: str  # "point" or "none"
+
+
+def facts(layer: QgsMapLayer) -> LayerFacts | None:
+    """The facts of a layer that ``open_copy`` opened; ``None`` for any other layer."""
+    if not layer.customProperty(f"{_PREFIX}dataset"):
+        return None
+    values = {}
+    for name, kind in LayerFacts.__annotations__.items():
+        value = layer.customProperty(_PREFIX + name, "")
+        if kind.startswith("tuple"):
+            value = tuple(value or ())
+        elif kind == "int":
+            value = int(value)
+        elif kind == "bool":
+            value = str(value).lower() == "true"
+        values[name] = value
+    return LayerFacts(**values)
+
+
+def open_layers(project: QgsProject) -> list[QgsVectorLayer]:
+    """The SafeStats layers of ``project`` that can be read, in the order of the layer tree."""
+    layers = [node.layer() for node in project.layerTreeRoot().findLayers()]
+    return [
+        layer
+        for layer in layers
+        if isinstance(layer, QgsVectorLayer) and layer.isValid() and facts(layer) is not None
+    ]
+
+
+def open_copy(project: QgsProject, copy: LocalCopy) -> QgsVectorLayer:
+    """The layer of ``copy`` in ``project``, added on top of the group “SafeStats” unless it is there already.
+
+    Raises ``LocalCopyTrouble`` where the copy has lapsed or cannot be opened.
+    """
+    copy.require_valid(datetime.now(timezone.utc))
+    for layer in open_layers(project):
+        if layer.customProperty(f"{_PREFIX}dataset") == copy.manifest.dataset:
+            return layer
+    layer = QgsVectorLayer(_source(copy), layer_title(copy.manifest), "ogr")
+    if not layer.isValid():
+        raise LocalCopyTrouble(
+            f"The local copy of {copy.manifest.title} cannot be opened ({copy.path}). Pull it again.",
+            "copy-unreadable",
+        )
+    describe(layer, copy.manifest)
+    if copy.manifest.geometry != "none":
+        layer.setRenderer(renderer(copy))
+        layer.setOpacity(_OPACITY)
+    project.addMapLayer(layer, False)
+    _group(project).insertLayer(0, layer)
+    return layer
+
+
+def renew(project: QgsProject, copy: LocalCopy) -> list[QgsVectorLayer]:
+    """Point the layers of a former copy at ``copy``; style, filter and place in the tree stay. The layers."""
+    renewed = []
+    for layer in project.mapLayers().values():
+        if layer.customProperty(f"{_PREFIX}dataset") != copy.manifest.dataset:
+            continue
+        if str(copy.path) not in layer.source():
+            chosen = layer.subsetString()
+            layer.setDataSource(_source(copy), layer_title(copy.manifest), "ogr")
+            layer.setSubsetString(chosen)
+        describe(layer, copy.manifest)
+        layer.triggerRepaint()
+        renewed.append(layer)
+    return renewed
+
+
+def close_layers(project: QgsProject) -> None:
+    """Take the SafeStats layers out of ``project``."""
+    project.removeMapLayers(
+        [id_ for id_, layer in project.mapLayers().items() if layer.customProperty(f"{_PREFIX}dataset")]
+    )
+
+
+def layer_title(manifest: Manifest) -> str:
+    """What the layer is called in the tree and in legends."""
+    return f"{manifest.title} (synthetic)" if manifest.synthetic else manifest.title
+
+
+def describe(layer: QgsVectorLayer, manifest: Manifest) -> None:
+    """Read-only, aliases, metadata, attribution, and the facts that ``facts`` reads."""
+    layer.setReadOnly(True)
+    fields = layer.fields()
+    for column in manifest.columns:
+        alias = f"{column.alias} ({column.unit})" if column.unit else column.alias
+        layer.setFieldAlias(fields.indexOf(column.name), alias)
+    layer.setFieldAlias(fields.indexOf(FID_COLUMN), "Feature number")
+    if manifest.category_field in fields.names():
+        layer.setDisplayExpression(f'"{manifest.category_field}"')
+
+    metadata = QgsLayerMetadata()
+    metadata.setTitle(layer_title(manifest))
+    metadata.setAbstract(abstract(manifest))
+    metadata.setRights([manifest.attribution])
+    metadata.setType("dataset")
+    metadata.setLanguage("ENG")
+    metadata.setCrs(layer.crs())
+    layer.setMetadata(metadata)
+    layer.serverProperties().setAttribution(manifest.attribution)
+    layer.serverProperties().setAbstract(abstract(manifest))
+
+    for name, kind in LayerFacts.__annotations__.items():
+        value = getattr(manifest, name)
+        if kind.startswith("tuple"):
+            value = list(value)
+        elif kind == "bool":
+            value = "true" if value else "false"
+        layer.setCustomProperty(_PREFIX + name, value)
+
+
+def abstract(manifest: Manifest) -> str:
+    """What a reader of the layer must know: period, release, agreement, validity, caveats."""
+    lines = [
+        f"{manifest.title}: {manifest.rows:,} incidents, {manifest.first_period} to {manifest.newest_period}, "
+        f"release {manifest.release} of {manifest.published_at[:10]}.",
+        f"Data Sharing Agreement {manifest.agreement}, until {manifest.agreement_until}. Local copy valid "
+        f"until {manifest.valid_until[:10]}.",
+    ]
+    if manifest.area_edition:
+        lines.append(f"Areas: {manifest.area_edition}.")
+    if manifest.synthetic:
+        lines.append(
+            "These data are synthetic: invented for demonstration, they describe nothing that happened."
+        )
+    return "\n".join([*lines, *manifest.caveats])
+
+
+def renderer(copy: LocalCopy) -> QgsCategorizedSymbolRenderer | QgsSingleSymbolRenderer:
+    """Small markers without outline: a colour a category where these are few, else the dataset's own colour."""
+    manifest = copy.manifest
+    if len(copy.categories) < 2:
+        return QgsSingleSymbolRenderer(_marker(manifest.colour))
+    categories = [
+        QgsRendererCategory(value, _marker(colour), value)
+        for value, colour in zip(copy.categories, _CATEGORY_COLOURS)
+    ]
+    categories.append(QgsRendererCategory("", _marker(_REST_COLOUR), "Not stated"))
+    return QgsCategorizedSymbolRenderer(manifest.category_field, categories)
+
+
+def _marker(colour: str) -> QgsMarkerSymbol:
+    dot = QgsSimpleMarkerSymbolLayer(Qgis.MarkerShape.Circle)
+    dot.setColor(QColor(colour))
+    dot.setStrokeStyle(Qt.PenStyle.NoPen)
+    dot.setSize(1.6)
+    dot.setDataDefinedProperty(QgsSymbolLayer.Property.Size, QgsProperty.fromExpression(_SIZE))
+    return QgsMarkerSymbol([dot])
+
+
+def _source(copy: LocalCopy) -> str:
+    return f"{copy.path}|layername={copy.manifest.layer_name}"
+
+
+def _group(project: QgsProject) -> QgsLayerTreeGroup:
+    root = project.layerTreeRoot()
+    return root.findGroup(GROUP) or root.insertGroup(0, GROUP)

@@ -1,0 +1,302 @@
+"""Local copies on this machine: where they are, what each holds, and the one place where files are replaced.
+
+A folder for each account (server and user), in it one for each dataset with one GeoPackage and ``state.json``.
+A GeoPackage that is named in the state is never written again: a new one is made beside it, proved, moved into
+place, and only then does the state name it. Killed anywhere, the former copy or the new one is there, whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from qgis.PyQt.QtCore import QLockFile, QStorageInfo
+
+from ...shared.manifest import Manifest
+from .errors import LocalCopyTrouble
+
+_STATE = "state.json"
+_STATE_VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_REMOTE_FILE_SYSTEMS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb",
+    "smb2",
+    "smb3",
+    "smbfs",
+    "afpfs",
+    "webdav",
+    "davfs",
+    "fuse.sshfs",
+}
+_CLOUD_FOLDERS = re.compile(
+    r"^(onedrive\b.*|dropbox\b.*|google ?drive|my drive|icloud ?drive|nextcloud|owncloud|box sync)$", re.I
+)
+
+
+@dataclass(frozen=True)
+class LocalCopy:
+    """A proved copy: its file, the manifest that it fulfils, when it was made, its categories by frequency."""
+
+    path: Path
+    manifest: Manifest
+    pulled_at: str
+    categories: tuple[str, ...]  # empty where there are too many to tell apart by colour
+
+    @property
+    def valid_until(self) -> datetime:
+        """When the copy lapses (UTC)."""
+        return instant(self.manifest.valid_until)
+
+    def lapsed(self, now: datetime) -> bool:
+        """Whether the time of the copy is over."""
+        return now >= self.valid_until
+
+    def require_valid(self, now: datetime) -> None:
+        """Raise ``LocalCopyTrouble`` where the time of the copy is over."""
+        if self.lapsed(now):
+            raise LocalCopyTrouble(
+                f"The local copy of {self.manifest.title} was valid until {self.manifest.valid_until[:10]}. "
+                "Pull it again to go on working with it.",
+                "copy-lapsed",
+            )
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 instant, or the end of an ISO date, in UTC."""
+    if len(text) == len("2026-01-31"):
+        return datetime.fromisoformat(text).replace(tzinfo=timezone.utc) + timedelta(days=1)
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+class LocalStore:
+    """All accounts' copies under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @staticmethod
+    def account_key(server: str, username: str) -> str:
+        """The name of an account's folder: a digest, so that it is short and tells nothing."""
+        return hashlib.sha256(f"{server}\n{username}".encode()).hexdigest()[:16]
+
+    def account(self, server: str, username: str) -> AccountStore:
+        """The copies of one user of one server."""
+        return AccountStore(self.root, self.root / self.account_key(server, username))
+
+    def remove_lapsed(self, now: datetime) -> list[Path]:
+        """Delete copies whose time is over and files that no state names; the folders cleared."""
+        cleared = []
+        for folder in sorted(path for path in self.root.glob("*/*") if path.is_dir()):
+            account = AccountStore(self.root, folder.parent)
+            try:
+                with account.lock(folder.name):
+                    copy = account.copy(folder.name)
+                    if copy is None or copy.lapsed(now):
+                        account.remove(folder.name)
+                        cleared.append(folder)
+                    else:
+                        account.discard_superseded(folder.name)
+            except LocalCopyTrouble:
+                continue  # another QGIS is making a new one
+        return cleared
+
+
+class AccountStore:
+    """The copies of one account. All that writes, moves or deletes is here."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self._root = root
+        self.folder = folder
+
+    def copy(self, dataset: str) -> LocalCopy | None:
+        """The copy of ``dataset``, lapsed or not; ``None`` where there is none that can be read."""
+        folder = self._folder(dataset)
+        try:
+            document = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+            if document["state_version"] != _STATE_VERSION:
+                return None
+            copy = LocalCopy(
+                path=folder / _safe(document["file"]),
+                manifest=Manifest.from_json(document["manifest"]),
+                pulled_at=document["pulled_at"],
+                categories=tuple(document["categories"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # an unreadable state is no state: the next pull makes a new one
+        return copy if copy.path.is_file() else None
+
+    def valid_copy(self, dataset: str) -> LocalCopy:
+        """The copy of ``dataset`` if it may still be used; raises ``LocalCopyTrouble``."""
+        copy = self.copy(dataset)
+        if copy is None:
+            raise LocalCopyTrouble("There is no local copy of this layer yet: pull it first.", "no-copy")
+        copy.require_valid(datetime.now(timezone.utc))
+        return copy
+
+    @contextmanager
+    def lock(self, dataset: str) -> Iterator[None]:
+        """Alone with the folder of ``dataset``, among all QGIS on this machine; raises ``LocalCopyTrouble``."""
+        folder = self._prepared(dataset)
+        lock = QLockFile(str(folder / "lock"))
+        lock.setStaleLockTime(0)  # a pull may take long; a lock is stale only when its process is gone
+        if not lock.tryLock(0):
+            raise LocalCopyTrouble(
+                "Another QGIS on this machine is pulling this layer. Wait until it is done, then try again.",
+                "copy-busy",
+            )
+        try:
+            yield
+        finally:
+            lock.unlock()
+
+    def part(self, dataset: str, name: str) -> Path:
+        """A file to write to, owner-only, kept from an earlier try where there was one."""
+        path = self._prepared(dataset) / f"{_safe(name)}.part"
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        return path
+
+    def fresh_part(self, dataset: str, name: str) -> Path:
+        """A file to write to, owner-only and empty."""
+        path = self.part(dataset, name)
+        for journal in path.parent.glob(f"{path.name}-*"):
+            journal.unlink()
+        os.truncate(path, 0)
+        return path
+
+    def require_room(self, dataset: str, needed: int) -> None:
+        """Raise ``LocalCopyTrouble`` where the disk has fewer than ``needed`` bytes free."""
+        free = shutil.disk_usage(self._prepared(dataset)).free
+        if free < needed:
+            raise LocalCopyTrouble(
+                f"There is not enough room in {self._root}: {needed / 1e6:,.0f} MB are needed and "
+                f"{free / 1e6:,.0f} MB are free. Free some space, then pull again.",
+                "disk-full",
+            )
+
+    def commit(self, dataset: str, built: Path, manifest: Manifest, categories: tuple[str, ...]) -> LocalCopy:
+        """Make the proved file ``built`` the copy of ``dataset``. The state is written last and atomically."""
+        folder = built.parent
+        stamp = hashlib.sha256(os.urandom(16)).hexdigest()[:8]
+        final = folder / _safe(f"{dataset}-r{manifest.release}-{stamp}.gpkg")
+        _fsync(built)
+        built.replace(final)
+        _fsync_folder(folder)
+        return self._write_state(folder, LocalCopy(final, manifest, _now(), categories))
+
+    def renew(self, dataset: str, copy: LocalCopy, manifest: Manifest) -> LocalCopy:
+        """The same file fulfils ``manifest`` too: record the new validity."""
+        return self._write_state(self._folder(dataset), LocalCopy(copy.path, manifest, _now(), copy.categories))
+
+    def discard_superseded(self, dataset: str) -> None:
+        """Delete GeoPackages that the state does not name; those still open on Windows go at the next start.
+
+        Hold the lock: another QGIS may be about to name a new one.
+        """
+        copy = self.copy(dataset)
+        for path in self._folder(dataset).glob("*.gpkg"):
+            if copy is None or path != copy.path:
+                _try_unlink(path)
+
+    def discard_parts(self, dataset: str) -> None:
+        """Delete what downloads left."""
+        for path in self._folder(dataset).glob("*.part*"):
+            _try_unlink(path)
+
+    def remove(self, dataset: str) -> None:
+        """Delete the copy: the state first, so that nothing names a file that may be going."""
+        folder = self._folder(dataset)
+        _try_unlink(folder / _STATE)
+        self.discard_superseded(dataset)
+        self.discard_parts(dataset)
+
+    def _write_state(self, folder: Path, copy: LocalCopy) -> LocalCopy:
+        document: dict[str, Any] = {
+            "state_version": _STATE_VERSION,
+            "file": copy.path.name,
+            "pulled_at": copy.pulled_at,
+            "categories": list(copy.categories),
+            "manifest": copy.manifest.to_json(),
+        }
+        new = folder / f"{_STATE}.new"
+        with os.fdopen(
+            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+        ) as file:
+            json.dump(document, file, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(folder / _STATE)
+        _fsync_folder(folder)
+        return copy
+
+    def _folder(self, dataset: str) -> Path:
+        return self.folder / _safe(dataset)
+
+    def _prepared(self, dataset: str) -> Path:
+        folder = self._folder(dataset)
+        if not folder.is_dir():
+            refuse_remote(self._root)
+            for path in (self._root, self.folder, folder):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path.chmod(0o700)
+        return folder
+
+
+def refuse_remote(root: Path) -> None:
+    """Raise ``LocalCopyTrouble`` where ``root`` is on a network drive or in a folder that a cloud copies."""
+    cloud = next((part for part in root.parts if _CLOUD_FOLDERS.match(part)), "")
+    existing = next(path for path in (root, *root.parents) if path.exists())
+    file_system = bytes(QStorageInfo(str(existing)).fileSystemType()).decode("ascii", "replace").lower()
+    if cloud or file_system in _REMOTE_FILE_SYSTEMS or str(root).startswith("\\\\"):
+        raise LocalCopyTrouble(
+            f"Local copies may not be kept in {root}, which is "
+            f"{'copied to a cloud' if cloud else 'on a network drive'}. Set the folder of local copies "
+            "(safestats/local_root in QGIS's advanced settings) to one on this machine.",
+            "unsafe-folder",
+        )
+
+
+def _safe(name: str) -> str:
+    # Names come from a server: none may lead out of the folder.
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise LocalCopyTrouble(f"The server named a file “{name}”, which cannot be stored here.", "unsafe-name")
+    return name
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _fsync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows has no handle on a folder; its rename is durable by itself
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _try_unlink(path: Path) -> None:
+    with suppress(OSError):  # gone already, or open on Windows: the next start tries again
+        path.unlink()
