@@ -10,7 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-
 DATE_PRECISIONS = ("month", "day", "minute")
 
 
@@ -158,13 +157,13 @@ def _trouble(definition: DatasetDefinition) -> str | None:
             return f"“{name}” is used but not declared as a field"
     if not fields[definition.category_field].codes:
         return f"the category field “{definition.category_field}” has no code list"
-    for field in definition.fields:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", field.name):
-            return f"the name “{field.name}” is not in small letters, digits and underscores"
-        if len({label.casefold() for label in field.codes.values()}) != len(field.codes):
-            return f"two codes of “{field.name}” have the same label"
-        if field.mutable and field.name in definition.identity.stable:
-            return f"“{field.name}” cannot be mutable and part of the identity"
+    for declared in definition.fields:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", declared.name):
+            return f"the name “{declared.name}” is not in small letters, digits and underscores"
+        if len({label.casefold() for label in declared.codes.values()}) != len(declared.codes):
+            return f"two codes of “{declared.name}” have the same label"
+        if declared.mutable and declared.name in definition.identity.stable:
+            return f"“{declared.name}” cannot be mutable and part of the identity"
     for name, codes in definition.sensitive.items():
         for code in codes:
             if code not in fields[name].codes:
