@@ -48,10 +48,12 @@ class Artefact:
 class Slice(Artefact):
     """The rows of one period (``YYYY-MM``, or ``UNDATED``): a gzip'd GeoPackage without R-tree.
 
-    ``fid_from`` and ``fid_to`` (inclusive) bound the feature ids of the period.
+    ``fid_from`` and ``fid_to`` (inclusive) bound the feature ids of the period. ``fingerprint`` stands for the
+    rights that apply to it; it is in the header that ``slice_name`` proves.
     """
 
     period: str = UNDATED
+    fingerprint: str = ""
     rows: int = 0
     fid_from: int = 0
     fid_to: int = 0
@@ -69,7 +71,11 @@ class Snapshot(Artefact):
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything that a client needs to make or update its local copy of one layer."""
+    """Everything that a client needs to make or update its local copy of one layer.
+
+    ``fingerprint`` changes when the rights do, ``release`` when the data do. ``valid_until`` is an instant
+    (UTC), ``agreement_until`` the last day (London's) of the agreement.
+    """
 
     dataset: str
     title: str
@@ -135,7 +141,8 @@ def slice_name(header: dict[str, Any], rows: Iterable[Sequence[Any]]) -> str:
     """SHA-256, in hexadecimal, of the header and the rows in the order of their feature ids.
 
     The header holds dataset, definition version, fingerprint, period and columns. A row is ``fid``, easting
-    and northing as integers (or two ``None``), then the columns' values in order.
+    and northing as integers (or two ``None``), then the columns' values in order: dates as ISO text, booleans
+    as true and false.
     """
     digest = hashlib.sha256(json.dumps(header, sort_keys=True, separators=(",", ":")).encode() + b"\n")
     for row in rows:

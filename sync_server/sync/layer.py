@@ -1,0 +1,88 @@
+"""A scope's layer as published: its files, found by what its rights are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ..agreements.scope import Scope
+from ..problems import Problem
+from ..publishing.layer_rows import SliceKey, slice_keys, snapshot_name
+from ..publishing.models import Artefact, LayerSlice, Release
+
+
+class LayerPreparing(Problem):
+    """The agreement opens the layer, but its files are not all built yet."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(
+            503,
+            "layer-preparing",
+            "This layer is being prepared",
+            f"The files of {scope.definition.title} for agreement {scope.agreement} are still being made: "
+            "try again in a few minutes.",
+        )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What the scope may sync now. ``slices`` are by period; ``snapshot``, if any, holds exactly these."""
+
+    scope: Scope
+    release: Release
+    slices: Sequence[tuple[SliceKey, Artefact]]
+    snapshot: Artefact | None
+
+    @property
+    def rows(self) -> int:
+        """How many rows the whole layer has."""
+        return sum(artefact.rows for _, artefact in self.slices)
+
+    @property
+    def size(self) -> int:
+        """Bytes to download for the whole layer."""
+        return self.snapshot.size if self.snapshot else sum(artefact.size for _, artefact in self.slices)
+
+    @property
+    def months(self) -> list[str]:
+        """The months that it has, in order; undated rows are of none."""
+        return [key.period for key, _ in self.slices if key.period]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the rights that apply to its months."""
+        rights = sorted({key.fingerprint for key, _ in self.slices})
+        return hashlib.sha256("\n".join(rights).encode()).hexdigest()
+
+    def artefact(self, name: str) -> Artefact | None:
+        """The file of that name, if it is part of the layer."""
+        files = [artefact for _, artefact in self.slices] + ([self.snapshot] if self.snapshot else [])
+        return next((artefact for artefact in files if artefact.name == name), None)
+
+
+def published_layer(session: Session, scope: Scope) -> Layer:
+    """The layer of a scope at its release; raises ``LayerPreparing`` where a slice is still to be built."""
+    release = session.get_one(Release, (scope.definition.code, scope.release))
+    keys = slice_keys(scope, release.periods)
+    found = session.execute(
+        select(LayerSlice, Artefact)
+        .join(Artefact, Artefact.name == LayerSlice.artefact)
+        .where(
+            LayerSlice.dataset == release.dataset,
+            LayerSlice.release == release.number,
+            LayerSlice.fingerprint.in_({key.fingerprint for key in keys}),
+        )
+    )
+    artefacts = {SliceKey(slice_.fingerprint, slice_.period): artefact for slice_, artefact in found}
+    if not all(key in artefacts for key in keys):
+        raise LayerPreparing(scope)
+    slices = [(key, artefacts[key]) for key in keys]
+    # Its name is made of the slices' names: a snapshot of any others has another name.
+    snapshot = session.get(Artefact, snapshot_name(scope, [artefact.name for _, artefact in slices]))
+    if not slices and snapshot is None:
+        raise LayerPreparing(scope)
+    return Layer(scope, release, slices, snapshot)

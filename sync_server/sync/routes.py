@@ -1,0 +1,54 @@
+"""The layers that may be synced, their manifests and files, and what desks report of their use."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import FileResponse
+
+from ..dependencies import ReadDep, ServicesDep, SubjectDep
+from . import service
+from .schemas import EventsAnswer, EventsRequest, LayersAnswer
+
+router = APIRouter(prefix="/v1", tags=["sync"])
+
+_KEEP_NOWHERE = {"Cache-Control": "private, no-store"}
+
+
+@router.get("/layers")
+def layers(services: ServicesDep, session: ReadDep, subject: SubjectDep, response: Response) -> LayersAnswer:
+    """Every declared dataset: what of it the subject may sync, or why not."""
+    response.headers.update(_KEEP_NOWHERE)
+    return LayersAnswer(layers=service.layers(services, session, subject))
+
+
+@router.get("/layers/{dataset}/manifest")
+def manifest(
+    dataset: str, services: ServicesDep, session: ReadDep, subject: SubjectDep, response: Response
+) -> dict[str, Any]:
+    """The manifest of the subject's layer (``shared.manifest.Manifest``)."""
+    response.headers.update(_KEEP_NOWHERE)
+    return service.manifest(services, session, subject, dataset).to_json()
+
+
+@router.get("/layers/{dataset}/artefacts/{name}", response_class=FileResponse)
+def artefact(
+    dataset: str,
+    name: Annotated[str, Path(max_length=64)],
+    services: ServicesDep,
+    session: ReadDep,
+    subject: SubjectDep,
+    pull: Annotated[UUID | None, Query(description="Ties the requests of one pull to one audit event.")] = None,
+) -> FileResponse:
+    """A file of the layer, whole or by range: the gzip is the content, not its encoding."""
+    found, path = service.artefact_file(services, session, subject, dataset, name, pull)
+    headers = {**_KEEP_NOWHERE, "ETag": f'"{found.sha256}"'}
+    return FileResponse(path, media_type="application/gzip", headers=headers, stat_result=path.stat())
+
+
+@router.post("/events", status_code=202)
+def events(body: EventsRequest, services: ServicesDep, subject: SubjectDep) -> EventsAnswer:
+    """Take what a desk did into the audit, as reported by the client; an event sent again is accepted once."""
+    return EventsAnswer(accepted=service.record_events(services, subject, body.events))

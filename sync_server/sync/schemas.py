@@ -1,0 +1,79 @@
+"""What the sync routes take and give, besides the manifest (``shared.manifest``)."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+
+_FILTER_BYTES = 4096
+_EVENTS_AT_ONCE = 500
+
+
+class LayerAnswer(BaseModel):
+    """One declared dataset: what of it may be synced, or why not. Figures are those of the agreement's rows."""
+
+    dataset: str
+    title: str
+    supplier: str
+    description: str
+    permitted: bool
+    reason: str = ""
+    reason_code: str = ""
+    preparing: bool = False
+    rows: int = 0
+    size: int = 0  # bytes to download for the whole layer
+    newest: str = ""  # the newest month, YYYY-MM
+    agreement: str = ""
+    agreement_until: str = ""  # the last day
+    geometry: str = ""
+    precision: str = ""
+    fields: list[str] = []
+    synthetic: bool = False
+
+
+class LayersAnswer(BaseModel):
+    """Every declared dataset."""
+
+    layers: list[LayerAnswer]
+
+
+class EventKind(StrEnum):
+    """What a desk does with its local copies."""
+
+    PROXIMITY_SEARCH = "proximity.search"
+    HOTSPOT_RUN = "hotspot.run"
+    MAP_EXPORT = "map.export"
+    LAYER_OPENED = "layer.opened"
+
+
+def _short(filter: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(filter)) > _FILTER_BYTES:
+        raise ValueError(f"a filter has at most {_FILTER_BYTES} bytes")
+    return filter
+
+
+class ClientEvent(BaseModel):
+    """Something that was done at a desk, at the desk's time."""
+
+    id: UUID
+    kind: EventKind
+    at: AwareDatetime
+    dataset: str = Field(max_length=32)
+    filter: Annotated[dict[str, Any], AfterValidator(_short)] = {}
+    rows: int | None = Field(default=None, ge=0)
+
+
+class EventsRequest(BaseModel):
+    """Events to be audited; those sent before are passed over."""
+
+    events: list[ClientEvent] = Field(max_length=_EVENTS_AT_ONCE)
+
+
+class EventsAnswer(BaseModel):
+    """How many of the events the audit did not hold already."""
+
+    accepted: int

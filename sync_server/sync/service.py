@@ -1,0 +1,290 @@
+"""What a person may sync: the list of layers, a layer's manifest, its files."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...shared import manifest as contract
+from ..agreements.models import Precision
+from ..agreements.scope import Refusal, Scope, Subject, scope
+from ..audit.log import EventType, Outcome
+from ..ingest.models import Delivery
+from ..instants import LONDON, iso, now
+from ..problems import Problem
+from ..publishing.artefact_store import ArtefactStore
+from ..publishing.layer_rows import SliceKey, period_range
+from ..publishing.models import Artefact
+from ..services import Services
+from .layer import Layer, LayerPreparing, published_layer
+from .schemas import ClientEvent, LayerAnswer
+
+
+def layers(services: Services, session: Session, subject: Subject) -> list[LayerAnswer]:
+    """Every declared dataset: what of it the subject may sync, or why not."""
+    answers = [_layer_answer(services, session, subject, code) for code in services.definitions]
+    permitted = [answer.dataset for answer in answers if answer.permitted]
+    _audit(services, subject, EventType.LAYERS_LISTED, filter={"permitted": permitted})
+    return answers
+
+
+def manifest(services: Services, session: Session, subject: Subject, dataset: str) -> contract.Manifest:
+    """What a client needs to make or update its copy of the layer; raises ``Problem`` where it may not."""
+    layer = _audited_layer(services, session, subject, dataset, EventType.LAYER_MANIFEST, {})
+    _audit(
+        services,
+        subject,
+        EventType.LAYER_MANIFEST,
+        layer.scope,
+        filter={"release": layer.release.number},
+        rows=layer.rows,
+    )
+    return _manifest(session, layer, timedelta(days=services.settings.lease_days))
+
+
+def artefact_file(
+    services: Services, session: Session, subject: Subject, dataset: str, name: str, pull: UUID | None
+) -> tuple[Artefact, Path]:
+    """A file that the subject may have now, its intent audited: once for a pull, else each time.
+
+    Raises ``Problem``: 404 for any name that is not in the layer's current manifest.
+    """
+    wanted = {"artefact": name} if pull is None else {"pull": str(pull)}
+    layer = _audited_layer(services, session, subject, dataset, EventType.LAYER_PULL, wanted)
+    found = layer.artefact(name)
+    if found is None:
+        problem = Problem(
+            404,
+            "not-found",
+            "Not found",
+            "There is no such file in this layer now: ask for its manifest again.",
+        )
+        _audit_refusal(services, subject, EventType.LAYER_PULL, dataset, wanted, problem)
+        raise problem
+    path = ArtefactStore(services.settings.artefacts_dir).path(name)
+    if not path.is_file():
+        raise LayerPreparing(layer.scope)
+    release = layer.release.number
+    _audit(
+        services,
+        subject,
+        EventType.LAYER_PULL,
+        layer.scope,
+        filter={"release": release, **wanted},
+        rows=found.rows if pull is None else layer.rows,
+        once=None if pull is None else f"pull:{subject.session_id}:{dataset}:{release}:{pull}",
+    )
+    return found, path
+
+
+def record_events(services: Services, subject: Subject, events: list[ClientEvent]) -> int:
+    """Audit what a desk reports that it did; returns how many events were not there already."""
+    return sum(
+        services.audit.record(
+            EventType(event.kind),
+            actor=subject.user_id,
+            organisation=subject.organisation,
+            conditions=subject.conditions_version,
+            purpose=subject.purpose,
+            dataset=event.dataset,
+            filter=event.filter,
+            rows=event.rows,
+            session=subject.session_id,
+            once=f"event:{subject.user_id}:{event.id}",
+            reported_at=iso(event.at),
+        )
+        for event in events
+    )
+
+
+def _audited_layer(
+    services: Services,
+    session: Session,
+    subject: Subject,
+    dataset: str,
+    event: EventType,
+    wanted: dict[str, Any],
+) -> Layer:
+    """The subject's layer of the dataset; a refusal is audited."""
+    try:
+        return published_layer(session, scope(session, subject, dataset, services.definitions))
+    except Refusal as refusal:
+        _audit_refusal(services, subject, event, dataset, wanted, refusal)
+        raise
+
+
+def _audit_refusal(
+    services: Services,
+    subject: Subject,
+    event: EventType,
+    dataset: str,
+    wanted: dict[str, Any],
+    problem: Problem,
+) -> None:
+    services.audit.record(
+        event,
+        actor=subject.user_id,
+        organisation=subject.organisation,
+        conditions=subject.conditions_version,
+        purpose=subject.purpose,
+        dataset=dataset,
+        filter=wanted,
+        outcome=Outcome.REFUSED,
+        reason=problem.document.code,
+        session=subject.session_id,
+    )
+
+
+def _audit(
+    services: Services,
+    subject: Subject,
+    event: EventType,
+    permitted: Scope | None = None,
+    *,
+    filter: dict[str, Any],
+    rows: int | None = None,
+    once: str | None = None,
+) -> None:
+    services.audit.record(
+        event,
+        actor=subject.user_id,
+        organisation=subject.organisation,
+        agreement=permitted.agreement if permitted else "",
+        conditions=subject.conditions_version,
+        purpose=subject.purpose,
+        dataset=permitted.definition.code if permitted else "",
+        filter=filter,
+        rows=rows,
+        session=subject.session_id,
+        once=once,
+    )
+
+
+def _manifest(session: Session, layer: Layer, lease: timedelta) -> contract.Manifest:
+    permitted, release, definition = layer.scope, layer.release, layer.scope.definition
+    months = layer.months
+    return contract.Manifest(
+        dataset=definition.code,
+        title=definition.title,
+        layer_name=definition.code,
+        definition_version=definition.version,
+        release=release.number,
+        published_at=iso(release.published_at) if release.published_at else "",
+        fingerprint=layer.fingerprint,
+        geometry=permitted.geometry,
+        columns=tuple(contract.Column(f.name, f.alias, f.type.value, f.unit) for f in permitted.columns),
+        rows=layer.rows,
+        first_period=months[0] if months else "",
+        newest_period=months[-1] if months else "",
+        slices=tuple(_slice(key, artefact) for key, artefact in layer.slices),
+        snapshot=_snapshot(layer),
+        attribution=definition.attribution,
+        caveats=definition.caveats,
+        synthetic=release.synthetic,
+        agreement=permitted.agreement,
+        agreement_until=permitted.until.isoformat(),
+        valid_until=iso(min(now() + lease, _end_of(permitted.until))),
+        area_edition=_area_edition(session, layer),
+        colour=definition.colour,
+        category_field=definition.category_field,
+    )
+
+
+def _slice(key: SliceKey, artefact: Artefact) -> contract.Slice:
+    fid_from, fid_to = period_range(key.period)
+    return contract.Slice(
+        name=artefact.name,
+        size=artefact.size,
+        sha256=artefact.sha256,
+        chunks=tuple(artefact.chunks),
+        period=key.period,
+        fingerprint=key.fingerprint,
+        rows=artefact.rows,
+        fid_from=fid_from,
+        fid_to=fid_to,
+    )
+
+
+def _snapshot(layer: Layer) -> contract.Snapshot | None:
+    found = layer.snapshot
+    if found is None:
+        return None
+    return contract.Snapshot(
+        name=found.name,
+        size=found.size,
+        sha256=found.sha256,
+        chunks=tuple(found.chunks),
+        rows=found.rows,
+        slices=tuple(artefact.name for _, artefact in layer.slices),
+        file_size=found.file_size,
+        file_sha256=found.file_sha256,
+    )
+
+
+def _area_edition(session: Session, layer: Layer) -> str:
+    """The edition of the areas to which the release's rows were assigned."""
+    edition = session.scalar(
+        select(Delivery.area_edition)
+        .where(Delivery.dataset == layer.release.dataset, Delivery.release <= layer.release.number)
+        .order_by(Delivery.delivery_id.desc())
+        .limit(1)
+    )
+    return edition or ""
+
+
+def _end_of(day: date) -> datetime:
+    """The instant at which the day ends in London."""
+    return datetime.combine(day + timedelta(days=1), time(), LONDON).astimezone(UTC)
+
+
+def _layer_answer(services: Services, session: Session, subject: Subject, dataset: str) -> LayerAnswer:
+    definition = services.definitions[dataset]
+    answer = LayerAnswer(
+        dataset=dataset,
+        title=definition.title,
+        supplier=definition.supplier,
+        description=definition.description,
+        permitted=False,
+    )
+    try:
+        permitted = scope(session, subject, dataset, services.definitions)
+    except Refusal as refusal:
+        return answer.model_copy(update={"reason": refusal.reason, "reason_code": refusal.code})
+    answer = answer.model_copy(
+        update={
+            "permitted": True,
+            "agreement": permitted.agreement,
+            "agreement_until": permitted.until.isoformat(),
+            "geometry": permitted.geometry,
+            "precision": _precision_in_words(permitted),
+            "fields": [column.alias for column in permitted.columns],
+        }
+    )
+    try:
+        layer = published_layer(session, permitted)
+    except LayerPreparing:
+        return answer.model_copy(update={"preparing": True})
+    return answer.model_copy(
+        update={
+            "rows": layer.rows,
+            "size": layer.size,
+            "newest": layer.months[-1] if layer.months else "",
+            "synthetic": layer.release.synthetic,
+        }
+    )
+
+
+def _precision_in_words(permitted: Scope) -> str:
+    """How exactly places show, for people: each way once, in the order of the grants."""
+    words = {
+        Precision.POINT: lambda grant: "points as supplied",
+        Precision.GRID: lambda grant: f"the middle of {grant.grid_m} m squares",
+        Precision.AREA: lambda grant: "areas only, no points",
+    }
+    ways = [words[g.shown_precision](g) for g in permitted.grants if permitted.gives(g)]
+    return "; ".join(dict.fromkeys(ways))
