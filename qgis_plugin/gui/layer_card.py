@@ -1,0 +1,226 @@
+"""One dataset in the layers dock: what it is, what may be done with it, and the copy that is here."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from qgis.PyQt.QtCore import QDate, QLocale, QSize, Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+
+from ..core.errors import Cancelled, DeskError
+from ..core.local_store import LocalCopy
+from ..core.pull import PullKind, PullResult
+from ..core.tasks import DeskTask
+from .icons import icon
+from .surfaces import GAP, Card, Strip, Tone, heading, small
+
+
+class LayerCard(Card):
+    """``pull_requested(dataset)`` and ``open_requested(dataset)`` are its two buttons."""
+
+    pull_requested = pyqtSignal(str)
+    open_requested = pyqtSignal(str)
+
+    def __init__(self, entry: dict[str, Any], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._task: DeskTask | None = None
+        self._copy: LocalCopy | None = None
+        self._locale = QLocale(QLocale.Language.English, QLocale.Country.UnitedKingdom)
+
+        self._state = QLabel(self)
+        self._title = heading(QLabel(self), 1.08)
+        self._title.setWordWrap(True)
+        self._supplier = small(self._words())
+        self.facts = self._words()
+        self._agreement = small(self._words())
+        self.copy_line = self._words()
+        self.strip = Strip(self)
+        self.stage = small(QLabel(self))
+        self.bar = QProgressBar(self)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.cancel_button = QPushButton(self.tr("Cancel"), self)
+        self.cancel_button.clicked.connect(self._cancel)
+        self.pull_button = QPushButton(icon("pull"), self.tr("Pull"), self)
+        self.pull_button.clicked.connect(lambda: self.pull_requested.emit(self.dataset))
+        self.open_button = QPushButton(icon("open_map"), self.tr("Open in map"), self)
+        self.open_button.clicked.connect(lambda: self.open_requested.emit(self.dataset))
+
+        self._lay_out()
+        self._show_progress(False)
+        self.show_entry(entry)
+        self.show_copy(None)
+
+    @property
+    def pulling(self) -> bool:
+        """Whether a pull is under way."""
+        return self._task is not None
+
+    def show_entry(self, entry: dict[str, Any]) -> None:
+        """Show what the server says of the dataset (one of ``layers`` in ``GET /v1/layers``)."""
+        self._entry = entry
+        self.dataset: str = entry["dataset"]
+        self.title: str = entry["title"]
+        permitted = bool(entry["permitted"])
+        self._title.setText(self.title)
+        self._supplier.setText(entry["supplier"])
+        self._supplier.setToolTip(entry["description"])
+        self._state.setPixmap(icon("permitted" if permitted else "refused").pixmap(QSize(18, 18)))
+        state = self.tr("Your agreement permits this layer") if permitted else self.tr("Not permitted")
+        self._state.setToolTip(state)
+        self._state.setAccessibleName(state)
+        self.setAccessibleName(f"{self.title}: {state}")
+        self.setAccessibleDescription(entry["reason"])
+        self.facts.setText(self._facts(entry) if permitted else entry["reason"])
+        self._agreement.setVisible(permitted)
+        if permitted:
+            self._agreement.setText(
+                self.tr("Agreement {reference}, until {date}").format(
+                    reference=entry["agreement"], date=self._day(entry["agreement_until"])
+                )
+            )
+        for widget in (self.pull_button, self.open_button, self.copy_line):
+            widget.setVisible(permitted)
+        for button in (self.pull_button, self.open_button):
+            button.setAccessibleName(f"{button.text()}: {self.title}")
+        self._enable()
+
+    def show_copy(self, copy: LocalCopy | None) -> None:
+        """Show the local copy, or that there is none."""
+        self._copy = copy
+        if copy is None:
+            self.copy_line.setText(self.tr("No local copy yet"))
+        elif copy.lapsed(datetime.now(timezone.utc)):
+            self.copy_line.setText(
+                self.tr("The local copy lapsed on {date}: pull it again").format(
+                    date=self._day(copy.manifest.valid_until)
+                )
+            )
+        else:
+            self.copy_line.setText(
+                self.tr("Local copy of {pulled}, valid until {until}").format(
+                    pulled=self._day(copy.pulled_at), until=self._day(copy.manifest.valid_until)
+                )
+            )
+        self.pull_button.setText(self.tr("Pull") if copy is None else self.tr("Update"))
+        self._enable()
+
+    def follow(self, task: DeskTask) -> None:
+        """Show how ``task``, the pull of this dataset, gets on."""
+        self._task = task
+        self.strip.clear()
+        self.stage.setText(self.tr("Waiting…"))
+        self.bar.setRange(0, 0)
+        self._show_progress(True)
+        self._enable()
+        task.reported.connect(self._progress)
+
+    def pulled(self, result: PullResult) -> None:
+        """The pull is done."""
+        self._ended()
+        rows = self._locale.toString(result.copy.manifest.rows)
+        size = self._size(result.downloaded)
+        words = {
+            PullKind.UNCHANGED: self.tr("Already up to date: {rows} rows."),
+            PullKind.WHOLE: self.tr("Pulled {rows} rows ({size})."),
+            PullKind.UPDATED: self.tr("Updated: {rows} rows now ({size} downloaded)."),
+        }[result.kind]
+        self.strip.say(words.format(rows=rows, size=size), Tone.GOOD)
+
+    def pull_failed(self, error: DeskError) -> None:
+        """The pull ended without a new copy."""
+        self._ended()
+        self.strip.say(error.sentence, Tone.NOTE if isinstance(error, Cancelled) else Tone.TROUBLE)
+
+    def abandon(self) -> None:
+        """Stop a pull that is under way: the card is going."""
+        self._cancel()
+
+    # ------------------------------------------------------------------ inside
+
+    def _lay_out(self) -> None:
+        words = QHBoxLayout()
+        words.addWidget(self._title, 1)
+        words.addWidget(self._state, 0, Qt.AlignmentFlag.AlignTop)
+        progress = QHBoxLayout()
+        progress.setSpacing(2 * GAP)
+        progress.addWidget(self.bar, 1)
+        progress.addWidget(self.cancel_button)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(GAP)
+        buttons.addWidget(self.pull_button)
+        buttons.addWidget(self.open_button)
+        buttons.addStretch(1)
+        self.body.addLayout(words)
+        self.body.addWidget(self._supplier)
+        self.body.addWidget(self.facts)
+        self.body.addWidget(self._agreement)
+        self.body.addWidget(self.copy_line)
+        self.body.addWidget(self.strip)
+        self.body.addWidget(self.stage)
+        self.body.addLayout(progress)
+        self.body.addLayout(buttons)
+
+    def _words(self) -> QLabel:
+        label = QLabel(self)
+        label.setWordWrap(True)
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        return label
+
+    def _facts(self, entry: dict[str, Any]) -> str:
+        if entry["preparing"]:
+            return self.tr("Being prepared on the server: try again in a few minutes.")
+        parts = [
+            self.tr("{rows} rows").format(rows=self._locale.toString(int(entry["rows"]))),
+            self._size(int(entry["size"])),
+        ]
+        if entry["newest"]:
+            month = self._locale.toString(QDate.fromString(entry["newest"], "yyyy-MM"), "MMMM yyyy")
+            parts.append(self.tr("newest data {month}").format(month=month))
+        if entry["precision"]:
+            parts.append(entry["precision"])
+        return " · ".join(parts)
+
+    def _progress(self, stage: str, done: float, total: float) -> None:
+        if not self.pulling:
+            return
+        if total:
+            self.bar.setRange(0, 1000)
+            self.bar.setValue(int(1000 * done / total))
+            stage = self.tr("{stage}: {done} of {total}").format(
+                stage=stage, done=self._size(int(done)), total=self._size(int(total))
+            )
+        else:
+            self.bar.setRange(0, 0)
+            stage = f"{stage}…"
+        self.stage.setText(stage)
+        self.bar.setAccessibleName(stage)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self.cancel_button.setEnabled(False)
+            self.stage.setText(self.tr("Stopping…"))
+            self._task.cancel()
+
+    def _ended(self) -> None:
+        self._task = None
+        self._show_progress(False)
+        self._enable()
+
+    def _show_progress(self, shown: bool) -> None:
+        for widget in (self.stage, self.bar, self.cancel_button):
+            widget.setVisible(shown)
+        self.cancel_button.setEnabled(shown)
+
+    def _enable(self) -> None:
+        ready = bool(self._entry["permitted"]) and not self._entry["preparing"]
+        self.pull_button.setEnabled(ready and not self.pulling)
+        usable = self._copy is not None and not self._copy.lapsed(datetime.now(timezone.utc))
+        self.open_button.setEnabled(usable)
+
+    def _day(self, text: str) -> str:
+        return self._locale.toString(QDate.fromString(text[:10], "yyyy-MM-dd"), "d MMMM yyyy")
+
+    def _size(self, count: int) -> str:
+        return self._locale.formattedDataSize(count, 1, QLocale.DataSizeFormat.DataSizeSIFormat)

@@ -1,0 +1,140 @@
+"""The plugin as QGIS loads it: desk, docks, menu, toolbar and Processing provider, built and undone."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from datetime import datetime, timezone
+from pathlib import Path
+
+from qgis.core import QgsApplication, QgsProject, QgsSettings
+from qgis.gui import QgisInterface
+from qgis.PyQt.QtCore import QObject, Qt
+from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMenu, QToolBar
+
+from .core.desk import Desk
+from .core.local_store import LocalStore
+from .core.settings import DeskSettings
+from .core.transport import QgisNetwork
+from .gui.hotspot_dock import HotspotDock
+from .gui.icons import icon
+from .gui.layers_dock import LayersDock
+from .gui.proximity_dock import ProximityDock
+from .gui.publish_dialog import PublishDialog
+from .gui.sign_in_flow import SignInFlow
+from .processing.provider import SafeStatsProvider
+
+_METADATA = Path(__file__).resolve().parent.parent / "metadata.txt"
+
+
+def plugin_version() -> str:
+    """The version in ``metadata.txt``."""
+    metadata = ConfigParser(interpolation=None)
+    metadata.read(_METADATA, encoding="utf-8")
+    return metadata["general"]["version"]
+
+
+class SafeStatsPlugin(QObject):
+    """QGIS calls ``initGui`` and ``unload``; nothing here touches the network."""
+
+    def __init__(self, iface: QgisInterface) -> None:
+        super().__init__()
+        self._iface = iface
+
+    def initProcessing(self) -> None:
+        """Register the algorithms; QGIS calls this alone when it runs without windows (``qgis_process``)."""
+        self.provider = SafeStatsProvider()
+        QgsApplication.processingRegistry().addProvider(self.provider)
+
+    def initGui(self) -> None:
+        """Build everything that can be seen."""
+        self.initProcessing()
+        settings = DeskSettings(QgsSettings())
+        store = LocalStore(settings.local_root)
+        store.remove_lapsed(datetime.now(timezone.utc))
+        self.desk = Desk(settings, store, QgisNetwork(), plugin_version(), QgsProject.instance(), self)
+
+        window = self._iface.mainWindow()
+        self.flow = SignInFlow(self.desk, window)
+        self.layers_dock = LayersDock(self.desk, self._iface, window)
+        self.proximity_dock = ProximityDock(self.desk, self._iface, window)
+        self.hotspot_dock = HotspotDock(self.desk, self._iface, window)
+        self._docks: list[QDockWidget] = [self.layers_dock, self.proximity_dock, self.hotspot_dock]
+        for dock in self._docks:
+            self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        for dock in self._docks[1:]:
+            window.tabifyDockWidget(self.layers_dock, dock)
+            dock.hide()
+        self.layers_dock.raise_()
+
+        self.menu = QMenu(self.tr("&SafeStats"), window)
+        self.menu.setObjectName("SafeStatsMenu")
+        self._iface.pluginMenu().addMenu(self.menu)
+        self.toolbar = QToolBar(self.tr("SafeStats"), window)
+        self.toolbar.setObjectName("SafeStatsToolbar")
+        self._iface.addToolBar(self.toolbar)
+        self._add_actions()
+
+        self.layers_dock.sign_in_requested.connect(self.flow.start)
+        self.layers_dock.sign_out_requested.connect(self.sign_out)
+        self.flow.declined.connect(self.layers_dock.tell)
+        self.desk.session_changed.connect(self._show_session)
+        self._show_session()
+
+    def unload(self) -> None:
+        """Take everything back that ``initGui`` added."""
+        self.flow.close()
+        self.desk.close()
+        for dock in self._docks:
+            self._iface.removeDockWidget(dock)
+            dock.deleteLater()
+        self._iface.pluginMenu().removeAction(self.menu.menuAction())
+        self.menu.deleteLater()
+        self._iface.mainWindow().removeToolBar(self.toolbar)
+        self.toolbar.deleteLater()
+        QgsApplication.processingRegistry().removeProvider(self.provider)
+
+    def sign_out(self) -> None:
+        """End the session; its layers leave the project."""
+        self.desk.sign_out(lambda: None)
+        self.layers_dock.tell(self.tr("You are signed out. Your local copies stay here until they lapse."))
+
+    def publish(self) -> None:
+        """Show the dialog that makes maps and reports."""
+        dialog = PublishDialog(self.desk, self._iface, self._iface.mainWindow())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _add_actions(self) -> None:
+        self.sign_in_action = QAction(icon("sign_in"), self.tr("Sign in…"), self.menu)
+        self.sign_in_action.triggered.connect(self.flow.start)
+        self.sign_out_action = QAction(icon("sign_out"), self.tr("Sign out"), self.menu)
+        self.sign_out_action.triggered.connect(self.sign_out)
+        self.publish_action = QAction(icon("print"), self.tr("Make a map or report…"), self.menu)
+        self.publish_action.triggered.connect(self.publish)
+        shown = []
+        titles = {
+            self.layers_dock: ("layers", self.tr("Layers")),
+            self.proximity_dock: ("proximity", self.tr("Proximity search")),
+            self.hotspot_dock: ("hotspot", self.tr("Hotspots")),
+        }
+        for dock, (name, words) in titles.items():
+            action = dock.toggleViewAction()
+            action.setIcon(icon(name))
+            action.setText(words)
+            action.setToolTip(words)
+            # A dock that lies under another as a tab is shown, but not seen.
+            action.triggered.connect(lambda checked, dock=dock: dock.raise_() if checked else None)
+            shown.append(action)
+        for action in (self.sign_in_action, self.sign_out_action):
+            self.menu.addAction(action)
+            self.toolbar.addAction(action)
+        self.menu.addSeparator()
+        self.toolbar.addSeparator()
+        for action in (*shown, self.publish_action):
+            self.menu.addAction(action)
+            self.toolbar.addAction(action)
+
+    def _show_session(self) -> None:
+        signed_in = self.desk.signed_in
+        self.sign_in_action.setVisible(not signed_in)
+        self.sign_out_action.setVisible(signed_in)
