@@ -51,7 +51,6 @@ def _prepare(connection: Any, _record: Any) -> None:
     # SQLAlchemy begins transactions by the event below, not Python's sqlite3 by guesswork.
     connection.isolation_level = None
     load_spatialite(connection)
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -63,8 +62,9 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Any) -> None:
-    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-    connection.exec_driver_sql(f"BEGIN {mode}")
+    options = connection.get_execution_options()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {options.get('sqlite_patience_ms', BUSY_TIMEOUT_MS)}")
+    connection.exec_driver_sql(f"BEGIN {options.get('sqlite_begin', 'DEFERRED')}")
 
 
 def load_spatialite(connection: sqlite3.Connection) -> None:
@@ -89,7 +89,6 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._writer = engine.execution_options(sqlite_begin="IMMEDIATE")
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -104,7 +103,11 @@ class Database:
             session.rollback()
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A session in one IMMEDIATE transaction, committed on leaving without an exception."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+    def write(self, patience_ms: int = BUSY_TIMEOUT_MS) -> Iterator[Session]:
+        """A session in one IMMEDIATE transaction, committed on leaving without an exception.
+
+        Waits ``patience_ms`` for another writer, then raises ``sqlalchemy.exc.OperationalError``.
+        """
+        writer = self.engine.execution_options(sqlite_begin="IMMEDIATE", sqlite_patience_ms=patience_ms)
+        with Session(writer, expire_on_commit=False) as session, session.begin():
             yield session

@@ -1,20 +1,49 @@
-"""The tables that every installation has."""
+"""The tables that every installation has, brought up to date by the migrations."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
 
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData
+
 from .database import Base, Database
+from .errors import SafeStatsError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def import_models() -> None:
-    """Import the ``models`` module of every domain, so that ``Base.metadata`` is whole."""
+def declared_tables() -> MetaData:
+    """What the ``models`` module of every domain declares."""
     for path in sorted(Path(__file__).parent.glob("*/models.py")):
         import_module(f".{path.parent.name}.models", __package__)
+    return Base.metadata
 
 
 def create_schema(database: Database) -> None:
-    """Make the tables that are missing."""
-    import_models()
-    Base.metadata.create_all(database.engine)
+    """Run the migrations that the database lacks, all of them or none."""
+    engine = database.engine.execution_options(sqlite_begin="IMMEDIATE")
+    with engine.begin() as connection:
+        command.upgrade(migration_config(connection), "head")
+
+
+def check_schema(database: Database) -> None:
+    """Raises ``SafeStatsError`` where the database is not at the newest migration."""
+    with database.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+        head = ScriptDirectory.from_config(migration_config(connection)).get_current_head()
+    if current != head:
+        raise SafeStatsError("The database is not of this version of SafeStats: run “safestats init”.")
+
+
+def migration_config(connection: Connection) -> Config:
+    """Alembic's configuration for work on the connection."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    config.attributes["metadata"] = declared_tables()
+    return config

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from .audit.log import AuditLog
 from .database import Database
-from .datasets.definitions import DatasetDefinition
+from .datasets.areas import AreaIndex
+from .datasets.definitions import DatasetDefinition, read_definitions
+from .identity.passwords import Passwords
+from .identity.purposes import Purpose, read_purposes
+from .identity.tries import SignInTries
 from .keys import Keys
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..shared.postcodes import PostcodeIndex
 
 
 @dataclass(frozen=True)
@@ -21,3 +30,39 @@ class Services:
     audit: AuditLog
     keys: Keys
     definitions: Mapping[str, DatasetDefinition]
+    purposes: tuple[Purpose, ...]
+    passwords: Passwords
+    sign_in_tries: SignInTries
+
+    @cached_property
+    def areas(self) -> AreaIndex:
+        """The areas as they were when first asked for; raises ``SafeStatsError`` where none are loaded."""
+        with self.database.read() as session:
+            return AreaIndex.open(session)
+
+    @cached_property
+    def postcodes(self) -> PostcodeIndex:
+        """The postcodes of the places covered, read when first asked for."""
+        from ..shared.postcodes import PostcodeIndex
+
+        return PostcodeIndex.load(self.settings.resources_dir / "postcodes" / "postcodes.csv.gz")
+
+    def close(self) -> None:
+        """Export the audit's head and let go of the files."""
+        self.audit.close()
+        self.database.engine.dispose()
+
+
+def open_services(settings: Settings) -> Services:
+    """The services on the folder of ``settings``, whose files are made where they are missing."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Services(
+        settings=settings,
+        database=Database.open(settings.database_path),
+        audit=AuditLog(settings.audit_path),
+        keys=Keys.open(settings.keys_path),
+        definitions=read_definitions(settings.resources_dir / "datasets"),
+        purposes=read_purposes(settings.resources_dir / "purposes.toml"),
+        passwords=Passwords(settings.password_rounds, settings.password_memory_kib),
+        sign_in_tries=SignInTries(),
+    )

@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     idle_minutes: int = 30
     session_hours: int = 12
     lease_days: int = 14
+    # Argon2id: passes over the memory, and the memory.
+    password_rounds: int = 3
+    password_memory_kib: int = 65_536
 
     @property
     def database_path(self) -> Path:

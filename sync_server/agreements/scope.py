@@ -82,7 +82,7 @@ class Scope:
     use: Use = Use.SYNC
 
     def gives(self, grant: GrantProfile) -> bool:
-        """Whether the grant permits the scope's use; one that does not still hides its rows from later grants."""
+        """Whether the grant permits this use; one that does not still hides its rows from later grants."""
         return self.use in grant.uses
 
     @property
@@ -168,14 +168,16 @@ def scope(
 def live_scopes(
     session: Session, dataset_code: str, definitions: Mapping[str, DatasetDefinition], today: date
 ) -> list[Scope]:
-    """The scope of every agreement in force that permits sync, by reference, at the published release (or 0)."""
+    """The scopes, at the published release (or 0), of the agreements that permit sync, by their references.
+
+    Of those in force, and of signed ones that have not started: their layers are ready on their first day.
+    """
     release = _published_release(session, dataset_code)
     agreements = session.scalars(
         select(Agreement)
         .where(
             Agreement.dataset == dataset_code,
             Agreement.state == AgreementState.ACTIVE,
-            Agreement.starts <= today,
             Agreement.ends >= today,
         )
         .order_by(Agreement.reference)

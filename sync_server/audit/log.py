@@ -1,8 +1,8 @@
 """The audit: an append-only chain of events in a file of its own, so that a refusal outlives its request.
 
-Each event is canonical JSON, kept as text; its hash is SHA-256 over the hash before it and its bytes. The hash of
-the newest event (the head) is exported to a second file, which belongs on another host: a chain alone cannot show
-that its end was cut off.
+Each event is canonical JSON, kept as text; its hash is SHA-256 over the hash before it and its bytes. The hash
+of the newest event (the head) is exported to a second file, which belongs on another host: a chain alone cannot
+show that its end was cut off.
 """
 
 from __future__ import annotations

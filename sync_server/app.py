@@ -1,0 +1,131 @@
+"""The web application: what it serves and how it tells trouble."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..shared.manifest import API_VERSION
+from .about import VERSION
+from .about import router as about
+from .analysis.routes import router as analysis
+from .datasets.service import ensure_incident_tables
+from .identity.conditions import current_conditions
+from .identity.routes import router as identity
+from .problems import Problem, answer_problem
+from .schema import check_schema
+from .services import open_services
+from .settings import Settings
+from .sync.routes import router as sync
+
+logger = logging.getLogger(__name__)
+
+LONGEST_BODY = 1_000_000
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application on the folder of ``settings``; raises ``SafeStatsError`` where it is not initialised."""
+    services = open_services(settings)
+    check_schema(services.database)
+    ensure_incident_tables(services.database, services.definitions)
+    with services.database.read() as session:
+        current_conditions(session)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    app = FastAPI(
+        title="SafeStats",
+        version=VERSION,
+        description=f"Version {API_VERSION} of the interface between the plugin and the sync server.",
+        openapi_url="/v1/openapi.json",
+        # Their pages fetch scripts from third parties.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    for router in (about, identity, analysis, sync):
+        app.include_router(router)
+    app.add_exception_handler(Problem, answer_problem)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_failure)
+    app.add_middleware(BodyLimit)
+    return app
+
+
+async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    """Names what is wrong, never what was sent: that may be a password."""
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"field": ".".join(str(part) for part in entry["loc"][1:]), "message": entry["msg"]}
+        for entry in error.errors()
+    ]
+    first = errors[0]
+    detail = f"{first['field'] or 'The request'}: {first['message']}."
+    return await answer_problem(
+        request, Problem(422, "invalid-request", "The request is not valid", detail, errors=errors)
+    )
+
+
+async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    detail = "There is nothing here." if status == HTTPStatus.NOT_FOUND else f"{status.description}."
+    code = status.phrase.lower().replace(" ", "-")
+    answer = await answer_problem(request, Problem(status, code, status.phrase, detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _answer_failure(request: Request, error: Exception) -> JSONResponse:
+    """No word of the cause: that is in the log, under the reference."""
+    reference = secrets.token_hex(6)
+    logger.error("Failure %s at %s %s", reference, request.method, request.scope["path"], exc_info=error)
+    detail = f"The server failed. Tell the SafeStats team the reference {reference}."
+    return await answer_problem(
+        request, Problem(500, "server-failure", "The server failed", detail, reference=reference)
+    )
+
+
+class BodyLimit:
+    """Refuses bodies longer than ``LONGEST_BODY`` bytes, by their declared length and as they come in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, counting what it brings."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > LONGEST_BODY:
+            problem = Problem(413, "too-long", "Too long", f"A request has at most {LONGEST_BODY} bytes.")
+            answer = await answer_problem(Request(scope), problem)
+            await answer(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> dict:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > LONGEST_BODY:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return dict(message)
+
+        await self._app(scope, counted, send)

@@ -1,0 +1,85 @@
+"""``safestats``: everything that the SafeStats team does on the server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .agreements.commands import commands as agreements
+from .audit.commands import commands as audit
+from .command_line import check_initialised
+from .datasets.areas import load_supplied_areas
+from .datasets.commands import commands as datasets
+from .datasets.service import ensure_incident_tables
+from .errors import SafeStatsError
+from .identity.commands import commands as identity
+from .identity.commands import publish_supplied_conditions
+from .ingest.commands import commands as ingest
+from .problems import Problem
+from .publishing.commands import commands as publishing
+from .schema import create_schema
+from .services import open_services
+from .settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+for domain in (identity, agreements, datasets, ingest, publishing, audit):
+    app.add_typer(domain)
+
+
+@app.command()
+def init() -> None:
+    """Make the server's folder: database, keys, areas, conditions of use. What is there already stays."""
+    services = open_services(Settings())
+    try:
+        create_schema(services.database)
+        ensure_incident_tables(services.database, services.definitions)
+        resources = services.settings.resources_dir
+        with services.database.write() as session:
+            edition = load_supplied_areas(session, resources / "boundaries" / "london-lsoa-2011.gpkg")
+            version = publish_supplied_conditions(session, services.audit, resources / "conditions")
+        typer.echo(
+            f"The server's folder {services.settings.data_dir} is ready: areas {edition}, conditions {version}."
+        )
+    finally:
+        services.close()
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 0,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+) -> None:
+    """Serve the API until interrupted. The embedded database has one writer, hence one worker."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    settings = Settings()
+    check_initialised(settings)
+    Granian(
+        f"{__package__}.asgi:application",
+        factory=True,
+        address=host or settings.host,
+        port=port or settings.port,
+        interface=Interfaces.ASGI,
+        workers=1,
+        ssl_cert=certificate,
+        ssl_key=key,
+    ).serve()
+
+
+def main() -> None:
+    """Run a command; trouble that the user can act on is one sentence on stderr and status 1."""
+    try:
+        app()
+    except (SafeStatsError, Problem) as error:
+        print(f"safestats: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

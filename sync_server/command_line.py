@@ -1,0 +1,50 @@
+"""What every command works with. A domain's commands are the typer app ``commands`` of its ``commands.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+from .datasets.service import ensure_incident_tables
+from .errors import SafeStatsError
+from .schema import check_schema
+from .services import Services, open_services
+from .settings import Settings
+
+
+@contextmanager
+def initialised() -> Iterator[Services]:
+    """The services on the folder of the environment's settings, closed on leaving.
+
+    Raises ``SafeStatsError`` where ``safestats init`` has not been run there.
+    """
+    settings = Settings()
+    check_initialised(settings)
+    services = open_services(settings)
+    try:
+        check_schema(services.database)
+        ensure_incident_tables(services.database, services.definitions)
+        yield services
+    finally:
+        services.close()
+
+
+def check_initialised(settings: Settings) -> None:
+    """Raises ``SafeStatsError`` where there is no database yet: opening one would make an empty one."""
+    if not settings.database_path.exists():
+        raise SafeStatsError(
+            f"There is no SafeStats server in {settings.data_dir}: run “safestats init” first, "
+            "or name its folder in SAFESTATS_DATA_DIR."
+        )
+
+
+def print_table(headings: list[str], rows: list[list[str]]) -> None:
+    """Rows under headings on stdout, as wide as they are."""
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 400, soft_wrap=True)

@@ -1,0 +1,28 @@
+"""The purposes that a person may have, read from ``resources/purposes.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """One purpose. Where it is not allowed, ``advice`` says where to ask instead."""
+
+    code: str
+    title: str
+    description: str
+    allowed: bool
+    advice: str = ""
+
+
+def read_purposes(path: Path) -> tuple[Purpose, ...]:
+    """The purposes in the order of the file; raises ``ValueError`` where a refused one lacks its advice."""
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    purposes = tuple(Purpose(**entry) for entry in document["purposes"])
+    for purpose in purposes:
+        if not purpose.allowed and not purpose.advice:
+            raise ValueError(f"{path.name}: purpose “{purpose.code}” is refused without advice where to ask.")
+    return purposes
