@@ -14,7 +14,7 @@ from pathlib import Path
 
 from osgeo import gdal
 
-from ...shared.manifest import FID_COLUMN, GEOMETRY_COLUMN, Slice
+from ...shared.manifest import FID_COLUMN, GEOMETRY_COLUMN, Manifest, Slice, slice_name
 from .errors import Cancelled
 
 _ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
@@ -51,7 +51,7 @@ def replace_months(
                 (month.fid_from, month.fid_to),
             )
         for source, month in new:
-            _prove_month(source, table, month)
+            _prove_size(source, table, month)
             with closing(sqlite3.connect(_read_only(source), uri=True)) as reading:
                 connection.executemany(insert, reading.execute(select))
 
@@ -104,7 +104,9 @@ def prove(
     with closing(_open(path)) as connection, _watched(connection, cancelled):
         found = [row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(table)})")]
         if set(found) != {FID_COLUMN, *columns}:
-            raise UnprovedError(f"{path.name} has the columns {found} in “{table}”, not those that were announced.")
+            raise UnprovedError(
+                f"{path.name} has the columns {found} in “{table}”, not those that were announced."
+            )
         (counted,) = connection.execute(f"SELECT count(*) FROM {_quoted(table)}").fetchone()
         if counted != rows:
             raise UnprovedError(f"{path.name} has {counted} rows and {rows} were announced.")
@@ -116,10 +118,48 @@ def prove(
             ).fetchone()
             (indexed,) = connection.execute(f"SELECT count(*) FROM {_quoted(_index_name(table))}").fetchone()
             if located != indexed:
-                raise UnprovedError(f"{path.name} has {located} placed rows and {indexed} in its spatial index.")
+                raise UnprovedError(
+                    f"{path.name} has {located} placed rows and {indexed} in its spatial index."
+                )
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise UnprovedError(f"{path.name} is damaged: {verdict}")
+
+
+def prove_month(path: Path, manifest: Manifest, month: Slice, cancelled: Callable[[], bool]) -> None:
+    """Raise ``UnprovedError`` unless the file's rows of ``month`` are those that its name is the digest of."""
+    columns = ", ".join([FID_COLUMN, *(_quoted(column.name) for column in manifest.columns)])
+    if manifest.geometry != "none":
+        columns += f", {GEOMETRY_COLUMN}"
+    truths = [number for number, column in enumerate(manifest.columns) if column.type == "boolean"]
+    header = {
+        "dataset": manifest.dataset,
+        "definition_version": manifest.definition_version,
+        "fingerprint": month.fingerprint,
+        "period": month.period,
+        "columns": [column.name for column in manifest.columns],
+    }
+    read_x, read_y = _coordinate(0), _coordinate(1)
+
+    def canonical(connection: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
+        query = (
+            f"SELECT {columns} FROM {_quoted(manifest.layer_name)} WHERE {FID_COLUMN} BETWEEN ? AND ? "
+            f"ORDER BY {FID_COLUMN}"
+        )
+        count = len(manifest.columns)
+        for row in connection.execute(query, (month.fid_from, month.fid_to)):
+            values = list(row[1 : count + 1])
+            for number in truths:
+                values[number] = None if values[number] is None else bool(values[number])
+            point = row[count + 1] if len(row) > count + 1 else None
+            place = (None, None) if point is None else (int(read_x(point)), int(read_y(point)))
+            yield (row[0], *place, *values)
+
+    with closing(sqlite3.connect(_read_only(path), uri=True)) as connection, _watched(connection, cancelled):
+        if slice_name(header, canonical(connection)) != month.name:
+            raise UnprovedError(
+                f"the rows of {month.period or 'those without a date'} are not the announced ones"
+            )
 
 
 def frequent_values(path: Path, table: str, column: str, limit: int) -> tuple[str, ...]:
@@ -133,13 +173,15 @@ def frequent_values(path: Path, table: str, column: str, limit: int) -> tuple[st
     return tuple(str(value) for value, _count in found) if len(found) <= limit else ()
 
 
-def _prove_month(path: Path, table: str, month: Slice) -> None:
+def _prove_size(path: Path, table: str, month: Slice) -> None:
     with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
         rows, first, last = connection.execute(
             f"SELECT count(*), min({FID_COLUMN}), max({FID_COLUMN}) FROM {_quoted(table)}"
         ).fetchone()
     if rows != month.rows or (rows and not month.fid_from <= first <= last <= month.fid_to):
-        raise UnprovedError(f"The month {month.period or 'without date'} does not hold the rows that it announces.")
+        raise UnprovedError(
+            f"The month {month.period or 'without date'} does not hold the rows that it announces."
+        )
 
 
 def _open(path: Path) -> sqlite3.Connection:

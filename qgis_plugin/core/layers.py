@@ -24,8 +24,9 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor
 
 from ...shared.manifest import FID_COLUMN, Manifest
+from .days import day_in_words, day_of
 from .errors import LocalCopyTrouble
-from .local_store import LocalCopy
+from .local_store import LocalCopy, last_day
 
 GROUP = "SafeStats"
 _PREFIX = "safestats/"
@@ -176,8 +177,8 @@ def abstract(manifest: Manifest) -> str:
     lines = [
         f"{manifest.title}: {manifest.rows:,} incidents, {manifest.first_period} to {manifest.newest_period}, "
         f"release {manifest.release} of {manifest.published_at[:10]}.",
-        f"Data Sharing Agreement {manifest.agreement}, until {manifest.agreement_until}. Local copy valid "
-        f"until {manifest.valid_until[:10]}.",
+        f"Data Sharing Agreement {manifest.agreement}, until {day_in_words(day_of(manifest.agreement_until))}. "
+        f"Local copy valid until {day_in_words(last_day(manifest))}.",
     ]
     if manifest.area_edition:
         lines.append(f"Areas: {manifest.area_edition}.")

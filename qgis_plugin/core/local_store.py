@@ -15,13 +15,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from qgis.PyQt.QtCore import QLockFile, QStorageInfo
 
 from ...shared.manifest import Manifest
+from .days import day_in_words
 from .errors import LocalCopyTrouble
 
 _STATE = "state.json"
@@ -59,6 +60,11 @@ class LocalCopy:
         """When the copy lapses (UTC)."""
         return instant(self.manifest.valid_until)
 
+    @property
+    def last_day(self) -> date:
+        """The last day on which the copy may be used."""
+        return last_day(self.manifest)
+
     def lapsed(self, now: datetime) -> bool:
         """Whether the time of the copy is over."""
         return now >= self.valid_until
@@ -67,10 +73,15 @@ class LocalCopy:
         """Raise ``LocalCopyTrouble`` where the time of the copy is over."""
         if self.lapsed(now):
             raise LocalCopyTrouble(
-                f"The local copy of {self.manifest.title} was valid until {self.manifest.valid_until[:10]}. "
+                f"The local copy of {self.manifest.title} was valid until {day_in_words(self.last_day)}. "
                 "Pull it again to go on working with it.",
                 "copy-lapsed",
             )
+
+
+def last_day(manifest: Manifest) -> date:
+    """The last day of a copy that fulfils ``manifest``: an end at midnight is the day before."""
+    return (instant(manifest.valid_until) - timedelta(seconds=1)).date()
 
 
 def instant(text: str) -> datetime:

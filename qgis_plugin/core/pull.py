@@ -88,37 +88,49 @@ def pull_layer(
     Whatever it raises, the former copy is untouched, and what has been downloaded is kept for the next try.
     """
     with store.lock(dataset):
-        progress("Asking what has changed", 0, 0)
-        manifest = _manifest(transport, dataset)
-        former = store.copy(dataset)
-        if (
-            former is not None
-            and _names(former.manifest) == _names(manifest)
-            and _same_shape(former.manifest, manifest)
-        ):
-            return PullResult(store.renew(dataset, former, manifest), PullKind.UNCHANGED, 0)
-        plan = _plan(manifest, former)
         try:
-            return _carry_out(transport, store, manifest, plan, progress, cancelled)
-        except sqlite3.OperationalError as error:
-            raise LocalCopyTrouble(
-                f"The local copy of {manifest.title} could not be written to {store.folder}: {error}. Your "
-                "former copy is untouched."
-            ) from error
-        except (geopackage.UnprovedError, sqlite3.DatabaseError, zlib.error) as error:
-            # What arrived was right byte for byte and still does not add up: start afresh next time.
-            store.discard_parts(dataset)
-            raise WrongDigest(
-                f"What {transport.host} offers of {manifest.title} does not add up ({error}). Your former copy "
-                "is untouched. Tell the SafeStats team.",
-                "does-not-add-up",
-            ) from error
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                words = "the disk is full. Free some space, then pull again."
-            else:
-                words = f"{error.strerror or error}."
-            raise LocalCopyTrouble(f"The local copy could not be written to {store.folder}: {words}") from error
+            return _pull(transport, store, dataset, progress, cancelled)
+        except ServerTrouble as error:
+            if error.code != "not-found":
+                raise
+            # The server published anew between its manifest and the download: once more, with the new manifest.
+            return _pull(transport, store, dataset, progress, cancelled)
+
+
+def _pull(
+    transport: Transport, store: AccountStore, dataset: str, progress: Progress, cancelled: Cancel
+) -> PullResult:
+    progress("Asking what has changed", 0, 0)
+    manifest = _manifest(transport, dataset)
+    former = store.copy(dataset)
+    if (
+        former is not None
+        and _names(former.manifest) == _names(manifest)
+        and _same_shape(former.manifest, manifest)
+    ):
+        return PullResult(store.renew(dataset, former, manifest), PullKind.UNCHANGED, 0)
+    plan = _plan(manifest, former)
+    try:
+        return _carry_out(transport, store, manifest, plan, progress, cancelled)
+    except sqlite3.OperationalError as error:
+        raise LocalCopyTrouble(
+            f"The local copy of {manifest.title} could not be written to {store.folder}: {error}. Your "
+            "former copy is untouched."
+        ) from error
+    except (geopackage.UnprovedError, sqlite3.DatabaseError, zlib.error) as error:
+        # What arrived was right byte for byte and still does not add up: start afresh next time.
+        store.discard_parts(dataset)
+        raise WrongDigest(
+            f"What {transport.host} offers of {manifest.title} does not add up ({error}). Your former copy "
+            "is untouched. Tell the SafeStats team.",
+            "does-not-add-up",
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            words = "the disk is full. Free some space, then pull again."
+        else:
+            words = f"{error.strerror or error}."
+        raise LocalCopyTrouble(f"The local copy could not be written to {store.folder}: {words}") from error
 
 
 def _manifest(transport: Transport, dataset: str) -> Manifest:
@@ -203,6 +215,8 @@ def _carry_out(
 
     progress("Checking", 0, 0)
     geopackage.prove(built, manifest.layer_name, columns, manifest.rows, placed, cancelled)
+    for month in plan.new:
+        geopackage.prove_month(built, manifest, month, cancelled)
     categories: tuple[str, ...] = ()
     if manifest.category_field in columns:
         categories = geopackage.frequent_values(

@@ -8,6 +8,7 @@ from typing import Any
 from qgis.PyQt.QtCore import QDate, QLocale, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
+from ..core.days import BRITISH, day_in_words, day_of
 from ..core.errors import Cancelled, DeskError
 from ..core.local_store import LocalCopy
 from ..core.pull import PullKind, PullResult
@@ -26,7 +27,6 @@ class LayerCard(Card):
         super().__init__(parent)
         self._task: DeskTask | None = None
         self._copy: LocalCopy | None = None
-        self._locale = QLocale(QLocale.Language.English, QLocale.Country.UnitedKingdom)
 
         self._state = QLabel(self)
         self._title = heading(QLabel(self), 1.08)
@@ -77,7 +77,7 @@ class LayerCard(Card):
         if permitted:
             self._agreement.setText(
                 self.tr("Agreement {reference}, until {date}").format(
-                    reference=entry["agreement"], date=self._day(entry["agreement_until"])
+                    reference=entry["agreement"], date=day_in_words(day_of(entry["agreement_until"]))
                 )
             )
         for widget in (self.pull_button, self.open_button, self.copy_line):
@@ -94,13 +94,13 @@ class LayerCard(Card):
         elif copy.lapsed(datetime.now(timezone.utc)):
             self.copy_line.setText(
                 self.tr("The local copy lapsed on {date}: pull it again").format(
-                    date=self._day(copy.manifest.valid_until)
+                    date=day_in_words(copy.last_day)
                 )
             )
         else:
             self.copy_line.setText(
                 self.tr("Local copy of {pulled}, valid until {until}").format(
-                    pulled=self._day(copy.pulled_at), until=self._day(copy.manifest.valid_until)
+                    pulled=day_in_words(day_of(copy.pulled_at)), until=day_in_words(copy.last_day)
                 )
             )
         self.pull_button.setText(self.tr("Pull") if copy is None else self.tr("Update"))
@@ -119,7 +119,7 @@ class LayerCard(Card):
     def pulled(self, result: PullResult) -> None:
         """The pull is done."""
         self._ended()
-        rows = self._locale.toString(result.copy.manifest.rows)
+        rows = BRITISH.toString(result.copy.manifest.rows)
         size = self._size(result.downloaded)
         words = {
             PullKind.UNCHANGED: self.tr("Already up to date: {rows} rows."),
@@ -172,11 +172,11 @@ class LayerCard(Card):
         if entry["preparing"]:
             return self.tr("Being prepared on the server: try again in a few minutes.")
         parts = [
-            self.tr("{rows} rows").format(rows=self._locale.toString(int(entry["rows"]))),
+            self.tr("{rows} rows").format(rows=BRITISH.toString(int(entry["rows"]))),
             self._size(int(entry["size"])),
         ]
         if entry["newest"]:
-            month = self._locale.toString(QDate.fromString(entry["newest"], "yyyy-MM"), "MMMM yyyy")
+            month = BRITISH.toString(QDate.fromString(entry["newest"], "yyyy-MM"), "MMMM yyyy")
             parts.append(self.tr("newest data {month}").format(month=month))
         if entry["precision"]:
             parts.append(entry["precision"])
@@ -219,8 +219,5 @@ class LayerCard(Card):
         usable = self._copy is not None and not self._copy.lapsed(datetime.now(timezone.utc))
         self.open_button.setEnabled(usable)
 
-    def _day(self, text: str) -> str:
-        return self._locale.toString(QDate.fromString(text[:10], "yyyy-MM-dd"), "d MMMM yyyy")
-
     def _size(self, count: int) -> str:
-        return self._locale.formattedDataSize(count, 1, QLocale.DataSizeFormat.DataSizeSIFormat)
+        return BRITISH.formattedDataSize(count, 1, QLocale.DataSizeFormat.DataSizeSIFormat)
