@@ -97,10 +97,9 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one consistent state and is rolled back on leaving."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        """A session that sees one consistent state; leaving it ends the transaction and keeps what was read."""
+        with Session(self.engine) as session:
             yield session
-            session.rollback()
 
     @contextmanager
     def write(self, patience_ms: int = BUSY_TIMEOUT_MS) -> Iterator[Session]:

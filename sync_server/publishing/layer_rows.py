@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from ...shared.manifest import UNDATED, slice_name
 from ..agreements.readable import readable
 from ..agreements.scope import Scope
 from ..datasets.definitions import FieldType
+from ..errors import SafeStatsError
 from ..keys import feature_id_range
 from .geopackage import rows_schema
 
@@ -35,9 +37,17 @@ def slice_keys(scope: Scope, periods: Iterable[str]) -> list[SliceKey]:
 
 
 def read_rows(session: Session, scope: Scope, period: str) -> tuple[pa.Table, str]:
-    """The rows of a period by feature id, in ``rows_schema``, and the name of the slice that holds them."""
+    """The rows of a period by feature id, in ``rows_schema``, and the name of the slice that holds them.
+
+    Raises ``SafeStatsError`` where two rows have the same feature id.
+    """
     query = readable(scope, period)
     rows: Sequence[Any] = session.connection().execute(query.order_by(query.selected_columns.fid)).all()
+    if any(row[0] == following[0] for row, following in pairwise(rows)):
+        raise SafeStatsError(
+            f"Two rows of {scope.definition.code} in {period or 'no month'} have the same feature id: "
+            "load the month's file again, which makes it anew."
+        )
     schema = rows_schema(scope.columns, scope.geometry)
     types = [FieldType.INTEGER] * (len(schema) - len(scope.columns)) + [f.type for f in scope.columns]
     values = [
