@@ -305,7 +305,10 @@ class _TrustingAdapter(HTTPAdapter):
 
 
 def _context(authorities: str) -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=authorities or None)
+    context = ssl.create_default_context(cadata=authorities or None)
+    # urllib3 compares the name with the certificate itself then; the context cannot where the host is an IP address.
+    context.check_hostname = False
+    return context
 
 
 @contextmanager

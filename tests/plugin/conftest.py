@@ -1,0 +1,256 @@
+"""A real SafeStats server for the plugin's tests, a desk, and a small HTTP server that misbehaves on purpose."""
+
+from __future__ import annotations
+
+import csv
+import http.server
+import json
+import os
+import random
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qgis.core import QgsProject, QgsSettings
+from qgis.PyQt.QtCore import QSettings
+from safestats.qgis_plugin.core.desk import Desk
+from safestats.qgis_plugin.core.desk_session import DeskSession
+from safestats.qgis_plugin.core.local_store import LocalStore
+from safestats.qgis_plugin.core.settings import DeskSettings
+from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER_COMMAND = ROOT / ".venvs" / "server" / "bin" / "safestats"
+PASSWORD = "a long enough passphrase"
+PURPOSE = "problem-solving"
+WAIT_MS = 20_000
+# Fast answers: what is tested here is the desk, not the strength of the server's password digests.
+SERVER_ENVIRONMENT = {"SAFESTATS_PASSWORD_ROUNDS": "1", "SAFESTATS_PASSWORD_MEMORY_KIB": "1024"}
+
+
+@dataclass
+class LiveServer:
+    """`safestats serve` on a folder of its own. ``run`` runs any other command of it."""
+
+    url: str
+    folder: Path
+
+    def run(self, *arguments: str, stdin: str = "") -> str:
+        """The output of one command; fails the test with what the command said."""
+        done = subprocess.run(
+            [SERVER_COMMAND, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=server_environment(self.folder),
+        )
+        assert done.returncode == 0, f"safestats {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def add_user(self, username: str, organisation: str) -> None:
+        self.run("user", "add", username, "--org", organisation, "--password-stdin", stdin=PASSWORD + "\n")
+
+    def add_agreement(self, reference: str, organisation: str, dataset: str, *grant: str) -> None:
+        self.run(
+            *("agreement", "add", reference, "--org", organisation, "--dataset", dataset),
+            *("--from", "2025-01-01", "--to", "2099-12-31"),
+        )
+        self.run("agreement", "grant", reference, *grant)
+        self.run("agreement", "activate", reference)
+
+    def load(self, *months: tuple[str, int, int]) -> None:
+        """Load and publish City of London incidents: (month, rows, seed of the random places)."""
+        files = []
+        for month, rows, seed in months:
+            path = self.folder / f"{month}-city-of-london-street.csv"
+            write_city_file(path, month, rows, seed)
+            files.append(str(path))
+        self.run("load", "colp", *files)
+        self.run("publish", "colp")
+
+
+def server_environment(folder: Path) -> dict[str, str]:
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**keep, **SERVER_ENVIRONMENT, "SAFESTATS_DATA_DIR": str(folder)}
+
+
+def write_city_file(path: Path, month: str, rows: int, seed: int) -> None:
+    """A street-level CSV as data.police.uk gives it, with invented incidents."""
+    chance = random.Random(seed)
+    kinds = ["Burglary", "Drugs", "Robbery", "Shoplifting"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            "Crime ID,Month,Reported by,Falls within,Longitude,Latitude,Location,LSOA code,LSOA name,Crime type,"
+            "Last outcome category,Context".split(",")
+        )
+        for number in range(rows):
+            lon, lat = -0.092 + chance.uniform(-0.008, 0.008), 51.5145 + chance.uniform(-0.003, 0.003)
+            identity = f"{seed:08x}{number:056x}"
+            force, street = "City of London Police", f"On or near Invented Street {number % 20}"
+            kind = chance.choice(kinds)
+            writer.writerow(
+                [identity, month, force, force, f"{lon:.6f}", f"{lat:.6f}", street, "", "", kind, "", ""]
+            )
+
+
+@pytest.fixture(scope="session")
+def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """The City's incidents of two months, published; Camden's ada may sync them, the GLA's bob may not."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = LiveServer(f"http://127.0.0.1:{port}", folder)
+    server.run("init")
+    server.run("org", "add", "camden", "London Borough of Camden")
+    server.run("org", "add", "gla", "Greater London Authority")
+    server.add_user("ada", "camden")
+    server.add_user("bob", "gla")
+    server.load(("2025-08", 300, 1), ("2025-09", 200, 2))
+    server.add_agreement(
+        *("DSA-CAMDEN-COLP", "camden", "colp", "--areas", "london,unplaced,outside"),
+        *("--fields", "core,area,location,place", "--precision", "point"),
+    )
+    log = (folder / "serve.log").open("wb")
+    process = subprocess.Popen(
+        [SERVER_COMMAND, "serve", "--port", str(port)], stdout=log, stderr=log, env=server_environment(folder)
+    )
+    try:
+        for _ in range(150):
+            try:
+                urllib.request.urlopen(f"{server.url}/v1/health", timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "serve.log").read_text()
+                time.sleep(0.1)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> DeskSettings:
+    """Settings in a file of the test's own."""
+    stored = QgsSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+    return DeskSettings(stored)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    """An empty folder of local copies."""
+    return LocalStore(tmp_path / "copies")
+
+
+@pytest.fixture
+def desk(qgis_app, qgis_new_project, settings: DeskSettings, store: LocalStore) -> Iterator[Desk]:
+    """A desk at which nobody is signed in."""
+    desk = Desk(settings, store, QgisNetwork(), "0.1.0", QgsProject.instance())
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def sign_in(desk: Desk, qtbot) -> Callable[..., DeskSession]:
+    """Signs a user in at ``desk`` and accepts the conditions, as the dialogs do."""
+
+    def act(server: str, username: str, accept: bool = True) -> DeskSession:
+        arrived: list[Any] = []
+        desk.sign_in(server, username, PASSWORD, arrived.append, arrived.append)
+        qtbot.waitUntil(lambda: bool(arrived), timeout=WAIT_MS)
+        assert isinstance(arrived[0], DeskSession), arrived[0]
+        if accept:
+            accepted: list[Any] = []
+            desk.accept(PURPOSE, accepted.append, accepted.append)
+            qtbot.waitUntil(lambda: bool(accepted), timeout=WAIT_MS)
+            assert desk.signed_in, accepted[0]
+        return arrived[0]
+
+    return act
+
+
+def signed_in_transport(url: str, username: str) -> Transport:
+    """A transport with an active session, without a desk."""
+    transport = Transport(url, QgisNetwork(), "0.1.0")
+    session = DeskSession(transport)
+    session.sign_in(username, PASSWORD)
+    session.accept(PURPOSE)
+    return transport
+
+
+Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+@dataclass
+class ScriptedServer:
+    """A real HTTP server whose answers a test sets by path; ``asked`` notes (method, path, headers)."""
+
+    port: int
+    answers: dict[str, Answer] = field(default_factory=dict)
+    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def json(self, path: str, document: Any, status: int = 200) -> None:
+        body = json.dumps(document).encode()
+        kind = "application/json" if status < 400 else "application/problem+json"
+        self.bytes(path, body, status, kind)
+
+    def problem(self, path: str, status: int, code: str, detail: str) -> None:
+        self.json(path, {"status": status, "code": code, "title": code, "detail": detail}, status)
+
+    def bytes(self, path: str, body: bytes, status: int = 200, kind: str = "application/octet-stream") -> None:
+        def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+            start = 0
+            if status == 200 and "Range" in request.headers:
+                start = int(request.headers["Range"].split("=")[1].rstrip("-"))
+            request.send_response(206 if start else status)
+            request.send_header("Content-Type", kind)
+            request.send_header("Content-Length", str(len(body) - start))
+            request.end_headers()
+            request.wfile.write(body[start:])
+
+        self.answers[path] = answer
+
+
+@pytest.fixture
+def scripted_server() -> Iterator[ScriptedServer]:
+    """Answers 404 until told otherwise."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            server.asked.append((self.command, self.path, dict(self.headers)))
+            answer = server.answers.get(self.path.split("?")[0])
+            if answer is None:
+                self.send_error(404)
+            else:
+                answer(self)
+
+        do_GET = do_POST = do_DELETE = do_CONNECT = _answer
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    http_server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http_server.daemon_threads = True
+    server = ScriptedServer(http_server.server_address[1])
+    thread = threading.Thread(target=http_server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield server
+    http_server.shutdown()
+    http_server.server_close()
