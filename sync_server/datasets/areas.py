@@ -11,7 +11,7 @@ import pyogrio
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from ...shared.manifest import SRID
@@ -182,6 +182,17 @@ def load_areas(
     session.flush()
     session.execute(delete(AreaEdition).where(AreaEdition.code.not_in(select(Area.edition))))
     return len(codes)
+
+
+def list_areas(session: Session) -> list[tuple[str, str, int, str]]:
+    """(edition, level, number of areas, title) of what is loaded."""
+    found = session.execute(
+        select(Area.edition, Area.level, func.count(), AreaEdition.title)
+        .join(AreaEdition, AreaEdition.code == Area.edition)
+        .group_by(Area.edition, Area.level, AreaEdition.title)
+        .order_by(Area.edition, Area.level)
+    )
+    return [(edition, str(level), number, title) for edition, level, number, title in found]
 
 
 def _read(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
+from sqlalchemy.orm import Session
 
 from ..database import Database
+from ..errors import SafeStatsError
 from .definitions import DatasetDefinition
 from .incidents import incident_table
 
@@ -25,3 +27,13 @@ def ensure_incident_tables(database: Database, definitions: Mapping[str, Dataset
             for column in missing:
                 kind = column.type.compile(database.engine.dialect)
                 session.execute(text(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}'))
+
+
+def refuse_held_incidents(session: Session, definitions: Mapping[str, DatasetDefinition]) -> None:
+    """Raises ``SafeStatsError`` where incidents are held: they bear the codes of the loaded boundaries."""
+    for definition in definitions.values():
+        if session.execute(select(incident_table(definition).c.row_id).limit(1)).first():
+            raise SafeStatsError(
+                f"Incidents of {definition.code} are held and bear the codes of the loaded areas: load others "
+                "into a new server folder, then the deliveries again."
+            )

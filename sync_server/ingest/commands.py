@@ -1,0 +1,60 @@
+"""``safestats load``: a supplier's delivery into the next release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..command_line import initialised
+from ..progress import progress_bars
+from .report import DeliveryReport
+from .service import load as load_delivery
+
+commands = typer.Typer()
+
+
+@commands.command()
+def load(
+    dataset: Annotated[str, typer.Argument(help="The dataset's code.")],
+    files: Annotated[list[Path], typer.Argument(help="The supplier's files, as they came.")],
+    synthetic: Annotated[
+        bool | None,
+        typer.Option("--synthetic/--real", help="Made-up incidents; unless told, the files' names tell."),
+    ] = None,
+    accept_withdrawals: Annotated[
+        bool, typer.Option(help="Load it although many incidents of a month are no longer in it.")
+    ] = False,
+) -> None:
+    """Read, check and place a delivery and stage it for the next release; “publish” makes it visible."""
+    with initialised() as services, progress_bars() as progress:
+        report = load_delivery(services, dataset, files, progress, synthetic, accept_withdrawals)
+    for line in receipt(report):
+        typer.echo(line)
+
+
+def receipt(report: DeliveryReport) -> list[str]:
+    """The report in lines for people."""
+    head = f"{report.dataset}: {report.rows_in:,} rows in {len(report.files)} file(s)"
+    if report.months:
+        head += f", {report.months[0]} to {report.months[-1]}"
+    lines = [
+        head + (", synthetic" if report.synthetic else "") + ".",
+        f"  {report.accepted:,} accepted: {report.added:,} new, {report.changed:,} changed, "
+        f"{report.unchanged:,} known; {report.withdrawn:,} withdrawn.",
+    ]
+    lines += [f"  {number:,} rejected: {reason}." for reason, number in report.rejected.most_common()]
+    if report.duplicates:
+        lines.append(f"  {report.duplicates:,} duplicates: the same incident a second time.")
+    lines += [f"  {number:,} left: they belong to {other}." for other, number in report.left.most_common()]
+    found = ", ".join(f"{number:,} {how}" for how, number in report.areas.most_common() if number)
+    if found:
+        lines.append(f"  Areas ({report.area_edition}): {found}.")
+    lines += [f"  {number:,} values dropped: {what}." for what, number in report.dropped.most_common() if number]
+    lines += [f"  {number:,} values of {name} in no code list." for name, number in report.unmapped.most_common()]
+    lines += [f"  {note}" for note in report.notes]
+    lines.append(
+        "  Nothing changed." if report.release is None else f"  Staged for release {report.release}: publish it."
+    )
+    return lines

@@ -1,0 +1,58 @@
+"""How a row is known again in the next delivery.
+
+A row is the supplier's id in its month. Where one id names several different rows of a month, their stable
+fields tell them apart; a row without id is its stable fields and its ordinal among equal ones, so that ten
+equal thefts at one station stay ten. A duplicate is the same identity twice in one delivery, never likeness.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import polars as pl
+
+from ..keys import Keys
+
+_SEPARATOR = "\x1f"
+_NOTHING = "\x00"
+
+
+def identify(frame: pl.DataFrame, dataset: str, keys: Keys, stable: Sequence[str]) -> pl.DataFrame:
+    """The frame with ``identity`` and ``duplicate`` (true on all but the first of equal rows with an id).
+
+    Needs the columns ``period`` and ``supplier_id`` (null where there is none) and those of ``stable``.
+    """
+    likeness = pl.concat_str(
+        [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in stable], separator=_SEPARATOR
+    )
+    has_id = pl.col("supplier_id").is_not_null()
+    known = ["period", "supplier_id"]
+    marked = frame.with_columns(likeness.alias("_likeness")).with_columns(
+        (has_id & ~pl.struct(*known, "_likeness").is_first_distinct()).alias("duplicate")
+    )
+    marked = marked.with_columns(
+        # Counted among different rows only: a border's double must not change an incident's identity.
+        (pl.col("duplicate").not_().cast(pl.Int32).sum().over(known)).alias("_bearers"),
+        pl.int_range(pl.len()).over("period", "_likeness", has_id).alias("_ordinal"),
+    )
+    parts = marked.select(
+        pl.lit(dataset).alias("dataset"),
+        "period",
+        pl.when(has_id).then(pl.lit("id")).otherwise(pl.lit("like")).alias("kind"),
+        pl.when(has_id).then("supplier_id").otherwise(pl.col("_ordinal").cast(pl.String)).alias("name"),
+        pl.when(has_id & (pl.col("_bearers") == 1)).then(pl.lit("")).otherwise("_likeness").alias("likeness"),
+    )
+    identities = keys.identities(parts.iter_rows())
+    return marked.with_columns(pl.Series("identity", identities, dtype=pl.String)).drop(
+        "_likeness", "_bearers", "_ordinal"
+    )
+
+
+def content_hashes(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """A hash (32 hexadecimal digits) of each row's values: another one means that the row changed."""
+    texts = frame.select(
+        pl.concat_str([pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in columns], separator=_SEPARATOR)
+    ).to_series()
+    hashes = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
+    return pl.Series("content", hashes, dtype=pl.String)

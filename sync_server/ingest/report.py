@@ -1,0 +1,43 @@
+"""What a load tells: every row counted once, by what became of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass
+class DeliveryReport:
+    """The receipt of one load. ``release`` is the one that it was staged for, ``None`` if nothing changed."""
+
+    dataset: str
+    files: list[dict[str, Any]] = field(default_factory=list)
+    months: list[str] = field(default_factory=list)
+    synthetic: bool = False
+    area_edition: str = ""
+    accepted: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)  # by reason
+    duplicates: int = 0
+    left: Counter[str] = field(default_factory=Counter)  # rows of other datasets, by dataset
+    areas: Counter[str] = field(default_factory=Counter)  # accepted rows by how their area was found
+    other_borough: int = 0  # accepted rows placed in another borough than the supplier names
+    dropped: Counter[str] = field(default_factory=Counter)  # values that are not agreed
+    unmapped: Counter[str] = field(default_factory=Counter)  # values in no code list, by field
+    notes: list[str] = field(default_factory=list)
+    added: int = 0
+    changed: int = 0
+    withdrawn: int = 0
+    unchanged: int = 0
+    release: int | None = None
+
+    @property
+    def rows_in(self) -> int:
+        """Accepted, rejected, duplicates and left together."""
+        return self.accepted + self.rejected.total() + self.duplicates + self.left.total()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        values = {member.name: getattr(self, member.name) for member in fields(self)}
+        plain = {name: dict(value) if isinstance(value, Counter) else value for name, value in values.items()}
+        return {**plain, "rows_in": self.rows_in}

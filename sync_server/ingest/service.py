@@ -1,0 +1,257 @@
+"""Loads a supplier's delivery: read, validate, place, identify, compare, stage. All of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from ..audit.log import COMMAND_LINE, EventType
+from ..datasets.areas import AreaIndex
+from ..datasets.definitions import DatasetDefinition
+from ..datasets.definitions import Delivery as DeliveryMode
+from ..datasets.service import ensure_incident_tables
+from ..errors import SafeStatsError
+from ..instants import london_today, now
+from ..progress import ReportsProgress, silent
+from ..publishing.models import Release, ReleaseState
+from ..services import Services
+from . import staging
+from .mappings import Mapping, read_mappings
+from .models import Delivery, Fate, RejectedRow
+from .pipeline import DUPLICATE, finish, prepare, rejected_records
+from .readers import SourceFile, TornRow, read_file
+from .report import DeliveryReport
+
+_SYNTHETIC_MARK = "synthetic"
+
+
+def load(
+    services: Services,
+    dataset: str,
+    files: Sequence[Path],
+    progress: ReportsProgress = silent,
+    synthetic: bool | None = None,
+    accept_withdrawals: bool = False,
+    today: date | None = None,
+) -> DeliveryReport:
+    """Load one delivery of a dataset and stage it for the next release.
+
+    ``synthetic`` tells that the incidents are made up; unless told, the files' names tell. Raises
+    ``SafeStatsError`` with one sentence where the delivery cannot be loaded: then nothing was.
+    """
+    if dataset not in services.definitions:
+        known = ", ".join(sorted(services.definitions))
+        raise SafeStatsError(f"There is no dataset “{dataset}”; there are: {known}.")
+    definition = services.definitions[dataset]
+    mappings = read_mappings(services.settings.resources_dir / "mappings", dict(services.definitions))
+    areas = services.areas
+    report = DeliveryReport(dataset, area_edition=areas.edition)
+    report.synthetic = _is_synthetic(files, synthetic)
+    sources = _sources(files, report)
+    incoming = _Incoming(definition, areas, mappings, today or london_today(), report)
+    for done, source in enumerate(sources):
+        progress("Reading files", done, len(sources))
+        incoming.take(source)
+    progress("Reading files", len(sources), len(sources))
+    good = pl.concat(incoming.good) if incoming.good else None
+    ensure_incident_tables(services.database, {dataset: definition})
+    with services.database.write() as session:
+        _refuse_mixture(session, dataset, report.synthetic)
+        if good is None:
+            return report
+        rows, duplicates = finish(good, definition, services.keys)
+        report.accepted, report.duplicates = len(rows), len(duplicates)
+        report.areas.update(dict(rows.get_column("area_from").value_counts().iter_rows()))
+        report.other_borough = rows.get_column("borough_differs").sum()
+        release = 1 + (
+            session.scalar(
+                select(func.max(Release.number)).where(
+                    Release.dataset == dataset, Release.state == ReleaseState.PUBLISHED
+                )
+            )
+            or 0
+        )
+        difference = staging.compare(
+            session, definition, rows, report.months, release, services.keys, accept_withdrawals
+        )
+        report.added, report.changed = difference.added, difference.changed
+        report.withdrawn, report.unchanged = difference.withdrawn, difference.unchanged
+        if difference.empty and _loaded_before(session, report):
+            return report
+        if not difference.empty:
+            report.release = release
+            _stage_release(session, dataset, release, report.synthetic)
+        delivery_id = _record(session, report, release, incoming, duplicates)
+        staging.write(session, definition, difference, release, delivery_id, progress)
+        # Last in the transaction: what cannot be audited is not loaded.
+        services.audit.record(
+            EventType.DATASET_LOADED,
+            actor=COMMAND_LINE,
+            dataset=dataset,
+            filter={"files": [file["sha256"] for file in report.files], "months": report.months},
+            rows=report.accepted,
+        )
+    return report
+
+
+class _Incoming:
+    """Takes file after file and keeps what became of their rows."""
+
+    def __init__(
+        self,
+        definition: DatasetDefinition,
+        areas: AreaIndex,
+        mappings: Sequence[Mapping],
+        today: date,
+        report: DeliveryReport,
+    ) -> None:
+        self.good: list[pl.DataFrame] = []
+        self.bad: list[pl.DataFrame] = []
+        self.torn: list[TornRow] = []
+        self._definition = definition
+        self._areas = areas
+        self._mappings = mappings
+        self._today = today
+        self._report = report
+        self._file_of_month: dict[str, str] = {}
+
+    def take(self, source: SourceFile) -> None:
+        """Read and prepare one file; adds to the report."""
+        raw = read_file(source, self._definition.code, self._mappings)
+        prepared = prepare(raw, self._definition, self._areas, self._today, source.name)
+        months = set(prepared.months) | ({raw.zero_return} - {""})
+        if self._definition.delivery == DeliveryMode.REPLACES:
+            self._refuse_second_file(months, source.name)
+        self.good.append(prepared.good)
+        self.bad.append(prepared.bad)
+        self.torn += raw.torn
+        report = self._report
+        counts = prepared.counts
+        report.months = sorted(set(report.months) | months)
+        report.left += counts.left
+        report.rejected += counts.rejected
+        # What cut a row off differs by row; the record of the row tells it.
+        report.rejected.update(torn.reason.split(":")[0] for torn in raw.torn)
+        report.unmapped += counts.unmapped
+        report.dropped += raw.dropped
+        report.notes += raw.notes
+
+    def _refuse_second_file(self, months: set[str], name: str) -> None:
+        for month in sorted(months):
+            if month in self._file_of_month:
+                raise SafeStatsError(
+                    f"{self._file_of_month[month]} and {name} both hold {self._definition.code} for {month}, "
+                    "and each file is the whole of its month: name only the newer one."
+                )
+            self._file_of_month[month] = name
+
+
+def _is_synthetic(files: Sequence[Path], told: bool | None) -> bool:
+    if not files:
+        raise SafeStatsError("No file was named: name at least one.")
+    marked = [file.name for file in files if _SYNTHETIC_MARK in file.name.casefold()]
+    if marked and (told is False or len(marked) < len(files)):
+        raise SafeStatsError(
+            f"{marked[0]} is synthetic by its name: synthetic and real incidents are never loaded together."
+        )
+    return bool(marked) if told is None else told
+
+
+def _sources(files: Sequence[Path], report: DeliveryReport) -> list[SourceFile]:
+    """The files, each content once."""
+    sources: dict[str, SourceFile] = {}
+    for path in files:
+        source = SourceFile.read(path)
+        first = sources.setdefault(source.sha256, source)
+        if first is not source:
+            report.notes.append(f"{source.name} is the same file as {first.name}: it was taken once.")
+    report.files = [
+        {"name": source.name, "size": len(source.data), "sha256": source.sha256} for source in sources.values()
+    ]
+    return list(sources.values())
+
+
+def _refuse_mixture(session: Session, dataset: str, synthetic: bool) -> None:
+    held = session.scalar(
+        select(Delivery.synthetic).where(Delivery.dataset == dataset).order_by(Delivery.delivery_id.desc()).limit(1)
+    )
+    if held is not None and held != synthetic:
+        kinds = ("real", "synthetic")
+        raise SafeStatsError(
+            f"{dataset} holds {kinds[held]} incidents and this delivery is {kinds[synthetic]}: "
+            "load it into another server folder."
+        )
+
+
+def _loaded_before(session: Session, report: DeliveryReport) -> bool:
+    digests = {file["sha256"] for file in report.files}
+    earlier = session.scalars(select(Delivery.files).where(Delivery.dataset == report.dataset))
+    return any(digests <= {file["sha256"] for file in files} for files in earlier)
+
+
+def _stage_release(session: Session, dataset: str, number: int, synthetic: bool) -> None:
+    release = session.get(Release, (dataset, number))
+    instant = now()
+    if release is None:
+        session.add(
+            Release(
+                dataset=dataset,
+                number=number,
+                state=ReleaseState.STAGED,
+                staged_at=instant,
+                synthetic=synthetic,
+            )
+        )
+    else:
+        release.staged_at = instant
+    session.flush()
+
+
+def _record(
+    session: Session, report: DeliveryReport, release: int, incoming: _Incoming, duplicates: pl.DataFrame
+) -> int:
+    """The delivery and the rows of it that were not taken; returns its id."""
+    delivery = Delivery(
+        dataset=report.dataset,
+        release=release,
+        loaded_at=now(),
+        synthetic=report.synthetic,
+        area_edition=report.area_edition,
+        files=report.files,
+        rows_in=report.rows_in,
+        accepted=report.accepted,
+        rejected=report.rejected.total(),
+        duplicates=report.duplicates,
+        left=report.left.total(),
+        report=report.to_json(),
+    )
+    session.add(delivery)
+    session.flush()
+    kept: list[dict[str, Any]] = [
+        _kept(Fate.REJECTED, torn.file, torn.line, torn.reason, torn.content) for torn in incoming.torn
+    ]
+    for bad in incoming.bad:
+        places = bad.select("file", "line", "reason").iter_rows()
+        kept += [
+            _kept(Fate.REJECTED, file, line, reason, content)
+            for (file, line, reason), content in zip(places, rejected_records(bad), strict=True)
+        ]
+    # A duplicate's content is that of the row that was taken.
+    kept += [
+        _kept(Fate.DUPLICATE, file, line, DUPLICATE, {}) for file, line in duplicates.select("file", "line").iter_rows()
+    ]
+    for row in kept:
+        row["delivery_id"] = delivery.delivery_id
+    if kept:
+        session.execute(insert(RejectedRow), kept)
+    return delivery.delivery_id
+
+
+def _kept(fate: Fate, file: str, line: int, reason: str, content: dict[str, str]) -> dict[str, Any]:
+    return {"fate": fate, "file": file, "line": line, "reason": reason, "content": content}

@@ -1,0 +1,199 @@
+"""Compares a delivery with what is held and writes the difference for the next release.
+
+What is published is never changed: a row that goes is closed at the next release, a new version begins there.
+Rows that were staged and not yet published are replaced physically.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from ...shared.manifest import SRID
+from ..datasets.definitions import BUILT_IN_FIELDS, DatasetDefinition, Delivery
+from ..datasets.incidents import incident_table
+from ..errors import SafeStatsError
+from ..keys import PRECISIONS, Keys
+from ..progress import ReportsProgress
+
+# More than this share of a month gone at once is a wrong or cut file rather than a correction.
+WITHDRAWABLE_SHARE = 0.2
+_CHUNK_ROWS = 20_000
+_CACHE_KIB = 262_144
+_FIDS = tuple(f"fid_{precision}" for precision in PRECISIONS)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a delivery changes. Frames of held rows have ``row_id`` and ``from_release``."""
+
+    new: pl.DataFrame  # rows to write, with their feature ids
+    closed: pl.DataFrame  # held rows that end
+    reopened: list[int]  # held rows whose end was staged and does not come after all
+    added: int
+    changed: int
+    withdrawn: int
+    unchanged: int
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is to be written."""
+        return self.new.is_empty() and self.closed.is_empty() and not self.reopened
+
+
+def compare(
+    session: Session,
+    definition: DatasetDefinition,
+    rows: pl.DataFrame,
+    months: Iterable[str],
+    release: int,
+    keys: Keys,
+    accept_withdrawals: bool,
+) -> Difference:
+    """The difference between the delivered ``rows`` of ``months`` and those held.
+
+    Raises ``SafeStatsError`` where too much of a month would be withdrawn.
+    """
+    held = _held(session, incident_table(definition), sorted(months))
+    heads = held.filter(pl.col("to_release").is_null())
+    matched = rows.join(
+        heads.select("identity", pl.col("content").alias("_held")),
+        on="identity",
+        how="left",
+        maintain_order="left",
+    )
+    fresh = matched.filter(pl.col("_held").is_null())
+    changed = matched.filter(pl.col("_held") != pl.col("content"))
+    withdrawn = heads.clear()
+    if definition.delivery == Delivery.REPLACES:
+        withdrawn = heads.join(rows.select("identity"), on="identity", how="anti")
+        if not accept_withdrawals:
+            _refuse_mass_withdrawal(definition, heads, withdrawn)
+    closing = pl.concat([withdrawn, heads.join(changed.select("identity"), on="identity", how="semi")])
+    ended = held.filter(pl.col("to_release") == release)
+    coming = pl.concat([fresh, changed]).drop("_held")
+    reopened = ended.join(coming.select("identity", "content"), on=["identity", "content"], how="semi")
+    coming = coming.join(reopened.select("identity", "content"), on=["identity", "content"], how="anti")
+    return Difference(
+        _with_feature_ids(coming, held, keys),
+        closing.select("row_id", "from_release"),
+        reopened.get_column("row_id").to_list(),
+        added=len(fresh),
+        changed=len(changed),
+        withdrawn=len(withdrawn),
+        unchanged=len(matched) - len(fresh) - len(changed),
+    )
+
+
+def write(
+    session: Session,
+    definition: DatasetDefinition,
+    difference: Difference,
+    release: int,
+    delivery_id: int,
+    progress: ReportsProgress,
+) -> None:
+    """Stage the difference for ``release``."""
+    table = incident_table(definition)
+    session.connection().exec_driver_sql(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    staged = difference.closed.filter(pl.col("from_release") == release).get_column("row_id").to_list()
+    published = difference.closed.filter(pl.col("from_release") != release).get_column("row_id").to_list()
+    for chunk in _chunks(staged):
+        session.execute(delete(table).where(table.c.row_id.in_(chunk)))
+    for chunk in _chunks(published):
+        session.execute(update(table).where(table.c.row_id.in_(chunk)).values(to_release=release))
+    for chunk in _chunks(difference.reopened):
+        session.execute(update(table).where(table.c.row_id.in_(chunk)).values(to_release=None))
+    _insert(session, table, definition, difference.new, release, delivery_id, progress)
+
+
+def live_rows(session: Session, definition: DatasetDefinition) -> int:
+    """How many rows stand once everything staged is published."""
+    table = incident_table(definition)
+    return session.scalar(select(func.count()).select_from(table).where(table.c.to_release.is_(None))) or 0
+
+
+def _held(session: Session, table: Table, months: Sequence[str]) -> pl.DataFrame:
+    names = ("row_id", "identity", "content", "period", "from_release", "to_release", *_FIDS)
+    found = session.execute(select(*(table.c[name] for name in names)).where(table.c.period.in_(months)))
+    texts = {"identity", "content", "period"}
+    schema = {name: pl.String if name in texts else pl.Int64 for name in names}
+    return pl.DataFrame([tuple(row) for row in found], schema=schema, orient="row")
+
+
+def _refuse_mass_withdrawal(definition: DatasetDefinition, heads: pl.DataFrame, gone: pl.DataFrame) -> None:
+    live = dict(heads.get_column("period").value_counts().iter_rows())
+    for month, number in sorted(gone.get_column("period").value_counts().iter_rows()):
+        if number > WITHDRAWABLE_SHARE * live[month]:
+            raise SafeStatsError(
+                f"This delivery lacks {number:,} of the {live[month]:,} incidents that {definition.code} holds "
+                f"for {month}, so nothing was loaded: ask the supplier whether the file is whole; if it is, "
+                "load it with --accept-withdrawals."
+            )
+
+
+def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys) -> pl.DataFrame:
+    """Rows with their feature ids: an incident keeps those that it has had, a clash is hashed anew."""
+    had = held.unique("identity", keep="first").select("identity", *_FIDS)
+    rows = rows.join(had, on="identity", how="left", maintain_order="left")
+    identities = rows.get_column("identity").to_list()
+    if "occurred_on" in rows.columns:
+        days: list[date | None] = rows.get_column("occurred_on").to_list()
+    else:
+        days = rows.select((pl.col("period") + "-01").str.to_date("%Y-%m-%d")).to_series().to_list()
+    for precision, name in zip(PRECISIONS, _FIDS, strict=True):
+        fids = rows.get_column(name).to_list()
+        taken = set(held.get_column(name).to_list())
+        waiting = [index for index, fid in enumerate(fids) if fid is None]
+        attempt = 0
+        while waiting:
+            made = keys.feature_ids(precision, [identities[i] for i in waiting], [days[i] for i in waiting], attempt)
+            clashing = []
+            for index, fid in zip(waiting, made, strict=True):
+                if fid in taken:
+                    clashing.append(index)
+                else:
+                    taken.add(fid)
+                    fids[index] = fid
+            waiting, attempt = clashing, attempt + 1
+        rows = rows.with_columns(pl.Series(name, fids, dtype=pl.Int64))
+    return rows
+
+
+def _insert(
+    session: Session,
+    table: Table,
+    definition: DatasetDefinition,
+    rows: pl.DataFrame,
+    release: int,
+    delivery_id: int,
+    progress: ReportsProgress,
+) -> None:
+    fields = [declared.name for declared in (*BUILT_IN_FIELDS, *definition.fields)]
+    names = ["identity", "content", "delivery_id", "from_release", *_FIDS, "period", "area_code", *fields]
+    columns = ", ".join(f'"{name}"' for name in (*names, "geometry"))
+    values = ", ".join("?" * len(names))
+    statement = f'INSERT INTO "{table.name}" ({columns}) VALUES ({values}, MakePoint(?, ?, {SRID}))'
+    # In the order of identities the largest index grows at its end only.
+    ready = rows.sort("identity").with_columns(
+        pl.lit(delivery_id).alias("delivery_id"),
+        pl.lit(release).alias("from_release"),
+        *(pl.col(name).cast(pl.String) for name, kind in rows.schema.items() if kind == pl.Date),
+    )
+    ready = ready.select(*names, pl.col("easting").alias("_x"), pl.col("northing").alias("_y"))
+    connection = session.connection()
+    progress("Storing rows", 0, len(ready))
+    for start in range(0, len(ready), _CHUNK_ROWS):
+        chunk = ready.slice(start, _CHUNK_ROWS).rows()
+        connection.exec_driver_sql(statement, chunk)
+        progress("Storing rows", start + len(chunk), len(ready))
+
+
+def _chunks(ids: Sequence[int], size: int = 500) -> Iterable[Sequence[int]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
