@@ -1,0 +1,66 @@
+"""Areas: codes with an edition, and the codes that stand for what lies in none."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+UNPLACED = "unplaced"  # the row has no place
+OUTSIDE = "outside"  # placed, but outside the areas that are covered
+LONDON = "london"  # all 33 boroughs; written in a grant, resolved when it is signed
+
+BOUNDARIES_FILE = "boundaries/london-lsoa-2011.gpkg"  # in resources/
+
+
+class Level(str, Enum):
+    """How large the areas are."""
+
+    LSOA = "lsoa"
+    BOROUGH = "borough"
+
+
+@dataclass(frozen=True)
+class Area:
+    """One area of one edition; ``parent`` is the code of the borough that an LSOA belongs to, else empty."""
+
+    code: str
+    name: str
+    level: Level
+    edition: str
+    parent: str = ""
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """The areas of a boundaries file: its edition's name, the boroughs and the LSOAs by code."""
+
+    edition: str
+    boroughs: dict[str, Area]
+    lsoas: dict[str, Area]
+
+    @classmethod
+    def read(cls, path: Path) -> Boundaries:
+        """The areas that the GeoPackage at ``path`` holds, without their shapes; raises ``OSError`` if it is absent."""
+        if not path.exists():
+            raise FileNotFoundError(f"The boundaries file {path.name} is missing: install SafeStats again.")
+        connection = sqlite3.connect(f"file:{path.as_posix()}?mode=ro&immutable=1", uri=True)
+        try:
+            (edition,) = connection.execute("SELECT title FROM edition").fetchone()
+            boroughs = {
+                code: Area(code, name, Level.BOROUGH, edition)
+                for code, name in connection.execute("SELECT code, name FROM borough ORDER BY code")
+            }
+            lsoas = {
+                code: Area(code, name, Level.LSOA, edition, parent)
+                for code, name, parent in connection.execute("SELECT code, name, borough_code FROM lsoa ORDER BY code")
+            }
+        finally:
+            connection.close()
+        return cls(edition, boroughs, lsoas)
+
+    def borough_of(self, lsoa_code: str) -> Area | None:
+        """The borough of an LSOA, or ``None`` where the edition does not hold the code."""
+        lsoa = self.lsoas.get(lsoa_code)
+        return self.boroughs.get(lsoa.parent) if lsoa else None
