@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +25,12 @@ from .schema import create_schema
 from .services import open_services
 from .settings import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Everything that the SafeStats team does on the server. SAFESTATS_DATA_DIR names the server's folder.",
+)
 for domain in (identity, agreements, datasets, ingest, publishing, audit):
     app.add_typer(domain)
 
@@ -40,9 +46,7 @@ def init() -> None:
         with services.database.write() as session:
             edition = load_supplied_areas(session, resources / "boundaries" / "london-lsoa-2011.gpkg")
             version = publish_supplied_conditions(session, services.audit, resources / "conditions")
-        typer.echo(
-            f"The server's folder {services.settings.data_dir} is ready: areas {edition}, conditions {version}."
-        )
+        typer.echo(f"The server's folder {services.settings.data_dir} is ready: areas {edition}, conditions {version}.")
     finally:
         services.close()
 
@@ -58,22 +62,25 @@ def serve(
     from granian import Granian
     from granian.constants import Interfaces
 
+    from .asgi import application
+
     settings = Settings()
     check_initialised(settings)
     Granian(
-        f"{__package__}.asgi:application",
-        factory=True,
+        application.__qualname__,
         address=host or settings.host,
         port=port or settings.port,
         interface=Interfaces.ASGI,
         workers=1,
         ssl_cert=certificate,
         ssl_key=key,
-    ).serve()
+    ).serve(target_loader=application, wrap_loader=False)  # a name would be looked for in the working folder
 
 
 def main() -> None:
     """Run a command; trouble that the user can act on is one sentence on stderr and status 1."""
+    # Nobody else on this machine reads what the server writes.
+    os.umask(0o077)
     try:
         app()
     except (SafeStatsError, Problem) as error:

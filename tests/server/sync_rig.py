@@ -1,4 +1,4 @@
-"""A server on a folder of its own, with hand-made incidents and agreements: for tests of publishing and sync."""
+"""A server on a folder of its own with hand-made incidents and agreements: for tests of publishing and sync."""
 
 from __future__ import annotations
 
