@@ -63,8 +63,8 @@ class Grid:
     def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Eastings of the columns' centres, shape ``(columns,)``, and northings of the rows', shape ``(rows,)``."""
         return (
-            self.left + (np.arange(self.columns) + 0.5) * self.cell,
-            self.bottom + (np.arange(self.rows) + 0.5) * self.cell,
+            self.left + (np.arange(self.columns, dtype=np.float64) + 0.5) * self.cell,
+            self.bottom + (np.arange(self.rows, dtype=np.float64) + 0.5) * self.cell,
         )
 
     def bin(self, eastings: ArrayLike, northings: ArrayLike) -> NDArray[np.int64]:

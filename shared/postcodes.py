@@ -96,13 +96,13 @@ _QUALITY = {
     20: "by a nearby building, from a visual check",
     30: "near the delivery points, within about 50 m",
     40: "the mean of the surrounding addresses",
-    50: "the mean of the postcodes of the sector that are known",
+    50: "imputed from the neighbouring postcodes",
     60: "the mean of the postcode's sector",
     90: "not known",
 }
 _NO_PLACE = 90
-_COARSE = 40
-_TOO_COARSE = 50
+_COARSE = 30
+_TOO_COARSE = 60
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,7 @@ def imports(path: Path) -> list[tuple[int, str, int]]:
                 name = ".".join([*base, *filter(None, [node.module])])
                 found.append((node.lineno, name, node.level))
                 if not node.module:
-                    found += [
-                        (node.lineno, f"{name}.{alias.name}".lstrip("."), node.level) for alias in node.names
-                    ]
+                    found += [(node.lineno, f"{name}.{alias.name}".lstrip("."), node.level) for alias in node.names]
             else:
                 found.append((node.lineno, node.module or "", 0))
     return found
