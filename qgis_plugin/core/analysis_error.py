@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from .errors import DeskError
 
-class AnalysisError(Exception):
-    """One sentence that says what is wrong and what to do; ``about`` names the input (postcode, layer, cell …)."""
+
+class AnalysisError(DeskError):
+    """One sentence that says what is wrong and what to do; ``about`` names the input (postcode, layer …)."""
+
+    code = "analysis"
 
     def __init__(self, sentence: str, about: str = "") -> None:
         super().__init__(sentence)
-        self.sentence = sentence
         self.about = about
-
-
-class AnalysisCancelled(Exception):
-    """The person cancelled the run."""

@@ -1,14 +1,72 @@
-"""Hotspots of a point layer inside a study area: kernel density and Getis-Ord Gi*."""
+"""Hotspots of a point layer inside a study area: kernel density and Getis-Ord Gi*.
+
+``run_hotspots`` computes and writes in a background thread; ``open_result`` makes the styled layer on the window's.
+Incidents are clipped to the study area first, exactly. A cell belongs to the study area when its centre lies in it or
+an incident of the study area lies in the cell, so that no incident is lost at the edge.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from pathlib import Path
 
-from qgis.core import QgsGeometry, QgsMapLayer
+import numpy as np
+from osgeo import gdal, osr
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
+    QgsFeature,
+    QgsFeatureSink,
+    QgsField,
+    QgsFields,
+    QgsGeometry,
+    QgsMapLayer,
+    QgsProcessingUtils,
+    QgsRasterLayer,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtCore import QMetaType
 
+from ...shared import kernel_density as densities
+from ...shared.getis_ord import MIN_INCIDENTS, Correction, GiStarError, gi_star, queen
+from ...shared.grids import Grid, GridError
+from ...shared.kernel_density import MIN_POINTS, DensityError, check, default_bandwidth, default_cell
+from .analysis_error import AnalysisError
+from .errors import Cancelled
+from .hotspot_styles import (
+    DensityClasses,
+    LegendClass,
+    density_classes,
+    gi_classes,
+    number_words,
+    style_density_grid,
+    style_gi_grid,
+    style_raster,
+)
 from .periods import Period
+from .points import NATIONAL_GRID, CancelledCheck, PointFacts, Points, PointSource, largest_stack, never_cancelled
+from .study_areas import StudyArea, burn, checked_area, points_inside
+
+NODATA = -9999.0
+_SQUARE_WKB = [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4"), ("xy", "<f8", (5, 2))]
+# Counts of smaller cells are mostly nought and one, whatever the size of the study area: nothing to compare.
+GI_SMALLEST_CELL_M = 100.0
+CORRECTION_WORDS = {
+    Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg, over all cells",
+    Correction.BENJAMINI_YEKUTIELI: "Benjamini–Yekutieli, over all cells (stricter)",
+    Correction.NONE: "none",
+}
+Report = Callable[[str, float, float], None]
+
+
+def no_report(_stage: str, _done: float, _total: float) -> None:
+    """The default of ``report``."""
 
 
 class Method(str, Enum):
@@ -19,32 +77,194 @@ class Method(str, Enum):
     GI_GRID = "gi-grid"
     GI_RASTER = "gi-raster"
 
+    @property
+    def is_density(self) -> bool:
+        """Whether the method is a kernel density, else Gi*."""
+        return self in (Method.KDE_RASTER, Method.KDE_GRID)
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the file that the method writes."""
+        return ".tif" if self in (Method.KDE_RASTER, Method.GI_RASTER) else ".gpkg"
+
+    @property
+    def words(self) -> str:
+        """The method's name for people."""
+        return {
+            Method.KDE_RASTER: "Kernel density, as raster",
+            Method.KDE_GRID: "Kernel density, as grid",
+            Method.GI_GRID: "Hot and cold spots (Getis-Ord Gi*), as grid",
+            Method.GI_RASTER: "Hot and cold spots (Getis-Ord Gi*), as raster",
+        }[self]
+
 
 @dataclass(frozen=True)
-class StudyArea:
-    """The area that the hotspots are of, in EPSG:27700; ``edition`` names the boundaries' source."""
+class IncidentFilter:
+    """Which incidents are analysed: a period (``None``: all dates) and category values (none named: all)."""
 
-    label: str
-    geometry: QgsGeometry
-    edition: str = ""
+    period: Period | None = None
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class LegendClass:
-    """A class of the map: values from ``lower`` (included) to ``upper``; ``colour`` as #rrggbb."""
+class HotspotSettings:
+    """Method and parameters; ``None`` for cell or bandwidth (metres) means automatic."""
 
-    lower: float
-    upper: float
-    label: str
-    colour: str
+    method: Method = Method.KDE_RASTER
+    cell_m: float | None = None
+    bandwidth_m: float | None = None
+    neighbours: int = 1
+    correction: Correction = Correction.BENJAMINI_HOCHBERG
+    edge_correction: bool = False
+    classes: DensityClasses = DensityClasses.MULTIPLES
+
+
+@dataclass(frozen=True)
+class Incidents:
+    """What of a layer is analysed: the points in the study area; how many lie outside it or have no place."""
+
+    points: Points
+    outside: int
+    unmapped: int
+
+
+@dataclass(frozen=True)
+class HotspotSurface:
+    """Values on a grid of square cells, shape ``(rows, columns)``, southernmost row first.
+
+    ``mask`` marks the cells of the study area; ``columns`` are arrays by name (``count`` and, for density,
+    ``per_km2``; for Gi*, ``z``, ``p``, ``q`` and ``class``); ``shown`` names the one to be mapped. ``parameters`` are
+    (words, value in words), ``notes`` sentences for the reader.
+    """
+
+    grid: Grid
+    mask: np.ndarray
+    columns: dict[str, np.ndarray]
+    shown: str
+    bandwidth_m: float | None
+    parameters: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """The number of cells in the study area."""
+        return int(self.mask.sum())
+
+    def fields(self) -> QgsFields:
+        """The columns of a grid layer."""
+        fields = QgsFields()
+        for name, array in self.columns.items():
+            whole = np.issubdtype(array.dtype, np.integer)
+            fields.append(QgsField(name, QMetaType.Type.Int if whole else QMetaType.Type.Double))
+        return fields
+
+    def features(self) -> Iterator[QgsFeature]:
+        """The cells of the study area as squares, row by row from the south-west."""
+        fields = self.fields()
+        columns = [_values(array[self.mask]) for array in self.columns.values()]
+        for shape, values in zip(self._squares(), zip(*columns)):
+            feature = QgsFeature(fields)
+            geometry = QgsGeometry()
+            geometry.fromWkb(shape)
+            feature.setGeometry(geometry)
+            feature.setAttributes(list(values))
+            yield feature
+
+    def _squares(self) -> Iterator[bytes]:
+        # All polygons are laid out as WKB in one array: making each from its corners would take many times as long.
+        rows, columns = np.nonzero(self.mask)
+        west, south = self.grid.left + columns * self.grid.cell, self.grid.bottom + rows * self.grid.cell
+        east, north = west + self.grid.cell, south + self.grid.cell
+        wkb = np.zeros(len(rows), dtype=_SQUARE_WKB)
+        wkb["order"], wkb["type"], wkb["rings"], wkb["points"] = 1, 3, 1, 5
+        corners = ((west, south), (east, south), (east, north), (west, north), (west, south))
+        for number, (x, y) in enumerate(corners):
+            wkb["xy"][:, number, 0], wkb["xy"][:, number, 1] = x, y
+        size, buffer = wkb.dtype.itemsize, wkb.tobytes()
+        return (buffer[start : start + size] for start in range(0, len(buffer), size))
+
+    def to_raster(self, path: Path) -> None:
+        """Write the shown column as a one-band GeoTIFF in EPSG:27700, ``NODATA`` outside the study area.
+
+        Raises ``AnalysisError`` where the file cannot be written.
+        """
+        array = np.where(self.mask, self.columns[self.shown], NODATA).astype(np.float32)[::-1]
+        rows, columns = array.shape
+        options = ["COMPRESS=DEFLATE", "PREDICTOR=3", "TILED=YES"]
+        try:  # GDAL raises or returns nothing, as it was told elsewhere
+            target = gdal.GetDriverByName("GTiff").Create(str(path), columns, rows, 1, gdal.GDT_Float32, options)
+        except RuntimeError:
+            target = None
+        if target is None:
+            raise _unwritable(path, gdal.GetLastErrorMsg())
+        top = self.grid.bottom + self.grid.rows * self.grid.cell
+        target.SetGeoTransform((self.grid.left, self.grid.cell, 0, top, 0, -self.grid.cell))
+        reference = osr.SpatialReference()
+        reference.ImportFromEPSG(27700)
+        target.SetProjection(reference.ExportToWkt())
+        band = target.GetRasterBand(1)
+        band.SetNoDataValue(NODATA)
+        band.SetDescription(self.shown)
+        band.WriteArray(array)
+        target.FlushCache()
+
+    def to_grid(self, path: Path, cancelled: CancelledCheck = never_cancelled) -> None:
+        """Write the cells of the study area as a GeoPackage with one layer, named like the file.
+
+        Raises ``AnalysisError`` where the file cannot be written.
+        """
+        options = QgsVectorFileWriter.SaveVectorOptions()
+        options.driverName = "GPKG"
+        options.layerName = path.stem
+        options.layerOptions = ["GEOMETRY_NAME=geom"]
+        writer = QgsVectorFileWriter.create(
+            str(path),
+            self.fields(),
+            QgsWkbTypes.Polygon,
+            QgsCoordinateReferenceSystem(NATIONAL_GRID),
+            QgsCoordinateTransformContext(),
+            options,
+        )
+        if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
+            raise _unwritable(path, writer.errorMessage())
+        for number, feature in enumerate(self.features()):
+            if number % 5000 == 0 and cancelled():
+                raise Cancelled
+            writer.addFeature(feature, QgsFeatureSink.FastInsert)
+        if not writer.flushBuffer():
+            raise _unwritable(path, writer.errorMessage())
+        del writer  # closes the file
+
+
+def _values(array: np.ndarray) -> list:
+    """As attributes: not a number becomes NULL."""
+    return [None if value != value else value for value in array.tolist()]
+
+
+def _unwritable(path: Path, why: str) -> AnalysisError:
+    return AnalysisError(f"The result cannot be written to {path} ({why or 'unknown reason'}): choose another place.")
+
+
+@dataclass(frozen=True)
+class HotspotRun:
+    """A finished run whose layer is on disk but not yet open."""
+
+    settings: HotspotSettings
+    path: Path
+    facts: PointFacts
+    wanted: IncidentFilter
+    area: StudyArea
+    surface: HotspotSurface
+    incidents: Incidents
+    classes: tuple[LegendClass, ...]
 
 
 @dataclass(frozen=True)
 class HotspotResult:
     """A finished run: the layer and everything that a reader needs to judge it.
 
-    ``parameters`` are (words, value in words) in the order to be printed, with the values that were used, automatic ones
-    included. ``used`` incidents lie in the study area; ``outside`` were left out as outside it; ``unmapped`` have no place.
+    ``parameters`` are (words, value in words) in the order to be printed, with the values that were used, automatic
+    ones included. ``used`` incidents lie in the study area; ``outside`` were left out; ``unmapped`` have no place.
     """
 
     method: Method
@@ -52,7 +272,7 @@ class HotspotResult:
     source_layer_id: str
     dataset: str
     dataset_title: str
-    what: str  # the categories in words, “all categories”
+    what: str  # the categories in words, “all incidents”
     period: Period | None
     study_area: StudyArea
     legend_title: str
@@ -72,7 +292,238 @@ class HotspotResult:
 
     @property
     def title(self) -> str:
-        """Type, place and dates: “Hot spots of burglary, Camden, January 2025 to December 2025”."""
-        kind = "Density" if self.method in (Method.KDE_RASTER, Method.KDE_GRID) else "Hot and cold spots"
+        """Type, place and dates: “Density of burglary, Camden, January 2025 to December 2025”."""
+        kind = "Density" if self.method.is_density else "Hot and cold spots"
         period = f", {self.period.label}" if self.period else ""
         return f"{kind} of {self.what}, {self.study_area.label}{period}"
+
+
+def gather(
+    source: PointSource,
+    area: StudyArea,
+    wanted: IncidentFilter,
+    cancelled: CancelledCheck = never_cancelled,
+    report: Report = no_report,
+) -> Incidents:
+    """The incidents of the filter, clipped to the study area; raises ``AnalysisError`` or ``Cancelled``."""
+    checked_area(area)
+    stage = f"Reading {source.facts.title}"
+    points = source.read(
+        period=wanted.period,
+        categories=wanted.categories,
+        cancelled=cancelled,
+        progress=lambda rows: report(stage, 0.6 * min(rows, source.rows), source.rows),
+    )
+    inside = points_inside(points.eastings, points.northings, area.geometry)
+    unmapped = source.count_unplaced(wanted.period, wanted.categories, cancelled)
+    return Incidents(points.where(inside), int((~inside).sum()), unmapped)
+
+
+def run_hotspots(
+    source: PointSource,
+    area: StudyArea,
+    wanted: IncidentFilter,
+    settings: HotspotSettings,
+    path: Path,
+    cancelled: CancelledCheck = never_cancelled,
+    report: Report = no_report,
+) -> HotspotRun:
+    """Compute and write the layer to ``path``; for a background thread.
+
+    Raises ``AnalysisError`` (too few incidents, empty study area, bandwidth smaller than the cell …) or ``Cancelled``.
+    """
+    incidents = gather(source, area, wanted, cancelled, report)
+    report("Computing", 65, 100)
+    surface = compute(incidents.points, area, settings)
+    if cancelled():
+        raise Cancelled
+    report("Writing the layer", 80, 100)
+    if settings.method.suffix == ".tif":
+        surface.to_raster(path)
+    else:
+        surface.to_grid(path, cancelled)
+    return HotspotRun(settings, path, source.facts, wanted, area, surface, incidents, classes_of(surface, settings))
+
+
+def kernel_density(
+    points: Points, area: StudyArea, cell: float | None, bandwidth: float | None, edge_correction: bool
+) -> HotspotSurface:
+    """The quartic density of the points, in incidents per km², on the cells of the study area."""
+    with _in_one_sentence():
+        grid, mask = _cells(points, area, cell or default_cell(*_corners(area)))
+        # Too few points for any density are too few for a bandwidth, too: the check says so first.
+        check(len(points), grid.cell, bandwidth or grid.cell)
+        used = bandwidth or default_bandwidth(points.eastings, points.northings, grid.cell)
+        density = densities.kernel_density(
+            points.eastings, points.northings, grid, used, study_area=mask, edge_correction=edge_correction
+        )
+    return HotspotSurface(
+        grid=grid,
+        mask=mask,
+        columns={"count": grid.bin(points.eastings, points.northings), "per_km2": density.values},
+        shown="per_km2",
+        bandwidth_m=density.bandwidth,
+        parameters=(
+            ("Method", "kernel density, quartic kernel, incidents per km²"),
+            _cell_words(grid, cell),
+            ("Bandwidth", f"{density.bandwidth:,.0f} m" + ("" if bandwidth else " (automatic)")),
+            ("Edge of the study area", "corrected for" if edge_correction else "not corrected for"),
+            ("Cells in the study area", f"{int(mask.sum()):,}"),
+            ("Mean density", f"{number_words(float(density.values[mask].mean()))} per km²"),
+        ),
+    )
+
+
+def getis_ord(
+    points: Points, area: StudyArea, cell: float | None, neighbours: int, correction: Correction
+) -> HotspotSurface:
+    """Gi* of the points' counts over the cells of the study area, with ``neighbours`` rings of cells around each."""
+    if len(points) < MIN_POINTS:
+        raise AnalysisError(
+            f"Only {len(points)} incidents lie in the study area, too few to tell hot from cold: choose a longer "
+            "period, more categories or a larger area.",
+            "parameters",
+        )
+    with _in_one_sentence():
+        grid, mask = _cells(points, area, cell or max(GI_SMALLEST_CELL_M, default_cell(*_corners(area))))
+        counts = grid.bin(points.eastings, points.northings)
+        found = gi_star(counts, mask, queen(neighbours), correction)
+    hot, cold = int((found.classes > 0).sum()), int((found.classes < 0).sum())
+    notes = []
+    if found.few:
+        notes.append(
+            f"Only {found.incidents} incidents: below {MIN_INCIDENTS} the test is a poor guide, so take it as a hint."
+        )
+    if not hot and not cold:
+        notes.append("No cell stands out: nothing here is more, or less, than chance would bring.")
+    side = 2 * neighbours + 1
+    return HotspotSurface(
+        grid=grid,
+        mask=mask,
+        columns={"count": counts, "z": found.z, "p": found.p, "q": found.q, "class": found.classes},
+        shown="class",
+        bandwidth_m=None,
+        parameters=(
+            ("Method", "Getis-Ord Gi* (1995), binary weights, two-sided"),
+            _cell_words(grid, cell),
+            ("Neighbourhood", f"{side} × {side} cells, the cell itself included"),
+            ("Correction", CORRECTION_WORDS[correction]),
+            ("Cells in the study area", f"{found.cells:,}"),
+            ("Hot / cold cells", f"{hot:,} / {cold:,}"),
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _cell_words(grid: Grid, chosen: float | None) -> tuple[str, str]:
+    return "Cell", f"{grid.cell:g} m" + ("" if chosen else " (automatic)")
+
+
+def _corners(area: StudyArea) -> tuple[float, float, float, float]:
+    box = area.geometry.boundingBox()
+    return box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()
+
+
+def _cells(points: Points, area: StudyArea, cell: float) -> tuple[Grid, np.ndarray]:
+    """The grid over the study area, and which of its cells belong to it."""
+    grid = Grid.covering(*_corners(area), cell)
+    top = grid.bottom + grid.rows * grid.cell
+    mask = burn(area.geometry, grid.left, top, grid.cell, grid.shape, touched=False)[::-1]
+    return grid, mask | (grid.bin(points.eastings, points.northings) > 0)
+
+
+@contextmanager
+def _in_one_sentence() -> Iterator[None]:
+    """Lets the statistics' own sentences reach the reader as an ``AnalysisError``."""
+    try:
+        yield
+    except (GridError, DensityError, GiStarError) as error:
+        raise AnalysisError(str(error), "parameters") from error
+
+
+def compute(points: Points, area: StudyArea, settings: HotspotSettings) -> HotspotSurface:
+    """The surface of the method that the settings name."""
+    if settings.method.is_density:
+        return kernel_density(points, area, settings.cell_m, settings.bandwidth_m, settings.edge_correction)
+    return getis_ord(points, area, settings.cell_m, settings.neighbours, settings.correction)
+
+
+def classes_of(surface: HotspotSurface, settings: HotspotSettings) -> tuple[LegendClass, ...]:
+    """The classes in which the surface is mapped."""
+    if settings.method.is_density:
+        return density_classes(surface.columns["per_km2"][surface.mask], settings.classes)
+    return gi_classes()
+
+
+def temporary_path(method: Method) -> Path:
+    """A new file in QGIS's folder of temporary results, which goes when QGIS closes."""
+    name = "density" if method.is_density else "hot_spots"
+    return Path(QgsProcessingUtils.generateTempFilename(f"{name}{method.suffix}"))
+
+
+def style(layer: QgsMapLayer, method: Method, classes: Sequence[LegendClass]) -> None:
+    """Draw a result's layer in its classes."""
+    if isinstance(layer, QgsRasterLayer):
+        style_raster(layer, classes)
+    elif method.is_density:
+        style_density_grid(layer, classes)
+    else:
+        style_gi_grid(layer, classes)
+
+
+def open_result(run: HotspotRun) -> HotspotResult:
+    """The run's layer, styled and named, with all that a reader must know; on the window's thread."""
+    method, facts = run.settings.method, run.facts
+    what = ", ".join(facts.label(value).lower() for value in run.wanted.categories) or "all incidents"
+    name = f"{'Density' if method.is_density else 'Hot and cold spots'}: {what}, {run.area.label}"
+    if method.suffix == ".tif":
+        layer: QgsMapLayer = QgsRasterLayer(str(run.path), name, "gdal")
+    else:
+        layer = QgsVectorLayer(f"{run.path}|layername={run.path.stem}", name, "ogr")
+    if not layer.isValid():
+        raise _unwritable(run.path, "the file cannot be opened again")
+    style(layer, method, run.classes)
+    stack = largest_stack(run.incidents.points)
+    notes = list(run.surface.notes)
+    if facts.snapped and stack > 1:
+        notes.append(
+            f"The supplier moves incidents to shared map points (up to {stack:,} on one): a hot cell may be one."
+        )
+    return HotspotResult(
+        method=method,
+        layer=layer,
+        source_layer_id=facts.layer_id,
+        dataset=facts.dataset,
+        dataset_title=facts.title,
+        what=what,
+        period=run.wanted.period,
+        study_area=run.area,
+        legend_title="Incidents per km²" if method.is_density else "Getis-Ord Gi*",
+        classes=run.classes,
+        parameters=_parameters(run, what, stack),
+        used=len(run.incidents.points),
+        outside=run.incidents.outside,
+        unmapped=run.incidents.unmapped,
+        largest_stack=stack,
+        snapped=facts.snapped,
+        caveats=facts.caveats,
+        attribution=facts.attribution,
+        synthetic=facts.synthetic,
+        newest_month=facts.newest_month,
+        run_on=date.today(),
+        notes=tuple(notes),
+    )
+
+
+def _parameters(run: HotspotRun, what: str, stack: int) -> tuple[tuple[str, str], ...]:
+    area = run.area.label + (f" ({run.area.edition})" if run.area.edition else "")
+    return (
+        ("Incidents", what),
+        ("Period", run.wanted.period.label if run.wanted.period else "all dates"),
+        ("Study area", area),
+        ("In the study area", f"{len(run.incidents.points):,}"),
+        ("Outside it, left out", f"{run.incidents.outside:,}"),
+        ("Without a place", f"{run.incidents.unmapped:,}"),
+        *run.surface.parameters,
+        ("Most on one point", f"{stack:,}"),
+    )

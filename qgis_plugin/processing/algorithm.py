@@ -1,0 +1,103 @@
+"""What the SafeStats algorithms have in common: names, wording, and trouble as Processing tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingParameterDefinition,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtGui import QIcon
+
+from ..core.errors import Cancelled, DeskError
+from ..core.periods import Period
+from ..core.points import PointSource, check_layer
+from ..core.resource_files import ICONS
+
+
+def tr(text: str) -> str:
+    """The text in the user's language."""
+    return QCoreApplication.translate("SafeStatsProcessing", text)
+
+
+class SafeStatsAlgorithm(QgsProcessingAlgorithm):
+    """An algorithm of the provider ``safestats``. ``NAME``, ``TITLE``, ``HELP`` and ``TAGS`` are its own."""
+
+    NAME = ""
+    TITLE = ""
+    HELP = ""
+    TAGS = ""
+
+    def createInstance(self) -> SafeStatsAlgorithm:
+        return type(self)()
+
+    def name(self) -> str:
+        return self.NAME
+
+    def displayName(self) -> str:
+        return tr(self.TITLE)
+
+    def shortHelpString(self) -> str:
+        return tr(self.HELP)
+
+    def tags(self) -> list[str]:
+        return self.TAGS.split()
+
+    def icon(self) -> QIcon:
+        return QIcon(str(ICONS / "safestats.svg"))
+
+    # ------------------------------------------------------------------ for the algorithms
+
+    def check(self, look: Callable[[], None], parameters: dict, context: QgsProcessingContext) -> tuple[bool, str]:
+        """The usual checks, then ``look``: its ``AnalysisError`` becomes the sentence shown beside the inputs."""
+        ok, sentence = super().checkParameterValues(parameters, context)
+        if not ok:
+            return ok, sentence
+        try:
+            look()
+        except DeskError as error:
+            return False, error.sentence
+        return True, ""
+
+    def point_source(self, layer: QgsVectorLayer | None) -> PointSource:
+        """The layer as background threads read it; raises ``QgsProcessingException``."""
+        try:
+            return PointSource(check_layer(layer))
+        except DeskError as error:
+            raise QgsProcessingException(error.sentence) from error
+
+    def run_checked(self, work: Callable[[], dict], feedback: QgsProcessingFeedback) -> dict:
+        """``work()``'s outputs; nothing where cancelled, ``QgsProcessingException`` with the sentence at trouble."""
+        try:
+            return work()
+        except Cancelled:
+            feedback.pushInfo(tr("Cancelled: nothing was made."))
+            return {}
+        except DeskError as error:
+            raise QgsProcessingException(error.sentence) from error
+
+
+def advanced(definition: QgsProcessingParameterDefinition) -> QgsProcessingParameterDefinition:
+    """The parameter, shown under “Advanced parameters”."""
+    definition.setFlags(definition.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
+    return definition
+
+
+def with_help(definition: QgsProcessingParameterDefinition, text: str) -> QgsProcessingParameterDefinition:
+    """The parameter with a help text of its own."""
+    definition.setHelp(text)
+    return definition
+
+
+def period_of(first: str, last: str) -> Period | None:
+    """The period of two months as typed: both empty means all dates, one empty that one month."""
+    first, last = first.strip(), last.strip()
+    if not first and not last:
+        return None
+    return Period(first or last, last or first)

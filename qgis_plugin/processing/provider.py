@@ -1,0 +1,31 @@
+"""The Processing provider ``safestats``: the docks' analyses as algorithms, also for models and ``qgis_process``."""
+
+from __future__ import annotations
+
+from qgis.core import QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
+
+from ..core.resource_files import ICONS
+from .getis_ord import GetisOrd
+from .kernel_density import KernelDensity
+from .proximity_search import ProximitySearch
+
+
+class SafeStatsProvider(QgsProcessingProvider):
+    """Offers ``safestats:proximitysearch``, ``safestats:kerneldensity`` and ``safestats:getisord``."""
+
+    def id(self) -> str:
+        return "safestats"
+
+    def name(self) -> str:
+        return "SafeStats"
+
+    def icon(self) -> QIcon:
+        return QIcon(str(ICONS / "safestats.svg"))
+
+    def svgIconPath(self) -> str:
+        return str(ICONS / "safestats.svg")
+
+    def loadAlgorithms(self) -> None:
+        for algorithm in (ProximitySearch, KernelDensity, GetisOrd):
+            self.addAlgorithm(algorithm())
