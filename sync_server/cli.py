@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ..shared.areas import BOUNDARIES_FILE
 from .agreements.commands import commands as agreements
 from .audit.commands import commands as audit
 from .command_line import check_initialised
@@ -21,6 +22,7 @@ from .identity.commands import publish_supplied_conditions
 from .ingest.commands import commands as ingest
 from .problems import Problem
 from .publishing.commands import commands as publishing
+from .sample.commands import commands as sample
 from .schema import create_schema
 from .services import open_services
 from .settings import Settings
@@ -31,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Everything that the SafeStats team does on the server. SAFESTATS_DATA_DIR names the server's folder.",
 )
-for domain in (identity, agreements, datasets, ingest, publishing, audit):
+for domain in (identity, agreements, datasets, ingest, publishing, audit, sample):
     app.add_typer(domain)
 
 
@@ -44,7 +46,7 @@ def init() -> None:
         ensure_incident_tables(services.database, services.definitions)
         resources = services.settings.resources_dir
         with services.database.write() as session:
-            edition = load_supplied_areas(session, resources / "boundaries" / "london-lsoa-2011.gpkg")
+            edition = load_supplied_areas(session, resources / BOUNDARIES_FILE)
             version = publish_supplied_conditions(session, services.audit, resources / "conditions")
         typer.echo(f"The server's folder {services.settings.data_dir} is ready: areas {edition}, conditions {version}.")
     finally:

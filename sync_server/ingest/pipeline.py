@@ -48,7 +48,8 @@ class Prepared:
     """One file's rows, and the months that it covers.
 
     ``good`` has the declared fields (coded ones as codes), the built-in ones, ``period``, ``area_code``,
-    ``supplier_id``, ``area_from``, ``borough_differs``, ``file`` and ``line``; ``bad`` the texts as they came, ``file``, ``line`` and ``reason``.
+    ``supplier_id``, ``area_from``, ``borough_differs``, ``file`` and ``line``; ``bad`` the texts as they came,
+    ``file``, ``line`` and ``reason``.
     """
 
     good: pl.DataFrame

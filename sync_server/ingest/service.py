@@ -68,7 +68,7 @@ def load(
         rows, duplicates = finish(good, definition, services.keys)
         report.accepted, report.duplicates = len(rows), len(duplicates)
         report.areas.update(dict(rows.get_column("area_from").value_counts().iter_rows()))
-        report.other_borough = rows.get_column("borough_differs").sum()
+        report.other_borough = len(rows.filter("borough_differs"))
         release = 1 + (
             session.scalar(
                 select(func.max(Release.number)).where(

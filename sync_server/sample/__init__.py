@@ -1,0 +1,1 @@
+"""Seeded, labelled synthetic deliveries in the suppliers' own formats, for demonstrations and tests."""
