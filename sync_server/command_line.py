@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ from .errors import SafeStatsError
 from .schema import check_schema
 from .services import Services, open_services
 from .settings import Settings
+
+_LINE = 400
 
 
 @contextmanager
@@ -42,9 +45,12 @@ def check_initialised(settings: Settings) -> None:
 
 
 def print_table(headings: list[str], rows: list[list[str]]) -> None:
-    """Rows under headings on stdout, as wide as they are."""
-    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    """Rows under headings on stdout."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 400, soft_wrap=True)
+    # Into a file or a pipe a row is a line, however long.
+    console = Console() if sys.stdout.isatty() else Console(width=_LINE)
+    console.print(table)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from ..shared.postcodes import POSTCODES_FILE, PostcodeIndex
 from .audit.log import AuditLog
 from .database import Database
 from .datasets.areas import AreaIndex
@@ -16,9 +16,6 @@ from .identity.purposes import Purpose, read_purposes
 from .identity.tries import SignInTries
 from .keys import Keys
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from ..shared.postcodes import PostcodeIndex
 
 
 @dataclass(frozen=True)
@@ -43,9 +40,7 @@ class Services:
     @cached_property
     def postcodes(self) -> PostcodeIndex:
         """The postcodes of the places covered, read when first asked for."""
-        from ..shared.postcodes import PostcodeIndex
-
-        return PostcodeIndex.load(self.settings.resources_dir / "postcodes" / "postcodes.csv.gz")
+        return PostcodeIndex.load(self.settings.resources_dir / POSTCODES_FILE)
 
     def close(self) -> None:
         """Export the audit's head and let go of the files."""

@@ -58,9 +58,7 @@ def grant(
     areas: Annotated[
         str, typer.Option(help="Codes of boroughs or LSOAs, london, unplaced, outside; separated by commas.")
     ],
-    fields: Annotated[
-        str, typer.Option(help="Field groups, separated by commas: " + ", ".join(FieldGroup) + ".")
-    ],
+    fields: Annotated[str, typer.Option(help="Field groups, separated by commas: " + ", ".join(FieldGroup) + ".")],
     precision: Annotated[Precision, typer.Option(help="How exactly places show.")],
     grid_m: Annotated[int, typer.Option(help="Cell of the grid in metres.")] = 250,
     edge_km: Annotated[float, typer.Option(min=0, help="Also LSOAs of other boroughs within so many km.")] = 0,
@@ -84,9 +82,7 @@ def grant(
     with initialised() as services, services.database.write() as session:
         agreement = service.find_agreement(session, reference)
         added = service.add_grant(session, services.areas, agreement, terms)
-        profile = scope_of(
-            agreement, services.definitions[agreement.dataset], 0, Use.VIEW, london_today()
-        ).grants[-1]
+        profile = scope_of(agreement, services.definitions[agreement.dataset], 0, Use.VIEW, london_today()).grants[-1]
         _audit(
             services.audit,
             EventType.AGREEMENT_GRANTED,
@@ -206,9 +202,7 @@ def _choice(kind: type[Choice], word: str, what: str) -> Choice:
         raise SafeStatsError(f"“{word}” is no {what}; there are: {', '.join(kind)}.") from error
 
 
-def _audit(
-    audit: AuditLog, event: EventType, agreement: Agreement, details: dict[str, object] | None = None
-) -> None:
+def _audit(audit: AuditLog, event: EventType, agreement: Agreement, details: dict[str, object] | None = None) -> None:
     audit.record(
         event,
         actor=COMMAND_LINE,

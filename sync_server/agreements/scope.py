@@ -65,8 +65,7 @@ class GrantProfile:
         return tuple(
             field
             for field in layer_fields(definition)
-            if field.group in self.groups
-            and (field.name not in COORDINATES or self.shown_precision != Precision.AREA)
+            if field.group in self.groups and (field.name not in COORDINATES or self.shown_precision != Precision.AREA)
         )
 
 
@@ -88,9 +87,7 @@ class Scope:
     @property
     def columns(self) -> tuple[Field, ...]:
         """Every field that some grant shows, in the order of the layer."""
-        names = {
-            field.name for grant in self.grants if self.gives(grant) for field in grant.fields(self.definition)
-        }
+        names = {field.name for grant in self.grants if self.gives(grant) for field in grant.fields(self.definition)}
         return tuple(field for field in layer_fields(self.definition) if field.name in names)
 
     @property
@@ -222,9 +219,7 @@ def _profile(grant: Grant, today: date) -> GrantProfile:
 
 def _published_release(session: Session, dataset_code: str) -> int:
     newest = session.scalar(
-        select(func.max(Release.number)).where(
-            Release.dataset == dataset_code, Release.state == ReleaseState.PUBLISHED
-        )
+        select(func.max(Release.number)).where(Release.dataset == dataset_code, Release.state == ReleaseState.PUBLISHED)
     )
     return newest or 0
 
@@ -248,9 +243,7 @@ def _agreement(session: Session, subject: Subject, dataset_code: str, title: str
     ask = "Ask the SafeStats team."
     for agreement in agreements:
         if agreement.state == AgreementState.SUSPENDED:
-            raise Refusal(
-                "agreement-suspended", f"Agreement {agreement.reference} on {title} is suspended. {ask}"
-            )
+            raise Refusal("agreement-suspended", f"Agreement {agreement.reference} on {title} is suspended. {ask}")
     for agreement in agreements:
         if agreement.state == AgreementState.ACTIVE and agreement.starts > today:
             raise Refusal(

@@ -10,14 +10,14 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..datasets.areas import OUTSIDE, UNPLACED, AreaIndex
+from ...shared.areas import LONDON, OUTSIDE, UNPLACED
+from ..datasets.areas import AreaIndex
 from ..datasets.definitions import DatasetDefinition, FieldGroup
 from ..errors import SafeStatsError
 from ..identity.models import Organisation, User
 from .models import Agreement, AgreementState, Grant, GrantArea, Precision, Use
 from .scope import GrantProfile, Refusal, Scope, Subject, scope
 
-LONDON = "london"  # in a request for areas: every borough that is loaded
 FINEST_GRID_M = 10
 COARSEST_GRID_M = 10_000
 
@@ -138,9 +138,7 @@ def activate(session: Session, agreement: Agreement, today: date) -> None:
     if agreement.state not in (AgreementState.DRAFT, AgreementState.SUSPENDED):
         raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state} and cannot be activated.")
     if not agreement.grants:
-        raise SafeStatsError(
-            f"Agreement {agreement.reference} grants nothing yet: use “safestats agreement grant”."
-        )
+        raise SafeStatsError(f"Agreement {agreement.reference} grants nothing yet: use “safestats agreement grant”.")
     if agreement.ends < today:
         raise SafeStatsError(f"Agreement {agreement.reference} ended on {agreement.ends}: make a new one.")
     active = session.scalar(
@@ -165,9 +163,7 @@ def activate(session: Session, agreement: Agreement, today: date) -> None:
 def suspend(agreement: Agreement) -> None:
     """Refuse access from now on, until activated again; raises ``SafeStatsError`` unless active."""
     if agreement.state != AgreementState.ACTIVE:
-        raise SafeStatsError(
-            f"Agreement {agreement.reference} is {agreement.state}: only an active one is suspended."
-        )
+        raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state}: only an active one is suspended.")
     agreement.state = AgreementState.SUSPENDED
 
 
@@ -205,9 +201,7 @@ def explain(
     who = f"{user.display_name} ({user.username}, {user.organisation.name})"
     if not user.active:
         return Explanation((f"{who} cannot sign in: the account is inactive.",), None, None)
-    subject = Subject(
-        user.id, user.username, user.organisation_id, user.organisation.code, user.role, "", "", ""
-    )
+    subject = Subject(user.id, user.username, user.organisation_id, user.organisation.code, user.role, "", "", "")
     try:
         seen = scope(session, subject, dataset, definitions, use, today)
     except Refusal as refusal:

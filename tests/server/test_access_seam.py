@@ -1,0 +1,51 @@
+"""Incidents are read through ``readable`` alone: the source is searched for anybody who goes round it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+SERVER = Path(__file__).resolve().parents[2] / "sync_server"
+MAY_NAME_TABLES = {"datasets/incidents.py", "datasets/service.py", "agreements/readable.py"}
+# Counts by month of all rows: what publishing compares, never what anybody is shown.
+COUNTS = {"rows_by_period", "changes_by_period"}
+MAY_COUNT = {"publishing"}
+
+
+def offences(source: str, module: str) -> list[str]:
+    """Where a module names an incident table, or counts its rows without being a publisher."""
+    if module in MAY_NAME_TABLES or module.startswith("ingest/"):
+        return []
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Name):
+            names = [node.id]
+        elif isinstance(node, ast.Attribute):
+            names = [node.attr]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "incident_" in node.value:
+            names = ["incident_table"]
+        for name in names:
+            if name == "incident_table" or (name in COUNTS and module.split("/")[0] not in MAY_COUNT):
+                found.append(f"{module}:{getattr(node, 'lineno', 0)} {name}")
+    return found
+
+
+def test_no_other_module_names_an_incident_table() -> None:
+    found = [
+        offence
+        for path in sorted(SERVER.rglob("*.py"))
+        for offence in offences(path.read_text(encoding="utf-8"), path.relative_to(SERVER).as_posix())
+    ]
+    assert not found
+
+
+def test_the_search_finds_what_it_should() -> None:
+    assert offences("from ..datasets.incidents import incident_table", "sync/service.py")
+    assert offences("from ..datasets import incidents\nincidents.incident_table(d)", "sync/service.py")
+    assert offences('text("SELECT count(*) FROM incident_mps")', "sync/service.py")
+    assert offences('text(f"SELECT count(*) FROM incident_{code}")', "sync/service.py")
+    assert offences("from ..datasets.incidents import rows_by_period", "sync/service.py")
+    assert not offences("from ..agreements.readable import readable", "sync/service.py")

@@ -1,0 +1,120 @@
+"""The command line, as it is typed: in processes of its own for what ends a process, else in this one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safestats.sync_server import cli
+from safestats.sync_server.audit.log import AuditLog
+from safestats.sync_server.errors import SafeStatsError
+from safestats.sync_server.settings import Settings
+from typer.testing import CliRunner, Result
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SAFESTATS_DATA_DIR", str(tmp_path / "server"))
+    monkeypatch.setenv("SAFESTATS_PASSWORD_ROUNDS", "1")
+    monkeypatch.setenv("SAFESTATS_PASSWORD_MEMORY_KIB", "64")
+    return tmp_path / "server"
+
+
+def run(*words: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(cli.app, words, input=typed)
+
+
+def done(*words: str, typed: str | None = None) -> str:
+    result = run(*words, typed=typed)
+    assert result.exit_code == 0, (words, result.output, result.exception)
+    return result.output
+
+
+def test_from_nothing_to_an_agreement_in_force(folder: Path) -> None:
+    assert "lsoa-2011" in done("init") and "2026-11" in done("init")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    done("org", "add", "camden", "London Borough of Camden")
+    assert "Camden" in done("org", "list")
+    words = "three random words\n"
+    done("user", "add", "Ann", "--org", "camden", "--name", "Ann A.", "--password-stdin", typed=words)
+    done("user", "add", "bob", "--org", "camden", "--role", "licensing-officer", typed=words * 2)
+    assert "licensing-officer" in done("user", "list")
+    done("user", "password", "ann", "--password-stdin", typed="three other words\n")
+    done("user", "deactivate", "bob")
+    assert "inactive" in done("user", "list")
+
+    dates = ("--from", "2024-01-01", "--to", "2030-12-31")
+    done("agreement", "add", "DSA-1", "--org", "camden", "--dataset", "mps", *dates)
+    granted = done(
+        *("agreement", "grant", "DSA-1", "--areas", "E09000007,unplaced", "--edge-km", "1"),
+        *("--fields", "core,area,location", "--precision", "grid", "--grid-m", "500", "--last-months", "36"),
+        *("--uses", "view,sync"),
+    )
+    assert "500 m grid" in granted and "LSOAs" in granted and "to view, sync." in granted
+    assert "in force until 2030-12-31" in done("agreement", "activate", "DSA-1")
+    assert "not-published" in done("agreement", "explain", "ann", "mps")
+    assert "1. Camden, " in done("agreement", "show", "DSA-1")
+    done("agreement", "suspend", "DSA-1")
+    assert "suspended" in done("agreement", "list")
+    done("agreement", "activate", "DSA-1")
+    done("agreement", "end", "DSA-1")
+    assert "agreement-ended" in done("agreement", "explain", "ann", "mps")
+
+    text = folder / "new.md"
+    text.write_text("Be good.", encoding="utf-8")
+    done("conditions", "publish", str(text), "--version", "2027-01")
+    assert "Be good." in done("conditions", "show")
+
+    assert "intact" not in done("audit", "verify")
+    listed = done("audit", "list", "--json")
+    for event in (
+        *("conditions.publish", "organisation.add", "user.add", "user.password", "user.deactivate"),
+        *("agreement.add", "agreement.grant", "agreement.activate", "agreement.suspend", "agreement.end"),
+    ):
+        assert f'"event": "{event}"' in listed, event
+    assert "three" not in listed and "Ann" not in listed
+
+
+BAD_INPUT = [
+    (("org", "add", "Camden!", "x"), "no organisation code"),
+    (("user", "add", "ann", "--org", "nobody", "--password-stdin"), "no organisation “nobody”"),
+    (("user", "add", "a b", "--org", "camden", "--password-stdin"), "no user name"),
+    (("user", "add", "ann", "--org", "camden", "--password-stdin"), "12 to 128 characters"),
+    (("user", "deactivate", "nobody"), "no user “nobody”"),
+    (("agreement", "show", "DSA-9"), "no agreement DSA-9"),
+    (("agreement", "explain", "nobody", "mps"), "no user"),
+    (("conditions", "publish", "/no/such/file.md", "--version", "1"), "cannot be read"),
+    (("publish", "nothing"), "no dataset “nothing”"),
+]
+
+
+def test_bad_input_is_one_sentence(folder: Path) -> None:
+    done("init")
+    done("org", "add", "camden", "Camden")
+    for words, sentence in BAD_INPUT:
+        result = run(*words, typed="short\n")
+        assert result.exit_code == 1, words
+        assert isinstance(result.exception, SafeStatsError), words
+        assert sentence in str(result.exception) and "\n" not in str(result.exception)
+
+
+def test_trouble_goes_to_stderr_with_status_1_and_no_traceback(folder: Path) -> None:
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-c", "from safestats.sync_server.cli import main; main()", *words]
+        return subprocess.run(program, capture_output=True, text=True, env=os.environ, timeout=60, check=False)
+
+    before = command("status")
+    assert (before.returncode, before.stdout) == (1, "")
+    assert before.stderr.startswith("safestats: There is no SafeStats server in")
+    assert before.stderr.count("\n") == 1
+    assert not folder.exists()
+
+    done("init")
+    audit = AuditLog(Settings().audit_path)
+    audit._connection.execute("DROP TRIGGER event_is_never_changed")
+    audit._connection.execute("UPDATE event SET body = replace(body, 'command-line', 'somebody')")
+    after = command("audit", "verify")
+    assert after.returncode == 1 and "Event 1 is altered" in after.stderr

@@ -1,0 +1,258 @@
+"""``readable`` against an oracle in plain Python: rows, columns and precision, for any grants and rows."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safestats.sync_server.agreements.models import Precision, Use
+from safestats.sync_server.agreements.readable import readable
+from safestats.sync_server.agreements.scope import GrantProfile, Scope
+from safestats.sync_server.database import Database
+from safestats.sync_server.datasets.definitions import (
+    DatasetDefinition,
+    Delivery,
+    Field,
+    FieldGroup,
+    FieldType,
+    Identity,
+    Outside,
+)
+from safestats.sync_server.datasets.incidents import incident_table
+from sqlalchemy import delete, insert
+
+DEFINITION = DatasetDefinition(
+    code="test",
+    version=1,
+    title="Test",
+    supplier="",
+    description="",
+    date_precision="day",
+    fields=(
+        Field("category", "Category", FieldType.TEXT, FieldGroup.CORE),
+        Field("occurred_on", "Date", FieldType.DATE, FieldGroup.CORE),
+        Field("street", "Street", FieldType.TEXT, FieldGroup.PLACE),
+        Field("age_band", "Age", FieldType.TEXT, FieldGroup.DEMOGRAPHIC),
+    ),
+    category_field="category",
+    identity=Identity(None, ("category",)),
+    delivery=Delivery.REPLACES,
+    outside=Outside.KEEP,
+    attribution="",
+    caveats=(),
+    cadence="",
+    suppression_threshold=5,
+    colour="#000000",
+)
+
+# The oracle's own idea of a layer, in the order of its columns.
+ORDER = [
+    ("month", "core"),
+    ("borough_code", "area"),
+    ("borough", "area"),
+    ("lsoa_code", "area"),
+    ("easting", "location"),
+    ("northing", "location"),
+    ("location_method", "location"),
+    ("precision_m", "location"),
+    ("category", "core"),
+    ("occurred_on", "core"),
+    ("street", "place"),
+    ("age_band", "demographic"),
+]
+AREAS = ["E09000001", "E09000007", "E01000001", "E01000842", "unplaced", "outside"]
+BOROUGH_OF = {"E01000001": "E09000001", "E01000842": "E09000007"}
+PERIODS = ["2024-12", "2025-01", "2025-02", ""]
+RELEASE = 3
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    opened = Database.open(tmp_path_factory.mktemp("readable") / "test.sqlite")
+    incident_table(DEFINITION).create(opened.engine)
+    yield opened
+    opened.engine.dispose()
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[dict[str, Any]]:
+    made = []
+    for number in range(draw(st.integers(0, 8))):
+        area = draw(st.sampled_from(AREAS[2:]))
+        period = draw(st.sampled_from(PERIODS))
+        placed = area != "unplaced"
+        from_release = draw(st.integers(1, 4))
+        made.append(
+            {
+                "identity": str(number),
+                "content": "",
+                "delivery_id": 1,
+                "from_release": from_release,
+                "to_release": draw(st.none() | st.integers(from_release + 1, 5)),
+                "fid_point": 1000 + number,
+                "fid_grid": 2000 + number,
+                "fid_area": 3000 + number,
+                "period": period,
+                "area_code": area,
+                "month": period or None,
+                "borough_code": BOROUGH_OF.get(area),
+                "borough": BOROUGH_OF.get(area),
+                "lsoa_code": area if area in BOROUGH_OF else None,
+                "easting": draw(st.integers(-2000, 2000)) if placed else None,
+                "northing": draw(st.integers(-2000, 2000)) if placed else None,
+                "location_method": "supplied" if placed else "none",
+                "precision_m": draw(st.sampled_from([10, 250, 800, None])) if placed else None,
+                "category": draw(st.sampled_from(["burglary", "robbery"])),
+                "occurred_on": date.fromisoformat(f"{period}-05") if period else None,
+                "street": f"street {number}",
+                "age_band": "20-29",
+            }
+        )
+    return made
+
+
+@st.composite
+def grants(draw: st.DrawFn) -> GrantProfile:
+    return GrantProfile(
+        areas=tuple(sorted(draw(st.sets(st.sampled_from(AREAS), min_size=1)))),
+        groups=tuple(g for g in FieldGroup if g in draw(st.sets(st.sampled_from(list(FieldGroup))))),
+        precision=draw(st.sampled_from(list(Precision))),
+        grid_m=draw(st.sampled_from([50, 75, 250])),
+        from_month=draw(st.sampled_from(["", "2025-01"])),
+        to_month=draw(st.sampled_from(["", "2025-01"])),
+        uses=draw(st.sampled_from([frozenset(Use), frozenset({Use.SYNC}), frozenset({Use.VIEW})])),
+    )
+
+
+def in_months(grant: GrantProfile, period: str) -> bool:
+    if period == "":
+        return grant.from_month == "" and grant.to_month == ""
+    if grant.from_month and period < grant.from_month:
+        return False
+    return not (grant.to_month and period > grant.to_month)
+
+
+def first_covering(grant_list: list[GrantProfile], row: dict[str, Any]) -> GrantProfile | None:
+    for grant in grant_list:
+        places = {row["area_code"], row["borough_code"]}
+        if places & set(grant.areas) and in_months(grant, row["period"]):
+            return grant
+    return None
+
+
+def kind_of(grant: GrantProfile) -> str:
+    return grant.precision.value if "location" in [g.value for g in grant.groups] else "area"
+
+
+def columns_of(grant: GrantProfile) -> list[str]:
+    groups = [g.value for g in grant.groups]
+    hidden = {"easting", "northing"} if kind_of(grant) == "area" else set()
+    return [name for name, group in ORDER if group in groups and name not in hidden]
+
+
+def seen(grant: GrantProfile, row: dict[str, Any]) -> dict[str, Any]:
+    kind = kind_of(grant)
+    values = dict(row)
+    if kind == "grid" and row["easting"] is not None:
+        for axis in ("easting", "northing"):
+            values[axis] = math.floor(row[axis] / grant.grid_m) * grant.grid_m + grant.grid_m // 2
+        values["precision_m"] = max(row["precision_m"] or 0, grant.grid_m)
+        values["location_method"] = "grid"
+    if kind == "area":
+        values["precision_m"] = None
+        if row["easting"] is not None:
+            values["location_method"] = "area"
+    shown = {name: values[name] for name in columns_of(grant)}
+    shown["fid"] = row[f"fid_{kind}"]
+    shown["x"] = None if kind == "area" else values["easting"]
+    shown["y"] = None if kind == "area" else values["northing"]
+    return shown
+
+
+def oracle(all_rows: list[dict], grant_list: list[GrantProfile], period: str | None) -> tuple[list[str], Counter]:
+    open_grants = [g for g in grant_list if Use.SYNC in g.uses]
+    names = [name for name, _ in ORDER if any(name in columns_of(g) for g in open_grants)]
+    columns = ["fid"] + (["x", "y"] if any(kind_of(g) != "area" for g in open_grants) else []) + names
+    expected: Counter = Counter()
+    for row in all_rows:
+        if row["from_release"] > RELEASE or (row["to_release"] is not None and row["to_release"] <= RELEASE):
+            continue
+        if period is not None and row["period"] != period:
+            continue
+        grant = first_covering(grant_list, row)
+        if grant is not None and Use.SYNC in grant.uses:
+            shown = seen(grant, row)
+            expected[tuple(shown.get(column) for column in columns)] += 1
+    return columns, expected
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(all_rows=rows(), grant_list=st.lists(grants(), max_size=4), period=st.sampled_from([None, *PERIODS]))
+def test_rows_and_columns_are_the_permitted_ones(
+    database: Database, all_rows: list[dict], grant_list: list[GrantProfile], period: str | None
+) -> None:
+    scope = Scope(DEFINITION, tuple(grant_list), "DSA-1", date(2030, 1, 1), RELEASE)
+    table = incident_table(DEFINITION)
+    with database.write() as session:
+        session.execute(delete(table))
+        if all_rows:
+            session.execute(insert(table), all_rows)
+    with database.read() as session:
+        result = session.execute(readable(scope, period))
+        columns, expected = oracle(all_rows, grant_list, period)
+        assert list(result.keys()) == columns
+        assert Counter(tuple(row) for row in result) == expected
+    assert columns[1:] == (["x", "y"] if scope.geometry == "point" else []) + [f.name for f in scope.columns]
+
+
+def grant(**changes: Any) -> GrantProfile:
+    plain = GrantProfile(
+        ("E09000007",), (FieldGroup.CORE, FieldGroup.LOCATION), Precision.POINT, 0, "", "", frozenset(Use)
+    )
+    return replace(plain, **changes)
+
+
+def fingerprint(*profiles: GrantProfile, period: str = "2025-01", **changes: Any) -> str:
+    scope = Scope(DEFINITION, profiles, "DSA-1", date(2030, 1, 1), RELEASE)
+    return replace(scope, **changes).fingerprint(period)
+
+
+def test_equal_rights_have_equal_fingerprints() -> None:
+    same = fingerprint(grant())
+    assert fingerprint(grant(), agreement="DSA-2", until=date(2040, 1, 1), release=9) == same
+    assert fingerprint(grant(), period="2025-02") == same
+    # The months only select; a cell without a grid and uses beside sync change nothing either.
+    assert fingerprint(grant(from_month="2024-01", to_month="2026-01")) == same
+    assert fingerprint(grant(grid_m=250)) == same
+    assert fingerprint(grant(uses=frozenset({Use.SYNC}))) == same
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"areas": ("E09000001",)},
+        {"areas": ("E09000001", "E09000007")},
+        {"groups": (FieldGroup.CORE,)},
+        {"groups": (FieldGroup.CORE, FieldGroup.LOCATION, FieldGroup.PLACE)},
+        {"precision": Precision.GRID, "grid_m": 250},
+        {"precision": Precision.AREA},
+        {"uses": frozenset({Use.VIEW})},
+    ],
+)
+def test_other_rights_have_other_fingerprints(changes: dict[str, Any]) -> None:
+    assert fingerprint(grant(**changes)) != fingerprint(grant())
+
+
+def test_a_fingerprint_covers_the_cell_the_order_and_the_definition() -> None:
+    grid = grant(precision=Precision.GRID, grid_m=250)
+    assert fingerprint(grid) != fingerprint(replace(grid, grid_m=500))
+    other = grant(areas=("E09000001",), groups=(FieldGroup.CORE,))
+    assert fingerprint(grid, other) != fingerprint(other, grid)
+    assert fingerprint(grid, definition=replace(DEFINITION, version=2)) != fingerprint(grid)
