@@ -61,11 +61,12 @@ class Builder:
         known = self.slices.get(key)
         if known is not None and self._there(session, known):
             return
-        rows, name = read_rows(session, scope, key.period)
-        tables[key.period] = rows
+        rows = read_rows(session, scope, key.period)
+        name = rows.name()
+        tables[key.period] = rows.table()
         self.slices[key] = name
         if not self._there(session, name):
-            self._make(ArtefactKind.SLICE, scope, name, rows, key.period)
+            self._make(ArtefactKind.SLICE, scope, name, tables[key.period], key.period)
 
     def _build_snapshot(self, session: Session, scope: Scope, tables: Mapping[str, pa.Table]) -> None:
         name = snapshot_name(scope, self.names(scope))
@@ -73,7 +74,7 @@ class Builder:
             return
         # Undated rows have the lowest feature ids, then months follow each other: this is the order of the ids.
         parts = [
-            tables[key.period] if key.period in tables else read_rows(session, scope, key.period)[0]
+            tables[key.period] if key.period in tables else read_rows(session, scope, key.period).table()
             for key in slice_keys(scope, self.periods)
         ]
         empty = rows_schema(scope.columns, scope.geometry).empty_table()
@@ -84,9 +85,7 @@ class Builder:
 
     def _make(self, kind: ArtefactKind, scope: Scope, name: str, rows: pa.Table, period: str | None) -> None:
         dataset = scope.definition.code
-        packed = self.store.write(
-            name, dataset, rows, scope.geometry, spatial_index=kind == ArtefactKind.SNAPSHOT
-        )
+        packed = self.store.write(name, dataset, rows, scope.geometry, spatial_index=kind == ArtefactKind.SNAPSHOT)
         self.made[name] = Artefact(
             name=name,
             kind=kind,

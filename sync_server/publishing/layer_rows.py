@@ -20,7 +20,7 @@ from ..agreements.scope import Scope
 from ..datasets.definitions import FieldType
 from ..errors import SafeStatsError
 from ..keys import feature_id_range
-from .geopackage import rows_schema
+from .geopackage import NO_GEOMETRY, POINT, rows_schema
 
 
 @dataclass(frozen=True, order=True)
@@ -36,11 +36,41 @@ def slice_keys(scope: Scope, periods: Iterable[str]) -> list[SliceKey]:
     return [SliceKey(scope.fingerprint(period), period) for period in sorted(periods) if scope.covers(period)]
 
 
-def read_rows(session: Session, scope: Scope, period: str) -> tuple[pa.Table, str]:
-    """The rows of a period by feature id, in ``rows_schema``, and the name of the slice that holds them.
+@dataclass(frozen=True)
+class SliceRows:
+    """The rows of a period by feature id, as columns: ``fid``, in a layer of points ``x`` and ``y``, then the rest."""
 
-    Raises ``SafeStatsError`` where two rows have the same feature id.
-    """
+    scope: Scope
+    period: str
+    values: Sequence[Sequence[Any]]
+
+    def table(self) -> pa.Table:
+        """The rows in ``rows_schema``."""
+        schema = rows_schema(self.scope.columns, self.scope.geometry)
+        arrays = [pa.array(column, field.type) for column, field in zip(self.values, schema, strict=True)]
+        return pa.table(arrays, schema=schema)
+
+    def name(self) -> str:
+        """The name of the slice that holds them."""
+        canonical = [
+            [_iso(value) for value in column] if kind == FieldType.DATE else column
+            for kind, column in zip(_types(self.scope), self.values, strict=True)
+        ]
+        if self.scope.geometry == NO_GEOMETRY:
+            nowhere = [None] * len(canonical[0])
+            canonical[1:1] = [nowhere, nowhere]
+        header = {
+            "dataset": self.scope.definition.code,
+            "definition_version": self.scope.definition.version,
+            "fingerprint": self.scope.fingerprint(self.period),
+            "period": self.period,
+            "columns": [column.name for column in self.scope.columns],
+        }
+        return slice_name(header, zip(*canonical, strict=True))
+
+
+def read_rows(session: Session, scope: Scope, period: str) -> SliceRows:
+    """What the scope shows of a period; raises ``SafeStatsError`` where two rows have the same feature id."""
     query = readable(scope, period)
     rows: Sequence[Any] = session.connection().execute(query.order_by(query.selected_columns.fid)).all()
     if any(row[0] == following[0] for row, following in pairwise(rows)):
@@ -48,22 +78,9 @@ def read_rows(session: Session, scope: Scope, period: str) -> tuple[pa.Table, st
             f"Two rows of {scope.definition.code} in {period or 'no month'} have the same feature id: "
             "load the month's file again, which makes it anew."
         )
-    schema = rows_schema(scope.columns, scope.geometry)
-    types = [FieldType.INTEGER] * (len(schema) - len(scope.columns)) + [f.type for f in scope.columns]
-    values = [
-        _column(kind, column)
-        for kind, column in zip(types, zip(*rows, strict=True) if rows else [()] * len(types), strict=True)
-    ]
-    canonical = [
-        [_iso(value) for value in column] if kind == FieldType.DATE else column
-        for kind, column in zip(types, values, strict=True)
-    ]
-    if scope.geometry == "none":
-        nowhere = [None] * len(rows)
-        canonical[1:1] = [nowhere, nowhere]
-    name = slice_name(_header(scope, period), zip(*canonical, strict=True))
-    arrays = [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)]
-    return pa.table(arrays, schema=schema), name
+    types = _types(scope)
+    columns = zip(*rows, strict=True) if rows else [()] * len(types)
+    return SliceRows(scope, period, [_column(kind, column) for kind, column in zip(types, columns, strict=True)])
 
 
 def snapshot_name(scope: Scope, slices: Sequence[str]) -> str:
@@ -86,14 +103,9 @@ def period_range(period: str) -> tuple[int, int]:
     return feature_id_range(date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1]))
 
 
-def _header(scope: Scope, period: str) -> dict[str, Any]:
-    return {
-        "dataset": scope.definition.code,
-        "definition_version": scope.definition.version,
-        "fingerprint": scope.fingerprint(period),
-        "period": period,
-        "columns": [column.name for column in scope.columns],
-    }
+def _types(scope: Scope) -> list[FieldType]:
+    before = 3 if scope.geometry == POINT else 1
+    return [FieldType.INTEGER] * before + [column.type for column in scope.columns]
 
 
 def _column(kind: FieldType, column: Sequence[Any]) -> Sequence[Any]:

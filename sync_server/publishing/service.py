@@ -75,9 +75,7 @@ def _run(
             release = release or _release(session, dataset, ReleaseState.PUBLISHED)
             if release is None:
                 return PublishReport(dataset, 0, False, 0, 0, 0, 0, 0, 0)
-            counts = {
-                row.period: row.rows for row in session.execute(rows_by_period(definition, release.number))
-            }
+            counts = {row.period: row.rows for row in session.execute(rows_by_period(definition, release.number))}
             builder = Builder(store, sorted(counts), _valid_slices(session, definition, release))
         while True:
             with services.database.read() as session:
@@ -171,15 +169,12 @@ def _show(session: Session, built: Release, periods: list[str]) -> None:
     release = session.get(Release, (built.dataset, built.number))
     if release is None or (release.state, release.staged_at) != (built.state, built.staged_at):
         raise SafeStatsError(
-            f"{built.dataset} was loaded again while its release {built.number} was being published: "
-            "publish it again."
+            f"{built.dataset} was loaded again while its release {built.number} was being published: publish it again."
         )
     release.state = ReleaseState.PUBLISHED
     release.published_at = now()
     release.periods = periods
-    session.execute(
-        delete(LayerSlice).where(LayerSlice.dataset == built.dataset, LayerSlice.release != built.number)
-    )
+    session.execute(delete(LayerSlice).where(LayerSlice.dataset == built.dataset, LayerSlice.release != built.number))
 
 
 def _retire(session: Session, dataset: str, builder: Builder, scopes: Iterable[Scope]) -> int:

@@ -48,9 +48,7 @@ def _status(services: Services, session: Session, dataset: str, today: date) -> 
     definition = services.definitions[dataset]
     newest: dict[str, Release] = {
         release.state: release
-        for release in session.scalars(
-            select(Release).where(Release.dataset == dataset).order_by(Release.number)
-        )
+        for release in session.scalars(select(Release).where(Release.dataset == dataset).order_by(Release.number))
     }
     visible, staged = newest.get(ReleaseState.PUBLISHED), newest.get(ReleaseState.STAGED)
     counts = session.execute(rows_by_period(definition, visible.number)).all() if visible else []
