@@ -136,9 +136,12 @@ class Desk(QObject):
         """Open a session, pending until its conditions are accepted; ``done`` gets it."""
         transport = Transport(server, self.network, self.plugin_version)
 
-        def work(_task: DeskTask) -> DeskSession:
+        def work(task: DeskTask) -> DeskSession:
             session = DeskSession(transport)
             session.sign_in(username, password)
+            if task.isCanceled():
+                session.sign_out()
+                raise Cancelled
             return session
 
         def signed_in(session: DeskSession) -> None:
@@ -160,9 +163,7 @@ class Desk(QObject):
             self.session_changed.emit()
             done(session)
 
-        return self.run(
-            "Accepting the conditions of use", lambda _task: session.accept(purpose), accepted, failed
-        )
+        return self.run("Accepting the conditions of use", lambda _task: session.accept(purpose), accepted, failed)
 
     def decline(self, done: Callable[[], None]) -> DeskTask:
         """Decline the conditions: the session ends here at once, and on the server as soon as it hears."""
@@ -220,7 +221,8 @@ class Desk(QObject):
     def close(self) -> None:
         """Stop everything that runs; the plugin calls this when it is unloaded."""
         for task in list(self._running):
-            task.cancel()
+            task.abandon()
+        self._running.clear()
 
     # ------------------------------------------------------------------ inside
 
@@ -229,9 +231,7 @@ class Desk(QObject):
             raise SessionEnded("You are not signed in. Sign in first, then try again.", "not-signed-in")
         return self.session
 
-    def _leave(
-        self, description: str, leave: Callable[[DeskSession], None], done: Callable[[], None]
-    ) -> DeskTask:
+    def _leave(self, description: str, leave: Callable[[DeskSession], None], done: Callable[[], None]) -> DeskTask:
         session = self._pending()
         self.session = None
         self.session_changed.emit()

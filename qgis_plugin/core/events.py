@@ -39,9 +39,7 @@ class EventQueue:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def record(
-        self, account: str, kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None
-    ) -> None:
+    def record(self, account: str, kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> None:
         """Put one event at the end of the queue; it is on the disk when this returns."""
         event = {
             "id": str(uuid.uuid4()),
@@ -51,11 +49,12 @@ class EventQueue:
             "filter": filters,
             "rows": rows,
         }
-        line = json.dumps({"account": account, "event": event}, ensure_ascii=False) + "\n"
+        # Ended on both sides: whatever a killed QGIS left of its last line stays a line of its own.
+        line = "\n" + json.dumps({"account": account, "event": event}, ensure_ascii=False) + "\n"
         with self._locked():
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(line)
+            with os.fdopen(handle, "ab") as file:
+                file.write(line.encode())
                 file.flush()
                 os.fsync(file.fileno())
 

@@ -83,9 +83,7 @@ def open_layers(project: QgsProject) -> list[QgsVectorLayer]:
     """The SafeStats layers of ``project`` that can be read, in the order of the layer tree."""
     layers = [node.layer() for node in project.layerTreeRoot().findLayers()]
     return [
-        layer
-        for layer in layers
-        if isinstance(layer, QgsVectorLayer) and layer.isValid() and facts(layer) is not None
+        layer for layer in layers if isinstance(layer, QgsVectorLayer) and layer.isValid() and facts(layer) is not None
     ]
 
 
@@ -183,9 +181,7 @@ def abstract(manifest: Manifest) -> str:
     if manifest.area_edition:
         lines.append(f"Areas: {manifest.area_edition}.")
     if manifest.synthetic:
-        lines.append(
-            "These data are synthetic: invented for demonstration, they describe nothing that happened."
-        )
+        lines.append("These data are synthetic: invented for demonstration, they describe nothing that happened.")
     return "\n".join([*lines, *manifest.caveats])
 
 
@@ -195,8 +191,7 @@ def renderer(copy: LocalCopy) -> QgsCategorizedSymbolRenderer | QgsSingleSymbolR
     if len(copy.categories) < 2:
         return QgsSingleSymbolRenderer(_marker(manifest.colour))
     categories = [
-        QgsRendererCategory(value, _marker(colour), value)
-        for value, colour in zip(copy.categories, _CATEGORY_COLOURS)
+        QgsRendererCategory(value, _marker(colour), value) for value, colour in zip(copy.categories, _CATEGORY_COLOURS)
     ]
     categories.append(QgsRendererCategory("", _marker(_REST_COLOUR), "Not stated"))
     return QgsCategorizedSymbolRenderer(manifest.category_field, categories)
@@ -208,7 +203,9 @@ def _marker(colour: str) -> QgsMarkerSymbol:
     dot.setStrokeStyle(Qt.PenStyle.NoPen)
     dot.setSize(1.6)
     dot.setDataDefinedProperty(QgsSymbolLayer.Property.Size, QgsProperty.fromExpression(_SIZE))
-    return QgsMarkerSymbol([dot])
+    symbol = QgsMarkerSymbol()
+    symbol.changeSymbolLayer(0, dot)  # takes the dot over; a symbol made of a list would leave it to Python
+    return symbol
 
 
 def _source(copy: LocalCopy) -> str:

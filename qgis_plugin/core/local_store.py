@@ -145,7 +145,7 @@ class AccountStore:
                 pulled_at=document["pulled_at"],
                 categories=tuple(document["categories"]),
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, LocalCopyTrouble):
             return None  # an unreadable state is no state: the next pull makes a new one
         return copy if copy.path.is_file() else None
 
@@ -242,9 +242,7 @@ class AccountStore:
             "manifest": copy.manifest.to_json(),
         }
         new = folder / f"{_STATE}.new"
-        with os.fdopen(
-            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-        ) as file:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(document, file, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())

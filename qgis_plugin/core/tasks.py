@@ -21,9 +21,7 @@ class DeskTask(QgsTask):
     ``task.stop_if_cancelled()``) at least once a second. It touches no widget, layer or project.
     """
 
-    reported = pyqtSignal(
-        str, float, float
-    )  # stage in words, done, total (bytes or any unit; total 0: unknown)
+    reported = pyqtSignal(str, float, float)  # stage in words, done, total (bytes or any unit; total 0: unknown)
 
     def __init__(
         self,
@@ -49,6 +47,11 @@ class DeskTask(QgsTask):
         """Raise ``Cancelled`` where the user has stopped the task."""
         if self.isCanceled():
             raise Cancelled
+
+    def abandon(self) -> None:
+        """Cancel it, and tell nobody how it ends: those who asked are going."""
+        self._done = self._failed = None
+        self.cancel()
 
     def run(self) -> bool:
         """QGIS calls this in a thread."""

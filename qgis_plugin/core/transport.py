@@ -306,7 +306,7 @@ class _TrustingAdapter(HTTPAdapter):
 
 def _context(authorities: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=authorities or None)
-    # urllib3 compares the name with the certificate itself then; the context cannot where the host is an IP address.
+    # urllib3 then compares the name with the certificate itself; the context cannot do so for an IP address.
     context.check_hostname = False
     return context
 

@@ -74,9 +74,7 @@ class LayersDock(QgsDockWidget):
         mark.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         title = heading(QLabel(self.tr("You are not signed in"), page), 1.2)
         title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        words = small(
-            QLabel(self.tr("Sign in to see which layers your organisation's agreements let you pull."), page)
-        )
+        words = small(QLabel(self.tr("Sign in to see which layers your organisation's agreements let you pull."), page))
         words.setWordWrap(True)
         words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.signed_out_strip = Strip(page)
@@ -169,9 +167,7 @@ class LayersDock(QgsDockWidget):
             self._clear_cards()
             self.pages.setCurrentWidget(self.signed_out_page)
             if was_listed and session is not None:
-                self.tell(
-                    self.tr("Your session has ended. Sign in again to go on; your local copies are kept.")
-                )
+                self.tell(self.tr("Your session has ended. Sign in again to go on; your local copies are kept."))
             return
         self.signed_out_strip.clear()
         self.who.setText(
@@ -180,9 +176,7 @@ class LayersDock(QgsDockWidget):
             )
         )
         self.purpose.setText(
-            self.tr("Purpose: {purpose}").format(purpose=session.purpose.title)
-            if session.purpose is not None
-            else ""
+            self.tr("Purpose: {purpose}").format(purpose=session.purpose.title) if session.purpose is not None else ""
         )
         if session.about.synthetic:
             self.synthetic_strip.say(
@@ -229,7 +223,13 @@ class LayersDock(QgsDockWidget):
     def _pull(self, dataset: str) -> None:
         card = self.cards[dataset]
         try:
-            task = self._desk.pull(dataset, card.title, card.pulled, card.pull_failed)
+            # The list may be gone by the time that the pull ends: a card is told only while it is shown.
+            task = self._desk.pull(
+                dataset,
+                card.title,
+                lambda result: card.pulled(result) if self.cards.get(dataset) is card else None,
+                lambda error: card.pull_failed(error) if self.cards.get(dataset) is card else None,
+            )
         except DeskError as error:
             card.pull_failed(error)
             return

@@ -30,6 +30,7 @@ class SignInDialog(QDialog):
         super().__init__(parent)
         self._desk = desk
         self._task: DeskTask | None = None
+        self._closed = False
         self.setObjectName("SafeStatsSignIn")
         self.setWindowTitle(self.tr("Sign in to SafeStats"))
         self.setWindowIcon(icon("safestats"))
@@ -97,8 +98,10 @@ class SignInDialog(QDialog):
 
     def reject(self) -> None:
         """Stop what runs and close."""
+        self._closed = True  # an answer may still come: there is nobody left to tell
         if self._task is not None:
             self._task.cancel()
+            self._task = None
         self.password.clear()
         super().reject()
 
@@ -127,12 +130,16 @@ class SignInDialog(QDialog):
         self._set_busy(True)
 
     def _signed_in(self, _session: DeskSession) -> None:
+        if self._closed:
+            return
         self._task = None
         self._set_busy(False)
         self.password.clear()
         self.accept()
 
     def _failed(self, error: DeskError) -> None:
+        if self._closed:
+            return
         self._task = None
         self._set_busy(False)
         self.strip.say(error.sentence, Tone.TROUBLE)

@@ -6,7 +6,7 @@ from enum import Enum
 
 from qgis.PyQt.QtCore import QRectF, QSize, Qt
 from qgis.PyQt.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
-from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from .icons import icon
 
@@ -39,14 +39,11 @@ class Card(QFrame):
         self.body = QVBoxLayout(self)
         self.body.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         self.body.setSpacing(GAP)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Base colour, with an edge between text and window."""
         palette = self.palette()
-        edge = blended(
-            palette.color(QPalette.ColorRole.Window), palette.color(QPalette.ColorRole.WindowText), 0.22
-        )
+        edge = blended(palette.color(QPalette.ColorRole.Window), palette.color(QPalette.ColorRole.WindowText), 0.22)
         _draw(self, palette.color(QPalette.ColorRole.Base), edge)
 
 
@@ -69,7 +66,6 @@ class Strip(QFrame):
         row.setSpacing(8)
         row.addWidget(self._icon)
         row.addWidget(self._text, 1)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.hide()
 
     @property

@@ -1,4 +1,4 @@
-"""A real SafeStats server for the plugin's tests, a desk, and a small HTTP server that misbehaves on purpose."""
+"""For the plugin's tests: a real SafeStats server, a desk, and a small HTTP server that can misbehave."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import json
 import os
 import random
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,22 @@ from safestats.qgis_plugin.core.settings import DeskSettings
 from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVER_PYTHON = ROOT / ".venvs" / "server" / "bin" / "python"
 SERVER_COMMAND = ROOT / ".venvs" / "server" / "bin" / "safestats"
 PASSWORD = "a long enough passphrase"
 PURPOSE = "problem-solving"
 WAIT_MS = 20_000
+# Starting Python for each of a dozen commands would take most of the suite's time.
+RUN_COMMANDS = """
+import shlex, sys
+from safestats.sync_server.cli import app
+for command in sys.argv[1:]:
+    app(shlex.split(command), standalone_mode=False)
+"""
+CITY_HEADER = (
+    *("Crime ID", "Month", "Reported by", "Falls within", "Longitude", "Latitude", "Location", "LSOA code"),
+    *("LSOA name", "Crime type", "Last outcome category", "Context"),
+)
 # Fast answers: what is tested here is the desk, not the strength of the server's password digests.
 SERVER_ENVIRONMENT = {"SAFESTATS_PASSWORD_ROUNDS": "1", "SAFESTATS_PASSWORD_MEMORY_KIB": "1024"}
 
@@ -41,40 +55,57 @@ class LiveServer:
 
     url: str
     folder: Path
+    password: str = PASSWORD
+    purpose: str = PURPOSE
 
-    def run(self, *arguments: str, stdin: str = "") -> str:
-        """The output of one command; fails the test with what the command said."""
+    def run(self, *commands: str) -> str:
+        """The output of commands such as ``org list``, all in one process; fails the test with what they said."""
         done = subprocess.run(
-            [SERVER_COMMAND, *arguments],
-            input=stdin,
+            [SERVER_PYTHON, "-c", RUN_COMMANDS, *commands],
+            input=f"{PASSWORD}\n" * len(commands),
             capture_output=True,
             text=True,
             check=False,
             env=server_environment(self.folder),
         )
-        assert done.returncode == 0, f"safestats {' '.join(arguments)}: {done.stderr}"
+        assert done.returncode == 0, f"{commands}: {done.stderr}"
         return done.stdout
 
-    def add_user(self, username: str, organisation: str) -> None:
-        self.run("user", "add", username, "--org", organisation, "--password-stdin", stdin=PASSWORD + "\n")
+    def connect(self, username: str) -> Transport:
+        """A transport with an active session, without a desk."""
+        transport = Transport(self.url, QgisNetwork(), "0.1.0")
+        session = DeskSession(transport)
+        session.sign_in(username, PASSWORD)
+        session.accept(PURPOSE)
+        return transport
 
-    def add_agreement(self, reference: str, organisation: str, dataset: str, *grant: str) -> None:
-        self.run(
-            *("agreement", "add", reference, "--org", organisation, "--dataset", dataset),
-            *("--from", "2025-01-01", "--to", "2099-12-31"),
-        )
-        self.run("agreement", "grant", reference, *grant)
-        self.run("agreement", "activate", reference)
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """The audit's events of a kind, oldest first."""
+        with closing(sqlite3.connect(self.folder / "audit.sqlite")) as audit:
+            found = [json.loads(body) for (body,) in audit.execute("SELECT body FROM event ORDER BY number")]
+        return [event for event in found if event["event"] == kind]
 
-    def load(self, *months: tuple[str, int, int]) -> None:
+    def publish(self, *months: tuple[str, int, int]) -> None:
         """Load and publish City of London incidents: (month, rows, seed of the random places)."""
+        self.run(*self.loading(*months))
+
+    def loading(self, *months: tuple[str, int, int]) -> tuple[str, ...]:
+        """The commands that do so."""
         files = []
         for month, rows, seed in months:
             path = self.folder / f"{month}-city-of-london-street.csv"
             write_city_file(path, month, rows, seed)
             files.append(str(path))
-        self.run("load", "colp", *files)
-        self.run("publish", "colp")
+        return f"load colp --synthetic --accept-withdrawals {' '.join(files)}", "publish colp"
+
+
+def agreement(reference: str, organisation: str, grant: str) -> tuple[str, ...]:
+    """The commands that put an agreement on the City's incidents in force."""
+    return (
+        f"agreement add {reference} --org {organisation} --dataset colp --from 2025-01-01 --to 2099-12-31",
+        f"agreement grant {reference} {grant}",
+        f"agreement activate {reference}",
+    )
 
 
 def server_environment(folder: Path) -> dict[str, str]:
@@ -88,37 +119,40 @@ def write_city_file(path: Path, month: str, rows: int, seed: int) -> None:
     kinds = ["Burglary", "Drugs", "Robbery", "Shoplifting"]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            "Crime ID,Month,Reported by,Falls within,Longitude,Latitude,Location,LSOA code,LSOA name,Crime type,"
-            "Last outcome category,Context".split(",")
-        )
+        writer.writerow(CITY_HEADER)
         for number in range(rows):
             lon, lat = -0.092 + chance.uniform(-0.008, 0.008), 51.5145 + chance.uniform(-0.003, 0.003)
             identity = f"{seed:08x}{number:056x}"
             force, street = "City of London Police", f"On or near Invented Street {number % 20}"
             kind = chance.choice(kinds)
-            writer.writerow(
-                [identity, month, force, force, f"{lon:.6f}", f"{lat:.6f}", street, "", "", kind, "", ""]
-            )
+            writer.writerow([identity, month, force, force, f"{lon:.6f}", f"{lat:.6f}", street, "", "", kind, "", ""])
 
 
 @pytest.fixture(scope="session")
 def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """The City's incidents of two months, published; Camden's ada may sync them, the GLA's bob may not."""
+    """The City's incidents of two months, synthetic and published.
+
+    ada and carol of Camden may sync all of them; bob of the GLA has no agreement, dora's has ended.
+    """
     folder = tmp_path_factory.mktemp("server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = LiveServer(f"http://127.0.0.1:{port}", folder)
-    server.run("init")
-    server.run("org", "add", "camden", "London Borough of Camden")
-    server.run("org", "add", "gla", "Greater London Authority")
-    server.add_user("ada", "camden")
-    server.add_user("bob", "gla")
-    server.load(("2025-08", 300, 1), ("2025-09", 200, 2))
-    server.add_agreement(
-        *("DSA-CAMDEN-COLP", "camden", "colp", "--areas", "london,unplaced,outside"),
-        *("--fields", "core,area,location,place", "--precision", "point"),
+    everything = "--areas london,unplaced,outside --fields core,area,location,place --precision point"
+    server.run(
+        "init",
+        "org add camden 'London Borough of Camden'",
+        "org add gla 'Greater London Authority'",
+        "org add past 'An Organisation of the Past'",
+        "user add ada --org camden --name 'Ada Okafor' --password-stdin",
+        "user add carol --org camden --password-stdin",
+        "user add bob --org gla --password-stdin",
+        "user add dora --org past --password-stdin",
+        *server.loading(("2025-08", 300, 1), ("2025-09", 200, 2)),
+        *agreement("DSA-CAMDEN", "camden", everything),
+        *agreement("DSA-PAST", "past", everything),
+        "agreement end DSA-PAST",
     )
     log = (folder / "serve.log").open("wb")
     process = subprocess.Popen(
@@ -177,15 +211,6 @@ def sign_in(desk: Desk, qtbot) -> Callable[..., DeskSession]:
         return arrived[0]
 
     return act
-
-
-def signed_in_transport(url: str, username: str) -> Transport:
-    """A transport with an active session, without a desk."""
-    transport = Transport(url, QgisNetwork(), "0.1.0")
-    session = DeskSession(transport)
-    session.sign_in(username, PASSWORD)
-    session.accept(PURPOSE)
-    return transport
 
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]

@@ -1,4 +1,4 @@
-"""The way to the server: every kind of trouble in its own words, and downloads that resume, stop and are proved."""
+"""The way to the server: trouble in its own words, downloads that resume, stop and are proved."""
 
 from __future__ import annotations
 
@@ -187,10 +187,7 @@ def test_the_proxy_is_the_one_of_qgis(qgis_app, scripted_server) -> None:
     manager.setFallbackProxyAndExcludes(proxy, ["https://direct.example.org"], [])
     try:
         network = QgisNetwork()
-        assert (
-            network.proxy("https://safestats.example.org")
-            == f"http://me:p%40ss@127.0.0.1:{scripted_server.port}"
-        )
+        assert network.proxy("https://safestats.example.org") == f"http://me:p%40ss@127.0.0.1:{scripted_server.port}"
         assert network.proxy("https://direct.example.org/v1") == ""
         with pytest.raises(ProxyTrouble):
             Transport("https://safestats.example.org", network, "0.1.0").get_json("/v1/about")
@@ -290,9 +287,7 @@ def ranges(server) -> list[str]:
     return [headers.get("Range", "") for _, path, headers in server.asked if path == "/file"]
 
 
-def test_a_download_is_complete_and_tells_how_far_it_is(
-    scripted_server, tmp_path: Path, content: bytes
-) -> None:
+def test_a_download_is_complete_and_tells_how_far_it_is(scripted_server, tmp_path: Path, content: bytes) -> None:
     scripted_server.bytes("/file", content)
     told: list[int] = []
     fetch(scripted_server, tmp_path / "part", artefact_of(content), progress=told.append)
@@ -300,9 +295,7 @@ def test_a_download_is_complete_and_tells_how_far_it_is(
     assert told == sorted(told) and told[-1] == len(content)
 
 
-def test_a_download_goes_on_after_the_last_chunk_that_is_right(
-    scripted_server, tmp_path: Path, content: bytes
-) -> None:
+def test_a_download_goes_on_after_the_last_chunk_that_is_right(scripted_server, tmp_path: Path, content: bytes) -> None:
     part = tmp_path / "part"
     part.write_bytes(content[:CHUNK_BYTES] + b"wrong" * 1000)
     scripted_server.bytes("/file", content)

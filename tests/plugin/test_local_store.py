@@ -1,0 +1,132 @@
+"""The folder of local copies: validity, leftovers, names that a server might send, and where it may not be."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from safestats.qgis_plugin.core.errors import LocalCopyTrouble
+from safestats.qgis_plugin.core.local_store import AccountStore, LocalCopy, LocalStore, instant, refuse_remote
+from safestats.shared.manifest import Manifest
+
+NOW = datetime.now(timezone.utc)
+
+
+def manifest(valid_until: str) -> Manifest:
+    return Manifest(
+        dataset="colp",
+        title="City incidents",
+        layer_name="colp",
+        definition_version=1,
+        release=3,
+        published_at="2025-10-01T00:00:00Z",
+        fingerprint="f",
+        geometry="point",
+        columns=(),
+        rows=0,
+        first_period="",
+        newest_period="",
+        slices=(),
+        snapshot=None,
+        attribution="",
+        caveats=(),
+        synthetic=True,
+        agreement="DSA",
+        agreement_until="2099-12-31",
+        valid_until=valid_until,
+        area_edition="",
+        colour="#000000",
+        category_field="category",
+    )
+
+
+def committed(account: AccountStore, valid_until: datetime, content: bytes = b"data") -> LocalCopy:
+    part = account.part("colp", "colp.gpkg")
+    part.write_bytes(content)
+    return account.commit("colp", part, manifest(valid_until.isoformat()), ("a", "b"))
+
+
+@pytest.fixture
+def account(store: LocalStore) -> AccountStore:
+    return store.account("https://server", "ada")
+
+
+def test_a_copy_is_found_again(store: LocalStore, account: AccountStore) -> None:
+    copy = committed(account, NOW + timedelta(days=1))
+    assert store.account("https://server", "ada").valid_copy("colp") == copy
+    assert store.account("https://server", "bob").copy("colp") is None
+    assert store.account("https://other", "ada").copy("colp") is None
+
+
+def test_a_lapsed_copy_is_refused_with_its_date_and_deleted(store: LocalStore, account: AccountStore) -> None:
+    copy = committed(account, datetime(2025, 3, 31, 23, 0, tzinfo=timezone.utc))
+    with pytest.raises(LocalCopyTrouble, match="valid until 31 March 2025"):
+        account.valid_copy("colp")
+    assert store.remove_lapsed(NOW) == [copy.path.parent]
+    assert not copy.path.exists()
+    with pytest.raises(LocalCopyTrouble, match="pull it first"):
+        account.valid_copy("colp")
+
+
+def test_a_copy_that_another_qgis_renews_is_left_alone(store: LocalStore, account: AccountStore) -> None:
+    copy = committed(account, NOW - timedelta(days=1))
+    with account.lock("colp"):
+        assert store.remove_lapsed(NOW) == []
+    assert copy.path.exists()
+
+
+def test_files_that_no_state_names_go_at_the_next_start(store: LocalStore, account: AccountStore) -> None:
+    former = committed(account, NOW + timedelta(days=1), b"former")
+    copy = committed(account, NOW + timedelta(days=1), b"newer")
+    assert former.path.exists()  # something may have it open still
+    store.remove_lapsed(NOW)
+    assert not former.path.exists()
+    assert account.valid_copy("colp").path.read_bytes() == b"newer" == copy.path.read_bytes()
+
+
+@pytest.mark.parametrize("state", ["", "{", "[]", '{"state_version": 2}', '{"state_version": 1, "file": "../x"}'])
+def test_an_unreadable_state_is_no_copy(account: AccountStore, state: str) -> None:
+    copy = committed(account, NOW + timedelta(days=1))
+    (copy.path.parent / "state.json").write_text(state)
+    assert account.copy("colp") is None
+
+
+def test_the_state_is_whole_json_with_the_manifest(account: AccountStore) -> None:
+    copy = committed(account, NOW + timedelta(days=1))
+    document = json.loads((copy.path.parent / "state.json").read_text())
+    assert Manifest.from_json(document["manifest"]) == copy.manifest
+    assert document["file"] == copy.path.name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a\\b", "/etc/passwd", "a..b", ".hidden", "x" * 200])
+def test_no_name_leads_out_of_the_folder(account: AccountStore, name: str) -> None:
+    with pytest.raises(LocalCopyTrouble):
+        account.part(name, "file")
+    with pytest.raises(LocalCopyTrouble):
+        account.part("colp", name)
+
+
+def test_parts_are_the_owners_only_whatever_the_umask(account: AccountStore) -> None:
+    before = os.umask(0)
+    try:
+        part = account.part("colp", "file")
+    finally:
+        os.umask(before)
+    assert part.stat().st_mode & 0o777 == 0o600
+    assert {path.stat().st_mode & 0o777 for path in list(part.parents)[:3]} == {0o700}
+
+
+@pytest.mark.parametrize("folder", ["OneDrive - Council", "Dropbox", "Google Drive", "Nextcloud"])
+def test_a_folder_that_a_cloud_copies_is_refused(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(LocalCopyTrouble, match="copied to a cloud"):
+        LocalStore(tmp_path / folder / "SafeStats").account("https://server", "ada").part("colp", "file")
+    refuse_remote(tmp_path / "Documents")
+
+
+def test_days_end_and_instants_are_read() -> None:
+    assert instant("2026-03-31") == datetime(2026, 4, 1, tzinfo=timezone.utc)
+    assert instant("2026-03-31T22:59:59Z") == datetime(2026, 3, 31, 22, 59, 59, tzinfo=timezone.utc)
+    assert instant("2026-03-31T23:59:59+01:00") == datetime(2026, 3, 31, 22, 59, 59, tzinfo=timezone.utc)

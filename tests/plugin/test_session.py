@@ -1,0 +1,128 @@
+"""Signing in at a real server: right and wrong, accepted, declined, ended; the notes of use that it gets."""
+
+from __future__ import annotations
+
+import pytest
+from safestats.qgis_plugin.core.desk_session import DeskSession, SessionState
+from safestats.qgis_plugin.core.errors import (
+    AgreementRefused,
+    ConditionsNotAccepted,
+    ServerUnreachable,
+    SessionEnded,
+    SignInRefused,
+)
+from safestats.qgis_plugin.core.events import EventKind, EventQueue
+from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+
+ACCOUNT = "account"
+
+
+@pytest.fixture
+def session(qgis_app, live_server) -> DeskSession:
+    """Nobody is signed in yet."""
+    return DeskSession(Transport(live_server.url, QgisNetwork(), "0.1.0"))
+
+
+def test_a_session_waits_for_the_conditions(session: DeskSession, live_server) -> None:
+    session.sign_in("ada", live_server.password)
+    assert session.state is SessionState.PENDING
+    assert session.user.organisation == "London Borough of Camden"
+    assert "prevent" in session.conditions.text
+    assert {p.allowed for p in session.purposes} == {True, False}
+    assert all(p.advice for p in session.purposes if not p.allowed)
+    with pytest.raises(ConditionsNotAccepted):
+        session.transport.get_json("/v1/layers")
+
+
+def test_an_accepted_session_sees_layers(session: DeskSession, live_server) -> None:
+    session.sign_in("ada", live_server.password)
+    session.accept(live_server.purpose)
+    assert session.state is SessionState.ACTIVE
+    assert session.purpose is not None and session.purpose.code == live_server.purpose
+    layers = {layer["dataset"]: layer for layer in session.transport.get_json("/v1/layers")["layers"]}
+    assert layers["colp"]["permitted"]
+    assert not layers["lfb"]["permitted"] and layers["lfb"]["reason"]
+
+
+@pytest.mark.parametrize(("username", "password"), [("ada", "wrong"), ("nobody", "a long enough passphrase")])
+def test_a_wrong_password_and_an_unknown_user_sound_the_same(
+    session: DeskSession, username: str, password: str
+) -> None:
+    with pytest.raises(SignInRefused) as caught:
+        session.sign_in(username, password)
+    assert caught.value.code == "wrong-password"
+    assert "password" in caught.value.sentence
+
+
+def test_a_refused_purpose_tells_where_to_ask(session: DeskSession, live_server) -> None:
+    session.sign_in("ada", live_server.password)
+    with pytest.raises(ConditionsNotAccepted) as caught:
+        session.accept("enforcement")
+    assert caught.value.code == "purpose-refused"
+    assert "police" in caught.value.sentence.lower() + str(caught.value.extra).lower()
+    assert session.state is SessionState.PENDING
+
+
+def test_declining_ends_the_session(session: DeskSession, live_server) -> None:
+    session.sign_in("ada", live_server.password)
+    session.decline()
+    assert session.state is SessionState.ENDED
+    with pytest.raises(SessionEnded):
+        session.transport.get_json("/v1/layers")
+
+
+def test_a_session_that_the_server_ended_is_told_as_that(session: DeskSession, live_server) -> None:
+    session.sign_in("carol", live_server.password)
+    session.accept(live_server.purpose)
+    live_server.run("user deactivate carol")
+    with pytest.raises(SessionEnded):
+        session.transport.get_json("/v1/layers")
+
+
+def test_no_agreement_is_told_with_its_reason(qgis_app, live_server) -> None:
+    with pytest.raises(AgreementRefused) as caught:
+        live_server.connect("bob").get_json("/v1/layers/colp/manifest")
+    assert caught.value.code == "no-agreement"
+    assert "agreement" in caught.value.sentence.lower()
+
+
+def test_an_agreement_that_ended_today_is_told_as_that(qgis_app, live_server) -> None:
+    with pytest.raises(AgreementRefused) as caught:
+        live_server.connect("dora").get_json("/v1/layers/colp/manifest")
+    assert caught.value.code == "agreement-ended"
+
+
+# ---------------------------------------------------------------- notes of use
+
+
+def test_notes_wait_in_a_file_while_there_is_no_server(tmp_path) -> None:
+    queue = EventQueue(tmp_path / "events.jsonl")
+    queue.record(ACCOUNT, EventKind.PROXIMITY_SEARCH, "colp", {"radii": [100]}, 12)
+    queue.record("somebody else", EventKind.HOTSPOT_RUN, "colp", {}, 3)
+    assert (tmp_path / "events.jsonl").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ServerUnreachable):
+        queue.send(ACCOUNT, Transport("http://127.0.0.1:9", QgisNetwork(), "0.1.0"))
+    (waiting,) = EventQueue(tmp_path / "events.jsonl").waiting(ACCOUNT)
+    assert (waiting["kind"], waiting["rows"], waiting["filter"]) == ("proximity.search", 12, {"radii": [100]})
+
+
+def test_a_line_cut_off_by_a_kill_does_not_hold_the_rest_back(tmp_path) -> None:
+    path = tmp_path / "events.jsonl"
+    queue = EventQueue(path)
+    queue.record(ACCOUNT, EventKind.LAYER_OPENED, "colp", {}, 1)
+    path.write_text(path.read_text() + '{"account": "acc')
+    queue.record(ACCOUNT, EventKind.MAP_EXPORT, "colp", {}, 2)
+    assert [event["kind"] for event in queue.waiting(ACCOUNT)] == ["layer.opened", "map.export"]
+
+
+def test_sent_notes_are_in_the_audit_and_leave_the_queue(qgis_app, live_server, tmp_path) -> None:
+    queue = EventQueue(tmp_path / "events.jsonl")
+    queue.record(ACCOUNT, EventKind.HOTSPOT_RUN, "colp", {"cell": 250}, 77)
+    queue.record("somebody else", EventKind.MAP_EXPORT, "colp", {}, 3)
+    before = len(live_server.events("hotspot.run"))
+    assert queue.send(ACCOUNT, live_server.connect("ada")) == 1
+    assert queue.waiting(ACCOUNT) == []
+    assert len(queue.waiting("somebody else")) == 1
+    found = live_server.events("hotspot.run")
+    assert len(found) == before + 1
+    assert found[-1]["rows"] == 77
