@@ -1,0 +1,128 @@
+"""What every page has around its content: marking, title, synthetic label above; source, notes, author below."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+
+from qgis.PyQt.QtCore import QRectF, Qt
+
+from ...shared.furniture import FurnitureItem
+from .base_map import BOUNDARIES
+from .items import RULE, Block, fitting_size, panel, stack, text
+from .sheet import Mode, Sheet, tr
+
+SYNTHETIC_FILL = "#ffd75e"
+TITLE_SIZES = (16, 15, 14, 13, 12, 11.5, 11, 10, 9)
+FOOTER_HEIGHT = 29.0
+BLOCK_GAP = 1.2
+FOOTER_SIZES = (7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
+
+
+@dataclass(frozen=True)
+class Notes:
+    """The words at the foot of a page."""
+
+    source: str
+    extracted: str
+    counts: str
+    attribution: str
+
+
+def header(sheet: Sheet) -> float:
+    """Marking, title and, where the data are synthetic, the label that says so; the top of what follows, in mm."""
+    centre = Qt.AlignmentFlag.AlignHCenter
+    marking = sheet.imprint.mode.marking
+    markings = {
+        FurnitureItem.MARKING_TOP: sheet.mm(4.5),
+        FurnitureItem.MARKING_BOTTOM: sheet.height - sheet.mm(9),
+    }
+    for item, y in markings.items():
+        band = QRectF(sheet.left, y, sheet.right - sheet.left, sheet.mm(4.5))
+        text(sheet, item.value, band, marking, [8.5], bold=True, align=centre, middle=True)
+    title = sheet.rect(sheet.left, sheet.mm(10), sheet.right, sheet.mm(20))
+    text(sheet, FurnitureItem.TITLE.value, title, sheet.imprint.title, TITLE_SIZES, bold=True, middle=True)
+    y = sheet.mm(21.5)
+    if sheet.synthetic:
+        strip = sheet.rect(sheet.left, y, sheet.right, y + sheet.mm(5))
+        panel(sheet, "synthetic_panel", strip, SYNTHETIC_FILL)
+        words = tr("SYNTHETIC DATA – not real incidents")
+        text(sheet, FurnitureItem.SYNTHETIC_LABEL.value, strip, words, [9], bold=True, align=centre, middle=True)
+        y += sheet.mm(7)
+    return y
+
+
+def footer(sheet: Sheet, notes: Notes) -> float:
+    """Source, counts, notes and author in three columns above the lower marking; the bottom of what is above, in mm."""
+    bottom = sheet.height - sheet.mm(10)
+    top = bottom - sheet.mm(FOOTER_HEIGHT)
+    gap = sheet.mm(6)
+    width = (sheet.right - sheet.left - 2 * gap) / 3
+    panel(sheet, "footer_rule", sheet.rect(sheet.left, top, sheet.right, top + 0.2), RULE)
+    item = FurnitureItem
+    columns = (
+        (
+            Block(item.SOURCE.value, tr("Source"), notes.source),
+            Block(item.EXTRACT_DATE.value, "", notes.extracted),
+            Block("attribution", "", notes.attribution),
+        ),
+        (
+            Block(item.COUNTS.value, tr("Counts"), notes.counts),
+            Block(item.SMALL_NUMBERS.value, tr("Small numbers"), small_number_note(sheet.imprint.mode)),
+        ),
+        (
+            Block(item.DISCLAIMER.value, tr("Use"), disclaimer(sheet.imprint.mode)),
+            Block(item.AUTHOR.value, tr("Produced by"), sheet.imprint.issued_by),
+        ),
+    )
+    rects = [
+        sheet.rect(left, top + sheet.mm(2), left + width, bottom - sheet.mm(0.5))
+        for left in (sheet.left + number * (width + gap) for number in range(3))
+    ]
+    size = min(fitting_size(sheet, rect, blocks, FOOTER_SIZES, BLOCK_GAP) for rect, blocks in zip(rects, columns))
+    for rect, blocks in zip(rects, columns):
+        stack(sheet, rect, blocks, size, BLOCK_GAP)
+    return top - sheet.mm(2.5)
+
+
+def small_number_note(mode: Mode) -> str:
+    """How small numbers are shown, and what they are worth."""
+    if mode is Mode.PUBLICATION:
+        return tr(
+            "Counts are rounded to the nearest 5, counts of 1 to 4 are shown as “<5”. Rates and changes are worked out "
+            "from the rounded counts; no change is given where the base is below 20."
+        )
+    return tr(
+        "Counts are exact. Changes between counts below 10 say little and are shown in grey. A small count in a small "
+        "area can point to a person: do not publish this page."
+    )
+
+
+def disclaimer(mode: Mode) -> str:
+    """What the page may be used for."""
+    words = tr(
+        "For the prevention of crime and disorder only: not for enforcement or prosecution, and not for identifying "
+        "any person, household or business. Incidents recorded are not all incidents that happened, and places are "
+        "approximate."
+    )
+    if mode is Mode.OPERATIONAL:
+        words += " " + tr("Only for people covered by the Data Sharing Agreement.")
+    return words
+
+
+def boundary_attribution() -> str:
+    """The attribution that the boundaries' licence asks for."""
+    with closing(sqlite3.connect(f"file:{BOUNDARIES}?mode=ro", uri=True)) as boundaries:
+        (words,) = boundaries.execute("SELECT attribution FROM edition").fetchone()
+    return words
+
+
+def joined(*attributions: str) -> str:
+    """Attribution sentences, each once, in their order."""
+    sentences: dict[str, None] = {}
+    for words in attributions:
+        for sentence in words.replace("\n", " ").split(". "):
+            if sentence.strip(" ."):
+                sentences[sentence.strip(" .")] = None
+    return ". ".join(sentences) + "." if sentences else ""

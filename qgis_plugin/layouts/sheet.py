@@ -1,0 +1,115 @@
+"""What a printed page is: its size and grid, who issues it, in which mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+
+from qgis.core import QgsLayoutItemPage, QgsLayoutMeasurement, QgsPrintLayout, QgsProject, QgsUnitTypes
+from qgis.PyQt.QtCore import QCoreApplication, QRectF
+
+AUTHOR_PROPERTY = "safestats/author"
+MODE_PROPERTY = "safestats/mode"
+SYNTHETIC_PROPERTY = "safestats/synthetic"
+
+
+def tr(text: str) -> str:
+    """``text`` in the user's language."""
+    return QCoreApplication.translate("SafeStatsLayouts", text)
+
+
+class Mode(str, Enum):
+    """Who may see the page: colleagues bound by the agreement, or everybody."""
+
+    OPERATIONAL = "operational"
+    PUBLICATION = "publication"
+
+    @property
+    def marking(self) -> str:
+        """The protective marking printed at the top and the bottom."""
+        return "OFFICIAL" if self is Mode.PUBLICATION else "OFFICIAL-SENSITIVE"
+
+
+class Page(str, Enum):
+    """Page sizes, landscape."""
+
+    A4 = "A4"
+    A3 = "A3"
+
+    @property
+    def millimetres(self) -> tuple[float, float]:
+        """Width and height."""
+        return (297.0, 210.0) if self is Page.A4 else (420.0, 297.0)
+
+
+@dataclass(frozen=True)
+class Imprint:
+    """What the person who publishes decides."""
+
+    title: str
+    author: str
+    organisation: str
+    mode: Mode = Mode.OPERATIONAL
+    page: Page = Page.A4
+
+    @property
+    def issued_by(self) -> str:
+        """Author and organisation, as far as they were given."""
+        return ", ".join(part.strip() for part in (self.author, self.organisation) if part.strip())
+
+
+class Sheet:
+    """A page with its grid. ``mm`` and ``pt`` turn A4 measures into those of the page."""
+
+    def __init__(self, project: QgsProject, imprint: Imprint, synthetic: bool) -> None:
+        self.project = project
+        self.imprint = imprint
+        self.synthetic = synthetic
+        self.width, self.height = imprint.page.millimetres
+        large = imprint.page is Page.A3
+        # Type grows less than the page: A3 is read from nearer than its size, and the map gets the room.
+        self._length, self._type = (1.3, 1.25) if large else (1.0, 1.0)
+        self.layout = QgsPrintLayout(project)
+        self.layout.initializeDefaults()
+        page = self.layout.pageCollection().page(0)
+        page.setPageSize(imprint.page.value, QgsLayoutItemPage.Orientation.Landscape)
+        self.layout.setName(imprint.title)
+        self.layout.setCustomProperty(MODE_PROPERTY, imprint.mode.value)
+        self.layout.setCustomProperty(AUTHOR_PROPERTY, imprint.issued_by)
+        self.layout.setCustomProperty(SYNTHETIC_PROPERTY, synthetic)
+        self.layout.renderContext().setDpi(300)
+        self.layout.setUnits(QgsUnitTypes.LayoutUnit.LayoutMillimeters)
+        self.layout.gridSettings().setResolution(QgsLayoutMeasurement(self.mm(5)))
+
+    def mm(self, length: float) -> float:
+        """A length of the A4 grid on this page."""
+        return length * self._length
+
+    def pt(self, *sizes: float) -> tuple[float, ...]:
+        """Type sizes of A4 on this page."""
+        return tuple(size * self._type for size in sizes)
+
+    @property
+    def left(self) -> float:
+        """The left margin's edge."""
+        return self.mm(12)
+
+    @property
+    def right(self) -> float:
+        """The right margin's edge."""
+        return self.width - self.mm(12)
+
+    def rect(self, left: float, top: float, right: float, bottom: float) -> QRectF:
+        """A rectangle by its four edges, in page millimetres."""
+        return QRectF(left, top, right - left, bottom - top)
+
+
+def day(when: date) -> str:
+    """“3 March 2025”."""
+    return f"{when.day} {when:%B %Y}"
+
+
+def number(count: int) -> str:
+    """“12,345”."""
+    return f"{count:,}"

@@ -1,0 +1,35 @@
+"""Counts as a page shows them: exact in operational mode, by the disclosure rules in publication mode."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ...shared.disclosure import published_count, published_words
+from .sheet import Mode, number
+
+_WHOLE_NUMBER = re.compile(r"\d{1,3}(,\d{3})*|\d+")
+
+
+def shown(count: int, mode: Mode) -> str:
+    """The count in words: “1,234”, or in public “1,235” and “<5”."""
+    return number(count) if mode is Mode.OPERATIONAL else published_words(published_count(count))
+
+
+def shown_value(value: str, counts: Iterable[int], mode: Mode) -> str:
+    """A parameter's value in words, in which no count of ``counts`` stands exactly in public."""
+    if mode is Mode.OPERATIONAL:
+        return value
+    exact = {number(count): shown(count, mode) for count in counts}
+    return _WHOLE_NUMBER.sub(lambda found: exact.get(found[0], found[0]), value)
+
+
+def without_figures(sentences: Iterable[str], mode: Mode) -> list[str]:
+    """The sentences that may be printed: in public none that holds a figure, for it may be a small count."""
+    return [words for words in sentences if mode is Mode.OPERATIONAL or not any(c.isdigit() for c in words)]
+
+
+def sentence(words: str) -> str:
+    """``words`` ended by a full stop."""
+    words = words.strip()
+    return words if words.endswith((".", "!", "?")) else f"{words}."
