@@ -83,6 +83,7 @@ class SafeStatsPlugin(QObject):
     def unload(self) -> None:
         """Take everything back that ``initGui`` added."""
         self.flow.close()
+        self.flow.deleteLater()
         self.desk.close()
         for dock in self._docks:
             self._iface.removeDockWidget(dock)
