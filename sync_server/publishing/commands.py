@@ -60,8 +60,14 @@ def _sentence(report: PublishReport) -> str:
     if report.published:
         return (
             f"{report.dataset}: release {report.release} is published with {report.rows:,} rows "
-            f"for {report.layers} different sets of rights ({files})."
+            f"for {_rights(report.layers)} ({files})."
         )
     if report.release == 0:
         return f"{report.dataset}: nothing is staged and nothing was published before: load a file first."
     return f"{report.dataset}: nothing is staged; release {report.release} stays as it is ({files})."
+
+
+def _rights(layers: int) -> str:
+    if layers == 0:
+        return "no agreement yet"
+    return "one set of rights" if layers == 1 else f"{layers} different sets of rights"
