@@ -17,7 +17,7 @@ CITY_OF_LONDON = "E09000001"
 
 # (name, a postcode in the middle of it, how strong it draws, how wide it is in metres)
 CENTRES = (
-    ("Soho", "W1D4HS", 60, 350),
+    ("Soho", "W1D4HS", 45, 350),
     ("Camden Town", "NW18NH", 34, 280),
     ("Shoreditch", "EC2A3AA", 30, 320),
     ("King's Cross", "N1C4AA", 18, 300),
@@ -86,11 +86,11 @@ def build_city(resources: Path, random: Generator) -> City:
     away = [row for row in rows if not row["lsoa"]]
     centres = np.array([_middle(here, code) for _, code, _, _ in CENTRES], dtype=float)
     everything = _places(here, borough_of, centres)
-    map_points = _draw(everything, MAP_POINTS, random, lively=1.0)
+    map_points = _draw(everything, centres, MAP_POINTS, random, lively=30)
     # The City is small: without its own share it would have a handful of map points.
     city = np.flatnonzero(everything.borough == CITY_OF_LONDON)
     map_points = _join(map_points, _take(everything, random.choice(city, 160, replace=False)))
-    stations = _draw(everything, STATIONS, random, lively=6.0)
+    stations = _draw(everything, centres, STATIONS, random, lively=300)
     return City(
         _named(map_points, random),
         _with_names(stations, [f"Synthetic Station {number}" for number in range(1, STATIONS + 1)]),
@@ -117,10 +117,6 @@ def _places(rows: list[dict[str, str]], borough_of: dict[str, str], centres: NDA
     easting = np.array([int(row["easting"]) for row in rows])
     northing = np.array([int(row["northing"]) for row in rows])
     longitude, latitude = convert_lonlat(easting.astype(float), northing.astype(float))
-    lively = np.full(len(rows), 0.02)
-    for (_, _, strength, width), middle in zip(CENTRES, centres, strict=True):
-        square = (easting - middle[0]) ** 2 + (northing - middle[1]) ** 2
-        lively += strength * np.exp(-square / (2 * width**2))
     lsoa = [row["lsoa"] for row in rows]
     return Places(
         easting,
@@ -132,16 +128,28 @@ def _places(rows: list[dict[str, str]], borough_of: dict[str, str], centres: NDA
         np.array(lsoa, dtype=object),
         np.array([borough_of.get(code, "") for code in lsoa], dtype=object),
         np.ones(len(rows)),
-        lively,
+        _liveliness(easting, northing, centres),
     )
 
 
-def _draw(places: Places, count: int, random: Generator, lively: float) -> Places:
+def _liveliness(easting: NDArray, northing: NDArray, centres: NDArray) -> NDArray[np.float64]:
+    """How much each place draws as part of a town centre, whatever the number of places there."""
+    lively = np.full(len(easting), 1e-4)
+    for (_, _, strength, width), middle in zip(CENTRES, centres, strict=True):
+        square = (easting - middle[0]) ** 2 + (northing - middle[1]) ** 2
+        near = np.exp(-square / (2 * width**2))
+        lively += strength * near / max(near.sum(), 1.0)
+    return lively
+
+
+def _draw(places: Places, centres: NDArray, count: int, random: Generator, lively: float) -> Places:
     weights = places.quiet + lively * places.lively
     drawn = _take(places, random.choice(len(weights), count, replace=False, p=weights / weights.sum()))
     # Few map points hold many incidents: a supermarket is not a mews.
     heavy = random.lognormal(0.0, 1.0, count)
-    return Places(**{**vars(drawn), "quiet": drawn.quiet * heavy, "lively": drawn.lively * heavy})
+    return Places(
+        **{**vars(drawn), "quiet": heavy, "lively": heavy * _liveliness(drawn.easting, drawn.northing, centres)}
+    )
 
 
 def _named(places: Places, random: Generator) -> Places:
