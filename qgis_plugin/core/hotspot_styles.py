@@ -142,7 +142,7 @@ def style_raster(layer: QgsRasterLayer, classes: Sequence[LegendClass]) -> None:
 
 def _fill(colour: str) -> QgsFillSymbol:
     # The outline in the fill's own colour closes the hairlines that smoothing leaves between neighbours.
-    style = {"color": colour, "outline_color": colour, "outline_width": "0.05", "joinstyle": "miter"}
+    style = {"color": colour, "outline_color": colour, "outline_width": "0.2", "joinstyle": "miter"}
     return QgsFillSymbol.createSimple(style if colour else {"style": "no", "outline_style": "no"})
 
 

@@ -191,7 +191,10 @@ def _search_one(
     facts = source.facts
     dated = bool(facts.newest_month)
     period = wanted.period if dated else None
-    previous = held_before(period, facts.months) if period is not None and wanted.compare else None
+    previous = None
+    # Half a year against a whole one is no comparison.
+    if period is not None and wanted.compare and period.last <= facts.newest_month:
+        previous = held_before(period, facts.months)
     span = Period(previous.first, period.last) if period is not None and previous is not None else period
     outer = radii[-1]
     box = QgsRectangle(place.easting - outer, place.northing - outer, place.easting + outer, place.northing + outer)
@@ -289,9 +292,9 @@ def _notes(
     if wanted.period is not None and period is None:
         notes.append("The layer has no dates: all of it is counted")
     elif period is not None and period.last > newest:
-        notes.append(f"Held up to {month_words(newest)}: the last months of the period are missing")
+        notes.append(f"Held up to {month_words(newest)} only: later months of the period are missing from the counts")
     if period is not None and wanted.compare and previous is None:
-        notes.append("The period before is not held in full, so nothing is compared")
+        notes.append("Nothing is compared: the period and the one before are not both held in full")
     if unplaced:
         notes.append(
             f"{unplaced:,} incidents of the period, anywhere in the layer, have no place: no ring can count them"

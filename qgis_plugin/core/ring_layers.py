@@ -10,6 +10,7 @@ from qgis.core import (
     QgsMarkerSymbol,
     QgsPalLayerSettings,
     QgsProperty,
+    QgsSimpleFillSymbolLayer,
     QgsSymbol,
     QgsTextBufferSettings,
     QgsTextFormat,
@@ -48,7 +49,11 @@ def ring_layer(result: ProximityResult) -> QgsVectorLayer:
 
 
 def _symbol(smallest: int) -> QgsFillSymbol:
-    symbol = QgsFillSymbol.createSimple({"style": "no", "outline_color": _LINE, "outline_width": "0.5"})
+    # A pale line below the dark one keeps the ring visible on every map.
+    symbol = QgsFillSymbol.createSimple({"style": "no", "outline_color": "255,255,255,190", "outline_width": "1.4"})
+    symbol.appendSymbolLayer(
+        QgsSimpleFillSymbolLayer.create({"style": "no", "outline_color": _LINE, "outline_width": "0.5"})
+    )
     centre = QgsGeometryGeneratorSymbolLayer.create(
         {
             "SymbolType": "Marker",

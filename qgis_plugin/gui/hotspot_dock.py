@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 from qgis.core import QgsCoordinateTransform, QgsMapLayerProxyModel, QgsVectorLayer
@@ -15,7 +16,6 @@ from qgis.gui import (
 )
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QComboBox,
     QFormLayout,
@@ -26,8 +26,7 @@ from qgis.PyQt.QtWidgets import (
     QScrollArea,
     QSpinBox,
     QStackedWidget,
-    QTreeWidget,
-    QTreeWidgetItem,
+    QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
@@ -51,11 +50,11 @@ from ..core.hotspots import (
 from ..core.periods import latest_year
 from ..core.points import PointFacts, PointSource, check_layer, describe
 from ..core.resource_files import BOUNDARIES
-from ..core.study_areas import BoroughMap, StudyArea, extent_area, polygon_area
+from ..core.study_areas import Borough, BoroughMap, StudyArea, extent_area, polygon_area
 from ..core.tasks import DeskTask
 from .analysis_widgets import MonthRange, ProgressLine, caption
 from .icons import icon
-from .surfaces import GAP, MARGIN, Strip, Tone
+from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 _BOROUGHS, _EXTENT, _POLYGONS = range(3)
 _NEAR_M = 300  # a borough counts as held when the layer's extent reaches its box within this
@@ -76,6 +75,7 @@ class HotspotDock(QgsDockWidget):
         self._facts: PointFacts | None = None
         self._task: DeskTask | None = None
         self._result: HotspotResult | None = None
+        self._result_layer_id = ""
         self._build()
         desk.layer_opened.connect(self._layer_opened)
         self._layer_chosen(self.layer_box.currentLayer())
@@ -86,6 +86,11 @@ class HotspotDock(QgsDockWidget):
         """The run whose values are shown, if any."""
         return self._result
 
+    @property
+    def boroughs(self) -> tuple[Borough, ...]:
+        """The boroughs that can be a study area."""
+        return self._boroughs.boroughs
+
     # ------------------------------------------------------------------ what is shown
 
     def _build(self) -> None:
@@ -93,8 +98,10 @@ class HotspotDock(QgsDockWidget):
         column = QVBoxLayout(body)
         column.setSpacing(GAP)
         column.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
-        column.addLayout(self._incidents())
-        column.addLayout(self._method())
+        form = self._form()
+        self._incidents(form)
+        self._method(form)
+        column.addLayout(form)
         column.addWidget(self._advanced())
         column.addLayout(self._buttons())
         self.progress = ProgressLine(body)
@@ -108,7 +115,7 @@ class HotspotDock(QgsDockWidget):
             body,
         )
         self._hint.setWordWrap(True)
-        self._hint.setEnabled(False)
+        small(self._hint)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         column.addWidget(self._hint, 1)
         scroll = QScrollArea(self)
@@ -125,8 +132,7 @@ class HotspotDock(QgsDockWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         return form
 
-    def _incidents(self) -> QFormLayout:
-        form = self._form()
+    def _incidents(self, form: QFormLayout) -> None:
         self.layer_box = QgsMapLayerComboBox(self)
         self.layer_box.setFilters(QgsMapLayerProxyModel.Filter.PointLayer)
         self.layer_box.setProject(self._desk.project)
@@ -169,10 +175,8 @@ class HotspotDock(QgsDockWidget):
         self.area_box.currentIndexChanged.connect(self._areas.setCurrentIndex)
         self.area_box.currentIndexChanged.connect(lambda index: self._areas.setVisible(index != _EXTENT))
         form.addRow("", self._areas)
-        return form
 
-    def _method(self) -> QFormLayout:
-        form = self._form()
+    def _method(self, form: QFormLayout) -> None:
         self.method_box = QComboBox(self)
         for method in Method:
             self.method_box.addItem(method.words, method)
@@ -194,8 +198,6 @@ class HotspotDock(QgsDockWidget):
         )
         self._neighbour_label = caption(self.tr("&Neighbours"), self.neighbour_spin)
         form.addRow(self._neighbour_label, self.neighbour_spin)
-        self._method_form = form
-        return form
 
     def _metres(self, tip: str, most: int, step: int) -> QSpinBox:
         spin = QSpinBox(self)
@@ -252,16 +254,10 @@ class HotspotDock(QgsDockWidget):
         row.addWidget(self.map_button)
         return row
 
-    def _values(self) -> QTreeWidget:
-        self.values = QTreeWidget(self)
+    def _values(self) -> QTextBrowser:
+        self.values = QTextBrowser(self)
         self.values.setAccessibleName(self.tr("The values that were used"))
-        self.values.setColumnCount(2)
-        self.values.setHeaderHidden(True)
-        self.values.setRootIsDecorated(False)
-        self.values.setAlternatingRowColors(True)
-        self.values.setWordWrap(True)
-        self.values.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.values.setMinimumHeight(160)
+        self.values.setMinimumHeight(180)
         self.values.hide()
         return self.values
 
@@ -386,9 +382,13 @@ class HotspotDock(QgsDockWidget):
 
     def _done(self, run: HotspotRun) -> None:
         self._ended()
+        project = self._desk.project
+        former = project.layerTreeRoot().findLayer(self._result_layer_id)
+        if former is not None:
+            former.setItemVisibilityChecked(False)  # two surfaces on top of each other tell nothing
         result = open_result(run)
         self._result = result
-        project = self._desk.project
+        self._result_layer_id = result.layer.id()
         project.addMapLayer(result.layer, False)
         project.layerTreeRoot().insertLayer(0, result.layer)
         self._zoom(result)
@@ -410,13 +410,11 @@ class HotspotDock(QgsDockWidget):
         self._canvas.refresh()
 
     def _show(self, result: HotspotResult) -> None:
-        self.values.clear()
-        for name, value in result.parameters:
-            item = QTreeWidgetItem([name, value])
-            item.setToolTip(1, value)
-            item.setTextAlignment(0, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-            self.values.addTopLevelItem(item)
-        self.values.resizeColumnToContents(0)
+        rows = (
+            f"<tr><td style='padding: 1px 12px 1px 0'>{escape(words)}</td><td>{escape(value)}</td></tr>"
+            for words, value in result.parameters
+        )
+        self.values.setHtml(f"<table>{''.join(rows)}</table>")
         self.values.show()
         self._hint.hide()
         if result.notes:

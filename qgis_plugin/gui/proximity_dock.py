@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
 
 from qgis.core import (
     QgsApplication,
@@ -60,7 +61,7 @@ from ..core.ring_layers import ring_layer
 from ..core.tasks import DeskTask
 from .analysis_widgets import MonthRange, ProgressLine, caption
 from .icons import icon
-from .surfaces import GAP, MARGIN, Strip, Tone
+from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 _MARGIN = 1.15  # of the outer ring, when the map moves there
 
@@ -85,7 +86,7 @@ class ProximityDock(QgsDockWidget):
         self._build()
         self._tool = QgsMapToolEmitPoint(self._canvas)
         self._tool.canvasClicked.connect(self._clicked)
-        self._tool.deactivated.connect(lambda: self._pick.setChecked(False))
+        self._tool.deactivated.connect(lambda: self.pick_button.setChecked(False))
         project = desk.project
         # Many layers may come and go in one go: look once, afterwards.
         self._refresh = QTimer(self)
@@ -133,7 +134,7 @@ class ProximityDock(QgsDockWidget):
             self.tr("Type a postcode or pick a point on the map. Incidents on the ring itself count as inside."), body
         )
         self._hint.setWordWrap(True)
-        self._hint.setEnabled(False)
+        small(self._hint)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         column.addWidget(self._hint, 1)
         self.setWidget(body)
@@ -149,16 +150,16 @@ class ProximityDock(QgsDockWidget):
         )
         self.place_edit.setClearButtonEnabled(True)
         self.place_edit.returnPressed.connect(self.start)
-        self._pick = QToolButton(self)
-        self._pick.setCheckable(True)
-        self._pick.setAutoRaise(True)
-        self._pick.setIcon(QgsApplication.getThemeIcon("cursors/mCapturePoint.svg"))
-        self._pick.setToolTip(self.tr("Pick the centre on the map"))
-        self._pick.setAccessibleName(self.tr("Pick the centre on the map"))
-        self._pick.clicked.connect(self._toggle_tool)
+        self.pick_button = QToolButton(self)
+        self.pick_button.setCheckable(True)
+        self.pick_button.setAutoRaise(True)
+        self.pick_button.setIcon(QgsApplication.getThemeIcon("cursors/mCapturePoint.svg"))
+        self.pick_button.setToolTip(self.tr("Pick the centre on the map"))
+        self.pick_button.setAccessibleName(self.tr("Pick the centre on the map"))
+        self.pick_button.clicked.connect(self._toggle_tool)
         place = QHBoxLayout()
         place.addWidget(self.place_edit, 1)
-        place.addWidget(self._pick)
+        place.addWidget(self.pick_button)
         form.addRow(caption(self.tr("&Postcode"), self.place_edit), place)
 
         self.radii_edit = QLineEdit(", ".join(str(radius) for radius in DEFAULT_RADII), self)
@@ -216,6 +217,7 @@ class ProximityDock(QgsDockWidget):
         self.table.setUniformRowHeights(True)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setMinimumHeight(140)
+        self.table.setIndentation(12)
         return self.table
 
     def _remarks(self) -> QTextBrowser:
@@ -414,7 +416,7 @@ class ProximityDock(QgsDockWidget):
 
     def _show(self, result: ProximityResult) -> None:
         place = result.place
-        where = f"<b>{place.label}</b>" + (f", {place.borough}" if place.borough else "")
+        where = f"<b>{escape(place.label)}</b>" + (f", {escape(place.borough)}" if place.borough else "")
         self._where.setText(f"{where}. {place.accuracy}")
         self._where.show()
         if place.warning:
@@ -432,14 +434,16 @@ class ProximityDock(QgsDockWidget):
             len(headers) - 1, self.tr("Within {} m, against the period before").format(outer)
         )
         for part in result.datasets:
-            top = self._row(result, part, part.total, part.title)
+            top = QTreeWidgetItem([part.title])
+            total = self._row(result, part, part.total, part.total.label)
             font = top.font(0)
             font.setBold(True)
+            top.setFont(0, font)
             for number in range(len(headers)):
-                top.setFont(number, font)
+                total.setFont(number, font)
             self.table.addTopLevelItem(top)
-            for row in part.rows:
-                top.addChild(self._row(result, part, row, row.label))
+            top.setFirstColumnSpanned(True)
+            top.addChildren([total, *(self._row(result, part, row, row.label) for row in part.rows)])
             top.setExpanded(True)
         header = self.table.header()
         header.setStretchLastSection(False)
@@ -518,14 +522,10 @@ def _remarks(result: ProximityResult) -> Sequence[str]:
     lines = []
     for part in result.datasets:
         notes = [*part.notes, *part.caveats]
-        lines.append(f"<b>{_escaped(part.title)}</b>: " + " ".join(_escaped(_sentence(note)) for note in notes))
+        lines.append(f"<b>{escape(part.title)}</b>: " + " ".join(escape(_sentence(note)) for note in notes))
     lines.append("Datasets are never added up: each service records the same event in its own way.")
     return lines
 
 
 def _sentence(text: str) -> str:
     return text if re.search(r"[.!?]$", text) else f"{text}."
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

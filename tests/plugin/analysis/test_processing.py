@@ -1,0 +1,207 @@
+"""The provider ``safestats``: in this process, and by ``qgis_process`` with the plugin in a profile of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import processing
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsGeometry,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProject,
+    QgsRectangle,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+)
+from safestats.qgis_plugin.processing.provider import SafeStatsProvider
+
+from .conftest import ROOT, point_layer
+
+EAST, NORTH = 533_512, 179_796  # SE1 2AD
+
+
+@pytest.fixture
+def provider(qgis_app):
+    made = SafeStatsProvider()
+    assert QgsApplication.processingRegistry().addProvider(made)
+    yield made
+    QgsApplication.processingRegistry().removeProvider(made)
+
+
+@pytest.fixture
+def context(qgis_app) -> QgsProcessingContext:
+    return QgsProcessingContext()
+
+
+def rows(number: int = 800) -> list[tuple[int, int, str, str]]:
+    random = np.random.default_rng(11)
+    places = np.rint(random.normal((EAST, NORTH), 350, (number, 2))).astype(int)
+    return [(int(e), int(n), "2025-01", "theft" if i % 3 else "drugs") for i, (e, n) in enumerate(places)]
+
+
+def square_layer() -> QgsVectorLayer:
+    layer = QgsVectorLayer("Polygon?crs=EPSG:27700", "square", "memory")
+    feature = QgsFeature()
+    feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(EAST - 1000, NORTH - 1000, EAST + 1000, NORTH + 1000)))
+    layer.dataProvider().addFeatures([feature])
+    return layer
+
+
+def test_every_algorithm_has_a_name_a_help_and_an_icon(provider):
+    assert [a.id() for a in provider.algorithms()] == [
+        "safestats:getisord",
+        "safestats:kerneldensity",
+        "safestats:proximitysearch",
+    ]
+    for algorithm in provider.algorithms():
+        assert algorithm.displayName() and len(algorithm.shortHelpString()) > 100 and not algorithm.icon().isNull()
+
+
+def test_proximity_search_equals_a_count_by_hand(provider, context):
+    points = rows()
+    done = processing.run(
+        "safestats:proximitysearch",
+        {
+            "INPUT": [point_layer(points)], "POSTCODE": "se12ad", "RADII": "100,250,500",
+            "RINGS": "memory:", "TABLE": "memory:",
+        },
+        context=context,
+    )  # fmt: skip
+    squared = [(e - EAST) ** 2 + (n - NORTH) ** 2 for e, n, *_ in points]
+    by_hand = {radius: sum(s <= radius**2 for s in squared) for radius in (100, 250, 500)}
+    assert (done["EASTING"], done["NORTHING"], done["COUNT"]) == (EAST, NORTH, by_hand[500])
+    assert {f["radius_m"]: f["incidents"] for f in done["RINGS"].getFeatures()} == by_hand
+    table = {(f["category"], f["radius_m"]): f["incidents"] for f in done["TABLE"].getFeatures()}
+    assert table["All incidents", 250] == by_hand[250] == table["Theft", 250] + table["Drugs", 250]
+
+
+def test_several_layers_are_never_added_up(provider, context):
+    layers = [point_layer(rows(50), "one"), point_layer(rows(70), "two")]
+    inputs = {"INPUT": layers, "POINT": f"{EAST},{NORTH} [EPSG:27700]", "RADII": "5000", "TABLE": "memory:"}
+    done = processing.run("safestats:proximitysearch", inputs, context=context)
+    assert "COUNT" not in done
+    totals = {f["dataset"]: f["incidents"] for f in done["TABLE"].getFeatures() if f["category"] == "All incidents"}
+    assert totals == {"one": 50, "two": 70}
+
+
+def test_kernel_density_has_the_volume_of_the_incidents(provider, context, tmp_path):
+    points = [r for r in rows() if max(abs(r[0] - EAST), abs(r[1] - NORTH)) < 700]
+    done = processing.run(
+        "safestats:kerneldensity",
+        {
+            "INPUT": point_layer(points), "STUDY_AREA": square_layer(), "CELL": 25, "BANDWIDTH": 300,
+            "OUTPUT": str(tmp_path / "density.tif"),
+        },
+        context=context,
+    )  # fmt: skip
+    raster = gdal.Open(done["OUTPUT"])
+    values = raster.ReadAsArray().astype(float)
+    volume = values[values != raster.GetRasterBand(1).GetNoDataValue()].sum() * 0.025**2
+    assert volume == pytest.approx(len(points), rel=0.005)
+    assert (done["INCIDENTS"], done["CELL_USED"], done["BANDWIDTH_USED"]) == (len(points), 25, 300)
+
+
+def test_getis_ord_finds_the_planted_cluster(provider, context):
+    done = processing.run(
+        "safestats:getisord",
+        {"INPUT": point_layer(rows()), "STUDY_AREA": square_layer(), "CELL": 100, "OUTPUT": "memory:"},
+        context=context,
+    )
+    cells = list(done["OUTPUT"].getFeatures())
+    hottest = max(cells, key=lambda f: f["z"]).geometry().centroid().asPoint()
+    assert abs(hottest.x() - EAST) < 250 and abs(hottest.y() - NORTH) < 250
+    assert done["HOT_CELLS"] == sum(f["class"] > 0 for f in cells) > 0
+    assert sum(f["count"] for f in cells) == done["INCIDENTS"]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "changes", "words"),
+    [
+        ("proximitysearch", {"POSTCODE": "SE1"}, "only part of a postcode"),
+        ("proximitysearch", {"POSTCODE": "SE1 2AD", "POINT": "1,1"}, "either a postcode or a point"),
+        ("proximitysearch", {}, "either a postcode or a point"),
+        ("proximitysearch", {"POSTCODE": "SE1 2AD", "RADII": "x"}, "no list of radii"),
+        ("proximitysearch", {"POSTCODE": "SE1 2AD", "FROM_MONTH": "March"}, "is no month"),
+        ("kerneldensity", {}, "Give one study area"),
+        ("kerneldensity", {"BOROUGHS": "Camden", "CELL": 200, "BANDWIDTH": 100}, "smaller than the cell"),
+        ("getisord", {"BOROUGHS": "Camden", "FROM_MONTH": "2025-02", "TO_MONTH": "2025-01"}, "before it starts"),
+    ],
+)
+def test_inputs_that_cannot_be_used_are_told_before_the_run(provider, context, algorithm, changes, words):
+    layer = point_layer(rows(5))
+    context.temporaryLayerStore().addMapLayer(layer)
+    found = provider.algorithm(algorithm)
+    given = [layer.id()] if algorithm == "proximitysearch" else layer.id()
+    inputs = {"INPUT": given, "OUTPUT": "TEMPORARY_OUTPUT", **changes}
+    ok, sentence = found.checkParameterValues(inputs, context)
+    assert not ok and words in sentence
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [({"BOROUGHS": "Atlantis"}, "is no London borough"), ({"BOROUGHS": "Camden"}, "No incident|too few|Only")],
+)
+def test_trouble_while_running_is_one_sentence(provider, context, inputs, words):
+    with pytest.raises(QgsProcessingException, match=words):
+        processing.run(
+            "safestats:getisord",
+            {"INPUT": point_layer(rows(5)), "OUTPUT": "memory:", **inputs},
+            context=context,
+            feedback=QgsProcessingFeedback(),
+        )
+
+
+def test_qgis_process_runs_the_plugin_in_a_fresh_profile(qgis_app, tmp_path):
+    command = shutil.which("qgis_process")
+    if command is None:
+        pytest.skip("qgis_process is not installed.")
+    plugins = tmp_path / "profile" / "profiles" / "default" / "python" / "plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "safestats").symlink_to(ROOT)
+    points = rows()
+    file = tmp_path / "incidents.gpkg"
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName = "GPKG"
+    QgsVectorFileWriter.writeAsVectorFormatV3(
+        point_layer(points), str(file), QgsProject.instance().transformContext(), options
+    )
+    environment = {
+        **os.environ,
+        "QT_QPA_PLATFORM": "offscreen",
+        "QGIS_CUSTOM_CONFIG_PATH": str(tmp_path / "profile"),
+        "HOME": str(tmp_path),
+    }
+    environment.pop("PYTHONPATH", None)
+
+    def call(*arguments: str, stdin: str = "") -> str:
+        done = subprocess.run(
+            [command, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    call("plugins", "enable", "safestats")
+    inputs = {"INPUT": [str(file)], "POSTCODE": "se1 2ad", "RADII": "100,250", "RINGS": str(tmp_path / "rings.gpkg")}
+    answer = json.loads(call("run", "safestats:proximitysearch", "-", stdin=json.dumps({"inputs": inputs})))
+    expected = sum((e - EAST) ** 2 + (n - NORTH) ** 2 <= 250**2 for e, n, *_ in points)
+    assert answer["results"]["COUNT"] == expected
+    rings = QgsVectorLayer(str(tmp_path / "rings.gpkg"), "rings", "ogr")
+    assert {f["radius_m"]: f["incidents"] for f in rings.getFeatures()}[250] == expected
+    assert rings.crs() == QgsCoordinateReferenceSystem("EPSG:27700")
