@@ -12,7 +12,11 @@ from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMenu, QToolBar
 
 from .core.desk import Desk
+from .core.hotspots import HotspotResult
+from .core.hotspots import HotspotResult
 from .core.local_store import LocalStore
+from .core.proximity import ProximityResult
+from .core.proximity import ProximityResult
 from .core.settings import DeskSettings
 from .core.transport import QgisNetwork
 from .gui.hotspot_dock import HotspotDock
@@ -58,6 +62,8 @@ class SafeStatsPlugin(QObject):
         self.layers_dock = LayersDock(self.desk, self._iface, window)
         self.proximity_dock = ProximityDock(self.desk, self._iface, window)
         self.hotspot_dock = HotspotDock(self.desk, self._iface, window)
+        self.proximity_dock.report_requested.connect(self.publish)
+        self.hotspot_dock.map_requested.connect(self.publish)
         self._docks: list[QDockWidget] = [self.layers_dock, self.proximity_dock, self.hotspot_dock]
         for dock in self._docks:
             self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
@@ -74,6 +80,9 @@ class SafeStatsPlugin(QObject):
         self._iface.addToolBar(self.toolbar)
         self._add_actions()
 
+        self.publish_dialog: PublishDialog | None = None
+        self.proximity_dock.report_requested.connect(self.publish)
+        self.hotspot_dock.map_requested.connect(self.publish)
         self.layers_dock.sign_in_requested.connect(self.flow.start)
         self.layers_dock.sign_out_requested.connect(self.sign_out)
         self.flow.declined.connect(self.layers_dock.tell)
@@ -99,9 +108,9 @@ class SafeStatsPlugin(QObject):
         self.desk.sign_out(lambda: None)
         self.layers_dock.tell(self.tr("You are signed out. Your local copies stay here until they lapse."))
 
-    def publish(self) -> None:
-        """Show the dialog that makes maps and reports."""
-        dialog = PublishDialog(self.desk, self._iface, self._iface.mainWindow())
+    def publish(self, result: HotspotResult | ProximityResult) -> None:
+        """Show the dialog that makes a map or a report of ``result``."""
+        dialog = PublishDialog(self.desk, self._iface, result, self._iface.mainWindow())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
@@ -110,8 +119,6 @@ class SafeStatsPlugin(QObject):
         self.sign_in_action.triggered.connect(self.flow.start)
         self.sign_out_action = QAction(icon("sign_out"), self.tr("Sign out"), self.menu)
         self.sign_out_action.triggered.connect(self.sign_out)
-        self.publish_action = QAction(icon("print"), self.tr("Make a map or report…"), self.menu)
-        self.publish_action.triggered.connect(self.publish)
         shown = []
         titles = {
             self.layers_dock: ("layers", self.tr("Layers")),
@@ -131,7 +138,7 @@ class SafeStatsPlugin(QObject):
             self.toolbar.addAction(action)
         self.menu.addSeparator()
         self.toolbar.addSeparator()
-        for action in (*shown, self.publish_action):
+        for action in shown:
             self.menu.addAction(action)
             self.toolbar.addAction(action)
 

@@ -31,7 +31,7 @@ from ..core.proximity import ProximityResult
 from ..core.resource_files import BOUNDARIES, POSTCODES
 from ..core.ring_layers import ring_layer
 from .sheet import tr
-from .typography import QUIET, text_format
+from .typography import text_format
 
 POSTCODE_ATTRIBUTION = (
     "Contains OS data © Crown copyright and database right 2025. "
@@ -110,7 +110,7 @@ def _borough_names(size: float) -> QgsPalLayerSettings:
     names.fieldName = "name"
     names.autoWrapLength = 13
     names.placement = QgsPalLayerSettings.Placement.Horizontal
-    style = text_format(size, colour=QUIET)
+    style = text_format(size, colour="#3e4c59")
     style.setBuffer(_halo(0.5))
     names.setFormat(style)
     return names

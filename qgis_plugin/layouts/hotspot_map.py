@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qgis.core import (
+    QgsLayoutMeasurement,
     QgsMapLayer,
     QgsPrintLayout,
     QgsProject,
@@ -110,10 +111,16 @@ def map_furniture(sheet: Sheet, main: items.QgsLayoutItemMap) -> None:
     """Scale bar and north arrow, on the map."""
     edge = sheet.mm(2.5)
     left, top = main.pos().x() + edge, main.pos().y() + edge
-    items.scale_bar(sheet, FurnitureItem.SCALE_BAR.value, main, left, main.pos().y() + main.rect().height() - edge)
+    bar = items.scale_bar(
+        sheet, FurnitureItem.SCALE_BAR.value, main, left, main.pos().y() + main.rect().height() - edge
+    )
     width, height = sheet.mm(7), sheet.mm(10)
     right = main.pos().x() + main.rect().width() - edge
-    items.north_arrow(sheet, FurnitureItem.NORTH_ARROW.value, main, sheet.rect(right - width, top, right, top + height))
+    place = sheet.rect(right - width, top, right, top + height)
+    arrow = items.north_arrow(sheet, FurnitureItem.NORTH_ARROW.value, main, place)
+    for item in (bar, arrow):
+        main.addLabelBlockingItem(item)
+    main.setLabelMargin(QgsLayoutMeasurement(sheet.mm(1.5)))
 
 
 def locator(sheet: Sheet, rect: items.QRectF, marked: base_map.QgsVectorLayer) -> None:

@@ -55,8 +55,9 @@ class Imprint:
 
     @property
     def issued_by(self) -> str:
-        """Author and organisation, as far as they were given."""
-        return ", ".join(part.strip() for part in (self.author, self.organisation) if part.strip())
+        """Author and organisation; empty while one of them is not given."""
+        parts = [part.strip() for part in (self.author, self.organisation)]
+        return ", ".join(parts) if all(parts) else ""
 
 
 class Sheet:
