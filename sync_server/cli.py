@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +13,17 @@ import typer
 from ..shared.areas import BOUNDARIES_FILE
 from .agreements.commands import commands as agreements
 from .audit.commands import commands as audit
-from .command_line import check_initialised
+from .command_line import initialised
+from .database import CannotLoadSpatialiteError
 from .datasets.areas import load_supplied_areas
 from .datasets.commands import commands as datasets
+from .datasets.definitions import DefinitionError
 from .datasets.service import ensure_incident_tables
 from .errors import SafeStatsError
 from .identity.commands import commands as identity
 from .identity.commands import publish_supplied_conditions
 from .ingest.commands import commands as ingest
+from .keys import KeysError
 from .problems import Problem
 from .publishing.commands import commands as publishing
 from .sample.commands import commands as sample
@@ -35,6 +39,8 @@ app = typer.Typer(
 )
 for domain in (identity, agreements, datasets, ingest, publishing, audit, sample):
     app.add_typer(domain)
+
+TOLD = (SafeStatsError, Problem, CannotLoadSpatialiteError, DefinitionError, KeysError)
 
 
 @app.command()
@@ -66,12 +72,19 @@ def serve(
 
     from .asgi import application
 
-    settings = Settings()
-    check_initialised(settings)
+    # Trouble is told here, in a sentence, not by a worker that is started again and again.
+    with initialised() as services:
+        address, number = host or services.settings.host, port or services.settings.port
+    try:
+        socket.create_server((address, number)).close()
+    except OSError as error:
+        raise SafeStatsError(
+            f"Cannot listen on {address}, port {number} ({error.strerror}): choose another with --host or --port."
+        ) from error
     Granian(
         application.__qualname__,
-        address=host or settings.host,
-        port=port or settings.port,
+        address=address,
+        port=number,
         interface=Interfaces.ASGI,
         workers=1,
         ssl_cert=certificate,
@@ -85,7 +98,7 @@ def main() -> None:
     os.umask(0o077)
     try:
         app()
-    except (SafeStatsError, Problem) as error:
+    except TOLD as error:
         print(f"safestats: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -25,7 +25,12 @@ def initialised() -> Iterator[Services]:
     Raises ``SafeStatsError`` where ``safestats init`` has not been run there.
     """
     settings = Settings()
-    check_initialised(settings)
+    if not settings.database_path.exists():
+        # Opening the database would make an empty one.
+        raise SafeStatsError(
+            f"There is no SafeStats server in {settings.data_dir}: run “safestats init” first, "
+            "or name its folder in SAFESTATS_DATA_DIR."
+        )
     services = open_services(settings)
     try:
         check_schema(services.database)
@@ -33,15 +38,6 @@ def initialised() -> Iterator[Services]:
         yield services
     finally:
         services.close()
-
-
-def check_initialised(settings: Settings) -> None:
-    """Raises ``SafeStatsError`` where there is no database yet: opening one would make an empty one."""
-    if not settings.database_path.exists():
-        raise SafeStatsError(
-            f"There is no SafeStats server in {settings.data_dir}: run “safestats init” first, "
-            "or name its folder in SAFESTATS_DATA_DIR."
-        )
 
 
 def print_table(headings: list[str], rows: list[list[str]]) -> None:

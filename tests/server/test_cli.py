@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,12 @@ def test_trouble_goes_to_stderr_with_status_1_and_no_traceback(folder: Path) -> 
     assert not folder.exists()
 
     done("init")
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    busy = command("serve", "--port", str(port))
+    assert busy.returncode == 1 and f"port {port}" in busy.stderr and busy.stderr.count("\n") == 1
+    taken.close()
+
     audit = AuditLog(Settings().audit_path)
     audit._connection.execute("DROP TRIGGER event_is_never_changed")
     audit._connection.execute("UPDATE event SET body = replace(body, 'command-line', 'somebody')")

@@ -256,3 +256,17 @@ def test_a_fingerprint_covers_the_cell_the_order_and_the_definition() -> None:
     other = grant(areas=("E09000001",), groups=(FieldGroup.CORE,))
     assert fingerprint(grid, other) != fingerprint(other, grid)
     assert fingerprint(grid, definition=replace(DEFINITION, version=2)) != fingerprint(grid)
+
+
+def test_a_row_without_a_borough_is_seen_through_a_later_grant(database: Database) -> None:
+    table = incident_table(DEFINITION)
+    row = {
+        **{"identity": "1", "content": "", "delivery_id": 1, "from_release": 1, "to_release": None},
+        **{"fid_point": 1, "fid_grid": 2, "fid_area": 3, "period": "2025-01", "area_code": "unplaced"},
+    }
+    with database.write() as session:
+        session.execute(delete(table))
+        session.execute(insert(table), [row])
+    scope = Scope(DEFINITION, (grant(), grant(areas=("unplaced",))), "DSA-1", date(2030, 1, 1), RELEASE)
+    with database.read() as session:
+        assert [seen_row.fid for seen_row in session.execute(readable(scope))] == [1]
