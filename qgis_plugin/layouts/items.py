@@ -117,9 +117,13 @@ def fitting_size(sheet: Sheet, rect: QRectF, blocks: Sequence[Block], sizes: Seq
 
 
 def stack(sheet: Sheet, rect: QRectF, blocks: Sequence[Block], size: float, gap: float) -> float:
-    """Blocks from the top of ``rect`` downwards, ``gap`` (A4 mm) apart; where they end, in mm. See ``fitting_size``."""
+    """Blocks from the top of ``rect`` downwards, ``gap`` (A4 mm) apart; where they end, in mm. See ``fitting_size``.
+
+    Where even the smallest size was too large, the last block is cut with an ellipsis: nothing runs over.
+    """
     y = rect.y()
     for block, (head, body) in zip(blocks, block_heights(sheet, rect.width(), blocks, size)):
+        body = min(body, max(rect.bottom() - y - head, text_height(["x"], text_format(sheet.pt(size)[0]))))
         if block.heading:
             above = QRectF(rect.x(), y, rect.width(), head)
             text(sheet, f"{block.name}_heading", above, block.heading, [size], bold=True)
