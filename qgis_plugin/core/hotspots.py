@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, osr
 from qgis.core import (
+    Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsFeature,
@@ -29,7 +30,6 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorFileWriter,
     QgsVectorLayer,
-    QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import QMetaType
 
@@ -220,7 +220,7 @@ class HotspotSurface:
         writer = QgsVectorFileWriter.create(
             str(path),
             self.fields(),
-            QgsWkbTypes.Polygon,
+            Qgis.WkbType.Polygon,
             QgsCoordinateReferenceSystem(NATIONAL_GRID),
             QgsCoordinateTransformContext(),
             options,
@@ -230,7 +230,7 @@ class HotspotSurface:
         for number, feature in enumerate(self.features()):
             if number % 5000 == 0 and cancelled():
                 raise Cancelled
-            writer.addFeature(feature, QgsFeatureSink.FastInsert)
+            writer.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
         if not writer.flushBuffer():
             raise _unwritable(path, writer.errorMessage())
         del writer  # closes the file

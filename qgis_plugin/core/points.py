@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from qgis.core import (
+    Qgis,
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
     QgsExpression,
@@ -108,7 +109,7 @@ def check_layer(layer: QgsVectorLayer | None) -> QgsVectorLayer:
     """The layer, where it can be analysed; else ``AnalysisError`` in one sentence."""
     if layer is None or not layer.isValid():
         raise AnalysisError("No layer is chosen: open a SafeStats layer first, then choose it here.", "layer")
-    if QgsWkbTypes.geometryType(layer.wkbType()) != QgsWkbTypes.PointGeometry:
+    if QgsWkbTypes.geometryType(layer.wkbType()) != Qgis.GeometryType.Point:
         raise AnalysisError(
             f"“{layer.name()}” holds no points, so nothing can be measured in it: choose a point layer.", "layer"
         )
@@ -264,7 +265,7 @@ class PointSource:
         request.setFilterExpression(f"{nowhere} AND ({expression})" if expression else nowhere)
         request.setSubsetOfAttributes([])
         if self.facts.easting_field:
-            request.setFlags(QgsFeatureRequest.NoGeometry)
+            request.setFlags(QgsFeatureRequest.Flag.NoGeometry)
         count = 0
         for count, _ in enumerate(self._source.getFeatures(request), start=1):
             if count % CHECK_EVERY == 0 and cancelled():

@@ -18,7 +18,7 @@ from ...shared import rings
 from ...shared.rings import Band
 from .analysis_error import AnalysisError
 from .periods import Period, held_before, month_words
-from .points import CancelledCheck, Points, PointSource, largest_stack, never_cancelled
+from .points import CancelledCheck, PointFacts, Points, PointSource, largest_stack, never_cancelled
 
 DEFAULT_RADII = (100, 250, 500)
 MOST_RADII = 5
@@ -214,7 +214,7 @@ def _search_one(
     then = points.where(_in_period(points, previous)) if previous is not None else None
     unplaced = source.count_unplaced(period, cancelled=cancelled)
     stack = largest_stack(now)
-    notes += _notes(now, radii, wanted, period, previous, facts.newest_month, unplaced, stack, unknown_hour)
+    notes += _notes(now, radii, wanted, period, previous, facts, unplaced, stack, unknown_hour)
     return DatasetRings(
         layer_id=facts.layer_id,
         dataset=facts.dataset,
@@ -283,7 +283,7 @@ def _notes(
     wanted: SearchFilter,
     period: Period | None,
     previous: Period | None,
-    newest: str,
+    facts: PointFacts,
     unplaced: int,
     stack: int,
     unknown_hour: int,
@@ -291,8 +291,9 @@ def _notes(
     notes = []
     if wanted.period is not None and period is None:
         notes.append("The layer has no dates: all of it is counted")
-    elif period is not None and period.last > newest:
-        notes.append(f"Held up to {month_words(newest)} only: later months of the period are missing from the counts")
+    elif period is not None and not (facts.first_month <= period.first and period.last <= facts.newest_month):
+        held = f"{month_words(facts.first_month)} to {month_words(facts.newest_month)}"
+        notes.append(f"Held for {held} only: other months of the period are missing from the counts")
     if period is not None and wanted.compare and previous is None:
         notes.append("Nothing is compared: the period and the one before are not both held in full")
     if unplaced:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, ogr, osr
 from qgis.core import (
+    Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsFeatureRequest,
@@ -100,7 +101,7 @@ def extent_area(layer: QgsVectorLayer) -> StudyArea:
 
 def polygon_area(layer: QgsVectorLayer | None, project: QgsProject) -> StudyArea:
     """The polygons of a layer (the selected ones, where some are) as one area, brought to the National Grid."""
-    if layer is None or QgsWkbTypes.geometryType(layer.wkbType()) != QgsWkbTypes.PolygonGeometry:
+    if layer is None or QgsWkbTypes.geometryType(layer.wkbType()) != Qgis.GeometryType.Polygon:
         raise AnalysisError("The study area is empty: choose a layer of polygons, or choose boroughs.", "study area")
     request = QgsFeatureRequest()
     if layer.selectedFeatureCount():

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from html import escape
 
 from qgis.core import (
+    Qgis,
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsMapLayer,
     QgsPointXY,
     QgsVectorLayer,
-    QgsWkbTypes,
 )
 from qgis.gui import QgisInterface, QgsDockWidget, QgsMapMouseEvent, QgsMapTool, QgsMapToolEmitPoint
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
@@ -515,7 +515,7 @@ class ProximityDock(QgsDockWidget):
 
 
 def _is_points(layer: QgsMapLayer) -> bool:
-    return isinstance(layer, QgsVectorLayer) and layer.geometryType() == QgsWkbTypes.PointGeometry
+    return isinstance(layer, QgsVectorLayer) and layer.geometryType() == Qgis.GeometryType.Point
 
 
 def _remarks(result: ProximityResult) -> Sequence[str]:

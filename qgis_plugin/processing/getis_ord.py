@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qgis.core import (
+    Qgis,
     QgsCoordinateReferenceSystem,
     QgsFeatureSink,
     QgsProcessing,
@@ -12,7 +13,6 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSink,
     QgsProcessingParameterNumber,
-    QgsWkbTypes,
 )
 
 from ..core.hotspots import CORRECTION_WORDS, HotspotSettings, HotspotSurface, Method
@@ -43,7 +43,7 @@ class GetisOrd(HotspotAlgorithm):
                 QgsProcessingParameterNumber(
                     self.NEIGHBOURS,
                     tr("Neighbours"),
-                    QgsProcessingParameterNumber.Integer,
+                    QgsProcessingParameterNumber.Type.Integer,
                     1,
                     minValue=1,
                     maxValue=20,
@@ -59,7 +59,9 @@ class GetisOrd(HotspotAlgorithm):
             )
         )
         self.addParameter(
-            QgsProcessingParameterFeatureSink(self.OUTPUT, tr("Hot and cold spots"), QgsProcessing.TypeVectorPolygon)
+            QgsProcessingParameterFeatureSink(
+                self.OUTPUT, tr("Hot and cold spots"), QgsProcessing.SourceType.TypeVectorPolygon
+            )
         )
         self.add_figures()
         self.addOutput(QgsProcessingOutputNumber(self.HOT, tr("Hot cells")))
@@ -76,11 +78,11 @@ class GetisOrd(HotspotAlgorithm):
     def write(self, surface: HotspotSurface, parameters: dict, context: QgsProcessingContext) -> dict:
         crs = QgsCoordinateReferenceSystem(NATIONAL_GRID)
         fields = surface.fields()
-        sink, target = self.parameterAsSink(parameters, self.OUTPUT, context, fields, QgsWkbTypes.Polygon, crs)
+        sink, target = self.parameterAsSink(parameters, self.OUTPUT, context, fields, Qgis.WkbType.Polygon, crs)
         if sink is None:
             raise QgsProcessingException(self.invalidSinkError(parameters, self.OUTPUT))
         for feature in surface.features():
-            sink.addFeature(feature, QgsFeatureSink.FastInsert)
+            sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
         del sink
         classes = surface.columns["class"]
         return {self.OUTPUT: target, self.HOT: int((classes > 0).sum()), self.COLD: int((classes < 0).sum())}

@@ -43,11 +43,14 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
     def add_inputs(self) -> None:
         """The parameters before those of the method."""
         add = self.addParameter
-        add(QgsProcessingParameterVectorLayer(self.INPUT, tr("Incidents"), [QgsProcessing.TypeVectorPoint]))
+        add(QgsProcessingParameterVectorLayer(self.INPUT, tr("Incidents"), [QgsProcessing.SourceType.TypeVectorPoint]))
         add(
             with_help(
                 QgsProcessingParameterVectorLayer(
-                    self.STUDY_AREA, tr("Study area (polygons)"), [QgsProcessing.TypeVectorPolygon], optional=True
+                    self.STUDY_AREA,
+                    tr("Study area (polygons)"),
+                    [QgsProcessing.SourceType.TypeVectorPolygon],
+                    optional=True,
                 ),
                 tr("The selected polygons, or all. Incidents outside them are left out."),
             )
@@ -71,7 +74,7 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
                 QgsProcessingParameterNumber(
                     self.CELL,
                     tr("Cell (m)"),
-                    QgsProcessingParameterNumber.Double,
+                    QgsProcessingParameterNumber.Type.Double,
                     None,
                     optional=True,
                     minValue=1,

@@ -41,7 +41,7 @@ class KernelDensity(HotspotAlgorithm):
                 QgsProcessingParameterNumber(
                     self.BANDWIDTH,
                     tr("Bandwidth (m)"),
-                    QgsProcessingParameterNumber.Double,
+                    QgsProcessingParameterNumber.Type.Double,
                     None,
                     optional=True,
                     minValue=1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qgis.core import (
+    Qgis,
     QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsFeatureSink,
@@ -21,7 +22,6 @@ from qgis.core import (
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterPoint,
     QgsProcessingParameterString,
-    QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import QMetaType
 
@@ -56,7 +56,11 @@ class ProximitySearch(SafeStatsAlgorithm):
 
     def initAlgorithm(self, _configuration: dict | None = None) -> None:
         add = self.addParameter
-        add(QgsProcessingParameterMultipleLayers(self.INPUT, tr("Incident layers"), QgsProcessing.TypeVectorPoint))
+        add(
+            QgsProcessingParameterMultipleLayers(
+                self.INPUT, tr("Incident layers"), QgsProcessing.SourceType.TypeVectorPoint
+            )
+        )
         add(
             with_help(
                 QgsProcessingParameterString(self.POSTCODE, tr("Postcode"), optional=True),
@@ -82,12 +86,12 @@ class ProximitySearch(SafeStatsAlgorithm):
         add(advanced(QgsProcessingParameterEnum(self.HOURS, tr("Hours"), bands, defaultValue=0)))
         add(
             QgsProcessingParameterFeatureSink(
-                self.RINGS, tr("Rings with counts"), QgsProcessing.TypeVectorPolygon, optional=True
+                self.RINGS, tr("Rings with counts"), QgsProcessing.SourceType.TypeVectorPolygon, optional=True
             )
         )
         add(
             QgsProcessingParameterFeatureSink(
-                self.TABLE, tr("Table by category and ring"), QgsProcessing.TypeVector, optional=True
+                self.TABLE, tr("Table by category and ring"), QgsProcessing.SourceType.TypeVector, optional=True
             )
         )
         self.addOutput(QgsProcessingOutputString(self.PLACE, tr("Centre in words")))
@@ -157,26 +161,26 @@ class ProximitySearch(SafeStatsAlgorithm):
         }
         if len(result.datasets) == 1:
             outputs[self.COUNT] = result.datasets[0].total.counts[-1]
-        self._write(self.RINGS, _ring_fields(), QgsWkbTypes.Polygon, _rings(result), parameters, context, outputs)
-        self._write(self.TABLE, _table_fields(), QgsWkbTypes.NoGeometry, _table(result), parameters, context, outputs)
+        self._write(self.RINGS, _ring_fields(), Qgis.WkbType.Polygon, _rings(result), parameters, context, outputs)
+        self._write(self.TABLE, _table_fields(), Qgis.WkbType.NoGeometry, _table(result), parameters, context, outputs)
         return outputs
 
     def _write(
         self,
         name: str,
         fields: QgsFields,
-        kind: QgsWkbTypes.Type,
+        kind: Qgis.WkbType,
         features: Iterator[QgsFeature],
         parameters: dict,
         context: QgsProcessingContext,
         outputs: dict,
     ) -> None:
-        crs = QgsCoordinateReferenceSystem() if kind == QgsWkbTypes.NoGeometry else _GRID
+        crs = QgsCoordinateReferenceSystem() if kind == Qgis.WkbType.NoGeometry else _GRID
         sink, target = self.parameterAsSink(parameters, name, context, fields, kind, crs)
         if sink is None:
             return  # not asked for
         for feature in features:
-            sink.addFeature(feature, QgsFeatureSink.FastInsert)
+            sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
         del sink
         outputs[name] = target
 

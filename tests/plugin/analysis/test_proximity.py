@@ -194,3 +194,10 @@ def test_periods():
         Period("2025-02", "2025-01")
     with pytest.raises(AnalysisError, match="is no month"):
         Period("2025-13", "2025-14")
+
+
+def test_a_period_beyond_the_data_is_told(qgis_app):
+    layer = point_layer([(EAST, NORTH, month, "theft") for month in ("2025-02", "2025-03")])
+    notes = run(layer, period=Period("2025-01", "2025-03")).datasets[0].notes
+    assert any("Held for February 2025 to March 2025 only" in note for note in notes)
+    assert not any("Held for" in note for note in run(layer, period=Period("2025-02", "2025-03")).datasets[0].notes)
