@@ -93,6 +93,8 @@ class SafeStatsPlugin(QObject):
         """Take everything back that ``initGui`` added."""
         self.flow.close()
         self.flow.deleteLater()
+        self.proximity_dock.close_down()
+        self.hotspot_dock.close_down()
         self.desk.close()
         for dock in self._docks:
             self._iface.removeDockWidget(dock)
