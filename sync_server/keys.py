@@ -59,9 +59,7 @@ class Keys:
             raise KeysError(f"The key file {path} cannot be read: restore it from the backup.") from error
         missing = [name for name in _NAMES if len(stored.get(name, b"")) != _KEY_BYTES]
         if missing:
-            raise KeysError(
-                f"The key file {path} lacks the key “{missing[0]}”: restore the file from the backup."
-            )
+            raise KeysError(f"The key file {path} lacks the key “{missing[0]}”: restore the file from the backup.")
         return cls(stored)
 
     @classmethod

@@ -46,7 +46,7 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def services(empty_server: Path, tmp_path: Path) -> Iterator[Services]:
     shutil.copytree(empty_server, tmp_path / "server")
-    services = open_services(Settings(data_dir=tmp_path / "server"))
+    services = open_services(Settings(data_dir=tmp_path / "server", password_rounds=1, password_memory_kib=64))
     yield services
     services.close()
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason=f"the real files are n
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    services = open_services(Settings(data_dir=tmp_path / "server"))
+    services = open_services(Settings(data_dir=tmp_path / "server", password_rounds=1, password_memory_kib=64))
     create_schema(services.database)
     with services.database.write() as session:
         load_supplied_areas(session, services.settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")
