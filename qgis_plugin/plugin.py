@@ -62,14 +62,11 @@ class SafeStatsPlugin(QObject):
         self.layers_dock = LayersDock(self.desk, self._iface, window)
         self.proximity_dock = ProximityDock(self.desk, self._iface, window)
         self.hotspot_dock = HotspotDock(self.desk, self._iface, window)
-        self.proximity_dock.report_requested.connect(self.publish)
-        self.hotspot_dock.map_requested.connect(self.publish)
         self._docks: list[QDockWidget] = [self.layers_dock, self.proximity_dock, self.hotspot_dock]
-        for dock in self._docks:
-            self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        area = Qt.DockWidgetArea.RightDockWidgetArea
+        self._iface.addDockWidget(area, self.layers_dock)
         for dock in self._docks[1:]:
-            window.tabifyDockWidget(self.layers_dock, dock)
-            dock.hide()
+            self._iface.addTabifiedDockWidget(area, dock, [self.layers_dock.objectName()], False)
         self.layers_dock.raise_()
 
         self.menu = QMenu(self.tr("&SafeStats"), window)
@@ -93,6 +90,8 @@ class SafeStatsPlugin(QObject):
         """Take everything back that ``initGui`` added."""
         self.flow.close()
         self.flow.deleteLater()
+        if self.publish_dialog is not None:
+            self.publish_dialog.close()
         self.proximity_dock.close_down()
         self.hotspot_dock.close_down()
         self.desk.close()
@@ -111,10 +110,17 @@ class SafeStatsPlugin(QObject):
         self.layers_dock.tell(self.tr("You are signed out. Your local copies stay here until they lapse."))
 
     def publish(self, result: HotspotResult | ProximityResult) -> None:
-        """Show the dialog that makes a map or a report of ``result``."""
+        """Show the dialog that makes a map or a report of ``result``, in place of one that is open."""
+        if self.publish_dialog is not None:
+            self.publish_dialog.close()
         dialog = PublishDialog(self.desk, self._iface, result, self._iface.mainWindow())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.finished.connect(self._published)
+        self.publish_dialog = dialog
         dialog.open()
+
+    def _published(self) -> None:
+        self.publish_dialog = None
 
     def _add_actions(self) -> None:
         self.sign_in_action = QAction(icon("sign_in"), self.tr("Sign in…"), self.menu)

@@ -53,7 +53,7 @@ export SAFESTATS_DEMO_SERVER=http://127.0.0.1:$port
 export SAFESTATS_DEMO_PASSWORD_FILE=$PWD/$server_folder/demo-password
 export SAFESTATS_DEMO_FOLDER=$PWD/$demo
 export SAFESTATS_DEMO_REAL=${data:+1}
-export SAFESTATS_LOCAL_COPIES=$PWD/build/demo-local-copies
+export SAFESTATS_LOCAL_ROOT=$PWD/build/demo-local-copies
 qgis=(qgis --profiles-path "$profile" --profile default --nologo --noversioncheck --code scripts/demo_desk.py)
 
 if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
@@ -63,10 +63,10 @@ if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
 fi
 
 say "no display: doing an analyst's whole job on a virtual one"
-rm -rf "${demo:?}"/* "$SAFESTATS_LOCAL_COPIES"
+rm -rf "${demo:?}"/* "$SAFESTATS_LOCAL_ROOT"
 export SAFESTATS_DEMO_HEADLESS=1 QT_QPA_PLATFORM=xcb
 display=:$(( 90 + RANDOM % 900 ))
-Xvfb "$display" -screen 0 1680x1050x24 -nolisten tcp >/dev/null 2>&1 &
+Xvfb "$display" -screen 0 1920x1080x24 -nolisten tcp >/dev/null 2>&1 &
 processes+=($!)
 export DISPLAY=$display
 for _ in $(seq 50); do [ -S "/tmp/.X11-unix/X${display#:}" ] && break; sleep 0.1; done

@@ -35,9 +35,7 @@ class HealthAnswer(BaseModel):
 def about(services: ServicesDep, session: ReadDep) -> AboutAnswer:
     """Who answers here."""
     synthetic = session.scalar(
-        select(Release.dataset)
-        .where(Release.state == ReleaseState.PUBLISHED, Release.synthetic.is_(True))
-        .limit(1)
+        select(Release.dataset).where(Release.state == ReleaseState.PUBLISHED, Release.synthetic.is_(True)).limit(1)
     )
     return AboutAnswer(
         name="SafeStats",

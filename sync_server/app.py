@@ -70,8 +70,7 @@ async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     """Names what is wrong, never what was sent: that may be a password."""
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"field": ".".join(str(part) for part in entry["loc"][1:]), "message": entry["msg"]}
-        for entry in error.errors()
+        {"field": ".".join(str(part) for part in entry["loc"][1:]), "message": entry["msg"]} for entry in error.errors()
     ]
     first = errors[0]
     detail = f"{first['field'] or 'The request'}: {first['message']}."

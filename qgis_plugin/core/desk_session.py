@@ -82,8 +82,7 @@ class DeskSession:
                 **{name: answer["conditions"][name] for name in Conditions.__dataclass_fields__}
             )
             self.purposes = tuple(
-                Purpose(**{name: entry[name] for name in Purpose.__dataclass_fields__})
-                for entry in answer["purposes"]
+                Purpose(**{name: entry[name] for name in Purpose.__dataclass_fields__}) for entry in answer["purposes"]
             )
         except (KeyError, TypeError) as error:
             self.transport.use_token("")
@@ -148,8 +147,7 @@ def _about(document: dict[str, Any], address: str) -> About:
         )
     if api_version < API_VERSION:
         raise ServerTrouble(
-            f"The server at {address} (version {about.version}) is older than this plugin. Tell the SafeStats "
-            "team.",
+            f"The server at {address} (version {about.version}) is older than this plugin. Tell the SafeStats team.",
             "server-too-old",
         )
     return about

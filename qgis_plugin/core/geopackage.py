@@ -82,8 +82,7 @@ def settle(path: Path, table: str, changed_at: str, cancelled: Callable[[], bool
                 f"FROM {_quoted(_index_name(table))}"
             ).fetchone()
         connection.execute(
-            "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ?, last_change = ? WHERE "
-            "table_name = ?",
+            "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ?, last_change = ? WHERE table_name = ?",
             (*extent, changed_at, table),
         )
         connection.execute(
@@ -104,9 +103,7 @@ def prove(
     with closing(_open(path)) as connection, _watched(connection, cancelled):
         found = [row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(table)})")]
         if set(found) != {FID_COLUMN, *columns}:
-            raise UnprovedError(
-                f"{path.name} has the columns {found} in “{table}”, not those that were announced."
-            )
+            raise UnprovedError(f"{path.name} has the columns {found} in “{table}”, not those that were announced.")
         (counted,) = connection.execute(f"SELECT count(*) FROM {_quoted(table)}").fetchone()
         if counted != rows:
             raise UnprovedError(f"{path.name} has {counted} rows and {rows} were announced.")
@@ -118,9 +115,7 @@ def prove(
             ).fetchone()
             (indexed,) = connection.execute(f"SELECT count(*) FROM {_quoted(_index_name(table))}").fetchone()
             if located != indexed:
-                raise UnprovedError(
-                    f"{path.name} has {located} placed rows and {indexed} in its spatial index."
-                )
+                raise UnprovedError(f"{path.name} has {located} placed rows and {indexed} in its spatial index.")
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise UnprovedError(f"{path.name} is damaged: {verdict}")
@@ -157,9 +152,7 @@ def prove_month(path: Path, manifest: Manifest, month: Slice, cancelled: Callabl
 
     with closing(sqlite3.connect(_read_only(path), uri=True)) as connection, _watched(connection, cancelled):
         if slice_name(header, canonical(connection)) != month.name:
-            raise UnprovedError(
-                f"the rows of {month.period or 'those without a date'} are not the announced ones"
-            )
+            raise UnprovedError(f"the rows of {month.period or 'those without a date'} are not the announced ones")
 
 
 def frequent_values(path: Path, table: str, column: str, limit: int) -> tuple[str, ...]:
@@ -179,18 +172,14 @@ def _prove_size(path: Path, table: str, month: Slice) -> None:
             f"SELECT count(*), min({FID_COLUMN}), max({FID_COLUMN}) FROM {_quoted(table)}"
         ).fetchone()
     if rows != month.rows or (rows and not month.fid_from <= first <= last <= month.fid_to):
-        raise UnprovedError(
-            f"The month {month.period or 'without date'} does not hold the rows that it announces."
-        )
+        raise UnprovedError(f"The month {month.period or 'without date'} does not hold the rows that it announces.")
 
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     for name, position in (("ST_MinX", 0), ("ST_MaxX", 0), ("ST_MinY", 1), ("ST_MaxY", 1)):
         connection.create_function(name, 1, _coordinate(position), deterministic=True)
-    connection.create_function(
-        "ST_IsEmpty", 1, lambda blob: int(bool(blob[3] & _EMPTY_FLAG)), deterministic=True
-    )
+    connection.create_function("ST_IsEmpty", 1, lambda blob: int(bool(blob[3] & _EMPTY_FLAG)), deterministic=True)
     connection.execute("PRAGMA secure_delete = ON")
     return connection
 

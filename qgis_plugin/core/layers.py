@@ -106,6 +106,9 @@ def open_copy(project: QgsProject, copy: LocalCopy) -> QgsVectorLayer:
     if copy.manifest.geometry != "none":
         layer.setRenderer(renderer(copy))
         layer.setOpacity(_OPACITY)
+    if not project.mapLayers():
+        # QGIS would take it from the layer only after having drawn with another.
+        project.setCrs(layer.crs())
     project.addMapLayer(layer, False)
     _group(project).insertLayer(0, layer)
     return layer

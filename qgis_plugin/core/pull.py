@@ -25,9 +25,7 @@ from .errors import Cancelled, LocalCopyTrouble, PluginTooOld, ServerTrouble, Wr
 from .local_store import AccountStore, LocalCopy
 from .transport import Transport
 
-Progress = Callable[
-    [str, float, float], None
-]  # what is going on, bytes done, bytes in all (0: not counted in bytes)
+Progress = Callable[[str, float, float], None]  # what is going on, bytes done, bytes in all (0: not counted in bytes)
 Cancel = Callable[[], bool]
 
 CATEGORIES_WITH_COLOUR = 10
@@ -97,17 +95,11 @@ def pull_layer(
             return _pull(transport, store, dataset, progress, cancelled)
 
 
-def _pull(
-    transport: Transport, store: AccountStore, dataset: str, progress: Progress, cancelled: Cancel
-) -> PullResult:
+def _pull(transport: Transport, store: AccountStore, dataset: str, progress: Progress, cancelled: Cancel) -> PullResult:
     progress("Asking what has changed", 0, 0)
     manifest = _manifest(transport, dataset)
     former = store.copy(dataset)
-    if (
-        former is not None
-        and _names(former.manifest) == _names(manifest)
-        and _same_shape(former.manifest, manifest)
-    ):
+    if former is not None and _names(former.manifest) == _names(manifest) and _same_shape(former.manifest, manifest):
         return PullResult(store.renew(dataset, former, manifest), PullKind.UNCHANGED, 0)
     plan = _plan(manifest, former)
     try:
@@ -145,8 +137,7 @@ def _manifest(transport: Transport, dataset: str) -> Manifest:
         return Manifest.from_json(document)
     except (KeyError, TypeError) as error:
         raise ServerTrouble(
-            f"{transport.host} describes this layer in a way that cannot be read ({error}). Tell the SafeStats "
-            "team.",
+            f"{transport.host} describes this layer in a way that cannot be read ({error}). Tell the SafeStats team.",
             "unreadable",
         ) from error
 

@@ -91,9 +91,7 @@ def server_address(text: str) -> str:
             f"“{text}” is no server address ({error}). It should look like https://safestats.example.org."
         ) from error
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or parts.username:
-        raise AddressTrouble(
-            f"“{text}” is no server address. It should look like https://safestats.example.org."
-        )
+        raise AddressTrouble(f"“{text}” is no server address. It should look like https://safestats.example.org.")
     if parts.scheme == "http" and not _is_loopback(host):
         raise AddressTrouble(
             f"“{text}” is not encrypted, so your password could be read on the way. Use https:// (plain "
@@ -128,9 +126,7 @@ class Transport:
         self._timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
         self._http = requests.Session()
         self._http.trust_env = False
-        self._http.headers.update(
-            {"X-SafeStats-Client": f"qgis/{plugin_version}", "Accept-Encoding": "identity"}
-        )
+        self._http.headers.update({"X-SafeStats-Client": f"qgis/{plugin_version}", "Accept-Encoding": "identity"})
         self._http.mount("https://", _TrustingAdapter(_context(network.trusted_authorities())))
         if not _is_loopback(urlsplit(self.base_url).hostname or ""):
             proxy = network.proxy(self.base_url)
@@ -259,8 +255,7 @@ class Transport:
             return CertificateTrouble(self._certificate_words(words))
         if isinstance(error, requests.Timeout):
             return ServerUnreachable(
-                f"The server at {self.host} did not answer in time. Check your network connection, then try "
-                "again.",
+                f"The server at {self.host} did not answer in time. Check your network connection, then try again.",
                 "server-slow",
             )
         return ServerUnreachable(

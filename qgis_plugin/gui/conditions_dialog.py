@@ -106,9 +106,7 @@ class ConditionsDialog(QDialog):
             self._purposes[button] = purpose
             words = small(QLabel(purpose.description, inside))
             words.setWordWrap(True)
-            words.setIndent(
-                button.style().pixelMetric(button.style().PixelMetric.PM_ExclusiveIndicatorWidth) + GAP
-            )
+            words.setIndent(button.style().pixelMetric(button.style().PixelMetric.PM_ExclusiveIndicatorWidth) + GAP)
             words.setContentsMargins(0, 0, 0, GAP)
             column.addWidget(button)
             column.addWidget(words)

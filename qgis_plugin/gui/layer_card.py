@@ -93,9 +93,7 @@ class LayerCard(Card):
             self.copy_line.setText(self.tr("No local copy yet"))
         elif copy.lapsed(datetime.now(timezone.utc)):
             self.copy_line.setText(
-                self.tr("The local copy lapsed on {date}: pull it again").format(
-                    date=day_in_words(copy.last_day)
-                )
+                self.tr("The local copy lapsed on {date}: pull it again").format(date=day_in_words(copy.last_day))
             )
         else:
             self.copy_line.setText(

@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError
+from ..layouts.base_map import backdrop
 from .icons import icon
 from .layer_card import LayerCard
 from .surfaces import GAP, MARGIN, Strip, Tone, heading, small
@@ -241,6 +242,7 @@ class LayersDock(QgsDockWidget):
         except DeskError as error:
             self.cards[dataset].strip.say(error.sentence, Tone.TROUBLE)
             return
+        backdrop(self._desk.project)
         self._iface.setActiveLayer(layer)
         if layer.isSpatial() and not layer.extent().isEmpty():
             self._iface.zoomToActiveLayer()

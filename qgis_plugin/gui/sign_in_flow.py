@@ -53,8 +53,7 @@ class SignInFlow(QObject):
         self._desk.decline(lambda: None)
         self.declined.emit(
             self.tr(
-                "You declined the conditions of use, so you were signed out. Nothing was pulled and nothing is "
-                "open."
+                "You declined the conditions of use, so you were signed out. Nothing was pulled and nothing is open."
             )
         )
 

@@ -96,6 +96,20 @@ def base_map(project: QgsProject, label_size: float, neighbourhoods: bool = Fals
     return BaseMap((boroughs,), (*lines, river, land), boroughs)
 
 
+def backdrop(project: QgsProject) -> None:
+    """Put land, river, borough lines and names below the project's layers, in a group, unless they are there."""
+    name = tr("London (base map)")
+    root = project.layerTreeRoot()
+    if root.findGroup(name) is not None:
+        return
+    group = root.addGroup(name)
+    drawn = base_map(project, label_size=8)
+    for layer in (*drawn.above, *drawn.below):
+        layer.setFlags(layer.flags() & ~QgsMapLayer.LayerFlag.Private)
+        group.addLayer(layer)
+    group.setExpanded(False)
+
+
 def locator(project: QgsProject, marked: QgsVectorLayer) -> list[QgsVectorLayer]:
     """The layers of the inset: London's boroughs with ``marked`` on top."""
     return [

@@ -65,7 +65,7 @@ def footer(sheet: Sheet, notes: Notes) -> float:
         (
             Block(item.SOURCE.value, tr("Source"), notes.source),
             Block(item.EXTRACT_DATE.value, "", notes.extracted),
-            Block("attribution", "", notes.attribution),
+            Block(item.AUTHOR.value, tr("Produced by"), sheet.imprint.issued_by),
         ),
         (
             Block(item.COUNTS.value, tr("Counts"), notes.counts),
@@ -73,7 +73,7 @@ def footer(sheet: Sheet, notes: Notes) -> float:
         ),
         (
             Block(item.DISCLAIMER.value, tr("Use"), disclaimer(sheet.imprint.mode)),
-            Block(item.AUTHOR.value, tr("Produced by"), sheet.imprint.issued_by),
+            Block("attribution", tr("Licences"), notes.attribution),
         ),
     )
     rects = [

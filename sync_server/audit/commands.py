@@ -30,9 +30,7 @@ def verify() -> None:
 @audit_commands.command("list")
 def list_events(
     last: Annotated[int, typer.Option(min=1, help="How many of the newest events.")] = 50,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document a line, with every member.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document a line, with every member.")] = False,
 ) -> None:
     """The newest events."""
     with initialised() as services:
@@ -43,7 +41,6 @@ def list_events(
         return
     members = ("at", "event", "outcome", "reason", "actor", "organisation", "dataset", "purpose", "rows")
     rows = [
-        [str(event.number), *("" if event.body[m] is None else str(event.body[m]) for m in members)]
-        for event in events
+        [str(event.number), *("" if event.body[m] is None else str(event.body[m]) for m in members)] for event in events
     ]
     print_table(["Number", *(m.capitalize() for m in members)], rows)

@@ -185,9 +185,7 @@ class AuditLog:
         """The events in order; only the ``last`` so many, where given."""
         newest = self._head()[0]
         after = 0 if last is None else newest - last
-        rows = self._connection.execute(
-            "SELECT number, body FROM event WHERE number > ? ORDER BY number", (after,)
-        )
+        rows = self._connection.execute("SELECT number, body FROM event WHERE number > ? ORDER BY number", (after,))
         for number, body in rows:
             yield Event(number, json.loads(body))
 
@@ -222,10 +220,7 @@ class AuditLog:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if (
-                once is not None
-                and connection.execute("SELECT 1 FROM event WHERE once = ?", (once,)).fetchone()
-            ):
+            if once is not None and connection.execute("SELECT 1 FROM event WHERE once = ?", (once,)).fetchone():
                 connection.execute("ROLLBACK")
                 return False
             number, previous = self._head()
@@ -264,9 +259,7 @@ class AuditLog:
         return heads
 
 
-def _trouble(
-    number: int, once: str | None, body: str, recorded: str, previous: str, expected: int
-) -> str | None:
+def _trouble(number: int, once: str | None, body: str, recorded: str, previous: str, expected: int) -> str | None:
     if number != expected:
         return "is missing"
     if _link(previous, body) == recorded:

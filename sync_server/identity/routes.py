@@ -101,6 +101,4 @@ def sign_out(services: ServicesDep, session: WriteDep, token: TokenDep) -> None:
 
 
 def _user(user: User) -> UserAnswer:
-    return UserAnswer(
-        username=user.username, display_name=user.display_name, organisation=user.organisation.name
-    )
+    return UserAnswer(username=user.username, display_name=user.display_name, organisation=user.organisation.name)

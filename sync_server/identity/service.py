@@ -25,9 +25,7 @@ def normal_username(username: str) -> str:
 def add_organisation(session: Session, code: str, name: str) -> Organisation:
     """A new organisation; raises ``SafeStatsError`` where the code or name is taken or unfit."""
     if not _CODE.fullmatch(code):
-        raise SafeStatsError(
-            f"“{code}” is no organisation code: use up to 32 small letters, digits and hyphens."
-        )
+        raise SafeStatsError(f"“{code}” is no organisation code: use up to 32 small letters, digits and hyphens.")
     name = name.strip()
     if not name:
         raise SafeStatsError("An organisation needs a name.")

@@ -93,9 +93,7 @@ def sign_in(
     tries.succeeded(username, address)
     if not user.active:
         raise refuse(
-            Problem(
-                403, "account-inactive", "Account inactive", "This account is inactive: ask the SafeStats team."
-            )
+            Problem(403, "account-inactive", "Account inactive", "This account is inactive: ask the SafeStats team.")
         )
     token = _new_token()
     at = now()

@@ -77,18 +77,14 @@ class Rig:
             releases = session.scalars(select(Release).where(Release.dataset == DATASET)).all()
             staged = next((r for r in releases if r.state == ReleaseState.STAGED), None)
             if staged is None:
-                staged = Release(
-                    dataset=DATASET, number=len(releases) + 1, state=ReleaseState.STAGED, synthetic=True
-                )
+                staged = Release(dataset=DATASET, number=len(releases) + 1, state=ReleaseState.STAGED, synthetic=True)
                 session.add(staged)
             staged.staged_at = now()
             if added:
                 session.execute(insert(table), [self._row(incident, staged.number) for incident in added])
             session.execute(
                 update(table)
-                .where(
-                    table.c.identity.in_([str(number) for number in withdrawn]), table.c.to_release.is_(None)
-                )
+                .where(table.c.identity.in_([str(number) for number in withdrawn]), table.c.to_release.is_(None))
                 .values(to_release=staged.number)
             )
             number = staged.number

@@ -238,9 +238,7 @@ def test_another_organisations_file_is_as_unknown_as_no_file(rig: Rig, api: Test
     assert reasons == {"not-found"}
 
 
-def test_feature_ids_of_two_precisions_have_nothing_in_common(
-    rig: Rig, api: TestClient, tmp_path: Path
-) -> None:
+def test_feature_ids_of_two_precisions_have_nothing_in_common(rig: Rig, api: TestClient, tmp_path: Path) -> None:
     ids = []
     for organisation in ("camden", "city", "gla"):
         who = sign_in(api, organisation)

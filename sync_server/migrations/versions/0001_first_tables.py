@@ -96,9 +96,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("signed_on", sa.Date(), nullable=True),
         sa.CheckConstraint("starts <= ends", name="ck_agreement_dates"),
-        sa.ForeignKeyConstraint(
-            ["organisation_id"], ["organisation.id"], name=op.f("fk_agreement_organisation_id")
-        ),
+        sa.ForeignKeyConstraint(["organisation_id"], ["organisation.id"], name=op.f("fk_agreement_organisation_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_agreement")),
         sa.UniqueConstraint("reference", name=op.f("uq_agreement_reference")),
     )
@@ -164,9 +162,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=32), nullable=False),
         sa.Column("password_hash", sa.String(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organisation_id"], ["organisation.id"], name=op.f("fk_user_account_organisation_id")
-        ),
+        sa.ForeignKeyConstraint(["organisation_id"], ["organisation.id"], name=op.f("fk_user_account_organisation_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user_account")),
         sa.UniqueConstraint("username", name=op.f("uq_user_account_username")),
     )
@@ -185,9 +181,7 @@ def upgrade() -> None:
         sa.Column("may_sync", sa.Boolean(), nullable=False),
         sa.Column("may_export", sa.Boolean(), nullable=False),
         sa.Column("may_publish", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["agreement_id"], ["agreement.id"], name=op.f("fk_agreement_grant_agreement_id")
-        ),
+        sa.ForeignKeyConstraint(["agreement_id"], ["agreement.id"], name=op.f("fk_agreement_grant_agreement_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_agreement_grant")),
         sa.UniqueConstraint("agreement_id", "position", name=op.f("uq_agreement_grant_agreement_id_position")),
     )
