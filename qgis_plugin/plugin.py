@@ -13,9 +13,7 @@ from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMenu, QToolBar
 
 from .core.desk import Desk
 from .core.hotspots import HotspotResult
-from .core.hotspots import HotspotResult
 from .core.local_store import LocalStore
-from .core.proximity import ProximityResult
 from .core.proximity import ProximityResult
 from .core.settings import DeskSettings
 from .core.transport import QgisNetwork
@@ -27,6 +25,7 @@ from .gui.publish_dialog import PublishDialog
 from .gui.sign_in_flow import SignInFlow
 from .processing.provider import SafeStatsProvider
 
+_DOCK_WIDTH = 430
 _METADATA = Path(__file__).resolve().parent.parent / "metadata.txt"
 
 
@@ -63,11 +62,12 @@ class SafeStatsPlugin(QObject):
         self.proximity_dock = ProximityDock(self.desk, self._iface, window)
         self.hotspot_dock = HotspotDock(self.desk, self._iface, window)
         self._docks: list[QDockWidget] = [self.layers_dock, self.proximity_dock, self.hotspot_dock]
-        area = Qt.DockWidgetArea.RightDockWidgetArea
-        self._iface.addDockWidget(area, self.layers_dock)
-        for dock in self._docks[1:]:
-            self._iface.addTabifiedDockWidget(area, dock, [self.layers_dock.objectName()], False)
-        self.layers_dock.raise_()
+        for dock in self._docks:
+            self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        # QGIS restores its window after it has loaded the plugins, which would undo an arrangement made now.
+        self._iface.initializationCompleted.connect(self._arrange_docks)
+        if window.isVisible():
+            self._arrange_docks()
 
         self.menu = QMenu(self.tr("&SafeStats"), window)
         self.menu.setObjectName("SafeStatsMenu")
@@ -88,6 +88,7 @@ class SafeStatsPlugin(QObject):
 
     def unload(self) -> None:
         """Take everything back that ``initGui`` added."""
+        self._iface.initializationCompleted.disconnect(self._arrange_docks)
         self.flow.close()
         self.flow.deleteLater()
         if self.publish_dialog is not None:
@@ -118,6 +119,17 @@ class SafeStatsPlugin(QObject):
         dialog.finished.connect(self._published)
         self.publish_dialog = dialog
         dialog.open()
+
+    def _arrange_docks(self) -> None:
+        """The docks as tabs of one another, the first time; afterwards they stay where their user puts them."""
+        if self.desk.settings.docks_arranged:
+            return
+        window = self._iface.mainWindow()
+        for dock in self._docks[1:]:
+            window.tabifyDockWidget(self.layers_dock, dock)
+        window.resizeDocks([self.layers_dock], [_DOCK_WIDTH], Qt.Orientation.Horizontal)
+        self.layers_dock.raise_()
+        self.desk.settings.docks_arranged = True
 
     def _published(self) -> None:
         self.publish_dialog = None

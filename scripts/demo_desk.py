@@ -51,8 +51,7 @@ class Job:
 
     def steps(self) -> Iterator[Wait]:
         """The whole job."""
-        self.window.resize(1840, 1000)
-        self.window.move(20, 20)
+        self.window.showMaximized()
         yield self.pause(1.0)
         yield from self.sign_in()
         yield from self.pull()
@@ -186,12 +185,8 @@ class Job:
     def picture(self, name: str, dialog: QDialog | None = None) -> None:
         """What the screen shows of the window, or of one dialog, as PNG."""
         QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-        if dialog is None:
-            frame = self.window.frameGeometry()
-        else:
-            frame = dialog.frameGeometry()
-        screen = self.window.screen()
-        image = screen.grabWindow(0, frame.x(), frame.y(), frame.width(), frame.height())
+        frame = self.window.screen().geometry() if dialog is None else dialog.frameGeometry()
+        image = self.window.screen().grabWindow(0, frame.x(), frame.y(), frame.width(), frame.height())
         image.save(str(self.pictures / f"{name}.png"))
 
     def run(self) -> None:

@@ -54,6 +54,15 @@ from .points import NATIONAL_GRID, CancelledCheck, PointFacts, Points, PointSour
 from .study_areas import StudyArea, burn, checked_area, points_inside
 
 NODATA = -9999.0
+ALL_INCIDENTS = "all incidents"
+_USED, _LEFT_OUT, _UNMAPPED, _STACK = (
+    "In the study area",
+    "Outside it, left out",
+    "Without a place",
+    "Most on one point",
+)
+# The parameters that are counts: a page tells them in sentences of its own.
+COUNT_PARAMETERS = frozenset({_USED, _LEFT_OUT, _UNMAPPED, _STACK})
 _SQUARE_WKB = [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4"), ("xy", "<f8", (5, 2))]
 # Counts of smaller cells are mostly nought and one, whatever the size of the study area: nothing to compare.
 GI_SMALLEST_CELL_M = 100.0
@@ -295,7 +304,8 @@ class HotspotResult:
         """Type, place and dates: “Density of burglary, Camden, January 2025 to December 2025”."""
         kind = "Density" if self.method.is_density else "Hot and cold spots"
         period = f", {self.period.label}" if self.period else ""
-        return f"{kind} of {self.what}, {self.study_area.label}{period}"
+        what = self.what if self.what != ALL_INCIDENTS else self.dataset_title.replace(" (synthetic)", "")
+        return f"{kind} of {what}, {self.study_area.label}{period}"
 
 
 def gather(
@@ -474,7 +484,7 @@ def style(layer: QgsMapLayer, method: Method, classes: Sequence[LegendClass]) ->
 def open_result(run: HotspotRun) -> HotspotResult:
     """The run's layer, styled and named, with all that a reader must know; on the window's thread."""
     method, facts = run.settings.method, run.facts
-    what = ", ".join(facts.label(value).lower() for value in run.wanted.categories) or "all incidents"
+    what = ", ".join(facts.label(value).lower() for value in run.wanted.categories) or ALL_INCIDENTS
     name = f"{'Density' if method.is_density else 'Hot and cold spots'}: {what}, {run.area.label}"
     if method.suffix == ".tif":
         layer: QgsMapLayer = QgsRasterLayer(str(run.path), name, "gdal")
@@ -521,9 +531,9 @@ def _parameters(run: HotspotRun, what: str, stack: int) -> tuple[tuple[str, str]
         ("Incidents", what),
         ("Period", run.wanted.period.label if run.wanted.period else "all dates"),
         ("Study area", area),
-        ("In the study area", f"{len(run.incidents.points):,}"),
-        ("Outside it, left out", f"{run.incidents.outside:,}"),
-        ("Without a place", f"{run.incidents.unmapped:,}"),
+        (_USED, f"{len(run.incidents.points):,}"),
+        (_LEFT_OUT, f"{run.incidents.outside:,}"),
+        (_UNMAPPED, f"{run.incidents.unmapped:,}"),
         *run.surface.parameters,
-        ("Most on one point", f"{stack:,}"),
+        (_STACK, f"{stack:,}"),
     )

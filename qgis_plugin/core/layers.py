@@ -8,6 +8,8 @@ from datetime import datetime, timezone
 from qgis.core import (
     Qgis,
     QgsCategorizedSymbolRenderer,
+    QgsCoordinateReferenceSystem,
+    QgsDatumTransform,
     QgsLayerMetadata,
     QgsLayerTreeGroup,
     QgsMapLayer,
@@ -106,12 +108,28 @@ def open_copy(project: QgsProject, copy: LocalCopy) -> QgsVectorLayer:
     if copy.manifest.geometry != "none":
         layer.setRenderer(renderer(copy))
         layer.setOpacity(_OPACITY)
-    if not project.mapLayers():
-        # QGIS would take it from the layer only after having drawn with another.
-        project.setCrs(layer.crs())
+    prepare_project(project)
     project.addMapLayer(layer, False)
     _group(project).insertLayer(0, layer)
     return layer
+
+
+def prepare_project(project: QgsProject) -> None:
+    """The National Grid for a project without layers, and a way to longitude and latitude that this computer has.
+
+    The best way needs the grid file OSTN15, which many installations lack: without it QGIS would warn at each start,
+    and use the next best (2 m) all the same.
+    """
+    if project.mapLayers():
+        return
+    national, world = (QgsCoordinateReferenceSystem(name) for name in ("EPSG:27700", "EPSG:4326"))
+    ways = QgsDatumTransform.operations(national, world)
+    there = [way for way in ways if way.isAvailable]
+    if there and not ways[0].isAvailable:
+        context = project.transformContext()
+        context.addCoordinateOperation(national, world, there[0].proj)
+        project.setTransformContext(context)
+    project.setCrs(national)
 
 
 def renew(project: QgsProject, copy: LocalCopy) -> list[QgsVectorLayer]:

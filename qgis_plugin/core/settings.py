@@ -29,6 +29,15 @@ class DeskSettings:
         self._settings.setValue(f"{_SECTION}/server", address)
 
     @property
+    def docks_arranged(self) -> bool:
+        """Whether the docks have been put in their places once."""
+        return bool(self._settings.value(f"{_SECTION}/docks_arranged", False, type=bool))
+
+    @docks_arranged.setter
+    def docks_arranged(self, arranged: bool) -> None:
+        self._settings.setValue(f"{_SECTION}/docks_arranged", arranged)
+
+    @property
     def username(self) -> str:
         """Who signed in last; empty where nobody has."""
         return self._text("username")

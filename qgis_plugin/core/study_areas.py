@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
+from ...shared.areas import Boundaries
 from .analysis_error import AnalysisError
 from .points import NATIONAL_GRID
+from .resource_files import BOUNDARIES
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,18 @@ class Borough:
     code: str
     name: str
     geometry: QgsGeometry
+
+
+# A borough counts as held when incidents lie in so large a share of its LSOAs: an edge of 1 km is less.
+_MOSTLY = 0.75
+
+
+def mostly_held(lsoa_codes: Collection[str]) -> frozenset[str]:
+    """The codes of the boroughs that a layer with incidents in these LSOAs covers, not just touches."""
+    boundaries = Boundaries.read(BOUNDARIES)
+    all_of = Counter(lsoa.parent for lsoa in boundaries.lsoas.values())
+    held = Counter(boundaries.lsoas[code].parent for code in set(lsoa_codes) if code in boundaries.lsoas)
+    return frozenset(code for code, count in held.items() if count >= _MOSTLY * all_of[code])
 
 
 class BoroughMap:

@@ -50,13 +50,14 @@ from ..core.hotspots import (
 from ..core.periods import latest_year
 from ..core.points import PointFacts, PointSource, check_layer, describe
 from ..core.resource_files import BOUNDARIES
-from ..core.study_areas import Borough, BoroughMap, StudyArea, extent_area, polygon_area
+from ..core.study_areas import Borough, BoroughMap, StudyArea, extent_area, mostly_held, polygon_area
 from ..core.tasks import DeskTask
 from .analysis_widgets import MonthRange, ProgressLine, caption
 from .icons import icon
 from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 _BOROUGHS, _EXTENT, _POLYGONS = range(3)
+_LSOA_FIELD = "lsoa_code"
 _NEAR_M = 300  # a borough counts as held when the layer's extent reaches its box within this
 
 
@@ -123,6 +124,7 @@ class HotspotDock(QgsDockWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(body)
+        scroll.setMinimumWidth(body.minimumSizeHint().width())
         self.setWidget(scroll)
 
     @staticmethod
@@ -296,9 +298,14 @@ class HotspotDock(QgsDockWidget):
         """
         if self.borough_box.checkedItems():
             return
-        held = layer.extent().buffered(_NEAR_M)
+        index = layer.fields().indexOf(_LSOA_FIELD)
+        if index >= 0:
+            held = mostly_held({code for code in layer.uniqueValues(index) if isinstance(code, str)})
+        else:
+            extent = layer.extent().buffered(_NEAR_M)
+            held = {b.code for b in self._boroughs.boroughs if extent.contains(b.geometry.boundingBox())}
         for row, borough in enumerate(self._boroughs.boroughs):
-            if held.contains(borough.geometry.boundingBox()):
+            if borough.code in held:
                 self.borough_box.setItemCheckState(row, Qt.CheckState.Checked)
 
     def _method_chosen(self, *_args: object) -> None:

@@ -16,7 +16,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from ...shared.furniture import FurnitureItem
-from ..core.hotspots import HotspotResult
+from ..core.hotspots import COUNT_PARAMETERS, HotspotResult
 from ..core.periods import month_words
 from . import base_map, items
 from .page_frame import Notes, boundary_attribution, footer, header, joined
@@ -65,7 +65,7 @@ def build_hotspot_layout(project: QgsProject, content: HotspotMap) -> QgsPrintLa
     )
     map_furniture(sheet, main)
 
-    inset_height = sheet.mm(30)
+    inset_height = sheet.mm(25)
     side = sheet.rect(split, top, sheet.right, bottom - inset_height - sheet.mm(3))
     legend = items.legend(
         sheet,
@@ -133,8 +133,13 @@ def locator(sheet: Sheet, rect: items.QRectF, marked: base_map.QgsVectorLayer) -
 
 
 def _method(result: HotspotResult, mode: Mode) -> str:
+    """The parameters as lines, without the counts, which the foot of the page tells in sentences."""
     counts = [result.used, result.outside, result.unmapped or 0, result.largest_stack]
-    return "\n".join(f"{name}: {shown_value(value, counts, mode)}" for name, value in result.parameters)
+    return "\n".join(
+        f"{name}: {shown_value(value, counts, mode)}"
+        for name, value in result.parameters
+        if name not in COUNT_PARAMETERS
+    )
 
 
 def _notes(result: HotspotResult, mode: Mode) -> Notes:
