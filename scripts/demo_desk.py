@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from qgis.core import QgsProject
-from qgis.PyQt.QtCore import QEventLoop, QTimer
-from qgis.PyQt.QtWidgets import QApplication, QDialog, QRadioButton, QWidget
+from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
+from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QRadioButton, QWidget
 from qgis.utils import iface, plugins
 from safestats.qgis_plugin.gui.publish_dialog import PublishDialog
 from safestats.qgis_plugin.layouts.export import Format
@@ -52,7 +52,11 @@ class Job:
     def steps(self) -> Iterator[Wait]:
         """The whole job."""
         self.window.showMaximized()
-        yield self.pause(1.0)
+        layers = self.window.findChild(QDockWidget, "Layers")
+        self.window.findChild(QDockWidget, "Browser").close()
+        yield self.pause(0.5)
+        self.window.resizeDocks([layers], [330], Qt.Orientation.Horizontal)
+        yield self.pause(0.5)
         yield from self.sign_in()
         yield from self.pull()
         yield from self.search_around()

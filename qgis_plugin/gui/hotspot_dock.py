@@ -69,7 +69,7 @@ class HotspotDock(QgsDockWidget):
     def __init__(self, desk: Desk, iface: QgisInterface, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("SafeStatsHotspotDock")
-        self.setWindowTitle(self.tr("SafeStats: hotspots"))
+        self.setWindowTitle(self.tr("Hotspots"))
         self._desk = desk
         self._canvas = iface.mapCanvas()
         self._boroughs = BoroughMap(BOUNDARIES)
@@ -77,6 +77,7 @@ class HotspotDock(QgsDockWidget):
         self._task: DeskTask | None = None
         self._result: HotspotResult | None = None
         self._result_layer_id = ""
+        self._ticked: frozenset[str] = frozenset()  # by the dock itself
         self._build()
         desk.layer_opened.connect(self._layer_opened)
         self._layer_chosen(self.layer_box.currentLayer())
@@ -292,11 +293,11 @@ class HotspotDock(QgsDockWidget):
         self._tick_boroughs(layer)
 
     def _tick_boroughs(self, layer: QgsVectorLayer) -> None:
-        """Tick the boroughs that the layer covers, unless somebody has chosen already.
+        """Tick the boroughs that the layer covers, unless somebody has chosen others.
 
         A study area beyond the data would be an empty hinterland that makes all the rest look hot.
         """
-        if self.borough_box.checkedItems():
+        if frozenset(self.borough_box.checkedItemsData()) != self._ticked:
             return
         index = layer.fields().indexOf(_LSOA_FIELD)
         if index >= 0:
@@ -305,8 +306,9 @@ class HotspotDock(QgsDockWidget):
             extent = layer.extent().buffered(_NEAR_M)
             held = {b.code for b in self._boroughs.boroughs if extent.contains(b.geometry.boundingBox())}
         for row, borough in enumerate(self._boroughs.boroughs):
-            if borough.code in held:
-                self.borough_box.setItemCheckState(row, Qt.CheckState.Checked)
+            state = Qt.CheckState.Checked if borough.code in held else Qt.CheckState.Unchecked
+            self.borough_box.setItemCheckState(row, state)
+        self._ticked = frozenset(self.borough_box.checkedItemsData())
 
     def _method_chosen(self, *_args: object) -> None:
         density = self.method_box.currentData().is_density

@@ -74,7 +74,7 @@ class ProximityDock(QgsDockWidget):
     def __init__(self, desk: Desk, iface: QgisInterface, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("SafeStatsProximityDock")
-        self.setWindowTitle(self.tr("SafeStats: around a place"))
+        self.setWindowTitle(self.tr("Around a place"))
         self._desk = desk
         self._canvas = iface.mapCanvas()
         self._finder = PlaceFinder()

@@ -56,6 +56,7 @@ class PublishDialog(QDialog):
         self._result = content
         # The page and its base map live in a project of their own until they are opened in the layout designer.
         self._project = QgsProject(self)
+        self._project.setTransformContext(desk.project.transformContext())
         self._project.setCrs(desk.project.crs())
         self._layout: QgsPrintLayout | None = None
         self._report = isinstance(content, ProximityResult)

@@ -87,7 +87,7 @@ def base_map(project: QgsProject, label_size: float, neighbourhoods: bool = Fals
     """Borough lines and names above; river and land below. ``neighbourhoods`` adds the LSOA lines, for large scales."""
     boroughs = _file_layer(project, "borough", tr("Borough boundary"), _fill("", LINE, 0.25))
     boroughs.setLabeling(QgsVectorLayerSimpleLabeling(_borough_names(label_size)))
-    boroughs.setLabelsEnabled(True)
+    boroughs.setLabelsEnabled(not neighbourhoods)  # so near, a name would cover the place
     river = _river(project)
     land = _file_layer(project, "borough", tr("London"), _fill(LAND))
     lines = ()

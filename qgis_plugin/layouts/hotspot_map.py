@@ -76,7 +76,7 @@ def build_hotspot_layout(project: QgsProject, content: HotspotMap) -> QgsPrintLa
             items.LegendEntry(outline, label=tr("Study area")),
             items.LegendEntry(base.boroughs, label=tr("Borough boundary")),
         ],
-        (8, 7.5, 7, 6.5, 6),
+        (7, 6.5, 6),
     )
     below = legend.pos().y() + legend.rect().height() + sheet.mm(4)
     blocks = [items.Block("method", tr("How it was made"), _method(result, content.imprint.mode))]

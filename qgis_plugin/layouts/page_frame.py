@@ -17,6 +17,7 @@ SYNTHETIC_FILL = "#ffd75e"
 TITLE_SIZES = (16, 15, 14, 13, 12, 11.5, 11, 10, 9)
 FOOTER_HEIGHT = 29.0
 BLOCK_GAP = 1.2
+COLUMN_SHARES = (0.25, 0.31, 0.44)  # the licences take most room
 FOOTER_SIZES = (7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
 
 
@@ -58,7 +59,9 @@ def footer(sheet: Sheet, notes: Notes) -> float:
     bottom = sheet.height - sheet.mm(10)
     top = bottom - sheet.mm(FOOTER_HEIGHT)
     gap = sheet.mm(6)
-    width = (sheet.right - sheet.left - 2 * gap) / 3
+    room = sheet.right - sheet.left - 2 * gap
+    widths = [room * share for share in COLUMN_SHARES]
+    lefts = [sheet.left + sum(widths[:number]) + number * gap for number in range(len(widths))]
     panel(sheet, "footer_rule", sheet.rect(sheet.left, top, sheet.right, top + 0.2), RULE)
     item = FurnitureItem
     columns = (
@@ -77,8 +80,7 @@ def footer(sheet: Sheet, notes: Notes) -> float:
         ),
     )
     rects = [
-        sheet.rect(left, top + sheet.mm(2), left + width, bottom - sheet.mm(0.5))
-        for left in (sheet.left + number * (width + gap) for number in range(3))
+        sheet.rect(left, top + sheet.mm(2), left + width, bottom - sheet.mm(0.5)) for left, width in zip(lefts, widths)
     ]
     size = min(fitting_size(sheet, rect, blocks, FOOTER_SIZES, BLOCK_GAP) for rect, blocks in zip(rects, columns))
     for rect, blocks in zip(rects, columns):

@@ -186,7 +186,7 @@ def test_in_public_a_map_rounds_its_counts(project, samples, tmp_path):
     assert "12,345 incidents" in words
     assert "In the study area" not in words  # the foot of the page tells the counts
     assert "12,343" not in words
-    assert "Without a place: <5" in words
+    assert "<5 have no place" in words
     assert "Cell: 100 m" in words
     for exact in ("12,343", "312", "163"):
         assert exact not in words
