@@ -2,7 +2,7 @@
 # The main job, end to end: the server on its embedded database, the plugin from its zip in a real QGIS.
 #   scripts/run.sh [DATA]
 # With a display QGIS opens, server address and demonstration account filled in; closing it ends the server.
-# Without one the plugin does an analyst's whole job on a virtual display and leaves what it made in build/demo/.
+# Without one the plugin does an analyst's whole job on a virtual display and leaves what it made in build/demo/ (build/demo-real/ with DATA).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 data=${1:-}
@@ -10,7 +10,7 @@ say() { printf 'run: %s\n' "$*"; }
 
 server_folder=build/demo-server
 [ -n "$data" ] && server_folder=build/demo-server-real
-demo=build/demo
+demo=build/demo${data:+-real}
 profile=build/demo-profile
 scripts/demo_data.sh "$server_folder" "$data"
 

@@ -113,6 +113,7 @@ class ProximityResult:
     band: str  # the words for the hours counted, empty for all
     datasets: tuple[DatasetRings, ...]
     searched_on: date
+    left_out: tuple[str, ...] = ()  # a sentence for each layer that holds nothing of the period: absent is not zero
 
     @property
     def title(self) -> str:
@@ -169,10 +170,17 @@ def search(
     """
     radii = tuple(sorted(radii))
     centre = QgsPointXY(place.easting, place.northing)
-    parts = []
+    parts: list[DatasetRings] = []
+    left_out: list[str] = []
     for number, source in enumerate(sources):
         report(f"Counting in {source.facts.title}", number, len(sources))
+        if not _holds(source, wanted.period):
+            held = Period(source.facts.first_month, source.facts.newest_month)
+            left_out.append(f"{source.facts.title} is left out: it holds {held.label}, nothing of the period chosen.")
+            continue
         parts.append(_search_one(source, place, radii, wanted, cancelled))
+    if left_out and not parts:
+        raise AnalysisError(" ".join(left_out) + " Choose another period.", "month")
     return ProximityResult(
         place=place,
         radii=radii,
@@ -182,6 +190,17 @@ def search(
         band="" if wanted.band is Band.ALL else wanted.band.value,
         datasets=tuple(parts),
         searched_on=date.today(),
+        left_out=tuple(left_out),
+    )
+
+
+def _holds(source: PointSource, period: Period | None) -> bool:
+    """Whether what a layer holds reaches into the period; one without dates cannot tell, and is counted whole."""
+    facts = source.facts
+    return (
+        period is None
+        or not facts.newest_month
+        or (period.first <= facts.newest_month and facts.first_month <= period.last)
     )
 
 

@@ -519,7 +519,7 @@ def _is_points(layer: QgsMapLayer) -> bool:
 
 
 def _remarks(result: ProximityResult) -> Sequence[str]:
-    lines = []
+    lines = [f"<b>{escape(sentence)}</b>" for sentence in result.left_out]
     for part in result.datasets:
         notes = [*part.notes, *part.caveats]
         lines.append(f"<b>{escape(part.title)}</b>: " + " ".join(escape(_sentence(note)) for note in notes))

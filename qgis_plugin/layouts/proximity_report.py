@@ -181,7 +181,7 @@ def _caveats(result: ProximityResult, mode: Mode) -> list[str]:
     for words, titles in about.items():
         together.setdefault(tuple(titles), []).append(words)
     everyone = len(result.datasets)
-    lines = [
+    lines = [*result.left_out] + [
         " ".join(sentences) if len(titles) == everyone else f"{', '.join(titles)}: {' '.join(sentences)}"
         for titles, sentences in together.items()
     ]

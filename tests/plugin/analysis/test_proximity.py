@@ -201,3 +201,15 @@ def test_a_period_beyond_the_data_is_told(qgis_app):
     notes = run(layer, period=Period("2025-01", "2025-03")).datasets[0].notes
     assert any("Held for February 2025 to March 2025 only" in note for note in notes)
     assert not any("Held for" in note for note in run(layer, period=Period("2025-02", "2025-03")).datasets[0].notes)
+
+
+def test_a_layer_that_holds_nothing_of_the_period_is_left_out_not_zero(qgis_app):
+    old = point_layer([(EAST, NORTH, "2017-05", "theft")])
+    new = point_layer([(EAST, NORTH, "2023-05", "theft")])
+    period = Period("2023-01", "2023-12")
+    result = search([PointSource(old), PointSource(new)], PLACE, (100,), SearchFilter(period=period))
+    assert [part.total.counts for part in result.datasets] == [(1,)]
+    (sentence,) = result.left_out
+    assert "it holds May 2017, nothing of the period chosen" in sentence
+    with pytest.raises(AnalysisError, match="nothing of the period chosen. Choose another period"):
+        run(old, period=period)
