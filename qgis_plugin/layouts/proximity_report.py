@@ -24,6 +24,9 @@ from .week_chart import week_chart
 MAP_WIDTH = 98.0
 STRIP_HEIGHT = 25.0
 NOTES_HEIGHT = 31.0
+NOTES_MOST = 0.45  # of the column
+NOTES_SIZES = (7.5, 7.25, 7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
+CHART_LEAVES = 0.45  # of the width to the words beside it
 ROW_HEIGHTS = (5.2, 4.9, 4.6, 4.3, 4.0, 3.8)
 POINTS_PER_MM = 1.72  # type size for a row's height
 INCIDENT_COLOURS = ("#b4471f", "#1f6f8b", "#6b4c9a", "#5c7a1f", "#8a6d1b", "#444444")
@@ -53,17 +56,19 @@ def build_proximity_layout(project: QgsProject, content: ProximityReport) -> Qgs
     _place_and_map(sheet, content, sheet.rect(sheet.left, top, split, bottom))
 
     right = sheet.rect(split + sheet.mm(6), top, sheet.right, bottom)
-    notes_top = bottom - sheet.mm(NOTES_HEIGHT)
-    _tables(sheet, result, sheet.rect(right.left(), top, right.right(), notes_top - sheet.mm(3)))
     timed = [dataset for dataset in result.datasets if dataset.hours is not None]
+    blocks = [Block("caveats", tr("Read with care"), "\n".join(_caveats(result, mode)))]
+    # The tables give way to the words that say how far they can be trusted.
+    words_width = right.width() * (CHART_LEAVES if timed else 1)
+    needed = sum(map(sum, items.block_heights(sheet, words_width, blocks, NOTES_SIZES[-2])))
+    notes_top = bottom - min(max(sheet.mm(NOTES_HEIGHT), needed), right.height() * NOTES_MOST)
+    _tables(sheet, result, sheet.rect(right.left(), top, right.right(), notes_top - sheet.mm(3)))
     words_left = right.left()
     if timed:
         widest = max(timed, key=lambda dataset: dataset.total.counts[-1])
         words_left = week_chart(sheet, right.left(), notes_top, widest, result.radii[-1]) + sheet.mm(6)
     words = sheet.rect(words_left, notes_top, right.right(), bottom)
-    blocks = [Block("caveats", tr("Read with care"), "\n".join(_caveats(result, mode)))]
-    sizes = (7.5, 7.25, 7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
-    items.stack(sheet, words, blocks, items.fitting_size(sheet, words, blocks, sizes, 0), 0)
+    items.stack(sheet, words, blocks, items.fitting_size(sheet, words, blocks, NOTES_SIZES, 0), 0)
     return sheet.layout
 
 
@@ -185,7 +190,7 @@ def _caveats(result: ProximityResult, mode: Mode) -> list[str]:
         " ".join(sentences) if len(titles) == everyone else f"{', '.join(titles)}: {' '.join(sentences)}"
         for titles, sentences in together.items()
     ]
-    lines.append(tr("Datasets are not added up: police, ambulance and fire services may each record the same event."))
+    lines.insert(0, tr("Datasets are not added up: several services may each record the same event."))
     if mode is Mode.PUBLICATION:
         lines.append(tr("* is withheld, so that no small count can be worked out. No incidents are drawn on the map."))
     return lines
