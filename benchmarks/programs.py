@@ -1,0 +1,136 @@
+"""The other programs of a benchmark: the desk's Python, ``qgis_process``, the command ``safestats``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .measuring import Kind, Measure, Series, UnmeasurableError
+
+_PATIENCE_S = 300
+_START_PATIENCE_S = 20
+
+
+def run(command: list[str], environment: dict[str, str] | None = None, stdin: str = "") -> str:
+    """What the command prints; raises ``RuntimeError`` with what it said where it fails."""
+    done = subprocess.run(
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PATIENCE_S,
+        env={**os.environ, **(environment or {})},
+    )
+    if done.returncode:
+        raise RuntimeError(
+            f"{' '.join(command[:4])} failed ({done.returncode}): {(done.stderr or done.stdout)[-2000:]}"
+        )
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Desk:
+    """QGIS on this machine, with a profile of its own that has the plugin."""
+
+    root: Path
+    scratch: Path
+
+    def measure(self, module: str, **arguments: Any) -> tuple[list[Measure], dict[str, str]]:
+        """What ``benchmarks/desk/<module>.py`` measures, and the versions that it tells."""
+        python = self.root / ".venvs" / "desk" / "bin" / "python"
+        if not python.exists():
+            raise UnmeasurableError("the desk's environment with QGIS is not there (make setup makes it)")
+        name = f"{__package__}.desk.{module}"
+        printed = run([str(python), "-m", name, json.dumps(arguments, default=str)], self._environment())
+        answer = json.loads(printed.splitlines()[-1])
+        measures = [
+            Measure(
+                entry["job"],
+                tuple(Series(s["name"], Kind(s["kind"]), tuple(s["seconds"])) for s in entry["contenders"]),
+                entry["note"],
+            )
+            for entry in answer["measures"]
+        ]
+        return measures, answer["versions"]
+
+    def prepare(self) -> None:
+        """Make the profile; raises ``UnmeasurableError`` without QGIS."""
+        if shutil.which("qgis_process") is None:
+            raise UnmeasurableError("qgis_process is not installed (make setup installs QGIS)")
+        plugins = self.scratch / "profile" / "profiles" / "default" / "python" / "plugins"
+        plugins.mkdir(parents=True, exist_ok=True)
+        link = plugins / "safestats"
+        if not link.is_symlink():
+            link.symlink_to(self.root)
+        run(["qgis_process", "plugins", "enable", "safestats"], self._environment())
+
+    def start(self) -> None:
+        """Start ``qgis_process`` and let it do next to nothing."""
+        run(["qgis_process", "plugins"], self._environment())
+
+    def process(self, algorithm: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The results of an algorithm run by ``qgis_process``."""
+        document = json.dumps({"inputs": inputs}, default=str)
+        answer = json.loads(run(["qgis_process", "run", algorithm, "-"], self._environment(), document))
+        return answer["results"]
+
+    def _environment(self) -> dict[str, str]:
+        return {"QT_QPA_PLATFORM": "offscreen", "QGIS_CUSTOM_CONFIG_PATH": str(self.scratch / "profile")}
+
+
+@dataclass(frozen=True)
+class Server:
+    """The command ``safestats`` on a folder of its own."""
+
+    root: Path
+    folder: Path
+
+    def command(self, *arguments: str, stdin: str = "") -> str:
+        """What the command prints."""
+        return run([str(self._program), *arguments], {"SAFESTATS_DATA_DIR": str(self.folder)}, stdin)
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """The URL of the server, as long as it is wanted."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        environment = {**os.environ, "SAFESTATS_DATA_DIR": str(self.folder)}
+        with (self.folder / "serve.log").open("wb") as log:
+            process = subprocess.Popen(
+                [self._program, "serve", "--port", str(port)], stdout=log, stderr=log, env=environment
+            )
+            try:
+                _wait_for(f"http://127.0.0.1:{port}/v1/health", process, self.folder / "serve.log")
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.terminate()
+                process.wait(20)
+
+    @property
+    def _program(self) -> Path:
+        return self.root / ".venvs" / "server" / "bin" / "safestats"
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + _START_PATIENCE_S
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"The server did not start: {log.read_text()[-2000:]}") from None
+            time.sleep(0.1)
+        else:
+            return
