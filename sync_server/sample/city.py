@@ -43,6 +43,7 @@ CENTRES = (
 )
 MAP_POINTS = 24_000
 STATIONS = 320
+CITY_STATIONS = 8
 _SPOTS = ("Supermarket", "Nightclub", "Shopping Area", "Parking Area", "Petrol Station", "Park/Open Space")
 _NAMES = ("Alder", "Birch", "Cedar", "Damson", "Elder", "Fennel", "Gorse", "Hazel", "Iris", "Juniper", "Kestrel")
 _KINDS = ["Road", "Street", "Lane", "Avenue", "Gardens", "Close", "Hill", "Walk", "Mews", "Terrace"]
@@ -87,15 +88,19 @@ def build_city(resources: Path, random: Generator) -> City:
     centres = np.array([_middle(here, code) for _, code, _, _ in CENTRES], dtype=float)
     everything = _places(here, borough_of, centres)
     map_points = _draw(everything, centres, MAP_POINTS, random, lively=30)
-    # The City is small: without its own share it would have a handful of map points.
+    # The City is small: without its own share it would have a handful of map points, and no station.
     city = np.flatnonzero(everything.borough == CITY_OF_LONDON)
     map_points = _join(map_points, _take(everything, random.choice(city, 160, replace=False)))
     stations = _draw(everything, centres, STATIONS, random, lively=300)
+    named = _named(map_points, random)
+    outside = _take(_places(away, {}, centres), random.choice(len(away), 400, replace=False))
+    stations = _join(stations, _take(everything, random.choice(city, CITY_STATIONS, replace=False)))
+    numbers = range(1, STATIONS + CITY_STATIONS + 1)
     return City(
-        _named(map_points, random),
-        _with_names(stations, [f"Synthetic Station {number}" for number in range(1, STATIONS + 1)]),
+        named,
+        _with_names(stations, [f"Synthetic Station {number}" for number in numbers]),
         everything,
-        _take(_places(away, {}, centres), random.choice(len(away), 400, replace=False)),
+        outside,
         boroughs,
     )
 

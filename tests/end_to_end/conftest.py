@@ -1,0 +1,100 @@
+"""Server folders with three organisations, each with agreements of another kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from safestats.tests.end_to_end.rig import DATASETS, REAL, ServerFolder, loading, thinned
+
+SCALE = 0.1
+REAL_FILES = {
+    "mps": ("police_met_wards_api/2017-01.zip",),
+    "colp": tuple(f"police_city_of_london/2023-0{month}-city-of-london-street.csv" for month in (1, 2, 3)),
+    "btp": tuple(f"police_btp/2023-0{month}-btp-street.csv" for month in (1, 2, 3)),
+    "lfb": ("lfb/2017-01-lfb-incidents.csv",),
+}
+EVERYTHING = "--fields core,area,location,place --precision point"
+# As in scripts/demo_data.sh, but that the City has had an agreement with the fire brigade, ended yesterday.
+GRANTS = {
+    **{("camden", dataset): f"--areas E09000007 --edge-km 1 {EVERYTHING}" for dataset in ("mps", "colp", "btp")},
+    ("city", "colp"): f"--areas E09000001,unplaced --edge-km 1 {EVERYTHING}",
+    ("city", "mps"): "--areas E09000001 --edge-km 1 --fields core,area,location --precision grid --grid-m 250",
+    ("city", "btp"): "--areas E09000001 --fields core,area --precision area",
+    ("city", "lfb"): f"--areas E09000001 {EVERYTHING}",
+    **{("gla", dataset): f"--areas london,unplaced,outside {EVERYTHING}" for dataset in DATASETS},
+}
+
+
+def yesterday() -> date:
+    """London's."""
+    return datetime.now(ZoneInfo("Europe/London")).date() - timedelta(days=1)
+
+
+def reference(organisation: str, dataset: str) -> str:
+    """The agreement's."""
+    return f"DSA-{organisation}-{dataset}".upper()
+
+
+def agreements() -> list[str]:
+    """The commands that make organisations, analysts and agreements."""
+    commands = []
+    for code, name in (
+        ("camden", "London Borough of Camden"),
+        ("city", "City of London Corporation"),
+        ("gla", "Greater London Authority"),
+    ):
+        commands += [f"org add {code} '{name}'", f"user add {code}.analyst --org {code} --password-stdin"]
+    for (organisation, dataset), grant in GRANTS.items():
+        name = reference(organisation, dataset)
+        commands += [
+            f"agreement add {name} --org {organisation} --dataset {dataset} --from 2024-01-01 --to 2099-12-31",
+            f"agreement grant {name} {grant}",
+            f"agreement activate {name}",
+        ]
+    return commands
+
+
+def prepare(folder: ServerFolder, deliveries: dict[str, Sequence[Path]], changed: Path) -> None:
+    """Load and publish the deliveries, and of the City two corrections: one published, one still staged.
+
+    So the tables hold rows that are no more, and rows that are to come, which nobody may see.
+    """
+    corrections = [thinned(path, changed) for path in deliveries["colp"][:2]]
+    folder.run(
+        *agreements(),
+        *(loading(dataset, deliveries[dataset]) for dataset in DATASETS),
+        "publish all",
+        loading("colp", corrections[:1]),
+        "publish colp",
+        loading("colp", corrections[1:]),
+    )
+    # Time passes: the agreement is as it was signed, and its last day was yesterday.
+    folder.query("UPDATE agreement SET ends = ? WHERE reference = ?", str(yesterday()), reference("city", "lfb"))
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> ServerFolder:
+    """A seeded synthetic year. Not to be changed: take ``copy_of`` it."""
+    root = tmp_path_factory.mktemp("sample")
+    folder = ServerFolder(root / "server")
+    folder.run("init", f"sample-data '{root / 'sample'}' --scale {SCALE}")
+    prepare(folder, {name: sorted((root / "sample" / name).iterdir()) for name in DATASETS}, root / "changed")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_folder(tmp_path_factory: pytest.TempPathFactory) -> ServerFolder:
+    """A real month of the Met and of the fire brigade, three of the City and of the transport police."""
+    deliveries = {dataset: [REAL / name for name in names] for dataset, names in REAL_FILES.items()}
+    missing = [path.name for paths in deliveries.values() for path in paths if not path.is_file()]
+    if missing:
+        pytest.skip(f"the real files are not in {REAL}: {missing[0]} is missing")
+    root = tmp_path_factory.mktemp("real")
+    folder = ServerFolder(root / "server")
+    folder.run("init")
+    prepare(folder, deliveries, root / "changed")
+    return folder
