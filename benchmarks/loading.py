@@ -69,7 +69,7 @@ def measure(place: Place) -> Outcome:
                 ],
                 place.scratch,
                 warm_up=False,
-                note="Ours also checks every row, places it, finds its areas, knows it again and keeps four indexes.",
+                note="Ours also checks every row, places it, finds its areas, knows it again and keeps three indexes.",
             )
         ],
         versions={"polars": pl.__version__, "SQLite (server)": sqlite3.sqlite_version},
