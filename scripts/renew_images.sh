@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Copies pictures of the demonstration (build/demo/, made by `make run` without a display) to docs/images/, shrunk:
+# at most 1400 px wide, 256 colours or fewer, under 300 kB each. The same pictures give the same bytes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+demo=build/demo
+images=docs/images
+widest=1400
+most_bytes=300000
+stop() { printf 'images: %s\n' "$*" >&2; exit 1; }
+
+# What the guides show: name in docs/images, file in build/demo.
+pictures=(
+    "sign-in screenshots/sign-in.png"
+    "conditions screenshots/conditions.png"
+    "layers screenshots/layers.png"
+    "around-a-place screenshots/proximity.png"
+    "hotspots-density screenshots/hotspots-kde-raster.png"
+    "hotspots-gi-star screenshots/hotspots-gi-grid.png"
+    "page-density hotspot-map-kde-raster-a4.png"
+    "page-gi-star hotspot-map-gi-grid-a4.png"
+    "page-proximity proximity-report-a4.png"
+)
+
+grep -qs '^done' "$demo/job.log" || stop "$demo holds no finished demonstration: run \`make run\` on a machine without a display first."
+for picture in "${pictures[@]}"; do
+    [ -f "$demo/${picture#* }" ] || stop "$demo/${picture#* } is missing: run \`make run\` again."
+done
+
+mkdir -p "$images"
+for picture in "${pictures[@]}"; do
+    name=${picture%% *} file=$demo/${picture#* }
+    for colours in 256 128 64 32; do
+        convert "$file" -resize "${widest}x>" -strip +dither -colors "$colours" \
+            -define png:compression-level=9 -define png:exclude-chunks=date,time "PNG8:$images/$name.png"
+        [ "$(stat -c %s "$images/$name.png")" -lt "$most_bytes" ] && break
+    done
+    [ "$(stat -c %s "$images/$name.png")" -lt "$most_bytes" ] || stop "$name.png stays over $most_bytes bytes."
+    printf 'images: %s/%s.png (%s)\n' "$images" "$name" "$(identify -format '%wx%h, %b' "$images/$name.png")"
+done
