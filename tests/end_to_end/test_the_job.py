@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ def job(interrupt: bool = False) -> Run:
             with suppress(OSError):
                 if signed_in == float("inf") and "signed in" in log.read_text(encoding="utf-8"):
                     signed_in = time.monotonic() - began
+                    assert len(list(left_running())) > 1  # the server and QGIS: they would be found
                     if interrupt:
                         os.killpg(process.pid, signal.SIGINT)
                         process.wait(END_SECONDS)
@@ -104,7 +106,7 @@ def assert_nothing_is_left(run: Run) -> None:
 
 def words_of(pdf: Path) -> str:
     done = subprocess.run(["pdftotext", str(pdf), "-"], capture_output=True, text=True, check=True)
-    return " ".join(done.stdout.split())
+    return " ".join(unicodedata.normalize("NFKC", done.stdout).split())  # “ffi” is one letter on the page
 
 
 def colours(image: QImage) -> int:
