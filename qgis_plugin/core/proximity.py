@@ -147,7 +147,7 @@ def parse_radii(text: str) -> tuple[int, ...]:
         radii = sorted({int(part) for part in parts})
     except ValueError:
         raise AnalysisError(
-            f"“{text}” is no list of radii: write whole metres parted by commas, for example 100, 250, 500.", "radii"
+            f"“{text}” is no list of radii: write whole metres separated by commas, for example 100, 250, 500.", "radii"
         ) from None
     if not radii or len(radii) > MOST_RADII or radii[0] < 1 or radii[-1] > LARGEST_RADIUS:
         raise AnalysisError(

@@ -163,7 +163,7 @@ class ProximityDock(QgsDockWidget):
         form.addRow(caption(self.tr("&Postcode"), self.place_edit), place)
 
         self.radii_edit = QLineEdit(", ".join(str(radius) for radius in DEFAULT_RADII), self)
-        self.radii_edit.setToolTip(self.tr("Radii in metres, up to five, parted by commas"))
+        self.radii_edit.setToolTip(self.tr("Radii in metres, up to five, separated by commas"))
         self.radii_edit.returnPressed.connect(self.start)
         form.addRow(caption(self.tr("&Rings (m)"), self.radii_edit), self.radii_edit)
 

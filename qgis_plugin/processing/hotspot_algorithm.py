@@ -58,13 +58,13 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
         add(
             with_help(
                 QgsProcessingParameterString(self.BOROUGHS, tr("Study area (boroughs)"), optional=True),
-                tr("Instead of polygons: London boroughs by name or code, parted by commas, or the word London."),
+                tr("Instead of polygons: London boroughs by name or code, separated by commas, or the word London."),
             )
         )
         add(
             with_help(
                 QgsProcessingParameterString(self.CATEGORIES, tr("Categories"), optional=True),
-                tr("Values of the layer's category column, parted by commas; empty for all."),
+                tr("Values of the layer's category column, separated by commas; empty for all."),
             )
         )
         add(QgsProcessingParameterString(self.FROM, tr("First month, such as 2025-03"), optional=True))

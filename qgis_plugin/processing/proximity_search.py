@@ -76,7 +76,7 @@ class ProximitySearch(SafeStatsAlgorithm):
         add(
             with_help(
                 QgsProcessingParameterString(self.RADII, tr("Radii (m)"), "100, 250, 500"),
-                tr("Whole metres parted by commas."),
+                tr("Whole metres separated by commas."),
             )
         )
         add(QgsProcessingParameterString(self.FROM, tr("First month"), optional=True))
