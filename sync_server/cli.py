@@ -13,7 +13,7 @@ import typer
 from ..shared.areas import BOUNDARIES_FILE
 from .agreements.commands import commands as agreements
 from .audit.commands import commands as audit
-from .command_line import initialised
+from .command_line import initialised, printable
 from .database import CannotLoadSpatialiteError
 from .datasets.areas import load_supplied_areas
 from .datasets.commands import commands as datasets
@@ -99,7 +99,7 @@ def main() -> None:
     try:
         app()
     except TOLD as error:
-        print(f"safestats: {error}", file=sys.stderr)
+        print(printable(f"safestats: {error}"), file=sys.stderr)
         sys.exit(1)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .datasets.service import ensure_incident_tables
 from .errors import SafeStatsError
@@ -46,7 +47,12 @@ def print_table(headings: list[str], rows: list[list[str]]) -> None:
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(printable(cell)) for cell in row))  # as it is: no markup
     # Into a file or a pipe a row is a line, however long.
     console = Console() if sys.stdout.isatty() else Console(width=_LINE)
     console.print(table)
+
+
+def printable(text: str) -> str:
+    """What suppliers, clients or people wrote, without a terminal's control sequences."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)

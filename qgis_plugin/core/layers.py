@@ -10,6 +10,7 @@ from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
     QgsDatumTransform,
+    QgsExpression,
     QgsLayerMetadata,
     QgsLayerTreeGroup,
     QgsMapLayer,
@@ -169,7 +170,7 @@ def describe(layer: QgsVectorLayer, manifest: Manifest) -> None:
         layer.setFieldAlias(fields.indexOf(column.name), alias)
     layer.setFieldAlias(fields.indexOf(FID_COLUMN), "Feature number")
     if manifest.category_field in fields.names():
-        layer.setDisplayExpression(f'"{manifest.category_field}"')
+        layer.setDisplayExpression(QgsExpression.quotedColumnRef(manifest.category_field))
 
     metadata = QgsLayerMetadata()
     metadata.setTitle(layer_title(manifest))

@@ -145,6 +145,7 @@ class AccountStore:
                 pulled_at=document["pulled_at"],
                 categories=tuple(document["categories"]),
             )
+            _ = copy.valid_until  # a copy whose end cannot be read has none
         except (OSError, ValueError, KeyError, TypeError, LocalCopyTrouble):
             return None  # an unreadable state is no state: the next pull makes a new one
         return copy if copy.path.is_file() else None

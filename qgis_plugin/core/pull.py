@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import re
 import shutil
 import sqlite3
 import uuid
@@ -22,7 +23,7 @@ from ...shared.manifest import API_VERSION, GEOMETRY_COLUMN, Artefact, Manifest,
 from . import geopackage
 from .download import fetch
 from .errors import Cancelled, LocalCopyTrouble, PluginTooOld, ServerTrouble, WrongDigest
-from .local_store import AccountStore, LocalCopy
+from .local_store import AccountStore, LocalCopy, instant
 from .transport import Transport
 
 Progress = Callable[[str, float, float], None]  # what is going on, bytes done, bytes in all (0: not counted in bytes)
@@ -134,12 +135,28 @@ def _manifest(transport: Transport, dataset: str) -> Manifest:
             "Plugins → Manage and Install Plugins, then pull again."
         )
     try:
-        return Manifest.from_json(document)
-    except (KeyError, TypeError) as error:
+        manifest = Manifest.from_json(document)
+        _require_plain(manifest, dataset)
+        return manifest
+    except (KeyError, TypeError, ValueError) as error:
         raise ServerTrouble(
             f"{transport.host} describes this layer in a way that cannot be read ({error}). Tell the SafeStats team.",
             "unreadable",
         ) from error
+
+
+def _require_plain(manifest: Manifest, dataset: str) -> None:
+    """Raise ``ValueError`` where the manifest is another layer's, or names what is no name, size or instant."""
+    if manifest.dataset != dataset:
+        raise ValueError(f"it is that of “{manifest.dataset}”")
+    names = (manifest.layer_name, *(column.name for column in manifest.columns))
+    if not all(re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII) for name in names):
+        raise ValueError("a table or column has a name that is not in small letters, digits and underscores")
+    files = [*manifest.slices, *([manifest.snapshot] if manifest.snapshot is not None else [])]
+    if not all(re.fullmatch(r"[0-9a-f]{64}", file.name) and file.size >= 0 for file in files):
+        raise ValueError("a file is not named by a digest, or has no size")
+    instant(manifest.valid_until)
+    instant(manifest.agreement_until)
 
 
 def _names(manifest: Manifest) -> set[str]:
@@ -264,14 +281,23 @@ def _unpacked(store: AccountStore, dataset: str, packed: Path, artefact: Artefac
 def _unpack(packed: Path, target: Path, artefact: Artefact, cancelled: Cancel) -> None:
     """Gunzip, and prove the outcome where its digest was announced."""
     digest = hashlib.sha256()
+    announced = getattr(artefact, "file_size", 0)
     unzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
     with packed.open("rb") as source, target.open("r+b") as file:
         while block := source.read(_READ_BYTES):
             if cancelled():
                 raise Cancelled
-            content = unzip.decompress(block)
-            digest.update(content)
-            file.write(content)
+            while block:
+                # In pieces: a small file may unpack into more than the memory holds.
+                content = unzip.decompress(block, _READ_BYTES)
+                digest.update(content)
+                file.write(content)
+                if announced and file.tell() > announced:
+                    raise geopackage.UnprovedError("the unpacked file is larger than announced")
+                block = unzip.unconsumed_tail
+        content = unzip.flush()
+        digest.update(content)
+        file.write(content)
     expected = getattr(artefact, "file_sha256", "")
     if not unzip.eof or (expected and digest.hexdigest() != expected):
         raise geopackage.UnprovedError("the unpacked file is not the announced one")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, QUrl
+from qgis.PyQt.QtGui import QDesktopServices, QTextDocument
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
@@ -23,7 +24,7 @@ from ..core.desk import Desk
 from ..core.desk_session import DeskSession, Purpose
 from ..core.errors import DeskError
 from .icons import icon
-from .surfaces import GAP, MARGIN, Strip, Tone, heading, small
+from .surfaces import GAP, MARGIN, Strip, Tone, heading, plain, small
 
 
 class ConditionsDialog(QDialog):
@@ -40,9 +41,10 @@ class ConditionsDialog(QDialog):
         self.setWindowIcon(icon("safestats"))
         self.resize(820, 720)
 
-        self.text = QTextBrowser(self)
+        self.text = _ConditionsText(self)
         self.text.setAccessibleName(self.tr("Conditions of use"))
-        self.text.setOpenExternalLinks(True)
+        self.text.setOpenLinks(False)
+        self.text.anchorClicked.connect(_open_page)
         self.text.document().setDocumentMargin(MARGIN)
         self.text.setMarkdown(session.conditions.text)
         self.group = QButtonGroup(self)
@@ -83,7 +85,7 @@ class ConditionsDialog(QDialog):
             organisation=self._session.user.organisation,
             version=self._session.conditions.version,
         )
-        head.addWidget(small(QLabel(who, self)))
+        head.addWidget(small(plain(QLabel(who, self))))
         column.addLayout(head)
         column.addWidget(self.text, 5)
         column.addWidget(heading(QLabel(self.tr("What do you want the data for?"), self), 1.1))
@@ -104,7 +106,7 @@ class ConditionsDialog(QDialog):
             button.setAccessibleDescription(purpose.description)
             self.group.addButton(button)
             self._purposes[button] = purpose
-            words = small(QLabel(purpose.description, inside))
+            words = small(plain(QLabel(purpose.description, inside)))
             words.setWordWrap(True)
             words.setIndent(button.style().pixelMetric(button.style().PixelMetric.PM_ExclusiveIndicatorWidth) + GAP)
             words.setContentsMargins(0, 0, 0, GAP)
@@ -152,3 +154,19 @@ class ConditionsDialog(QDialog):
         for button in self._purposes:
             button.setEnabled(not busy)
         self.accept_button.setEnabled(not busy)
+
+
+def _open_page(address: QUrl) -> None:
+    if address.scheme() in ("http", "https", "mailto"):
+        QDesktopServices.openUrl(address)
+
+
+class _ConditionsText(QTextBrowser):
+    """Text and links alone: what a server sends makes QGIS open no picture, file or network share."""
+
+    def loadResource(self, _kind: int, _name: QUrl) -> None:
+        """Nothing."""
+
+    def setMarkdown(self, markdown: str) -> None:
+        """Show Markdown, HTML in it as text."""
+        self.document().setMarkdown(markdown, QTextDocument.MarkdownFeature.MarkdownNoHTML)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from html import escape
 from typing import Any
 
 from qgis.PyQt.QtCore import QDate, QLocale, QSize, Qt, pyqtSignal
@@ -14,7 +15,7 @@ from ..core.local_store import LocalCopy
 from ..core.pull import PullKind, PullResult
 from ..core.tasks import DeskTask
 from .icons import icon
-from .surfaces import GAP, Card, Strip, Tone, heading, small
+from .surfaces import GAP, Card, Strip, Tone, heading, plain, small
 
 
 class LayerCard(Card):
@@ -29,7 +30,7 @@ class LayerCard(Card):
         self._copy: LocalCopy | None = None
 
         self._state = QLabel(self)
-        self._title = heading(QLabel(self), 1.08)
+        self._title = heading(plain(QLabel(self)), 1.08)
         self._title.setWordWrap(True)
         self._supplier = small(self._words())
         self.facts = self._words()
@@ -65,7 +66,7 @@ class LayerCard(Card):
         permitted = bool(entry["permitted"])
         self._title.setText(self.title)
         self._supplier.setText(entry["supplier"])
-        self._supplier.setToolTip(entry["description"])
+        self._supplier.setToolTip(escape(entry["description"]))
         self._state.setPixmap(icon("permitted" if permitted else "refused").pixmap(QSize(18, 18)))
         state = self.tr("Your agreement permits this layer") if permitted else self.tr("Not permitted")
         self._state.setToolTip(state)
@@ -161,9 +162,8 @@ class LayerCard(Card):
         self.body.addLayout(buttons)
 
     def _words(self) -> QLabel:
-        label = QLabel(self)
+        label = plain(QLabel(self))
         label.setWordWrap(True)
-        label.setTextFormat(Qt.TextFormat.PlainText)
         return label
 
     def _facts(self, entry: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ from ..core.errors import Cancelled, DeskError
 from ..layouts.base_map import backdrop
 from .icons import icon
 from .layer_card import LayerCard
-from .surfaces import GAP, MARGIN, Strip, Tone, heading, small
+from .surfaces import GAP, MARGIN, Strip, Tone, heading, plain, small
 
 
 class LayersDock(QgsDockWidget):
@@ -95,9 +95,9 @@ class LayersDock(QgsDockWidget):
 
     def _list_page(self) -> QWidget:
         page = QWidget(self)
-        self.who = heading(QLabel(page), 1.1)
+        self.who = heading(plain(QLabel(page)), 1.1)
         self.who.setWordWrap(True)
-        self.purpose = small(QLabel(page))
+        self.purpose = small(plain(QLabel(page)))
         self.purpose.setWordWrap(True)
         words = QVBoxLayout()
         words.setSpacing(2)

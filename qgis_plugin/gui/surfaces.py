@@ -105,6 +105,12 @@ def small(label: QLabel) -> QLabel:
     return label
 
 
+def plain(label: QLabel) -> QLabel:
+    """Let ``label`` show words from the server as they are, never as HTML."""
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
 def heading(label: QLabel, scale: float) -> QLabel:
     """Make ``label`` a heading, ``scale`` times as large as text."""
     font = label.font()

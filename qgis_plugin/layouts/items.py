@@ -73,7 +73,8 @@ def text(
     middle: bool = False,
 ) -> QgsLayoutItemLabel:
     """A text in ``rect`` at the first of ``sizes`` (A4 points) at which it fits."""
-    fitted = fit(words, rect.width(), rect.height(), sheet.pt(*sizes), bold, colour)
+    # QGIS would evaluate what stands between “[%” and “%]”: words may come from a server or a file.
+    fitted = fit(words.replace("[%", "[ %"), rect.width(), rect.height(), sheet.pt(*sizes), bold, colour)
     label = QgsLayoutItemLabel(sheet.layout)
     label.setMarginX(0)
     label.setMarginY(0)

@@ -20,9 +20,11 @@ from .scope import GrantProfile, Refusal, Scope, Subject, scope
 
 FINEST_GRID_M = 10
 COARSEST_GRID_M = 10_000
+WIDEST_EDGE_M = 20_000
+MOST_MONTHS = 1_200
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9./-]{0,63}")
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"[12]\d{3}-(0[1-9]|1[0-2])", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -254,8 +256,10 @@ def _check(terms: GrantTerms) -> None:
         raise SafeStatsError(
             f"Precision “{terms.precision}” needs the location fields: grant them, or choose precision “area”."
         )
-    if terms.edge_m < 0 or terms.last_months < 0:
-        raise SafeStatsError("An edge and a number of months cannot be negative.")
+    if not 0 <= terms.edge_m <= WIDEST_EDGE_M:
+        raise SafeStatsError(f"An edge is 0 to {WIDEST_EDGE_M / 1000:g} km wide: for more, name the areas.")
+    if not 0 <= terms.last_months <= MOST_MONTHS:
+        raise SafeStatsError(f"The last months are 0 (all of them) to {MOST_MONTHS}.")
     for month in (terms.from_month, terms.to_month):
         if month and not _MONTH.fullmatch(month):
             raise SafeStatsError(f"“{month}” is no month: write it as 2026-11.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -11,6 +12,8 @@ from ..errors import SafeStatsError
 
 SHORTEST = 12
 LONGEST = 128
+# Each takes the memory of its cost, and anybody may try to sign in: the others wait for their turn.
+CHECKS_AT_ONCE = 4
 
 
 class Passwords:
@@ -18,6 +21,7 @@ class Passwords:
 
     def __init__(self, rounds: int, memory_kib: int) -> None:
         self._hash = PasswordHash((Argon2Hasher(time_cost=rounds, memory_cost=memory_kib, parallelism=1),))
+        self._turns = threading.BoundedSemaphore(CHECKS_AT_ONCE)
         self._nobody = self._hash.hash(secrets.token_hex())
 
     def hash(self, password: str) -> str:
@@ -31,5 +35,6 @@ class Passwords:
 
         Without a stored hash (no such user) it works as long as with one, and says no.
         """
-        right, renewed = self._hash.verify_and_update(password, stored or self._nobody)
+        with self._turns:
+            right, renewed = self._hash.verify_and_update(password, stored or self._nobody)
         return right and stored is not None, renewed if right and stored is not None else None

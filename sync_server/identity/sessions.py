@@ -86,31 +86,37 @@ def sign_in(
             ),
             once=f"too-many-tries:{actor}:{address}:{window}",
         )
+    wrong = Problem(401, "wrong-password", "Not signed in", "The user name or the password is wrong.")
     right, renewed_hash = passwords.verify(password, user.password_hash if user else None)
     if user is None or not right:
         tries.failed(address)
-        raise refuse(Problem(401, "wrong-password", "Not signed in", "The user name or the password is wrong."))
+        raise refuse(wrong)
     tries.succeeded(username, address)
-    if not user.active:
-        raise refuse(
-            Problem(403, "account-inactive", "Account inactive", "This account is inactive: ask the SafeStats team.")
-        )
     token = _new_token()
     at = now()
     with database.write() as session:
+        # Checking the password took a while: what the account has become meanwhile counts.
+        known = session.get_one(User, user.id)
+        if known.password_hash != user.password_hash:
+            raise refuse(wrong)
+        if not known.active:
+            raise refuse(
+                Problem(
+                    403, "account-inactive", "Account inactive", "This account is inactive: ask the SafeStats team."
+                )
+            )
         opened = SignIn(
             id=secrets.token_hex(16),
             token_hash=_hash(token),
-            user_id=user.id,
+            user=known,
             state=SignInState.PENDING,
             created_at=at,
             last_used_at=at,
             expires_at=at + settings.session_length,
         )
-        opened.user = session.merge(user, load=True)
         session.add(opened)
         if renewed_hash:
-            opened.user.password_hash = renewed_hash
+            known.password_hash = renewed_hash
     audit.record(EventType.SIGN_IN, actor=actor, organisation=organisation, session=opened.id)
     return Opened(token, opened)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..command_line import initialised
+from ..command_line import initialised, printable
 from ..progress import progress_bars
 from .report import DeliveryReport
 from .service import load as load_delivery
@@ -31,7 +31,7 @@ def load(
     with initialised() as services, progress_bars() as progress:
         report = load_delivery(services, dataset, files, progress, synthetic, accept_withdrawals)
     for line in receipt(report):
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 def receipt(report: DeliveryReport) -> list[str]:

@@ -231,16 +231,20 @@ def _columns(name: str, header: Sequence[str], mapping: Mapping, notes: list[str
     }
     for key in map(header_key, mapping.ignore):
         unused.pop(key, None)
-    for key, at in unused.items():
-        if re.sub(r"[^a-z]", "", key) in _IDENTIFYING:
-            raise SafeStatsError(
-                f"{name} has the column “{header[at].strip()[:_SHOWN_HEADER]}”, which tells who somebody is: "
-                "nothing of it was read; ask the supplier for a file without it."
-            )
+    for at in unused.values():
+        _refuse_identifying(name, "column", header[at])
     if unused:
         shown = ", ".join(f"“{header[at].strip()[:_SHOWN_HEADER]}”" for at in unused.values())
         notes.append(f"{name} has columns that are not agreed, which were dropped: {shown}.")
     return _Columns(targets, dropped)
+
+
+def _refuse_identifying(name: str, what: str, header: str) -> None:
+    if re.sub(r"[^a-z]", "", header_key(header)) in _IDENTIFYING:
+        raise SafeStatsError(
+            f"{name} has the {what} “{header.strip()[:_SHOWN_HEADER]}”, which tells who somebody is: "
+            "nothing of it was read; ask the supplier for a file without it."
+        )
 
 
 def _read_json_zip(source: SourceFile, mapping: Mapping) -> RawRows:
@@ -265,6 +269,8 @@ def _read_json_zip(source: SourceFile, mapping: Mapping) -> RawRows:
             for header in headers:
                 rows.dropped[what] += sum(1 for value in _values(entries, header.split(".")) if value)
         unknown.update(key for entry in entries for key in entry if header_key(key) not in known)
+    for key in sorted(unknown):
+        _refuse_identifying(source.name, "member", key)
     rows.frame = pl.DataFrame(
         {
             "file": pl.Series(files, dtype=pl.String),
@@ -296,6 +302,8 @@ def _lists(source: SourceFile, empty_files: list[str]) -> Iterator[tuple[str, li
                     empty_files.append(name)
                     continue
                 entries = json.loads(data)
+                if b"\\ud" in data.lower():
+                    json.dumps(entries, ensure_ascii=False).encode()  # half a surrogate pair is no text
                 if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
                     raise SafeStatsError(f"{source.name}: {name} holds no list of incidents.")
                 yield name, entries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -51,9 +52,20 @@ class EventKind(StrEnum):
 
 
 def _short(filter: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(filter)) > _FILTER_BYTES:
+    try:
+        size = len(json.dumps(filter, ensure_ascii=False, allow_nan=False).encode())
+    except ValueError as error:
+        raise ValueError("a filter has numbers that are finite and texts that are Unicode") from error
+    if size > _FILTER_BYTES:
         raise ValueError(f"a filter has at most {_FILTER_BYTES} bytes")
     return filter
+
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("an instant lies between the years 1 and 9999 in UTC") from error
 
 
 class ClientEvent(BaseModel):
@@ -61,7 +73,7 @@ class ClientEvent(BaseModel):
 
     id: UUID
     kind: EventKind
-    at: AwareDatetime
+    at: Annotated[AwareDatetime, AfterValidator(_utc)]
     dataset: str = Field(max_length=32)
     filter: Annotated[dict[str, Any], AfterValidator(_short)] = {}
     rows: int | None = Field(default=None, ge=0)

@@ -54,7 +54,7 @@ def artefact_file(
 
     Raises ``Problem``: 404 for any name that is not in the layer's current manifest.
     """
-    wanted = {"artefact": name} if pull is None else {"pull": str(pull)}
+    wanted = {"artefact": name, **({} if pull is None else {"pull": str(pull)})}
     layer = _audited_layer(services, session, subject, dataset, EventType.LAYER_PULL, wanted)
     found = layer.artefact(name)
     if found is None:
@@ -75,9 +75,10 @@ def artefact_file(
         subject,
         EventType.LAYER_PULL,
         layer.scope,
-        filter={"release": release, **wanted},
+        filter={"release": release, **(wanted if pull is None else {"pull": str(pull)})},
         rows=found.rows if pull is None else layer.rows,
-        once=None if pull is None else f"pull:{subject.session_id}:{dataset}:{release}:{pull}",
+        # Rights that change while the session lasts make it another pull.
+        once=None if pull is None else f"pull:{subject.session_id}:{layer.scope.agreement}:{release}:{pull}",
     )
     return found, path
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from qgis.PyQt.QtCore import QObject, Qt
-from qgis.PyQt.QtWidgets import QWidget
+from qgis.PyQt.QtCore import QObject, Qt, QUrl
+from qgis.PyQt.QtGui import QDesktopServices, QPixmap
+from qgis.PyQt.QtWidgets import QLabel, QWidget
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.gui.conditions_dialog import ConditionsDialog
 from safestats.qgis_plugin.gui.sign_in_dialog import SignInDialog
@@ -149,3 +152,26 @@ def test_closing_while_signing_in_leaves_nobody_signed_in(dialog: SignInDialog, 
     dialog.reject()
     qtbot.waitUntil(lambda: not desk._running, timeout=WAIT_MS)
     assert not desk.signed_in and dialog.strip.text == ""
+
+
+def test_conditions_of_a_server_open_no_picture_and_no_file(
+    conditions: ConditionsDialog, desk: Desk, qtbot, tmp_path, monkeypatch
+) -> None:
+    picture = tmp_path / "picture.png"
+    QPixmap(8, 8).save(str(picture))
+    session = desk.session
+    text = f"![told]({picture.as_uri()}) <img src='{picture.as_uri()}'>\n\n[more]({picture.as_uri()})"
+    session.conditions = replace(session.conditions, text=text)
+    session.user = replace(session.user, display_name=f"<img src='{picture.as_uri()}'>")
+    dialog = ConditionsDialog(desk, session)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert "<img src=" in dialog.text.toPlainText()
+    assert dialog.text.loadResource(2, QUrl.fromLocalFile(str(picture))) is None
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    dialog.text.anchorClicked.emit(QUrl.fromLocalFile(str(picture)))
+    dialog.text.anchorClicked.emit(QUrl("https://safestats.example.org/"))
+    assert [address.scheme() for address in opened] == ["https"]
+    named = [label for label in dialog.findChildren(QLabel) if "<img" in label.text()]
+    assert named and all(label.textFormat() == Qt.TextFormat.PlainText for label in named)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from qgis.core import QgsCategorizedSymbolRenderer, QgsProject, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QLabel
 from safestats.qgis_plugin.core import layers
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.errors import LocalCopyTrouble, SessionEnded
@@ -168,3 +170,13 @@ def test_a_session_that_ends_while_working_is_told(listed: LayersDock, desk: Des
     listed.refresh()
     qtbot.waitUntil(lambda: listed.pages.currentWidget() is listed.signed_out_page, timeout=WAIT_MS)
     assert "Your session has ended" in listed.signed_out_strip.text
+
+
+def test_words_of_the_server_are_never_html(listed: LayersDock) -> None:
+    page = "<img src='file:////server/share/x.png'>"
+    card = listed.cards["colp"]
+    card.show_entry({**card._entry, "title": page, "supplier": page, "description": page, "agreement": page})
+    shown = [label for label in card.findChildren(QLabel) if "<img" in label.text()]
+    assert len(shown) == 3 and all(label.textFormat() == Qt.TextFormat.PlainText for label in shown)
+    assert "<img" not in card._supplier.toolTip() and "img" in card._supplier.toolTip()
+    assert listed.who.textFormat() == listed.purpose.textFormat() == Qt.TextFormat.PlainText

@@ -130,3 +130,14 @@ def test_days_end_and_instants_are_read() -> None:
     assert instant("2026-03-31") == datetime(2026, 4, 1, tzinfo=timezone.utc)
     assert instant("2026-03-31T22:59:59Z") == datetime(2026, 3, 31, 22, 59, 59, tzinfo=timezone.utc)
     assert instant("2026-03-31T23:59:59+01:00") == datetime(2026, 3, 31, 22, 59, 59, tzinfo=timezone.utc)
+
+
+def test_a_copy_whose_end_cannot_be_read_is_none(store: LocalStore, account: AccountStore) -> None:
+    copy = committed(account, NOW + timedelta(days=1))
+    state = copy.path.parent / "state.json"
+    document = json.loads(state.read_text(encoding="utf-8"))
+    document["manifest"]["valid_until"] = "soon"
+    state.write_text(json.dumps(document), encoding="utf-8")
+    assert account.copy("colp") is None
+    assert store.remove_lapsed(NOW) == [copy.path.parent]
+    assert not copy.path.exists()

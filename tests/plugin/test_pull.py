@@ -18,6 +18,7 @@ from safestats.qgis_plugin.core.errors import (
     Cancelled,
     LocalCopyTrouble,
     PluginTooOld,
+    ServerTrouble,
     SessionEnded,
     WrongDigest,
 )
@@ -233,3 +234,26 @@ def test_too_small_a_disk_is_told_before_anything_is_fetched(transport: Transpor
     huge = Edited(transport, snapshot={**document["snapshot"], "file_size": 10**18}, slices=[])
     with pytest.raises(LocalCopyTrouble, match="not enough room"):
         pulled(huge, account)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"dataset": "mps"},
+        {"layer_name": "colp|option:x"},
+        {"valid_until": "soon"},
+        {"category_field": "colp", "columns": [{"name": 'a" || 1 || "', "alias": "", "type": "text"}]},
+        {"slices": [{"name": "../../x", "size": 1, "sha256": "", "chunks": []}]},
+    ],
+)
+def test_a_manifest_with_names_that_are_none_is_refused(transport: Transport, account: AccountStore, lie: dict) -> None:
+    with pytest.raises(ServerTrouble, match="cannot be read"):
+        pulled(Edited(transport, **lie), account)
+    assert account.copy("colp") is None
+
+
+def test_a_file_that_unpacks_into_more_than_announced_is_stopped(transport: Transport, account: AccountStore) -> None:
+    document = transport.get_json("/v1/layers/colp/manifest")
+    bomb = Edited(transport, snapshot={**document["snapshot"], "file_size": 1000}, slices=[])
+    with pytest.raises(WrongDigest, match="larger than announced"):
+        pulled(bomb, account)

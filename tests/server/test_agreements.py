@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -247,3 +248,17 @@ def test_a_person_is_told_what_they_see_and_why(session: Session, areas: AreaInd
     user.active = False
     told = service.explain(session, user, "mps", DEFINITIONS, areas, Use.SYNC, TODAY)
     assert "cannot sign in" in told.lines[0]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"edge_m": float("inf")},
+        {"edge_m": float("nan")},
+        {"last_months": 10**23},
+        {"to_month": "２０２４-01"},
+    ],
+)
+def test_terms_beyond_sense_are_refused(session: Session, areas: AreaIndex, terms: dict) -> None:
+    with pytest.raises(SafeStatsError):
+        service.add_grant(session, areas, draft(session, "DSA-1"), replace(TERMS, **terms))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from safestats.sync_server import cli
-from safestats.sync_server.audit.log import AuditLog
+from safestats.sync_server.audit.log import AuditLog, EventType
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.settings import Settings
 from typer.testing import CliRunner, Result
@@ -125,3 +125,13 @@ def test_trouble_goes_to_stderr_with_status_1_and_no_traceback(folder: Path) -> 
     audit._connection.execute("UPDATE event SET body = replace(body, 'command-line', 'somebody')")
     after = command("audit", "verify")
     assert after.returncode == 1 and "Event 1 is altered" in after.stderr
+
+
+def test_what_a_client_wrote_is_shown_as_it_is(folder: Path) -> None:
+    done("init")
+    audit = AuditLog(folder / "audit.sqlite")
+    audit.record(EventType.MAP_EXPORT, actor="a", dataset="[/red]\x1b[2Jmps")
+    audit.close()
+    listed = done("audit", "list")
+    assert "[/red]\N{REPLACEMENT CHARACTER}[2Jmps" in listed
+    assert "\x1b" not in listed

@@ -407,3 +407,13 @@ def test_what_cannot_be_audited_is_not_loaded(services: Services, file: Path) ->
     with pytest.raises(AuditUnavailable):
         load_street(services, file, street_row("a"))
     assert held(services, "colp") == [] and releases(services, "colp") == []
+
+
+def test_a_zip_file_that_tells_who_somebody_is_or_holds_no_text(services: Services, tmp_path: Path) -> None:
+    path = tmp_path / "2017-03.zip"
+    api_zip(path, a=[api_entry(1) | {"Victim_Name": "A. B."}])
+    with pytest.raises(SafeStatsError, match="has the member “Victim_Name”, which tells who somebody is"):
+        load(services, "mps", [path])
+    api_zip(path, a=[api_entry(1) | {"context": "\ud800"}])
+    with pytest.raises(SafeStatsError, match="a.json is cut off or no JSON"):
+        load(services, "mps", [path])

@@ -6,13 +6,15 @@ import hashlib
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from limits.storage import MemoryStorage
+from pwdlib import PasswordHash
 from safestats.sync_server.identity.conditions import publish_conditions
 from safestats.sync_server.identity.models import SignIn, User
-from safestats.sync_server.identity.passwords import Passwords
+from safestats.sync_server.identity.passwords import CHECKS_AT_ONCE, Passwords
 from safestats.sync_server.identity.service import change_password, deactivate, find_user
 from safestats.sync_server.identity.tries import TRIES_AS_A_USER, SignInTries
 from safestats.sync_server.instants import now
@@ -266,3 +268,48 @@ def test_a_failed_commit_is_an_error_to_the_caller(server: Server) -> None:
     assert code(answer) == (500, "server-failure")
     assert "disk full" not in answer.text
     assert server.client.get("/v1/layers", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("change", ["password", "deactivate"])
+def test_an_account_changed_while_its_password_is_checked_stays_changed(
+    server: Server, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    passwords, database = server.services.passwords, server.services.database
+    verify = Passwords.verify
+
+    def slowly(self: Passwords, password: str, stored: str | None) -> tuple[bool, str | None]:
+        verified = verify(self, password, stored)
+        with database.write() as session:
+            user = find_user(session, USERNAME)
+            if change == "password":
+                change_password(session, passwords, user, "another three words")
+            else:
+                deactivate(session, user)
+        return verified
+
+    monkeypatch.setattr(Passwords, "verify", slowly)
+    answer = server.sign_in(USERNAME)
+    expected = {"password": (401, "wrong-password"), "deactivate": (403, "account-inactive")}
+    assert code(answer) == expected[change]
+    with database.read() as session:
+        user = find_user(session, USERNAME)
+        assert user.active == (change == "password")
+        assert verify(passwords, PASSWORD, user.password_hash)[0] == (change == "deactivate")
+        assert session.scalars(select(SignIn)).all() == []
+
+
+def test_a_flood_of_tries_takes_no_more_memory_than_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    passwords, running, most = Passwords(1, 64), [], []
+    verify = PasswordHash.verify_and_update
+
+    def watched(self: PasswordHash, *words: str) -> tuple[bool, str | None]:
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.01)
+        running.pop()
+        return verify(self, *words)
+
+    monkeypatch.setattr(PasswordHash, "verify_and_update", watched)
+    with ThreadPoolExecutor(20) as threads:
+        assert not any(right for right, _ in threads.map(lambda _: passwords.verify("x", None), range(20)))
+    assert 1 < max(most) <= CHECKS_AT_ONCE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import itertools
+import json
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ import pytest
 from fastapi.testclient import TestClient
 from safestats.shared.manifest import Manifest, slice_name
 from safestats.sync_server.agreements.models import AgreementState
+from safestats.sync_server.agreements.service import find_agreement
 from safestats.sync_server.app import create_app
 from safestats.sync_server.instants import LONDON, london_today
 from safestats.sync_server.publishing.service import build_missing, publish
@@ -388,11 +390,19 @@ def test_one_pull_is_one_intent(rig: Rig, api: TestClient) -> None:
     assert [event["filter"].get("artefact") for event in audited(rig, "layer.pull")[1:]] == [
         part.name for part in manifest.slices[:2]
     ]
+    # A file that is not theirs is named, though it is asked for under the pull.
+    api.get(f"/v1/layers/{DATASET}/artefacts/{'0' * 64}", params={"pull": str(pull)}, headers=who)
+    assert audited(rig, "layer.pull").pop()["filter"] == {"artefact": "0" * 64, "pull": str(pull)}
     # Nobody else's pull of the same id hides behind it.
     city = sign_in(api, "city")
     name = manifest_of(api, city).slices[0].name
     api.get(f"/v1/layers/{DATASET}/artefacts/{name}", params={"pull": str(pull)}, headers=city)
-    assert len(audited(rig, "layer.pull")) == 4
+    assert len(audited(rig, "layer.pull")) == 5
+    # Nor does what another agreement opens hide behind an earlier intent.
+    with rig.services.database.write() as session:
+        find_agreement(session, "DSA-3").reference = "DSA-9"
+    assert api.get(path, params={"pull": str(pull)}, headers=who).status_code == 200
+    assert audited(rig, "layer.pull")[-1]["agreement"] == "DSA-9"
 
 
 def test_no_audit_no_data(rig: Rig, api: TestClient) -> None:
@@ -439,13 +449,18 @@ def test_events_of_the_desk_are_taken_once(rig: Rig, api: TestClient) -> None:
         {"kind": "layer.pull"},
         {"id": "seven"},
         {"at": "2026-01-05T10:00:00"},
+        {"at": "0001-01-01T00:00:00+14:00"},
+        {"at": "9999-12-31T23:59:59-14:00"},
+        {"filter": {"a": float("nan")}},
+        {"filter": {"a": "half of a pair: \ud800"}},
         {"rows": -1},
         {"filter": {"text": "x" * 5000}},
     ],
 )
 def test_events_that_do_not_fit_are_refused(rig: Rig, api: TestClient, change: dict) -> None:
     event = {"id": str(uuid4()), "kind": "map.export", "at": "2026-01-05T10:00:00Z", "dataset": DATASET}
-    answer = api.post("/v1/events", json={"events": [event | change]}, headers=sign_in(api, "gla"))
+    body = json.dumps({"events": [event | change]})  # with what no strict client would send
+    answer = api.post("/v1/events", content=body, headers=sign_in(api, "gla") | {"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert audited(rig, "map.export") == []
 

@@ -117,3 +117,9 @@ def test_maps_need_no_picture(project, samples, tmp_path):
         if isinstance(item, QgsLayoutItemMap):
             assert not item.containsAdvancedEffects()
             assert all(layer.opacity() == 1 for layer in item.layers())
+
+
+def test_words_are_not_evaluated(project, samples):
+    layout = proximity_page(project, samples, title="Around [% 6 * 7 %]")
+    shown = " ".join(item.currentText() for item in items_of(layout) if isinstance(item, QgsLayoutItemLabel))
+    assert "6 * 7" in shown and "42" not in shown.split()
