@@ -52,7 +52,7 @@ class Desk(QObject):
         self.plugin_version = plugin_version
         self.project = project
         self.session: DeskSession | None = None
-        self.events = EventQueue(store.root / "events.jsonl")
+        self.events = EventQueue(store.events_path)
         self._running: set[DeskTask] = set()
 
     # ------------------------------------------------------------------ what the docks ask

@@ -107,6 +107,19 @@ class LocalStore:
         """The copies of one user of one server."""
         return AccountStore(self.root, self.root / self.account_key(server, username))
 
+    def owner_of(self, file: Path) -> tuple[str, str] | None:
+        """The account's key and the dataset of a local copy; ``None`` for any other file."""
+        try:
+            account, dataset, _name = file.resolve().relative_to(self.root.resolve()).parts
+        except ValueError:
+            return None
+        return account, dataset
+
+    @property
+    def events_path(self) -> Path:
+        """The queue of what was done and is not yet reported."""
+        return self.root / "events.jsonl"
+
     def remove_lapsed(self, now: datetime) -> list[Path]:
         """Delete copies whose time is over and files that no state names; the folders cleared."""
         cleared = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from qgis.core import (
@@ -200,6 +201,7 @@ class PointSource:
         self.facts = describe(check_layer(layer))
         self.subset = layer.subsetString()
         self.rows = layer.featureCount()
+        self.file = Path(layer.source().split("|", 1)[0])
         self._fields = layer.fields()
         self._source = QgsVectorLayerFeatureSource(layer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from qgis.core import (
     QgsProcessingAlgorithm,
@@ -10,15 +11,19 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
+    QgsSettings,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
 from ..core.errors import Cancelled, DeskError
+from ..core.events import EventKind, EventQueue
+from ..core.local_store import LocalStore
 from ..core.periods import Period
 from ..core.points import PointSource, check_layer
 from ..core.resource_files import ICONS
+from ..core.settings import DeskSettings
 
 
 def tr(text: str) -> str:
@@ -71,6 +76,17 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
             return PointSource(check_layer(layer))
         except DeskError as error:
             raise QgsProcessingException(error.sentence) from error
+
+    def note_use(self, source: PointSource, kind: EventKind, filters: dict[str, Any], rows: int) -> None:
+        """Note for the audit what was done with a local copy; it is sent when its user is next signed in.
+
+        Layers of other sources are their owners' own business.
+        """
+        store = LocalStore(DeskSettings(QgsSettings()).local_root)
+        owner = store.owner_of(source.file)
+        if owner is not None:
+            account, dataset = owner
+            EventQueue(store.events_path).record(account, kind, dataset, {**filters, "by": self.NAME}, rows)
 
     def run_checked(self, work: Callable[[], dict], feedback: QgsProcessingFeedback) -> dict:
         """``work()``'s outputs; nothing where cancelled, ``QgsProcessingException`` with the sentence at trouble."""

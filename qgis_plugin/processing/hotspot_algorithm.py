@@ -16,6 +16,7 @@ from qgis.core import (
 )
 
 from ..core.analysis_error import AnalysisError
+from ..core.events import EventKind
 from ..core.hotspot_styles import LegendClass
 from ..core.hotspots import (
     HotspotSettings,
@@ -162,6 +163,12 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
         feedback.setProgressText(tr("Computing"))
         surface = compute(incidents.points, self._area, settings)
         self._tell(surface, incidents, feedback)
+        filters: dict = {"method": settings.method.value, "area": self._area.label}
+        if wanted.categories:
+            filters["categories"] = list(wanted.categories)
+        if wanted.period is not None:
+            filters.update({"from": wanted.period.first, "to": wanted.period.last})
+        self.note_use(self._source, EventKind.HOTSPOT_RUN, filters, len(incidents.points))
         outputs = self.write(surface, parameters, context)
         for target in outputs.values():
             if isinstance(target, str) and context.willLoadLayerOnCompletion(target):

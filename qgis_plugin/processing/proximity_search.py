@@ -27,6 +27,7 @@ from qgis.PyQt.QtCore import QMetaType
 
 from ...shared.rings import Band
 from ..core.analysis_error import AnalysisError
+from ..core.events import EventKind
 from ..core.places import PlaceFinder
 from ..core.points import NATIONAL_GRID
 from ..core.proximity import DatasetRings, ProximityResult, RingCounts, SearchFilter, parse_radii, search
@@ -151,7 +152,14 @@ class ProximitySearch(SafeStatsAlgorithm):
             feedback.setProgress(100 * done / total if total else 0)
 
         result = search(self._sources, place, radii, wanted, feedback.isCanceled, report)
+        for sentence in result.left_out:
+            feedback.pushWarning(sentence)
+        by_layer = {source.facts.layer_id: source for source in self._sources}
         for part in result.datasets:
+            filters: dict = {"place": place.label, "radii": list(radii)}
+            if part.period is not None:
+                filters.update({"from": part.period.first, "to": part.period.last})
+            self.note_use(by_layer[part.layer_id], EventKind.PROXIMITY_SEARCH, filters, part.total.counts[-1])
             for note in (*part.notes, *part.caveats):
                 feedback.pushInfo(f"{part.title}: {note}")
         outputs: dict = {

@@ -14,6 +14,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
     QgsFeature,
     QgsGeometry,
     QgsProcessingContext,
@@ -24,6 +25,7 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+from safestats.qgis_plugin.core.events import EventQueue
 from safestats.qgis_plugin.processing.provider import SafeStatsProvider
 
 from .conftest import ROOT, point_layer
@@ -205,3 +207,25 @@ def test_qgis_process_runs_the_plugin_in_a_fresh_profile(qgis_app, tmp_path):
     rings = QgsVectorLayer(str(tmp_path / "rings.gpkg"), "rings", "ogr")
     assert {f["radius_m"]: f["incidents"] for f in rings.getFeatures()}[250] == expected
     assert rings.crs() == QgsCoordinateReferenceSystem("EPSG:27700")
+
+
+def test_a_run_on_a_local_copy_is_noted_for_the_audit(provider, context, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAFESTATS_LOCAL_ROOT", str(tmp_path / "copies"))
+    folder = tmp_path / "copies" / "account-1" / "mps"
+    folder.mkdir(parents=True)
+    saved = QgsVectorFileWriter.writeAsVectorFormatV3(
+        point_layer(rows(40)),
+        str(folder / "mps-r1.gpkg"),
+        QgsCoordinateTransformContext(),
+        QgsVectorFileWriter.SaveVectorOptions(),
+    )
+    assert saved[0] == QgsVectorFileWriter.WriterError.NoError
+    layer = QgsVectorLayer(str(folder / "mps-r1.gpkg"), "copy", "ogr")
+    inputs = {"INPUT": [layer], "POSTCODE": "SE1 2AD", "RADII": "100,500", "TABLE": "memory:"}
+    done = processing.run("safestats:proximitysearch", inputs, context=context)
+    (event,) = EventQueue(tmp_path / "copies" / "events.jsonl").waiting("account-1")
+    assert (event["kind"], event["dataset"], event["rows"]) == ("proximity.search", "mps", done["COUNT"])
+    assert (event["filter"]["place"], event["filter"]["radii"]) == ("SE1 2AD", [100, 500])
+    # A layer of one's own is nobody else's business.
+    processing.run("safestats:proximitysearch", {**inputs, "INPUT": [point_layer(rows(5))]}, context=context)
+    assert len(EventQueue(tmp_path / "copies" / "events.jsonl").waiting("account-1")) == 1
