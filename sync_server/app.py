@@ -11,6 +11,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -61,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Problem, answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(OperationalError, _answer_busy)
     app.add_exception_handler(Exception, _answer_failure)
     app.add_middleware(BodyLimit)
     return app
@@ -86,6 +88,17 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     code = status.phrase.lower().replace(" ", "-")
     answer = await answer_problem(request, Problem(status, code, status.phrase, detail))
     answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _answer_busy(request: Request, error: Exception) -> JSONResponse:
+    """The embedded database has one writer: while a load holds it, others are asked to come back."""
+    assert isinstance(error, OperationalError)
+    if "locked" not in str(error.orig):
+        return await _answer_failure(request, error)
+    detail = "The server is taking in new data at the moment: try again in a minute."
+    answer = await answer_problem(request, Problem(503, "busy", "The server is busy", detail))
+    answer.headers["Retry-After"] = "60"
     return answer
 
 

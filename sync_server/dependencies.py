@@ -14,8 +14,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
 from .agreements.scope import Subject
-from .identity.sessions import active_subject, not_signed_in
+from .identity.sessions import active_subject, find_session, not_signed_in
 from .services import Services
+
+_PATIENCE_MS = 8_000  # a load holds the writer longer than a person waits
 
 _bearer = HTTPBearer(auto_error=False)
 
@@ -32,13 +34,7 @@ def _read(services: ServicesDep) -> Iterator[Session]:
         yield session
 
 
-def _write(services: ServicesDep) -> Iterator[Session]:
-    with services.database.write() as session:
-        yield session
-
-
 ReadDep = Annotated[Session, Depends(_read, scope="function")]
-WriteDep = Annotated[Session, Depends(_write, scope="function")]
 
 
 def _token(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
@@ -48,6 +44,17 @@ def _token(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_
 
 
 TokenDep = Annotated[str, Depends(_token)]
+
+
+def _write(services: ServicesDep, token: TokenDep) -> Iterator[Session]:
+    # Only who has a session may queue for the one writer.
+    with services.database.read() as session:
+        find_session(session, token, services.settings)
+    with services.database.write(patience_ms=_PATIENCE_MS) as session:
+        yield session
+
+
+WriteDep = Annotated[Session, Depends(_write, scope="function")]
 
 
 def _subject(services: ServicesDep, token: TokenDep) -> Subject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qgis.PyQt.QtCore import Qt, QUrl
-from qgis.PyQt.QtGui import QDesktopServices, QTextDocument
+from qgis.PyQt.QtGui import QDesktopServices, QTextCursor, QTextDocument
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
@@ -170,3 +170,4 @@ class _ConditionsText(QTextBrowser):
     def setMarkdown(self, markdown: str) -> None:
         """Show Markdown, HTML in it as text."""
         self.document().setMarkdown(markdown, QTextDocument.MarkdownFeature.MarkdownNoHTML)
+        self.moveCursor(QTextCursor.MoveOperation.Start)

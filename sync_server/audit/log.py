@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -25,6 +26,7 @@ from ..problems import Problem
 HEAD_INTERVAL_SECONDS = 60
 _BUSY_TIMEOUT_SECONDS = 10
 _START = "0" * 64
+_HEAD = re.compile(r"(\d+) ([0-9a-f]{64}) ")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
@@ -243,19 +245,23 @@ class AuditLog:
     def _export_head(self) -> None:
         number, head = self._head()
         if number and number not in self._read_heads():
+            # A line that was cut off stays a line of its own.
+            torn = self.heads_path.exists() and self.heads_path.read_bytes()[-1:] not in (b"", b"\n")
             with self.heads_path.open("a", encoding="ascii") as file:
+                if torn:
+                    file.write("\n")
                 file.write(f"{number} {head} {iso(now())}\n")
                 file.flush()
                 os.fsync(file.fileno())
         self._exported_at = time.monotonic()
 
     def _read_heads(self) -> dict[int, str]:
-        """Number → hash. Of a number that stands there twice, the first counts."""
+        """Number → hash. Of a number that stands there twice, the first counts; a torn line tells nothing."""
         heads: dict[int, str] = {}
         if self.heads_path.exists():
-            for line in self.heads_path.read_text(encoding="ascii").splitlines():
-                number, head, *_ = line.split()
-                heads.setdefault(int(number), head)
+            for line in self.heads_path.read_text(encoding="ascii", errors="replace").splitlines():
+                if (head := _HEAD.match(line)) is not None:
+                    heads.setdefault(int(head[1]), head[2])
         return heads
 
 

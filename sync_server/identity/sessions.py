@@ -32,6 +32,7 @@ from .tries import SignInTries
 TOKEN_BYTES = 32
 UNKNOWN = "unknown"  # the audit's actor where nobody is known: never what was typed
 _TOUCH_PATIENCE_MS = 250
+_PATIENCE_MS = 8_000  # a load holds the writer longer than a person waits
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def sign_in(
     tries.succeeded(username, address)
     token = _new_token()
     at = now()
-    with database.write() as session:
+    with database.write(patience_ms=_PATIENCE_MS) as session:
         # Checking the password took a while: what the account has become meanwhile counts.
         known = session.get_one(User, user.id)
         if known.password_hash != user.password_hash:

@@ -25,6 +25,7 @@ from ..errors import SafeStatsError
 from .mappings import FileFormat, Mapping, header_key
 
 OWNER = "owner"
+_LARGEST_UNPACKED = 500_000_000  # a month of the largest supplier is 28 MB
 
 # Columns that would tell who somebody is: no file that has one is read, whatever the dataset.
 _IDENTIFYING = frozenset(
@@ -294,6 +295,12 @@ def _read_json_zip(source: SourceFile, mapping: Mapping) -> RawRows:
 def _lists(source: SourceFile, empty_files: list[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     try:
         with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > _LARGEST_UNPACKED:
+                raise SafeStatsError(
+                    f"{source.name} unpacks to {unpacked / 1e6:,.0f} MB, more than the {_LARGEST_UNPACKED / 1e6:,.0f} "
+                    "that a month can be: ask for smaller files."
+                )
             for name in sorted(archive.namelist()):
                 if not name.lower().endswith(".json"):
                     continue

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from safestats.shared.problems import ProblemDocument
+from safestats.sync_server import dependencies
 from safestats.sync_server.about import VERSION
 from safestats.sync_server.app import LONGEST_BODY, create_app
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.settings import Settings
-from safestats.tests.server.trust_rig import USERNAME, Server
+from safestats.tests.server.trust_rig import USERNAME, Server, bearer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,3 +97,20 @@ def test_a_failure_has_a_reference_that_is_in_the_log(
 def test_a_server_that_is_not_initialised_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(SafeStatsError, match="safestats init"):
         create_app(Settings(data_dir=tmp_path))
+
+
+def test_while_a_load_holds_the_writer_people_are_asked_to_come_back(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependencies, "_PATIENCE_MS", 50)
+    token = server.sign_in().json()["token"]
+    with server.services.database.write() as load:
+        load.connection()
+        answer = server.client.delete("/v1/session", headers=bearer(token))
+    assert (problem(answer).status, problem(answer).code) == (503, "busy")
+    assert answer.headers["Retry-After"] == "60"
+    # Without a session nobody queues at all.
+    with server.services.database.write() as load:
+        load.connection()
+        stranger = server.client.delete("/v1/session", headers=bearer("nobody"))
+    assert problem(stranger).status == 401

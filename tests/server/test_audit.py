@@ -177,3 +177,15 @@ def test_without_the_audit_no_data(server: Server, ruined: Callable[[AuditLog], 
         assert server.sign_in().status_code == 503
         assert server.client.get("/v1/health").status_code == 200
     assert server.client.get("/v1/layers", headers=headers).status_code == 200
+
+
+def test_a_torn_line_among_the_heads_breaks_nothing(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.sqlite")
+    log.record(EventType.SIGN_IN, actor="one")
+    log.export_head()
+    with log.heads_path.open("a", encoding="ascii") as file:
+        file.write("12")
+    log.record(EventType.SIGN_IN, actor="two")
+    log.export_head()
+    assert log.verify().ok
+    assert len([line for line in log.heads_path.read_text(encoding="ascii").splitlines() if " " in line]) == 2
