@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from ..shared.areas import BOUNDARIES_FILE
 from .agreements.commands import commands as agreements
@@ -62,7 +64,7 @@ def init() -> None:
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 0,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 0,
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM).")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
 ) -> None:
@@ -72,14 +74,16 @@ def serve(
 
     from .asgi import application
 
+    _check_tls(certificate, key)
     # Trouble is told here, in a sentence, not by a worker that is started again and again.
     with initialised() as services:
         address, number = host or services.settings.host, port or services.settings.port
     try:
         socket.create_server((address, number)).close()
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error.strerror
         raise SafeStatsError(
-            f"Cannot listen on {address}, port {number} ({error.strerror}): choose another with --host or --port."
+            f"Cannot listen on {address}, port {number} ({reason}): choose another with --host or --port."
         ) from error
     Granian(
         application.__qualname__,
@@ -92,12 +96,34 @@ def serve(
     ).serve(target_loader=application, wrap_loader=False)  # a name would be looked for in the working folder
 
 
+def _check_tls(certificate: Path | None, key: Path | None) -> None:
+    """Raises ``SafeStatsError`` where TLS is asked for and cannot be had: never plain HTTP instead."""
+    if certificate is None and key is None:
+        return
+    if certificate is None or key is None:
+        raise SafeStatsError("TLS needs both: give --certificate and --key together.")
+    for path in (certificate, key):
+        if not path.is_file():
+            raise SafeStatsError(f"There is no file {path}: name the certificate and its key in PEM form.")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as error:
+        raise SafeStatsError(
+            f"{certificate} and {key} are not a certificate and its private key in PEM form, or do not belong together."
+        ) from error
+
+
 def main() -> None:
     """Run a command; trouble that the user can act on is one sentence on stderr and status 1."""
     # Nobody else on this machine reads what the server writes.
     os.umask(0o077)
     try:
         app()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "SAFESTATS_" + "_".join(str(part) for part in first["loc"]).upper()
+        print(printable(f"safestats: {name} is “{first['input']}”: {first['msg']}."), file=sys.stderr)
+        sys.exit(1)
     except TOLD as error:
         print(printable(f"safestats: {error}"), file=sys.stderr)
         sys.exit(1)

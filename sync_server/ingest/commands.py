@@ -45,6 +45,11 @@ def receipt(report: DeliveryReport) -> list[str]:
         f"{report.unchanged:,} known; {report.withdrawn:,} withdrawn.",
     ]
     lines += [f"  {number:,} rejected: {reason}." for reason, number in report.rejected.most_common()]
+    if report.withdrawn and report.rejected:
+        lines.append(
+            "  What is withdrawn may be rows that are rejected this time: look at those before you publish, and ask "
+            "for a mended file."
+        )
     if report.duplicates:
         lines.append(f"  {report.duplicates:,} duplicates: the same incident a second time.")
     lines += [f"  {number:,} left: they belong to {other}." for other, number in report.left.most_common()]

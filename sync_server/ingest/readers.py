@@ -97,6 +97,8 @@ def read_file(source: SourceFile, dataset: str, mappings: Sequence[Mapping]) -> 
     """The rows of a file under the mapping of ``dataset`` that its kind calls for."""
     if not source.data.strip():
         raise SafeStatsError(f"{source.name} is empty: ask the supplier to send it again.")
+    if source.name.lower().endswith(".zip") and not zipfile.is_zipfile(io.BytesIO(source.data)):
+        raise SafeStatsError(f"{source.name} is no zip file, or a damaged one: ask the supplier to send it again.")
     kind = FileFormat.JSON_ZIP if zipfile.is_zipfile(io.BytesIO(source.data)) else FileFormat.CSV
     fitting = [m for m in mappings if m.format == kind and dataset in m.datasets]
     if kind == FileFormat.JSON_ZIP:

@@ -135,3 +135,17 @@ def test_what_a_client_wrote_is_shown_as_it_is(folder: Path) -> None:
     listed = done("audit", "list")
     assert "[/red]\N{REPLACEMENT CHARACTER}[2Jmps" in listed
     assert "\x1b" not in listed
+
+
+def test_tls_is_never_left_out_silently(folder: Path, tmp_path: Path) -> None:
+    done("init")
+    no_certificate = tmp_path / "note.pem"
+    no_certificate.write_text("not a certificate")
+    for words, told in (
+        (["--certificate", str(no_certificate)], "give --certificate and --key together"),
+        (["--key", str(no_certificate)], "give --certificate and --key together"),
+        (["--certificate", str(tmp_path / "none"), "--key", str(no_certificate)], "There is no file"),
+        (["--certificate", str(no_certificate), "--key", str(no_certificate)], "are not a certificate"),
+    ):
+        result = run("serve", *words)
+        assert isinstance(result.exception, SafeStatsError) and told in str(result.exception)
