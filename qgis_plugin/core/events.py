@@ -17,11 +17,12 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QLockFile
 
-from .errors import LocalCopyTrouble
+from .errors import DeskError, LocalCopyTrouble
 from .transport import Transport
 
 _AT_ONCE = 200
 _LOCK_WAIT_MS = 5000
+_INVALID = "invalid-request"
 
 
 class EventKind(Enum):
@@ -49,14 +50,8 @@ class EventQueue:
             "filter": filters,
             "rows": rows,
         }
-        # Ended on both sides: whatever a killed QGIS left of its last line stays a line of its own.
-        line = "\n" + json.dumps({"account": account, "event": event}, ensure_ascii=False) + "\n"
         with self._locked():
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            with os.fdopen(handle, "ab") as file:
-                file.write(line.encode())
-                file.flush()
-                os.fsync(file.fileno())
+            self._append(self._path, account, event)
 
     def waiting(self, account: str) -> list[dict[str, Any]]:
         """The events of ``account`` that the server has not accepted yet, oldest first."""
@@ -64,15 +59,41 @@ class EventQueue:
             return [entry["event"] for entry in self._entries() if entry["account"] == account]
 
     def send(self, account: str, transport: Transport) -> int:
-        """Send what waits for ``account``; the number sent. What the server has leaves the queue."""
+        """Send what waits for ``account``; the number sent. What the server has leaves the queue.
+
+        One that the server calls invalid is set aside in a file of its own: it must not hold up the others.
+        """
         sent = 0
         while batch := self.waiting(account)[:_AT_ONCE]:
-            transport.post_json("/v1/events", {"events": batch})
-            accepted = {event["id"] for event in batch}
-            with self._locked():
-                self._keep([entry for entry in self._entries() if entry["event"]["id"] not in accepted])
+            try:
+                transport.post_json("/v1/events", {"events": batch})
+            except DeskError as error:
+                if error.code != _INVALID:
+                    raise
+                sent += self._send_singly(account, batch, transport)
+                continue
+            self._drop(batch)
             sent += len(batch)
         return sent
+
+    def _send_singly(self, account: str, batch: list[dict[str, Any]], transport: Transport) -> int:
+        sent = 0
+        for event in batch:
+            try:
+                transport.post_json("/v1/events", {"events": [event]})
+                sent += 1
+            except DeskError as error:
+                if error.code != _INVALID:
+                    raise
+                with self._locked():
+                    self._append(self._path.with_suffix(".refused"), account, event)
+            self._drop([event])
+        return sent
+
+    def _drop(self, events: list[dict[str, Any]]) -> None:
+        gone = {event["id"] for event in events}
+        with self._locked():
+            self._keep([entry for entry in self._entries() if entry["event"]["id"] not in gone])
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -89,6 +110,16 @@ class EventQueue:
             yield
         finally:
             lock.unlock()
+
+    @staticmethod
+    def _append(path: Path, account: str, event: dict[str, Any]) -> None:
+        # Ended on both sides: whatever a killed QGIS left of its last line stays a line of its own.
+        line = "\n" + json.dumps({"account": account, "event": event}, ensure_ascii=False) + "\n"
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "ab") as file:
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
 
     def _entries(self) -> list[dict[str, Any]]:
         if not self._path.exists():

@@ -126,3 +126,15 @@ def test_sent_notes_are_in_the_audit_and_leave_the_queue(qgis_app, live_server, 
     found = live_server.events("hotspot.run")
     assert len(found) == before + 1
     assert found[-1]["rows"] == 77
+
+
+def test_an_event_that_the_server_calls_invalid_holds_up_no_other(qgis_app, live_server, tmp_path) -> None:
+    queue = EventQueue(tmp_path / "events.jsonl")
+    before = len(live_server.events("hotspot.run"))
+    queue.record(ACCOUNT, EventKind.HOTSPOT_RUN, "mps", {"cell": 100}, 1)
+    queue.record(ACCOUNT, EventKind.HOTSPOT_RUN, "mps", {"area": "x" * 10_000}, 2)
+    queue.record(ACCOUNT, EventKind.HOTSPOT_RUN, "mps", {"cell": 200}, 3)
+    assert queue.send(ACCOUNT, live_server.connect("ada")) == 2
+    assert queue.waiting(ACCOUNT) == []
+    assert len(live_server.events("hotspot.run")) == before + 2
+    assert "x" * 10_000 in (tmp_path / "events.refused").read_text(encoding="utf-8")
