@@ -256,5 +256,6 @@ if HEADLESS:
     job = Job()
     job.run()
 else:
+    iface.mainWindow().showMaximized()
     plugins["safestats"].flow.start()
     fill_in_account(plugins["safestats"].flow.dialog)
