@@ -19,6 +19,8 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from ..shared.manifest import SRID
 
 BUSY_TIMEOUT_MS = 30_000
+# A load holds the writer longer than a person waits.
+PERSONS_PATIENCE_MS = 8_000
 
 
 class Base(DeclarativeBase):

@@ -14,10 +14,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
 from .agreements.scope import Subject
+from .database import PERSONS_PATIENCE_MS
 from .identity.sessions import active_subject, find_session, not_signed_in
 from .services import Services
-
-_PATIENCE_MS = 8_000  # a load holds the writer longer than a person waits
 
 _bearer = HTTPBearer(auto_error=False)
 
@@ -50,7 +49,7 @@ def _write(services: ServicesDep, token: TokenDep) -> Iterator[Session]:
     # Only who has a session may queue for the one writer.
     with services.database.read() as session:
         find_session(session, token, services.settings)
-    with services.database.write(patience_ms=_PATIENCE_MS) as session:
+    with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
         yield session
 
 

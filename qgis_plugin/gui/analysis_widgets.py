@@ -17,15 +17,15 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..core.periods import Period, month_number, month_of, month_words
+from ..core.tasks import DeskTask
 
 
 class ProgressLine(QWidget):
-    """A progress bar with what is being done, and a button that stops it; hidden while nothing runs."""
-
-    cancel_requested = pyqtSignal()
+    """The task that a dock runs: how far it is, and a button that stops it; hidden while nothing runs."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._task: DeskTask | None = None
         self._bar = QProgressBar(self)
         self._bar.setAccessibleName(self.tr("Progress"))
         self._bar.setTextVisible(True)
@@ -34,33 +34,43 @@ class ProgressLine(QWidget):
         self._cancel.setAutoRaise(True)
         self._cancel.setToolTip(self.tr("Stop"))
         self._cancel.setAccessibleName(self.tr("Stop"))
-        self._cancel.clicked.connect(self.cancel_requested)
+        self._cancel.clicked.connect(self.stop)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._bar, 1)
         row.addWidget(self._cancel)
         self.hide()
 
-    def start(self) -> None:
-        """Show that something runs."""
+    @property
+    def running(self) -> bool:
+        """Whether a task is under way."""
+        return self._task is not None
+
+    def follow(self, task: DeskTask) -> None:
+        """Show how far ``task`` is until ``finish``."""
+        self._task = task
+        task.reported.connect(self._report)
         self._bar.setRange(0, 0)
         self._bar.setFormat("")
         self._cancel.setEnabled(True)
         self.show()
 
-    def report(self, stage: str, done: float, total: float) -> None:
-        """Show how far it is (``DeskTask.reported``)."""
+    def _report(self, stage: str, done: float, total: float) -> None:
         self._bar.setRange(0, 100 if total else 0)
         self._bar.setValue(int(100 * done / total) if total else 0)
         self._bar.setFormat(stage)
 
-    def stopping(self) -> None:
-        """Show that the wish to stop was heard."""
+    def stop(self) -> None:
+        """Ask the task to stop, and show that the wish was heard."""
+        if self._task is None:
+            return
+        self._task.cancel()
         self._cancel.setEnabled(False)
         self._bar.setFormat(self.tr("Stopping …"))
 
     def finish(self) -> None:
         """Nothing runs any more."""
+        self._task = None
         self.hide()
 
 

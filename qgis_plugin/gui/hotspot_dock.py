@@ -74,7 +74,6 @@ class HotspotDock(QgsDockWidget):
         self._canvas = iface.mapCanvas()
         self._boroughs = BoroughMap(BOUNDARIES)
         self._facts: PointFacts | None = None
-        self._task: DeskTask | None = None
         self._result: HotspotResult | None = None
         self._result_layer_id = ""
         self._ticked: frozenset[str] = frozenset()  # by the dock itself
@@ -107,7 +106,6 @@ class HotspotDock(QgsDockWidget):
         column.addWidget(self._advanced())
         column.addLayout(self._buttons())
         self.progress = ProgressLine(body)
-        self.progress.cancel_requested.connect(self.stop)
         column.addWidget(self.progress)
         self.message = Strip(body)
         column.addWidget(self.message)
@@ -349,7 +347,7 @@ class HotspotDock(QgsDockWidget):
 
     def start(self) -> None:
         """Run with what the dock shows; trouble is told beside the inputs."""
-        if self._task is not None:
+        if self.progress.running:
             return
         self.message.clear()
         try:
@@ -367,18 +365,13 @@ class HotspotDock(QgsDockWidget):
             return run_hotspots(source, area, wanted, settings, path, task.isCanceled, task.report)
 
         self.run_button.setEnabled(False)
-        self.progress.start()
-        self._task = self._desk.run(self.tr("Finding hotspots"), work, self._done, self._failed)
-        self._task.reported.connect(self.progress.report)
+        self.progress.follow(self._desk.run(self.tr("Finding hotspots"), work, self._done, self._failed))
 
     def stop(self) -> None:
         """Stop the run."""
-        if self._task is not None:
-            self.progress.stopping()
-            self._task.cancel()
+        self.progress.stop()
 
     def _ended(self) -> None:
-        self._task = None
         self.progress.finish()
         self.run_button.setEnabled(True)
 

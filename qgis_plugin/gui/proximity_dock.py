@@ -79,7 +79,6 @@ class ProximityDock(QgsDockWidget):
         self._canvas = iface.mapCanvas()
         self._finder = PlaceFinder()
         self._facts: dict[str, PointFacts] = {}
-        self._task: DeskTask | None = None
         self._result: ProximityResult | None = None
         self._ring_layer_id = ""
         self._tool_before: QgsMapTool | None = None
@@ -113,7 +112,6 @@ class ProximityDock(QgsDockWidget):
         column.addLayout(self._inputs())
         column.addLayout(self._buttons())
         self.progress = ProgressLine(body)
-        self.progress.cancel_requested.connect(self.stop)
         column.addWidget(self.progress)
         self.message = Strip(body)
         column.addWidget(self.message)
@@ -328,7 +326,7 @@ class ProximityDock(QgsDockWidget):
 
     def start(self) -> None:
         """Search with what the dock shows; trouble is told beside the inputs."""
-        if self._task is not None:
+        if self.progress.running:
             return
         self.message.clear()
         try:
@@ -353,15 +351,11 @@ class ProximityDock(QgsDockWidget):
             return search(sources, finder.find(text), radii, wanted, task.isCanceled, task.report)
 
         self.search_button.setEnabled(False)
-        self.progress.start()
-        self._task = self._desk.run(self.tr("Searching around a place"), work, self._done, self._failed)
-        self._task.reported.connect(self.progress.report)
+        self.progress.follow(self._desk.run(self.tr("Searching around a place"), work, self._done, self._failed))
 
     def stop(self) -> None:
         """Stop the search that runs."""
-        if self._task is not None:
-            self.progress.stopping()
-            self._task.cancel()
+        self.progress.stop()
 
     def clear(self) -> None:
         """Empty the dock's result and take the rings off the map."""
@@ -378,7 +372,6 @@ class ProximityDock(QgsDockWidget):
         self.place_edit.setFocus()
 
     def _ended(self) -> None:
-        self._task = None
         self.progress.finish()
         self.search_button.setEnabled(True)
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from ..agreements.scope import Subject
 from ..audit.log import AuditLog, EventType, Outcome
-from ..database import Database
+from ..database import PERSONS_PATIENCE_MS, Database
 from ..instants import now
 from ..problems import Problem
 from ..settings import Settings
@@ -32,7 +32,6 @@ from .tries import SignInTries
 TOKEN_BYTES = 32
 UNKNOWN = "unknown"  # the audit's actor where nobody is known: never what was typed
 _TOUCH_PATIENCE_MS = 250
-_PATIENCE_MS = 8_000  # a load holds the writer longer than a person waits
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def sign_in(
     tries.succeeded(username, address)
     token = _new_token()
     at = now()
-    with database.write(patience_ms=_PATIENCE_MS) as session:
+    with database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
         # Checking the password took a while: what the account has become meanwhile counts.
         known = session.get_one(User, user.id)
         if known.password_hash != user.password_hash:

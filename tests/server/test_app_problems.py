@@ -102,7 +102,7 @@ def test_a_server_that_is_not_initialised_does_not_start(tmp_path: Path) -> None
 def test_while_a_load_holds_the_writer_people_are_asked_to_come_back(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dependencies, "_PATIENCE_MS", 50)
+    monkeypatch.setattr(dependencies, "PERSONS_PATIENCE_MS", 50)
     token = server.sign_in().json()["token"]
     with server.services.database.write() as load:
         load.connection()
