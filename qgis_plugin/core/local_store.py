@@ -14,7 +14,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,17 @@ _CLOUD_FOLDERS = re.compile(
 
 
 @dataclass(frozen=True)
+class Changes:
+    """What an update brought, in incidents, against the copy of ``since`` (an ISO instant)."""
+
+    since: str
+    added: int
+    changed: int
+    withdrawn: int
+    rights_changed: bool  # the agreement shows other rows or fields than before: part of the numbers comes of that
+
+
+@dataclass(frozen=True)
 class LocalCopy:
     """A proved copy: its file, the manifest that it fulfils, when it was made, its categories by frequency."""
 
@@ -54,6 +65,7 @@ class LocalCopy:
     manifest: Manifest
     pulled_at: str
     categories: tuple[str, ...]  # empty where there are too many to tell apart by colour
+    changes: Changes | None = None  # none for a first copy, and where the two cannot be compared
 
     @property
     def valid_until(self) -> datetime:
@@ -157,6 +169,7 @@ class AccountStore:
                 manifest=Manifest.from_json(document["manifest"]),
                 pulled_at=document["pulled_at"],
                 categories=tuple(document["categories"]),
+                changes=Changes(**document["changes"]) if document.get("changes") else None,
             )
             _ = copy.valid_until  # a copy whose end cannot be read has none
         except (OSError, ValueError, KeyError, TypeError, LocalCopyTrouble):
@@ -211,7 +224,9 @@ class AccountStore:
                 "disk-full",
             )
 
-    def commit(self, dataset: str, built: Path, manifest: Manifest, categories: tuple[str, ...]) -> LocalCopy:
+    def commit(
+        self, dataset: str, built: Path, manifest: Manifest, categories: tuple[str, ...], changes: Changes | None
+    ) -> LocalCopy:
         """Make the proved file ``built`` the copy of ``dataset``. The state is written last and atomically."""
         folder = built.parent
         stamp = hashlib.sha256(os.urandom(16)).hexdigest()[:8]
@@ -219,11 +234,11 @@ class AccountStore:
         _fsync(built)
         built.replace(final)
         _fsync_folder(folder)
-        return self._write_state(folder, LocalCopy(final, manifest, _now(), categories))
+        return self._write_state(folder, LocalCopy(final, manifest, _now(), categories, changes))
 
     def renew(self, dataset: str, copy: LocalCopy, manifest: Manifest) -> LocalCopy:
         """The same file fulfils ``manifest`` too: record the new validity."""
-        return self._write_state(self._folder(dataset), LocalCopy(copy.path, manifest, _now(), copy.categories))
+        return self._write_state(self._folder(dataset), replace(copy, manifest=manifest, pulled_at=_now()))
 
     def discard_superseded(self, dataset: str) -> None:
         """Delete GeoPackages that the state does not name; those still open on Windows go at the next start.
@@ -253,6 +268,7 @@ class AccountStore:
             "file": copy.path.name,
             "pulled_at": copy.pulled_at,
             "categories": list(copy.categories),
+            "changes": asdict(copy.changes) if copy.changes else None,
             "manifest": copy.manifest.to_json(),
         }
         new = folder / f"{_STATE}.new"

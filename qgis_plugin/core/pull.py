@@ -232,7 +232,7 @@ def _carry_out(
         )
     if cancelled():
         raise Cancelled
-    copy = store.commit(dataset, built, manifest, categories)
+    copy = store.commit(dataset, built, manifest, categories, None)
     store.discard_parts(dataset)
     kind = PullKind.UPDATED if isinstance(plan.base, LocalCopy) else PullKind.WHOLE
     return PullResult(copy, kind, plan.bytes)

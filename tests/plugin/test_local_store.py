@@ -46,7 +46,7 @@ def manifest(valid_until: str) -> Manifest:
 def committed(account: AccountStore, valid_until: datetime, content: bytes = b"data") -> LocalCopy:
     part = account.part("colp", "colp.gpkg")
     part.write_bytes(content)
-    return account.commit("colp", part, manifest(valid_until.isoformat()), ("a", "b"))
+    return account.commit("colp", part, manifest(valid_until.isoformat()), ("a", "b"), None)
 
 
 @pytest.fixture
