@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -15,103 +14,113 @@ from .transport import Transport
 _TRIES_PER_CHUNK = 2
 
 
-def fetch(
-    transport: Transport,
-    path: str,
-    artefact: Artefact,
-    part: Path,
-    progress: Callable[[int], None],
-    cancelled: Callable[[], bool],
-) -> None:
-    """Complete the file ``part`` to the bytes of ``artefact``; ``progress`` gets how many there are.
+class Download:
+    """One artefact on its way into the file ``part``, which holds proved chunks only.
 
-    Whole chunks that an earlier try left and that are right are kept. A wrong chunk is asked for once more,
-    then raises ``WrongDigest``; ``part`` then ends before it. Raises ``ServerUnreachable`` and ``Cancelled``.
+    ``take`` gets the proved bytes in their order, those of an earlier try first; ``progress`` how many have come.
     """
-    with part.open("r+b") as file:
-        proved = _proved_length(file, artefact, cancelled)
-        tries: dict[int, int] = {}
-        while proved < artefact.size:
-            tries[proved] = tries.get(proved, 0) + 1
-            if tries[proved] > _TRIES_PER_CHUNK:
-                raise _wrong(transport)
-            progress(proved)
-            proved = _receive(transport, path, artefact, file, proved, progress, cancelled)
-        os.fsync(file.fileno())
-        file.seek(0)
-        whole = hashlib.sha256()
-        while block := file.read(CHUNK_BYTES):
-            _stop_if(cancelled)
-            whole.update(block)
-        if whole.hexdigest() != artefact.sha256:
-            # Every chunk was as announced, so the announcement contradicts itself: nothing here is worth
-            # keeping.
-            file.truncate(0)
-            raise _wrong(transport)
-    progress(artefact.size)
 
+    def __init__(
+        self,
+        transport: Transport,
+        path: str,
+        artefact: Artefact,
+        take: Callable[[bytes], None],
+        progress: Callable[[int], None],
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._transport = transport
+        self._path = path
+        self._artefact = artefact
+        self._take = take
+        self._progress = progress
+        self._cancelled = cancelled
+        self._proved = 0
+        self._whole = hashlib.sha256()
+        self.received = 0  # bytes that came over the line, wrong ones too
 
-def _proved_length(file: BinaryIO, artefact: Artefact, cancelled: Callable[[], bool]) -> int:
-    """Cut ``file`` after the last of its leading chunks that are right; its length then."""
-    length = 0
-    for digest in artefact.chunks:
-        _stop_if(cancelled)
-        expected = min(CHUNK_BYTES, artefact.size - length)
-        chunk = file.read(expected)
-        if len(chunk) < expected or hashlib.sha256(chunk).hexdigest() != digest:
-            break
-        length += expected
-    file.truncate(length)
-    return length
+    def fetch(self, part: Path) -> None:
+        """Complete ``part`` to the bytes of the artefact.
 
+        Whole chunks that an earlier try left and that are right are kept. A wrong chunk is asked for once more,
+        then raises ``WrongDigest``. Raises ``ServerUnreachable`` and ``Cancelled``; what is proved then stays.
+        """
+        # Not flushed to the disk: what a power cut leaves of it is proved again.
+        with part.open("r+b") as file:
+            self._keep_proved(file)
+            tries: dict[int, int] = {}
+            while self._proved < self._artefact.size:
+                tries[self._proved] = tries.get(self._proved, 0) + 1
+                if tries[self._proved] > _TRIES_PER_CHUNK:
+                    raise self._wrong()
+                self._progress(self._proved)
+                self._receive(file)
+            if self._whole.hexdigest() != self._artefact.sha256:
+                # Every chunk was as announced, so the announcement contradicts itself: nothing here is worth
+                # keeping.
+                file.truncate(0)
+                raise self._wrong()
+        self._progress(self._artefact.size)
 
-def _receive(
-    transport: Transport,
-    path: str,
-    artefact: Artefact,
-    file: BinaryIO,
-    offset: int,
-    progress: Callable[[int], None],
-    cancelled: Callable[[], bool],
-) -> int:
-    """Write what the server sends from ``offset`` on; the length that is proved when it ends or turns wrong."""
-    with transport.download(path, offset, cancelled) as stream:
-        written = proved = stream.start
-        file.seek(written)
-        file.truncate()
-        digest = hashlib.sha256()
-        for block in stream.blocks:
-            while block:
-                room = proved + CHUNK_BYTES - written
-                piece, block = block[:room], block[room:]
-                file.write(piece)
-                digest.update(piece)
-                written += len(piece)
-                if written - proved == CHUNK_BYTES or written == artefact.size:
-                    if not _right(artefact, proved, digest.hexdigest()):
-                        file.truncate(proved)
-                        return proved
-                    proved, digest = written, hashlib.sha256()
-            progress(written)
-    if proved < artefact.size:
-        # It ended early, in good order as far as HTTP can tell. What is proved stays for the next try.
-        file.truncate(proved)
-        raise transport.broken_off()
-    return proved
+    def _keep_proved(self, file: BinaryIO) -> None:
+        """Cut ``file`` after the last of its leading chunks that are right."""
+        for digest in self._artefact.chunks:
+            self._stop_if_cancelled()
+            chunk = file.read(self._next_size())
+            if len(chunk) < self._next_size() or hashlib.sha256(chunk).hexdigest() != digest:
+                break
+            self._accept(chunk)
+        file.truncate(self._proved)
 
+    def _receive(self, file: BinaryIO) -> None:
+        """Write what the server sends after the proved bytes, until it ends or a chunk is wrong."""
+        with self._transport.download(self._path, self._proved, self._cancelled) as stream:
+            # A server that will not resume begins anew: what is here already is passed over.
+            passing = self._proved - stream.start
+            chunk = bytearray()
+            for block in stream.blocks:
+                self.received += len(block)
+                passed = min(passing, len(block))
+                passing -= passed
+                rest = memoryview(block)[passed:]
+                while rest:
+                    room = self._next_size() - len(chunk)
+                    if room <= 0:
+                        return  # more than was announced
+                    chunk += rest[:room]
+                    rest = rest[room:]
+                    if len(chunk) == self._next_size():
+                        if not self._is_right(chunk):
+                            return
+                        file.seek(self._proved)
+                        file.write(chunk)
+                        self._accept(bytes(chunk))
+                        chunk.clear()
+                self._progress(self._proved + len(chunk))
+        if self._proved < self._artefact.size:
+            # It ended early, in good order as far as HTTP can tell. What is proved stays for the next try.
+            raise self._transport.broken_off()
 
-def _right(artefact: Artefact, start: int, digest: str) -> bool:
-    number = start // CHUNK_BYTES
-    return number < len(artefact.chunks) and artefact.chunks[number] == digest
+    def _accept(self, chunk: bytes) -> None:
+        self._proved += len(chunk)
+        self._whole.update(chunk)
+        self._take(chunk)
 
+    def _next_size(self) -> int:
+        """How long the chunk after the proved bytes is; 0 at the end."""
+        return min(CHUNK_BYTES, self._artefact.size - self._proved)
 
-def _wrong(transport: Transport) -> WrongDigest:
-    return WrongDigest(
-        f"What arrived from {transport.host} is not what was published: its digest is wrong, twice. Nothing "
-        "was changed. Something on the way alters the data: try another network, and tell the SafeStats team."
-    )
+    def _is_right(self, chunk: bytearray) -> bool:
+        number = self._proved // CHUNK_BYTES
+        expected = self._artefact.chunks
+        return number < len(expected) and expected[number] == hashlib.sha256(chunk).hexdigest()
 
+    def _wrong(self) -> WrongDigest:
+        return WrongDigest(
+            f"What arrived from {self._transport.host} is not what was published: its digest is wrong, twice. Nothing "
+            "was changed. Something on the way alters the data: try another network, and tell the SafeStats team."
+        )
 
-def _stop_if(cancelled: Callable[[], bool]) -> None:
-    if cancelled():
-        raise Cancelled
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled():
+            raise Cancelled

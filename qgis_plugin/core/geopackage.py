@@ -1,15 +1,19 @@
 """Changes to a GeoPackage that nobody has open yet: months out, months in, R-tree, extent; and the proof of it.
 
-Plain SQLite, in one transaction. The triggers that GDAL put on the table keep its R-tree right; they call
-functions that GDAL provides to its own connections and that stand in for it here.
+Plain SQLite on a file that is thrown away where anything fails: no journal, one flush at the end by whoever puts it
+in place. The triggers that GDAL put on the table keep its R-tree right; they call functions that GDAL provides to
+its own connections and that stand in for it here.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from osgeo import gdal
@@ -20,45 +24,122 @@ from .errors import Cancelled
 _ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 _EMPTY_FLAG = 0x10
 _STEPS_BETWEEN_LOOKS = 20_000
+_CACHE_KIB = 131_072
+_ATTACHED = "other"
+_FULL = "disk is full"  # as SQLite says it, also through GDAL
 
 
 class UnprovedError(Exception):
     """A file does not hold what it should; the message says what, for the log."""
 
 
-def replace_months(
+@dataclass(frozen=True)
+class RowCounts:
+    """How many rows came, changed and went."""
+
+    added: int = 0
+    changed: int = 0
+    withdrawn: int = 0
+
+    def __add__(self, other: RowCounts) -> RowCounts:
+        return RowCounts(self.added + other.added, self.changed + other.changed, self.withdrawn + other.withdrawn)
+
+
+def remove_month(path: Path, table: str, month: Slice, cancelled: Callable[[], bool]) -> RowCounts:
+    """Delete the rows of ``month``. Raises ``Cancelled`` and ``sqlite3.Error``."""
+    with _transaction(path, cancelled) as connection:
+        gone = connection.execute(
+            f"DELETE FROM {_quoted(table)} WHERE {FID_COLUMN} BETWEEN ? AND ?", (month.fid_from, month.fid_to)
+        )
+        return RowCounts(withdrawn=gone.rowcount)
+
+
+def put_month(
+    path: Path, table: str, source: Path, month: Slice, columns: Sequence[str], cancelled: Callable[[], bool]
+) -> RowCounts:
+    """Make the rows of ``month`` those of the file ``source``; rows that are the same in both are not touched.
+
+    ``columns`` are the table's columns without feature id, geometry included. Raises ``UnprovedError`` where
+    ``source`` does not hold what it announces, ``Cancelled``, and ``sqlite3.Error``.
+    """
+    _prove_size(source, table, month)
+    ours, theirs = f"main.{_quoted(table)}", f"{_ATTACHED}.{_quoted(table)}"
+    names = ", ".join(_quoted(name) for name in (FID_COLUMN, *columns))
+    plain = [_quoted(name) for name in columns if name != GEOMETRY_COLUMN]
+    moved = f"new.{GEOMETRY_COLUMN} IS NOT old.{GEOMETRY_COLUMN}" if GEOMETRY_COLUMN in columns else "0"
+    with _transaction(path, cancelled, attached=source) as connection:
+        connection.execute(
+            f"CREATE TEMP TABLE differing AS SELECT old.{FID_COLUMN} AS fid, new.{FID_COLUMN} IS NULL AS gone, "
+            f"{moved} AS moved FROM {ours} AS old LEFT JOIN {theirs} AS new ON new.{FID_COLUMN} = old.{FID_COLUMN} "
+            f"WHERE old.{FID_COLUMN} BETWEEN ? AND ? AND (new.{FID_COLUMN} IS NULL OR {_differ(columns)})",
+            (month.fid_from, month.fid_to),
+        )
+        withdrawn, moved_rows, altered = connection.execute(
+            "SELECT count(*) FILTER (WHERE gone), count(*) FILTER (WHERE moved AND NOT gone), "
+            "count(*) FILTER (WHERE NOT moved AND NOT gone) FROM differing"
+        ).fetchone()
+        # Deletes and inserts only where the R-tree is concerned: REPLACE and UPSERT would falsify GDAL's count of
+        # features or fail in its triggers.
+        connection.execute(f"DELETE FROM {ours} WHERE {FID_COLUMN} IN (SELECT fid FROM differing WHERE gone OR moved)")
+        if altered:
+            connection.execute(
+                f"UPDATE {ours} SET ({', '.join(plain)}) = (SELECT {', '.join(plain)} FROM {theirs} AS new "
+                f"WHERE new.{FID_COLUMN} = {_quoted(table)}.{FID_COLUMN}) "
+                f"WHERE {FID_COLUMN} IN (SELECT fid FROM differing WHERE NOT gone AND NOT moved)"
+            )
+        inserted = connection.execute(
+            f"INSERT INTO {ours} ({names}) SELECT {names} FROM {theirs} AS new WHERE NOT EXISTS "
+            f"(SELECT 1 FROM {ours} AS old WHERE old.{FID_COLUMN} = new.{FID_COLUMN}) ORDER BY new.{FID_COLUMN}"
+        ).rowcount
+    return RowCounts(inserted - moved_rows, moved_rows + altered, withdrawn)
+
+
+def compare(
+    former: Path,
     path: Path,
     table: str,
-    gone: Sequence[Slice],
-    new: Sequence[tuple[Path, Slice]],
     columns: Sequence[str],
+    ranges: Iterable[tuple[int, int]],
     cancelled: Callable[[], bool],
-) -> None:
-    """Delete the months of ``gone``, then insert the rows of ``new``, all or nothing.
+) -> RowCounts | None:
+    """How the rows of ``path`` differ from those of ``former``, within ranges of feature ids.
 
-    ``columns`` are the table's columns without feature id, geometry included. Raises ``UnprovedError`` where a
-    month does not hold what it announces, ``Cancelled``, and ``sqlite3.Error``.
+    ``columns`` are those that both have, without feature id. ``None`` where the two have rows and not one in
+    common: then their feature ids are of different kinds. Raises ``Cancelled`` and ``sqlite3.Error``.
     """
-    names = ", ".join(_quoted(name) for name in (FID_COLUMN, *columns))
-    marks = ", ".join("?" * (len(columns) + 1))
-    # Inserts only: REPLACE and UPSERT would falsify GDAL's count of features or fail in its triggers.
-    insert = f"INSERT INTO {_quoted(table)} ({names}) VALUES ({marks})"
-    select = f"SELECT {names} FROM {_quoted(table)} ORDER BY {FID_COLUMN}"
-    with _transaction(path, cancelled) as connection:
-        for month in gone:
-            connection.execute(
-                f"DELETE FROM {_quoted(table)} WHERE {FID_COLUMN} BETWEEN ? AND ?",
-                (month.fid_from, month.fid_to),
+    ours, theirs = f"main.{_quoted(table)}", f"{_ATTACHED}.{_quoted(table)}"
+    counts, common = RowCounts(), 0
+    with (
+        closing(sqlite3.connect(_read_only(path), uri=True, isolation_level=None)) as connection,
+        _watched(connection, cancelled),
+    ):
+        connection.execute(f"ATTACH ? AS {_ATTACHED}", (_read_only(former),))
+        for first, last in ranges:
+            old, new = (
+                connection.execute(
+                    f"SELECT count(*) FROM {rows} WHERE {FID_COLUMN} BETWEEN ? AND ?", (first, last)
+                ).fetchone()[0]
+                for rows in (theirs, ours)
             )
-        for source, month in new:
-            _prove_size(source, table, month)
-            with closing(sqlite3.connect(_read_only(source), uri=True)) as reading:
-                connection.executemany(insert, reading.execute(select))
+            both, changed = connection.execute(
+                f"SELECT count(*), count(*) FILTER (WHERE {_differ(columns)}) FROM {ours} AS new "
+                f"JOIN {theirs} AS old ON old.{FID_COLUMN} = new.{FID_COLUMN} WHERE new.{FID_COLUMN} BETWEEN ? AND ?",
+                (first, last),
+            ).fetchone()
+            counts += RowCounts(new - both, changed, old - both)
+            common += both
+    return None if not common and counts.added and counts.withdrawn else counts
+
+
+def _differ(columns: Sequence[str]) -> str:
+    return " OR ".join(f"new.{_quoted(name)} IS NOT old.{_quoted(name)}" for name in columns) or "0"
 
 
 def add_spatial_index(path: Path, table: str) -> None:
     """Build the R-tree by GDAL, once for all rows; raises ``UnprovedError`` where that fails."""
-    gdal.PushErrorHandler("CPLQuietErrorHandler")  # it would grumble about the file's name
+    said: list[str] = []
+    # It would grumble about the file's name, among others.
+    gdal.PushErrorHandler(lambda _level, _number, message: said.append(message))
     try:
         dataset = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_UPDATE)
         if dataset is not None:
@@ -66,9 +147,11 @@ def add_spatial_index(path: Path, table: str) -> None:
         del dataset
     finally:
         gdal.PopErrorHandler()
+    if any(_FULL in message for message in said):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with closing(_open(path)) as connection:
         if not _has_index(connection, table):
-            raise UnprovedError(f"GDAL made no spatial index in {path.name}: {gdal.GetLastErrorMsg()}")
+            raise UnprovedError(f"GDAL made no spatial index in {path.name}: {'; '.join(said)}")
 
 
 def settle(path: Path, table: str, changed_at: str, cancelled: Callable[[], bool]) -> None:
@@ -93,12 +176,18 @@ def settle(path: Path, table: str, changed_at: str, cancelled: Callable[[], bool
 
 
 def prove(
-    path: Path, table: str, columns: Sequence[str], rows: int, placed: bool, cancelled: Callable[[], bool]
+    path: Path,
+    table: str,
+    columns: Sequence[str],
+    rows: int,
+    placed: bool,
+    pages: bool,
+    cancelled: Callable[[], bool],
 ) -> None:
-    """Raise ``UnprovedError`` unless the file is sound and has these columns and rows, each placed row indexed.
+    """Raise ``UnprovedError`` unless the file has these columns and rows, each placed row indexed.
 
     ``columns`` are the table's columns without feature id, geometry included; ``placed``: it is a layer of
-    points.
+    points; ``pages``: look at every page too, which a file that is the announced one byte for byte does not need.
     """
     with closing(_open(path)) as connection, _watched(connection, cancelled):
         found = [row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(table)})")]
@@ -116,7 +205,7 @@ def prove(
             (indexed,) = connection.execute(f"SELECT count(*) FROM {_quoted(_index_name(table))}").fetchone()
             if located != indexed:
                 raise UnprovedError(f"{path.name} has {located} placed rows and {indexed} in its spatial index.")
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if pages else "ok"
         if verdict != "ok":
             raise UnprovedError(f"{path.name} is damaged: {verdict}")
 
@@ -157,30 +246,38 @@ def prove_month(path: Path, manifest: Manifest, month: Slice, cancelled: Callabl
 
 def frequent_values(path: Path, table: str, column: str, limit: int) -> tuple[str, ...]:
     """The values of a text column, most frequent first; empty where there are more than ``limit``."""
+    stated = f"FROM {_quoted(table)} WHERE {_quoted(column)} IS NOT NULL"
     with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
-        found = connection.execute(
-            f"SELECT {_quoted(column)}, count(*) FROM {_quoted(table)} WHERE {_quoted(column)} IS NOT NULL "
-            "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
-            (limit + 1,),
-        ).fetchall()
-    return tuple(str(value) for value, _count in found) if len(found) <= limit else ()
+        # Where there are many, a few rows tell; only where there are few are all rows counted.
+        several = connection.execute(f"SELECT DISTINCT {_quoted(column)} {stated} LIMIT ?", (limit + 1,)).fetchall()
+        if len(several) > limit:
+            return ()
+        counted = connection.execute(f"SELECT {_quoted(column)}, count(*) {stated} GROUP BY 1 ORDER BY 2 DESC, 1")
+        return tuple(str(value) for value, _count in counted)
 
 
 def _prove_size(path: Path, table: str, month: Slice) -> None:
-    with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
-        rows, first, last = connection.execute(
-            f"SELECT count(*), min({FID_COLUMN}), max({FID_COLUMN}) FROM {_quoted(table)}"
-        ).fetchone()
+    try:
+        with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
+            rows, first, last = connection.execute(
+                f"SELECT count(*), min({FID_COLUMN}), max({FID_COLUMN}) FROM {_quoted(table)}"
+            ).fetchone()
+    except sqlite3.DatabaseError as error:
+        raise UnprovedError(f"the month {month.period or 'without date'} cannot be read: {error}") from error
     if rows != month.rows or (rows and not month.fid_from <= first <= last <= month.fid_to):
         raise UnprovedError(f"The month {month.period or 'without date'} does not hold the rows that it announces.")
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path.absolute().as_uri(), uri=True, isolation_level=None)
     for name, position in (("ST_MinX", 0), ("ST_MaxX", 0), ("ST_MinY", 1), ("ST_MaxY", 1)):
         connection.create_function(name, 1, _coordinate(position), deterministic=True)
     connection.create_function("ST_IsEmpty", 1, lambda blob: int(bool(blob[3] & _EMPTY_FLAG)), deterministic=True)
     connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     return connection
 
 
@@ -195,9 +292,13 @@ def _coordinate(position: int) -> Callable[[bytes], float]:
 
 
 @contextmanager
-def _transaction(path: Path, cancelled: Callable[[], bool]) -> Iterator[sqlite3.Connection]:
+def _transaction(
+    path: Path, cancelled: Callable[[], bool], attached: Path | None = None
+) -> Iterator[sqlite3.Connection]:
     with closing(_open(path)) as connection, _watched(connection, cancelled):
-        connection.execute("BEGIN IMMEDIATE")
+        if attached is not None:
+            connection.execute(f"ATTACH ? AS {_ATTACHED}", (_read_only(attached),))
+        connection.execute("BEGIN")
         yield connection
         connection.execute("COMMIT")
 

@@ -7,24 +7,25 @@ comes in months. The former copy stays in use until the new one is proved.
 from __future__ import annotations
 
 import errno
-import hashlib
 import re
 import shutil
 import sqlite3
 import uuid
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ...shared.manifest import API_VERSION, GEOMETRY_COLUMN, Artefact, Manifest, Slice
+from ...shared.manifest import API_VERSION, GEOMETRY_COLUMN, Artefact, Manifest, Slice, Snapshot
 from . import geopackage
-from .download import fetch
+from .download import Download
 from .errors import Cancelled, LocalCopyTrouble, PluginTooOld, ServerTrouble, WrongDigest
-from .local_store import AccountStore, LocalCopy, instant
+from .geopackage import RowCounts
+from .local_store import AccountStore, Changes, LocalCopy, instant
 from .transport import Transport
+from .unpacking import Unpacking
 
 Progress = Callable[[str, float, float], None]  # what is going on, bytes done, bytes in all (0: not counted in bytes)
 Cancel = Callable[[], bool]
@@ -34,7 +35,6 @@ CATEGORIES_WITH_COLOUR = 10
 _BYTES_PER_SECOND = 5e6
 _ROWS_PER_SECOND_INTO_INDEX = 10_000
 _ROWS_PER_SECOND_THEN_INDEX = 30_000
-_READ_BYTES = 1024 * 1024
 
 
 class PullKind(Enum):
@@ -58,13 +58,13 @@ class PullResult:
 class _Plan:
     """Where to start (the copy here, the snapshot, or nothing), and the months to take out and in."""
 
-    base: LocalCopy | Artefact | None
+    base: LocalCopy | Snapshot | None
     gone: tuple[Slice, ...]
     new: tuple[Slice, ...]
 
     @property
     def downloads(self) -> tuple[Artefact, ...]:
-        whole = (self.base,) if isinstance(self.base, Artefact) else ()
+        whole = (self.base,) if isinstance(self.base, Snapshot) else ()
         return (*whole, *self.new)
 
     @property
@@ -104,11 +104,11 @@ def _pull(transport: Transport, store: AccountStore, dataset: str, progress: Pro
         return PullResult(store.renew(dataset, former, manifest), PullKind.UNCHANGED, 0)
     plan = _plan(manifest, former)
     try:
-        return _carry_out(transport, store, manifest, plan, progress, cancelled)
-    except sqlite3.OperationalError as error:
+        return _carry_out(transport, store, manifest, former, plan, progress, cancelled)
+    except (OSError, sqlite3.OperationalError) as error:
         raise LocalCopyTrouble(
-            f"The local copy of {manifest.title} could not be written to {store.folder}: {error}. Your "
-            "former copy is untouched."
+            f"The local copy of {manifest.title} could not be written to {store.folder}: {_disk_words(error)}",
+            "disk-full" if _is_full(error) else "cannot-write",
         ) from error
     except (geopackage.UnprovedError, sqlite3.DatabaseError, zlib.error) as error:
         # What arrived was right byte for byte and still does not add up: start afresh next time.
@@ -118,12 +118,21 @@ def _pull(transport: Transport, store: AccountStore, dataset: str, progress: Pro
             "is untouched. Tell the SafeStats team.",
             "does-not-add-up",
         ) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            words = "the disk is full. Free some space, then pull again."
-        else:
-            words = f"{error.strerror or error}."
-        raise LocalCopyTrouble(f"The local copy could not be written to {store.folder}: {words}") from error
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "disk is full" in str(error)
+
+
+def _disk_words(error: Exception) -> str:
+    if _is_full(error):
+        return "the disk is full. Free some space, then pull again; your former copy is untouched."
+    reason = (isinstance(error, OSError) and error.strerror) or error
+    return (
+        f"{reason}. Your former copy is untouched: pull again, and if it stays, ask your IT team to look at the disk."
+    )
 
 
 def _manifest(transport: Transport, dataset: str) -> Manifest:
@@ -190,114 +199,136 @@ def _carry_out(
     transport: Transport,
     store: AccountStore,
     manifest: Manifest,
+    former: LocalCopy | None,
     plan: _Plan,
     progress: Progress,
     cancelled: Cancel,
 ) -> PullResult:
-    dataset = manifest.dataset
-    store.require_room(dataset, _room(manifest, plan))
-    packed = _download(transport, store, manifest, plan.downloads, plan.bytes, progress, cancelled)
-
-    progress("Preparing the local copy", 0, 0)
-    months = [(_unpacked(store, dataset, packed[m.name], m, cancelled), m) for m in plan.new]
-    built = store.fresh_part(dataset, f"{dataset}.gpkg")
+    dataset, table = manifest.dataset, manifest.layer_name
+    store.require_room(dataset, _room(plan))
     columns = [column.name for column in manifest.columns]
     placed = manifest.geometry != "none"
     if placed:
         columns.append(GEOMETRY_COLUMN)
 
+    arriving = _Arriving(transport, store, dataset, plan.bytes, progress, cancelled)
+    built = store.fresh_part(dataset, f"{dataset}.gpkg")
+    if isinstance(plan.base, Snapshot):
+        arriving.receive(plan.base, built)
+    months = [(month, arriving.receive(month)) for month in plan.new]
+
+    progress("Preparing the local copy", 0, 0)
     if isinstance(plan.base, LocalCopy):
         shutil.copyfile(plan.base.path, built)
-    elif plan.base is not None:
-        _unpack(packed[plan.base.name], built, plan.base, cancelled)
-    else:
-        shutil.copyfile(months[0][0], built)  # its table has the right columns; the other months join its rows
-    rest = months if plan.base is not None else months[1:]
-    if plan.gone or rest:
-        geopackage.replace_months(built, manifest.layer_name, plan.gone, rest, columns, cancelled)
+    elif plan.base is None:
+        shutil.copyfile(months[0][1], built)  # its table has the right columns; the other months join its rows
+    counts = RowCounts()
+    renewed = {month.period for month in plan.new}
+    for month in plan.gone:
+        if month.period not in renewed:
+            counts += geopackage.remove_month(built, table, month, cancelled)
+    for month, source in months if plan.base is not None else months[1:]:
+        counts += geopackage.put_month(built, table, source, month, columns, cancelled)
     if placed and plan.base is None:
         progress("Indexing", 0, 0)
-        geopackage.add_spatial_index(built, manifest.layer_name)
-    if plan.base is None or plan.gone or plan.new:
-        geopackage.settle(built, manifest.layer_name, manifest.published_at, cancelled)
+        geopackage.add_spatial_index(built, table)
+    as_announced = isinstance(plan.base, Snapshot) and not plan.new  # byte for byte: its digest was that of the file
+    if not as_announced:
+        geopackage.settle(built, table, manifest.published_at, cancelled)
 
     progress("Checking", 0, 0)
-    geopackage.prove(built, manifest.layer_name, columns, manifest.rows, placed, cancelled)
+    geopackage.prove(built, table, columns, manifest.rows, placed, not as_announced, cancelled)
     for month in plan.new:
         geopackage.prove_month(built, manifest, month, cancelled)
+    changes = None
+    if former is not None:
+        if not isinstance(plan.base, LocalCopy):
+            counts = _compare(former, built, manifest, cancelled)
+        changes = counts and _changes(former, manifest, counts)
     categories: tuple[str, ...] = ()
     if manifest.category_field in columns:
-        categories = geopackage.frequent_values(
-            built, manifest.layer_name, manifest.category_field, CATEGORIES_WITH_COLOUR
-        )
+        categories = geopackage.frequent_values(built, table, manifest.category_field, CATEGORIES_WITH_COLOUR)
     if cancelled():
         raise Cancelled
-    copy = store.commit(dataset, built, manifest, categories, None)
+    copy = store.commit(dataset, built, manifest, categories, changes)
     store.discard_parts(dataset)
     kind = PullKind.UPDATED if isinstance(plan.base, LocalCopy) else PullKind.WHOLE
-    return PullResult(copy, kind, plan.bytes)
+    return PullResult(copy, kind, arriving.received)
 
 
-def _room(manifest: Manifest, plan: _Plan) -> int:
+def _compare(former: LocalCopy, built: Path, manifest: Manifest, cancelled: Cancel) -> RowCounts | None:
+    """What differs in the months that are not the same in both; ``None`` where the two cannot be compared."""
+    if former.manifest.layer_name != manifest.layer_name:
+        return None
+    here, there = ({month.period: month for month in m.slices} for m in (former.manifest, manifest))
+    ranges = []
+    for period in sorted({*here, *there}):
+        old, new = here.get(period), there.get(period)
+        if old is None or new is None or old.name != new.name:
+            month = old or new
+            ranges.append((month.fid_from, month.fid_to))
+    shared = {column.name for column in former.manifest.columns}
+    columns = [column.name for column in manifest.columns if column.name in shared]
+    if "none" not in (former.manifest.geometry, manifest.geometry):
+        columns.append(GEOMETRY_COLUMN)
+    try:
+        return geopackage.compare(former.path, built, manifest.layer_name, columns, ranges, cancelled)
+    except sqlite3.DatabaseError:
+        return None  # a former copy that cannot be read is no reason to refuse the new one
+
+
+def _changes(former: LocalCopy, manifest: Manifest, counts: RowCounts) -> Changes:
+    rights_changed = former.manifest.fingerprint != manifest.fingerprint
+    return Changes(former.pulled_at, counts.added, counts.changed, counts.withdrawn, rights_changed)
+
+
+def _room(plan: _Plan) -> int:
     if isinstance(plan.base, LocalCopy):
         base = plan.base.path.stat().st_size
+    elif plan.base is not None:
+        base = plan.base.file_size
     else:
-        base = manifest.snapshot.file_size if manifest.snapshot is not None else 5 * plan.bytes
-    months = sum(month.size for month in plan.new)
-    return plan.bytes + base + 8 * months
+        base = 5 * plan.bytes
+    return plan.bytes + base + 8 * sum(month.size for month in plan.new)
 
 
-def _download(
-    transport: Transport,
-    store: AccountStore,
-    manifest: Manifest,
-    artefacts: Sequence[Artefact],
-    total: int,
-    progress: Progress,
-    cancelled: Cancel,
-) -> dict[str, Path]:
-    """The files as sent, by name; one id ties the requests of this pull together in the server's audit."""
-    pull = uuid.uuid4()
-    files, before = {}, 0
-    for artefact in artefacts:
-        part = store.part(manifest.dataset, f"{artefact.name}.gz")
-        path = f"/v1/layers/{manifest.dataset}/artefacts/{artefact.name}?pull={pull}"
+class _Arriving:
+    """The downloads of one pull: each is unpacked while it comes; one id ties them together in the audit."""
 
-        def tell(done: int, before: int = before) -> None:
-            progress("Downloading", before + done, total)
+    def __init__(
+        self,
+        transport: Transport,
+        store: AccountStore,
+        dataset: str,
+        total: int,
+        progress: Progress,
+        cancelled: Cancel,
+    ) -> None:
+        self._transport = transport
+        self._store = store
+        self._dataset = dataset
+        self._total = total
+        self._progress = progress
+        self._cancelled = cancelled
+        self._pull = uuid.uuid4()
+        self._before = 0
+        self.received = 0
 
-        fetch(transport, path, artefact, part, tell, cancelled)
-        files[artefact.name] = part
-        before += artefact.size
-    return files
+    def receive(self, artefact: Artefact, target: Path | None = None) -> Path:
+        """The artefact's content as a file: ``target``, or a new one."""
+        if target is None:
+            target = self._store.fresh_part(self._dataset, f"{artefact.name}.gpkg")
+        size, sha256 = (artefact.file_size, artefact.file_sha256) if isinstance(artefact, Snapshot) else (0, "")
+        path = f"/v1/layers/{self._dataset}/artefacts/{artefact.name}?pull={self._pull}"
+        part = self._store.part(self._dataset, f"{artefact.name}.gz")
+        with Unpacking(target, size, sha256) as unpacking:
+            download = Download(self._transport, path, artefact, unpacking.take, self._tell, self._cancelled)
+            try:
+                download.fetch(part)
+            finally:
+                self.received += download.received
+        self._before += artefact.size
+        return target
 
-
-def _unpacked(store: AccountStore, dataset: str, packed: Path, artefact: Artefact, cancelled: Cancel) -> Path:
-    target = store.fresh_part(dataset, f"{artefact.name}.gpkg")
-    _unpack(packed, target, artefact, cancelled)
-    return target
-
-
-def _unpack(packed: Path, target: Path, artefact: Artefact, cancelled: Cancel) -> None:
-    """Gunzip, and prove the outcome where its digest was announced."""
-    digest = hashlib.sha256()
-    announced = getattr(artefact, "file_size", 0)
-    unzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    with packed.open("rb") as source, target.open("r+b") as file:
-        while block := source.read(_READ_BYTES):
-            if cancelled():
-                raise Cancelled
-            while block:
-                # In pieces: a small file may unpack into more than the memory holds.
-                content = unzip.decompress(block, _READ_BYTES)
-                digest.update(content)
-                file.write(content)
-                if announced and file.tell() > announced:
-                    raise geopackage.UnprovedError("the unpacked file is larger than announced")
-                block = unzip.unconsumed_tail
-        content = unzip.flush()
-        digest.update(content)
-        file.write(content)
-    expected = getattr(artefact, "file_sha256", "")
-    if not unzip.eof or (expected and digest.hexdigest() != expected):
-        raise geopackage.UnprovedError("the unpacked file is not the announced one")
+    def _tell(self, done: int) -> None:
+        self._progress("Downloading", self._before + done, self._total)

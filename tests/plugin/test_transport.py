@@ -280,7 +280,7 @@ def artefact_of(content: bytes) -> Artefact:
 
 def fetch(server, part: Path, artefact: Artefact, cancelled=never, progress=lambda _done: None) -> None:
     part.touch()
-    download.fetch(transport_to(server.url), "/file", artefact, part, progress, cancelled)
+    download.Download(transport_to(server.url), "/file", artefact, lambda _block: None, progress, cancelled).fetch(part)
 
 
 def ranges(server) -> list[str]:
