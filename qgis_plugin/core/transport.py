@@ -6,12 +6,13 @@ only. Redirects are not followed: a token goes nowhere that the user did not nam
 
 from __future__ import annotations
 
+import http.cookiejar
 import ipaddress
-import socket
+import json
+import re
 import ssl
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -21,24 +22,32 @@ from qgis.core import QgsApplication, QgsNetworkAccessManager
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from ...shared.problems import ProblemDocument
+from .connection_trouble import trouble_with
 from .errors import (
     AddressTrouble,
-    Cancelled,
     CertificateTrouble,
     DeskError,
-    ProxyTrouble,
     ServerTrouble,
     ServerUnreachable,
     from_problem,
 )
+from .exchange import Exchange, StalledError
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
-_BLOCK_BYTES = 256 * 1024
-_CANCEL_POLL_S = 0.2
+_LARGEST_DOCUMENT = 64 * 1024 * 1024
+_BUSY = {429, 502, 503, 504}
+_SIGN_IN_TO_THE_NETWORK = 511
+
+Cancel = Callable[[], bool]
+
+
+def never() -> bool:
+    """For those whom nobody can cancel."""
+    return False
 
 
 class Network(Protocol):
@@ -118,14 +127,20 @@ class Stream:
 
 
 class Transport:
-    """Requests to one server. Make it on the GUI thread, use it in tasks; every method raises ``DeskError``."""
+    """Requests to one server. Make it on the GUI thread, use it in tasks, in several at once if need be.
+
+    Every method raises ``DeskError``, and ``Cancelled`` within a second of ``cancelled()`` turning true, whatever
+    the call waits for: the name, the connection, the encryption, the headers or the body.
+    """
 
     def __init__(self, address: str, network: Network, plugin_version: str) -> None:
         self.base_url = server_address(address)
         self.host = urlsplit(self.base_url).netloc
-        self._timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
         self._http = requests.Session()
+        # Tasks share the session, so nothing in it changes while one is at work: cookies are not kept, and the
+        # headers are exchanged as a whole.
         self._http.trust_env = False
+        self._http.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._http.headers.update({"X-SafeStats-Client": f"qgis/{plugin_version}", "Accept-Encoding": "identity"})
         self._http.mount("https://", _TrustingAdapter(_context(network.trusted_authorities())))
         if not _is_loopback(urlsplit(self.base_url).hostname or ""):
@@ -134,47 +149,47 @@ class Transport:
 
     def use_token(self, token: str) -> None:
         """Send ``token`` with every request from now on; empty forgets it."""
+        headers = self._http.headers.copy()
+        headers.pop("Authorization", None)
         if token:
-            self._http.headers["Authorization"] = f"Bearer {token}"
-        else:
-            self._http.headers.pop("Authorization", None)
+            headers["Authorization"] = f"Bearer {token}"
+        self._http.headers = headers
 
-    def get_json(self, path: str) -> dict[str, Any]:
+    def get_json(self, path: str, *, cancelled: Cancel = never) -> dict[str, Any]:
         """The JSON object at ``path``."""
-        return self._json(self._send("GET", path))
+        return self._json("GET", path, cancelled)
 
-    def post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def post_json(self, path: str, body: dict[str, Any], *, cancelled: Cancel = never) -> dict[str, Any]:
         """Post a JSON object; the answer's JSON object, empty where the answer has no body."""
-        return self._json(self._send("POST", path, json=body))
+        return self._json("POST", path, cancelled, json=body)
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, *, cancelled: Cancel = never) -> None:
         """Delete what is at ``path``."""
-        self._send("DELETE", path).close()
+        with self._exchange("DELETE", path, cancelled):
+            pass
 
     @contextmanager
-    def download(self, path: str, offset: int, cancelled: Callable[[], bool]) -> Iterator[Stream]:
+    def download(self, path: str, offset: int, cancelled: Cancel = never) -> Iterator[Stream]:
         """The bytes at ``path`` from ``offset`` on (from 0 where the server will not resume).
 
-        Raises ``Cancelled`` within a second of ``cancelled()`` turning true, even when no bytes arrive.
+        A time-out counts the time in which (next to) nothing comes, never how long the transfer takes.
         """
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        response = self._send("GET", path, headers=headers, stream=True)
-        start = offset if response.status_code == requests.codes.partial_content else 0
-        with response, _interrupting(response, cancelled):
-            yield Stream(start, self._blocks(response, cancelled))
+        with self._exchange("GET", path, cancelled, decode=False, headers=headers) as (response, exchange):
+            start = 0
+            if response.status_code == requests.codes.partial_content:
+                start = offset
+                if not re.match(rf"bytes {offset}-", response.headers.get("Content-Range", f"bytes {offset}-")):
+                    raise self.broken_off()  # another range than the one asked for
+            yield Stream(start, self._blocks(exchange))
 
-    def _blocks(self, response: requests.Response, cancelled: Callable[[], bool]) -> Iterator[bytes]:
+    def _blocks(self, exchange: Exchange) -> Iterator[bytes]:
         try:
-            for block in response.raw.stream(_BLOCK_BYTES, decode_content=False):
-                if cancelled():
-                    raise Cancelled
-                yield block
+            yield from exchange.blocks()
+        except (StalledError, ReadTimeoutError) as error:
+            raise self._stalled() from error
         except (HTTPError, OSError) as error:
-            if cancelled():
-                raise Cancelled from error
             raise self.broken_off() from error
-        if cancelled():
-            raise Cancelled
 
     def broken_off(self) -> ServerUnreachable:
         """The connection broke while data were on their way."""
@@ -184,31 +199,46 @@ class Transport:
             "connection-broken",
         )
 
-    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
-        try:
-            response = self._http.request(
-                method, self.base_url + path, timeout=self._timeout, allow_redirects=False, **options
-            )
-        except requests.RequestException as error:
-            raise self._trouble(error) from error
-        if response.is_redirect:
-            target = response.headers["Location"]
-            raise ServerTrouble(
-                f"{self.host} sends you on to {target}. If that is right, enter it as the server's address.",
-                "redirected",
-            )
-        if response.status_code >= requests.codes.bad_request:
-            with response:
-                raise self._refusal(response)
-        return response
+    def _stalled(self) -> ServerUnreachable:
+        return ServerUnreachable(
+            f"The server at {self.host} stopped sending in the middle. What has arrived is kept: check your network "
+            "connection, then pull again to go on from there.",
+            "server-slow",
+        )
 
-    def _json(self, response: requests.Response) -> dict[str, Any]:
-        if response.status_code == requests.codes.no_content:
-            return {}
+    @contextmanager
+    def _exchange(
+        self, method: str, path: str, cancelled: Cancel, decode: bool = True, **options: Any
+    ) -> Iterator[tuple[requests.Response, Exchange]]:
+        def send() -> requests.Response:
+            return self._http.request(
+                method,
+                self.base_url + path,
+                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+                allow_redirects=False,
+                stream=True,
+                **options,
+            )
+
+        exchange = Exchange(send, cancelled, READ_TIMEOUT_S, decode)
         try:
-            document = response.json()
-        except ValueError:
-            document = None
+            try:
+                response = exchange.head()
+            except (StalledError, requests.RequestException, HTTPError, OSError, ValueError) as error:
+                raise trouble_with(error, self.base_url, self.host) from error
+            if response.is_redirect:
+                raise self._sent_on(response.headers["Location"], path)
+            if response.status_code >= requests.codes.bad_request:
+                raise self._refusal(response.status_code, self._document(response, exchange))
+            yield response, exchange
+        finally:
+            exchange.leave()
+
+    def _json(self, method: str, path: str, cancelled: Cancel, **options: Any) -> dict[str, Any]:
+        with self._exchange(method, path, cancelled, **options) as (response, exchange):
+            if response.status_code == requests.codes.no_content:
+                return {}
+            document = self._document(response, exchange)
         if not isinstance(document, dict):
             raise ServerTrouble(
                 f"What answers at {self.base_url} is not a SafeStats server. Check the address.",
@@ -216,68 +246,71 @@ class Transport:
             )
         return document
 
-    def _refusal(self, response: requests.Response) -> DeskError:
+    def _document(self, response: requests.Response, exchange: Exchange) -> Any:
+        """The JSON in the body; ``None`` where it holds none."""
+        body = bytearray()
         try:
-            return from_problem(ProblemDocument.from_json(response.json()))
-        except (ValueError, KeyError, TypeError, requests.RequestException):
-            pass
-        if response.status_code >= requests.codes.internal_server_error:
+            for block in exchange.blocks():
+                body += block
+                if len(body) > _LARGEST_DOCUMENT:
+                    return None
+        except (StalledError, ReadTimeoutError) as error:
+            raise trouble_with(StalledError(), self.base_url, self.host) from error
+        except (HTTPError, OSError) as error:
+            raise self._cut_short() from error
+        announced = response.headers.get("Content-Length", "")
+        if announced.isdigit() and len(body) < int(announced) and "Content-Encoding" not in response.headers:
+            raise self._cut_short()
+        try:
+            return json.loads(body)
+        except ValueError:
+            return None
+
+    def _cut_short(self) -> ServerUnreachable:
+        return ServerUnreachable(
+            f"The connection to {self.host} broke off in the middle of an answer. Check your network connection, then "
+            "try again.",
+            "connection-broken",
+        )
+
+    def _sent_on(self, target: str, path: str) -> ServerTrouble:
+        address = target.split("?")[0]
+        wanted = path.split("?")[0]
+        if address.startswith("/") or address.rstrip("/").endswith(wanted.rstrip("/")):
             return ServerTrouble(
-                f"The server at {self.host} has trouble of its own (status {response.status_code}). Try again "
-                "in a few minutes; if it stays, tell the SafeStats team."
+                f"{self.host} sends you on to {target}. If that is right, enter it as the server's address.",
+                "redirected",
+            )
+        return self._captive(f"{self.host} sends you on to {target}")
+
+    def _captive(self, what: str) -> ServerTrouble:
+        return ServerTrouble(
+            f"{what}, which is no SafeStats server: this may be the sign-in page of the network that you are in (a "
+            "hotel, a train, a guest network). Sign in there with a web browser, then try again.",
+            "captive-portal",
+        )
+
+    def _refusal(self, status: int, document: Any) -> DeskError:
+        try:
+            return from_problem(ProblemDocument.from_json(document))
+        except (ValueError, KeyError, TypeError):
+            pass  # it is not the server's own word
+        if status == _SIGN_IN_TO_THE_NETWORK:
+            return self._captive(f"What answers at {self.base_url} asks for a sign-in to the network")
+        if status in _BUSY:
+            return ServerTrouble(
+                f"The server at {self.host} is busy or being restarted (status {status}). Try again in a few minutes; "
+                "if it stays, tell the SafeStats team.",
+                "server-busy",
+            )
+        if status >= requests.codes.internal_server_error:
+            return ServerTrouble(
+                f"The server at {self.host} has trouble of its own (status {status}). Try again in a few minutes; if "
+                "it stays, tell the SafeStats team."
             )
         return ServerTrouble(
-            f"What answers at {self.base_url} is not a SafeStats server (status {response.status_code}). Check "
-            "the address.",
+            f"What answers at {self.base_url} is not a SafeStats server (status {status}). Check the address.",
             "not-safestats",
-        )
-
-    def _trouble(self, error: requests.RequestException) -> DeskError:
-        words = str(error)
-        # ProxyError and SSLError are kinds of ConnectionError: the order matters.
-        if isinstance(error, requests.exceptions.ProxyError):
-            if "407" in words:
-                what = "it asks for a user name and password"
-            elif "Tunnel connection failed" in words:
-                what = "it refuses the connection"
-            else:
-                what = "it does not answer"
-            return ProxyTrouble(
-                f"Your network's proxy stands between QGIS and {self.host}: {what}. Check Settings → Options → "
-                "Network in QGIS, or ask your IT team to let this address through."
-            )
-        if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in words:
-            return ProxyTrouble(
-                "QGIS is set to a SOCKS proxy, which this installation cannot use (PySocks is missing). Choose "
-                "an HTTP proxy in Settings → Options → Network, or ask your IT team."
-            )
-        if isinstance(error, requests.exceptions.SSLError):
-            return CertificateTrouble(self._certificate_words(words))
-        if isinstance(error, requests.Timeout):
-            return ServerUnreachable(
-                f"The server at {self.host} did not answer in time. Check your network connection, then try again.",
-                "server-slow",
-            )
-        return ServerUnreachable(
-            f"No server answers at {self.base_url}. Check the address and your network connection; if both are "
-            "right, the server may be down: tell the SafeStats team."
-        )
-
-    def _certificate_words(self, words: str) -> str:
-        if "WRONG_VERSION_NUMBER" in words or "wrong version number" in words:
-            return f"{self.host} does not speak https at this port. Check the server's address."
-        if "expired" in words:
-            why = "it has expired"
-        elif "match" in words:
-            why = "it was issued for another name"
-        elif "self" in words and "signed" in words:
-            why = "nobody that QGIS trusts has signed it"
-        else:
-            why = "QGIS does not trust who issued it"
-        return (
-            f"The certificate of {self.host} was refused: {why}. Nothing was sent. If your organisation has "
-            "its own certificate authority, add it in Settings → Options → Authentication; otherwise tell the "
-            "SafeStats team."
         )
 
 
@@ -300,29 +333,14 @@ class _TrustingAdapter(HTTPAdapter):
 
 
 def _context(authorities: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=authorities or None)
+    try:
+        context = ssl.create_default_context(cadata=authorities or None)
+    except ssl.SSLError as error:
+        raise CertificateTrouble(
+            f"The certificate authorities that QGIS trusts cannot be read ({error.reason}). Check those that were "
+            "added in Settings → Options → Authentication.",
+            "authorities-unreadable",
+        ) from error
     # urllib3 then compares the name with the certificate itself; the context cannot do so for an IP address.
     context.check_hostname = False
     return context
-
-
-@contextmanager
-def _interrupting(response: requests.Response, cancelled: Callable[[], bool]) -> Iterator[None]:
-    """While inside, shut the connection down once ``cancelled()``: a waiting read returns at once."""
-    finished = threading.Event()
-    connection = response.raw.connection
-    wire = getattr(connection, "sock", None)
-
-    def watch() -> None:
-        while not finished.wait(_CANCEL_POLL_S):
-            if cancelled():
-                with suppress(OSError):  # it is closed already
-                    wire.shutdown(socket.SHUT_RDWR)
-                return
-
-    if wire is not None:
-        threading.Thread(target=watch, name="safestats-cancel", daemon=True).start()
-    try:
-        yield
-    finally:
-        finished.set()

@@ -243,6 +243,8 @@ class ScriptedServer:
                 start = int(request.headers["Range"].split("=")[1].rstrip("-"))
             request.send_response(206 if start else status)
             request.send_header("Content-Type", kind)
+            if start:
+                request.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             request.send_header("Content-Length", str(len(body) - start))
             request.end_headers()
             request.wfile.write(body[start:])
