@@ -63,6 +63,8 @@ class Unpacking:
     def _run(self) -> None:
         try:
             self._unpack()
+        except zlib.error as error:
+            self._trouble = UnprovedError(f"it cannot be unpacked: {error}")
         except BaseException as error:  # told where the bytes come from
             self._trouble = error
 
