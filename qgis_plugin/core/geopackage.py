@@ -101,14 +101,13 @@ def compare(
     columns: Sequence[str],
     ranges: Iterable[tuple[int, int]],
     cancelled: Callable[[], bool],
-) -> RowCounts | None:
+) -> RowCounts:
     """How the rows of ``path`` differ from those of ``former``, within ranges of feature ids.
 
-    ``columns`` are those that both have, without feature id. ``None`` where the two have rows and not one in
-    common: then their feature ids are of different kinds. Raises ``Cancelled`` and ``sqlite3.Error``.
+    ``columns`` are those that both have, without feature id. Raises ``Cancelled`` and ``sqlite3.Error``.
     """
     ours, theirs = f"main.{_quoted(table)}", f"{_ATTACHED}.{_quoted(table)}"
-    counts, common = RowCounts(), 0
+    counts = RowCounts()
     with (
         closing(sqlite3.connect(_read_only(path), uri=True, isolation_level=None)) as connection,
         _watched(connection, cancelled),
@@ -127,8 +126,7 @@ def compare(
                 (first, last),
             ).fetchone()
             counts += RowCounts(new - both, changed, old - both)
-            common += both
-    return None if not common and counts.added and counts.withdrawn else counts
+    return counts
 
 
 def _differ(columns: Sequence[str]) -> str:

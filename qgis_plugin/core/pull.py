@@ -251,9 +251,8 @@ def _carry_out(
         geopackage.prove_month(built, manifest, month, cancelled)
     changes = None
     if former is not None:
-        if not isinstance(plan.base, LocalCopy):
-            counts = _compare(former, built, manifest, cancelled)
-        changes = counts and _changes(former, manifest, counts)
+        compared = counts if isinstance(plan.base, LocalCopy) else _compare(former, built, manifest, cancelled)
+        changes = _changes(former, manifest, compared)
     categories: tuple[str, ...] = ()
     if manifest.category_field in columns:
         categories = geopackage.frequent_values(built, table, manifest.category_field, CATEGORIES_WITH_COLOUR)
@@ -286,8 +285,11 @@ def _compare(former: LocalCopy, built: Path, manifest: Manifest, cancelled: Canc
         return None  # a former copy that cannot be read is no reason to refuse the new one
 
 
-def _changes(former: LocalCopy, manifest: Manifest, counts: RowCounts) -> Changes:
+def _changes(former: LocalCopy, manifest: Manifest, counts: RowCounts | None) -> Changes | None:
     rights_changed = former.manifest.fingerprint != manifest.fingerprint
+    if counts is None or (rights_changed and counts.added and counts.withdrawn == former.manifest.rows):
+        # Every incident under another number: places show in another precision, and nothing can be known again.
+        return None
     return Changes(former.pulled_at, counts.added, counts.changed, counts.withdrawn, rights_changed)
 
 

@@ -22,7 +22,7 @@ from safestats.qgis_plugin.core.errors import (
     SessionEnded,
     WrongDigest,
 )
-from safestats.qgis_plugin.core.local_store import AccountStore, LocalCopy, LocalStore
+from safestats.qgis_plugin.core.local_store import AccountStore, Changes, LocalCopy, LocalStore
 from safestats.qgis_plugin.core.pull import PullKind, PullResult, pull_layer
 from safestats.qgis_plugin.core.transport import Transport
 
@@ -67,6 +67,20 @@ def pulled(transport: Any, account: AccountStore, cancelled=lambda: False) -> Pu
 def rows_of(copy: LocalCopy) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(copy.path)) as connection:
         return connection.execute("SELECT * FROM colp ORDER BY fid").fetchall()
+
+
+def assert_told(result: PullResult, former: LocalCopy, rows_before: list[tuple[Any, ...]]) -> None:
+    """The changes that the copy tells are those between the rows of before and of now."""
+    before, now = ({row[0]: row[1:] for row in rows} for rows in (rows_before, rows_of(result.copy)))
+    both = before.keys() & now.keys()
+    assert result.copy.changes == Changes(
+        since=former.pulled_at,
+        added=len(now.keys() - both),
+        changed=sum(1 for fid in both if before[fid] != now[fid]),
+        withdrawn=len(before.keys() - both),
+        rights_changed=False,
+    )
+    assert len(now) - len(before) == result.copy.changes.added - result.copy.changes.withdrawn != 0
 
 
 def assert_sound(copy: LocalCopy) -> None:
@@ -132,6 +146,7 @@ def test_an_update_fetches_what_changed_and_equals_a_fresh_copy(
     changed = [month for month in result.copy.manifest.slices if month.period != "2025-08"]
     assert result.downloaded == sum(month.size for month in changed)
     assert_sound(result.copy)
+    assert_told(result, former, rows)
 
     fresh = pulled(transport, LocalStore(tmp_path / "fresh").account("https://server", "ada")).copy
     assert rows_of(result.copy) == rows_of(fresh)
@@ -139,6 +154,52 @@ def test_an_update_fetches_what_changed_and_equals_a_fresh_copy(
     assert rows_of(former) == rows != rows_of(fresh)
     account.discard_superseded("colp")
     assert not former.path.exists() and result.copy.path.exists()
+
+
+def test_what_changed_is_told_of_a_whole_file_too_and_kept(
+    transport: Transport, account: AccountStore, live_server, monkeypatch
+) -> None:
+    first = pulled(transport, account)
+    assert first.copy.changes is None
+    rows = rows_of(first.copy)
+    publish_changes(live_server)
+    monkeypatch.setattr(pull, "_ROWS_PER_SECOND_PROVED", 0.001)  # a desk so slow that the whole file wins
+    result = pulled(transport, account)
+    assert result.kind is PullKind.WHOLE
+    assert_told(result, first.copy, rows)
+    assert account.copy("colp") == result.copy
+    again = pulled(transport, account)
+    assert again.kind is PullKind.UNCHANGED
+    assert again.copy.changes == result.copy.changes
+
+
+def test_a_pull_goes_on_from_the_file_that_was_complete(
+    transport: Transport, account: AccountStore, live_server, monkeypatch
+) -> None:
+    pulled(transport, account)
+    publish_changes(live_server)
+    monkeypatch.setattr(pull, "_BYTES_PER_SECOND", 1)
+    stages: list[float] = []
+
+    def stop_after_the_first_file(stage: str, done: float, total: float) -> None:
+        stages.append(done)
+        if stage == "Downloading" and done and len(set(stages)) > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull_layer(transport, account, "colp", stop_after_the_first_file, lambda: False)
+    kept = {path.name.removesuffix(".gz.part"): path.stat().st_size for path in _parts(account) if path.stat().st_size}
+    result = pulled(transport, account)
+    sizes = {month.name: month.size for month in result.copy.manifest.slices}
+    complete = [name for name, size in kept.items() if sizes.get(name) == size]
+    assert complete
+    changed = [month for month in result.copy.manifest.slices if month.period != "2025-08"]
+    assert result.downloaded == sum(month.size for month in changed if month.name not in complete)
+    assert not _parts(account)
+
+
+def _parts(account: AccountStore) -> list[Path]:
+    return [path for path in (account.folder / "colp").glob("*.part") if path.name.endswith(".gz.part")]
 
 
 def test_stopped_anywhere_the_former_copy_stands_and_the_next_pull_succeeds(
