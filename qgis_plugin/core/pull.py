@@ -107,7 +107,7 @@ def pull_layer(
 
 def _pull(transport: Transport, store: AccountStore, dataset: str, progress: Progress, cancelled: Cancel) -> PullResult:
     progress("Asking what has changed", 0, 0)
-    manifest = _manifest(transport, dataset)
+    manifest = _manifest(transport, dataset, cancelled)
     former = store.copy(dataset)
     if former is not None and _names(former.manifest) == _names(manifest) and _same_shape(former.manifest, manifest):
         return PullResult(store.renew(dataset, former, manifest), PullKind.UNCHANGED, 0)
@@ -144,8 +144,8 @@ def _disk_words(error: Exception) -> str:
     )
 
 
-def _manifest(transport: Transport, dataset: str) -> Manifest:
-    document: dict[str, Any] = transport.get_json(f"/v1/layers/{dataset}/manifest")
+def _manifest(transport: Transport, dataset: str, cancelled: Cancel) -> Manifest:
+    document: dict[str, Any] = transport.get_json(f"/v1/layers/{dataset}/manifest", cancelled=cancelled)
     # The version first: a newer manifest may not even have the members that this plugin reads.
     if document.get("api_version", 0) > API_VERSION:
         raise PluginTooOld(

@@ -39,8 +39,8 @@ class Edited:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    def get_json(self, path: str) -> dict[str, Any]:
-        return {**self._transport.get_json(path), **self._changes}
+    def get_json(self, path: str, **options: Any) -> dict[str, Any]:
+        return {**self._transport.get_json(path, **options), **self._changes}
 
 
 @pytest.fixture
