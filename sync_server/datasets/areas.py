@@ -16,10 +16,8 @@ from sqlalchemy.orm import Session
 
 from ...shared.manifest import SRID
 from ..errors import SafeStatsError
+from .definitions import NEAREST_WITHIN_M
 from .models import Area, AreaEdition, AreaLevel
-
-# Generalised banks and borders leave a few real places in the water or just outside: they get the nearest LSOA.
-NEAREST_WITHIN_M = 100
 
 OUTSIDE = "outside"  # the area code of rows placed outside every LSOA
 UNPLACED = "unplaced"  # the area code of rows without a place
@@ -78,15 +76,20 @@ class AreaIndex:
             {row.code: row.name for row in boroughs},
         )
 
-    def assign(self, eastings: Sequence[int] | NDArray, northings: Sequence[int] | NDArray) -> Assignment:
+    def assign(
+        self,
+        eastings: Sequence[int] | NDArray,
+        northings: Sequence[int] | NDArray,
+        within_m: float = NEAREST_WITHIN_M,
+    ) -> Assignment:
         """The LSOA of each point (metres, EPSG:27700): the one that it lies in, on a border the lower code;
-        else the nearest within ``NEAREST_WITHIN_M``."""
+        else the nearest within ``within_m``."""
         places = np.column_stack([np.asarray(eastings), np.asarray(northings)])
         unique, inverse = np.unique(places, axis=0, return_inverse=True)
         points = shapely.points(unique.astype(float))
         found = self._lowest(len(points), *self._tree.query(points, predicate="intersects"))
         away = np.flatnonzero(found < 0)
-        near, polygons = self._tree.query_nearest(points[away], max_distance=NEAREST_WITHIN_M)
+        near, polygons = self._tree.query_nearest(points[away], max_distance=within_m)
         found[away] = self._lowest(len(away), near, polygons)
         nearest = np.zeros(len(points), dtype=bool)
         nearest[away] = found[away] >= 0

@@ -10,7 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-DATE_PRECISIONS = ("month", "day", "minute")
+DATE_PRECISIONS = ("month", "day", "hour", "minute")
+# Generalised banks and borders leave a few real places in the water or just outside: they get the nearest LSOA.
+NEAREST_WITHIN_M = 100
+# Known only of rows that have a date.
+_OF_A_DATE = ("occurred_on", "weekday")
 
 
 class DefinitionError(ValueError):
@@ -44,6 +48,20 @@ class Delivery(StrEnum):
     UPSERTS = "upserts"  # absent rows stay
 
 
+class Within(StrEnum):
+    """Where the supplier's id names one incident."""
+
+    MONTH = "month"  # the id may come again in another month, for another incident
+    DATASET = "dataset"  # a row of that id in another month is the same incident, its date corrected
+
+
+class Undated(StrEnum):
+    """What becomes of rows that bear no date."""
+
+    REJECT = "reject"
+    KEEP = "keep"  # in a slice of their own, which grants bounded by months do not show
+
+
 class Outside(StrEnum):
     """What becomes of rows placed outside the area that the platform covers."""
 
@@ -74,6 +92,7 @@ class Identity:
 
     id_field: str | None
     stable: tuple[str, ...]
+    within: Within = Within.MONTH
 
 
 @dataclass(frozen=True)
@@ -97,6 +116,8 @@ class DatasetDefinition:
     suppression_threshold: int
     colour: str
     sensitive: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    undated: Undated = Undated.REJECT
+    nearest_within_m: int = NEAREST_WITHIN_M  # a place in no area belongs to the nearest one so near
 
     def field(self, name: str) -> Field:
         """The field of that name; raises ``KeyError``."""
@@ -164,6 +185,14 @@ def _trouble(definition: DatasetDefinition) -> str | None:
             return f"two codes of “{declared.name}” have the same label"
         if declared.mutable and declared.name in definition.identity.stable:
             return f"“{declared.name}” cannot be mutable and part of the identity"
+    if definition.identity.within == Within.DATASET and not definition.identity.id_field:
+        return "identity within the dataset needs an id of the supplier's"
+    if definition.undated == Undated.KEEP:
+        if definition.delivery == Delivery.REPLACES:
+            return "a delivery that replaces months cannot keep undated rows: which of them it replaces is unknown"
+        for name in _OF_A_DATE:
+            if name in fields and fields[name].required:
+                return f"“{name}” cannot be required where undated rows are kept"
     for name, codes in definition.sensitive.items():
         for code in codes:
             if code not in fields[name].codes:
@@ -183,7 +212,7 @@ def _definition(document: dict[str, Any]) -> DatasetDefinition:
         date_precision=dataset["date_precision"],
         fields=tuple(_field(entry) for entry in document["fields"]),
         category_field=dataset["category_field"],
-        identity=Identity(identity.get("id"), tuple(identity["stable"])),
+        identity=Identity(identity.get("id"), tuple(identity["stable"]), Within(identity["within"])),
         delivery=Delivery(dataset["delivery"]),
         outside=Outside(dataset["outside"]),
         attribution=dataset["attribution"],
@@ -192,6 +221,8 @@ def _definition(document: dict[str, Any]) -> DatasetDefinition:
         suppression_threshold=int(dataset["suppression_threshold"]),
         colour=dataset["colour"],
         sensitive={name: tuple(codes) for name, codes in document.get("sensitive", {}).items()},
+        undated=Undated(dataset["undated"]),
+        nearest_within_m=int(dataset.get("nearest_within_m", NEAREST_WITHIN_M)),
     )
 
 

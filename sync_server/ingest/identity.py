@@ -1,7 +1,8 @@
 """How a row is known again in the next delivery.
 
-A row is the supplier's id in its month. Where one id names several different rows of a month, their stable
-fields tell them apart; a row without id is its stable fields and its ordinal among equal ones, so that ten
+A row is the supplier's id, in its month or in the whole dataset as declared. Where one id names several different
+rows of a month, their stable fields tell them apart; where it names one incident of the whole dataset, the last row
+of a delivery holds. A row without id is its stable fields and its ordinal among equal ones of the month, so that ten
 equal thefts at one station stay ten. A duplicate is the same identity twice in one delivery, never likeness.
 """
 
@@ -12,25 +13,29 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from ..datasets.definitions import Identity, Within
 from ..keys import Keys
 
 _SEPARATOR = "\x1f"
 _NOTHING = "\x00"
 
 
-def identify(frame: pl.DataFrame, dataset: str, keys: Keys, stable: Sequence[str]) -> pl.DataFrame:
-    """The frame with ``identity`` and ``duplicate`` (true on all but the first of equal rows with an id).
+def identify(frame: pl.DataFrame, dataset: str, keys: Keys, identity: Identity) -> pl.DataFrame:
+    """The frame with ``identity`` and ``duplicate``, true on all rows with one identity but the one that holds.
 
-    Needs the columns ``period`` and ``supplier_id`` (null where there is none) and those of ``stable``.
+    Needs the columns ``period`` and ``supplier_id`` (null where there is none) and the stable ones.
     """
     likeness = pl.concat_str(
-        [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in stable], separator=_SEPARATOR
+        [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in identity.stable], separator=_SEPARATOR
     )
     has_id = pl.col("supplier_id").is_not_null()
-    known = ["period", "supplier_id"]
-    marked = frame.with_columns(likeness.alias("_likeness")).with_columns(
-        (has_id & ~pl.struct(*known, "_likeness").is_first_distinct()).alias("duplicate")
-    )
+    everywhere = identity.within == Within.DATASET
+    known = ["supplier_id"] if everywhere else ["period", "supplier_id"]
+    if everywhere:
+        holds = pl.struct(*known).is_last_distinct()
+    else:
+        holds = pl.struct(*known, "_likeness").is_first_distinct()
+    marked = frame.with_columns(likeness.alias("_likeness")).with_columns((has_id & ~holds).alias("duplicate"))
     marked = marked.with_columns(
         # Counted among different rows only: a border's double must not change an incident's identity.
         (pl.col("duplicate").not_().cast(pl.Int32).sum().over(known)).alias("_bearers"),
@@ -38,7 +43,7 @@ def identify(frame: pl.DataFrame, dataset: str, keys: Keys, stable: Sequence[str
     )
     parts = marked.select(
         pl.lit(dataset).alias("dataset"),
-        "period",
+        pl.when(has_id & pl.lit(everywhere)).then(pl.lit("")).otherwise("period").alias("within"),
         pl.when(has_id).then(pl.lit("id")).otherwise(pl.lit("like")).alias("kind"),
         pl.when(has_id).then("supplier_id").otherwise(pl.col("_ordinal").cast(pl.String)).alias("name"),
         pl.when(has_id & (pl.col("_bearers") == 1)).then(pl.lit("")).otherwise("_likeness").alias("likeness"),

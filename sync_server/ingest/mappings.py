@@ -16,7 +16,7 @@ from typing import Any
 from ..datasets.definitions import DatasetDefinition, DefinitionError
 
 TARGETS = frozenset(
-    ("month", "longitude", "latitude", "easting", "northing", "easting_rounded", "northing_rounded")
+    ("month", "occurred_time", "longitude", "latitude", "easting", "northing", "easting_rounded", "northing_rounded")
     + ("supplier_lsoa", "supplier_borough")
 )
 
@@ -42,6 +42,7 @@ class Parse(StrEnum):
     MONTH = "month"
     DATE = "date"
     TIME = "time"
+    INSTANT = "instant"  # a date and time, in UTC unless it bears an offset; London's time is kept
     INTEGER = "integer"
 
 
@@ -69,6 +70,15 @@ class Placing:
 
 
 @dataclass(frozen=True)
+class OtherFile:
+    """Another file of the supplier's, known by its headers, that is not taken; ``instead`` says what is."""
+
+    title: str
+    headers: tuple[str, ...]
+    instead: str
+
+
+@dataclass(frozen=True)
 class Mapping:
     """One supplier's format."""
 
@@ -82,6 +92,7 @@ class Mapping:
     owners: dict[str, str]  # what stands there → dataset
     drop: dict[str, tuple[str, ...]]  # what is not agreed → its headers
     ignore: tuple[str, ...]
+    others: tuple[OtherFile, ...]
 
 
 def header_key(header: str) -> str:
@@ -134,6 +145,10 @@ def _mapping(document: dict[str, Any]) -> Mapping:
         owners={name: dataset for dataset, names in owner.get("values", {}).items() for name in names},
         drop={what: tuple(headers) for what, headers in document.get("drop", {}).items()},
         ignore=tuple(document.get("ignore", {}).get("headers", ())),
+        others=tuple(
+            OtherFile(entry["title"], tuple(entry["headers"]), entry["instead"])
+            for entry in document.get("other_files", ())
+        ),
     )
 
 

@@ -15,23 +15,29 @@ import numpy as np
 import polars as pl
 from convertbng.cutil import convert_bng
 
+from ...shared.manifest import UNDATED
 from ..datasets.areas import OUTSIDE, UNPLACED, AreaIndex
-from ..datasets.definitions import BUILT_IN_FIELDS, DatasetDefinition, FieldType, Outside
+from ..datasets.definitions import BUILT_IN_FIELDS, DatasetDefinition, FieldType, Outside, Undated, Within
 from ..errors import SafeStatsError
 from ..keys import Keys
 from .identity import content_hashes, identify
 from .mappings import Mapping, Parse, PlaceKind
 from .readers import OWNER, RawRows
 
-# Great Britain, generously: beyond it a position is a mistake, not a place.
-_LONGITUDES, _LATITUDES = (-9.0, 2.1), (49.7, 61.0)
+# The British Isles, generously: beyond them a position is a mistake, not a place.
+_LONGITUDES, _LATITUDES = (-11.0, 2.1), (49.0, 61.0)
 _EASTINGS, _NORTHINGS = (1, 700_000), (1, 1_300_000)
 _EARLIEST_YEAR = 1990
 _DATE_FORMATS = ("%Y-%m-%d", "%d %b %Y", "%d %B %Y", "%d/%m/%Y")
+_TIME_FORMATS = ("%H:%M:%S", "%H:%M")
+_LONDON = "Europe/London"
+# A declared field of this name tells how the row's area was found.
+_AREA_METHOD = "area_method"
 _NO_PLACE = "none"
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 DUPLICATE = "the same incident a second time in this delivery"
+CORRECTED = "an incident that a later row of this delivery corrects"
 
 
 @dataclass
@@ -45,7 +51,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Prepared:
-    """One file's rows, and the months that it covers.
+    """One file's rows, and the months that it covers (never that of undated rows, "").
 
     ``good`` has the declared fields (coded ones as codes), the built-in ones, ``period``, ``area_code``,
     ``supplier_id``, ``area_from``, ``borough_differs``, ``file`` and ``line``; ``bad`` the texts as they came,
@@ -69,19 +75,19 @@ def prepare(raw: RawRows, definition: DatasetDefinition, areas: AreaIndex, today
     texts = [column for column in frame.columns if column not in ("file", "line", OWNER, "reason")]
     frame = frame.with_columns(pl.col(column).alias(f"_{column}") for column in texts)
     frame = _times(frame, definition, raw.mapping, today)
-    frame = _codes(frame, definition, counts)
     frame = _place(frame, raw.mapping)
-    frame = _areas(frame, areas)
-    reasons = [pl.col("reason")]
-    reasons += [
+    frame = _areas(frame, areas, definition.nearest_within_m)
+    if definition.outside == Outside.REJECT:
+        outside = pl.when(pl.col("area_code") == OUTSIDE).then(pl.lit("outside London"))
+        frame = frame.with_columns(pl.coalesce("reason", outside).alias("reason"))
+    frame = _codes(frame, definition, counts)
+    missing = [
         pl.when(pl.col(declared.name).is_null()).then(pl.lit(f"no {declared.alias.lower()}"))
         for declared in definition.fields
         if declared.required
     ]
-    if definition.outside == Outside.REJECT:
-        reasons.append(pl.when(pl.col("area_code") == OUTSIDE).then(pl.lit("outside London")))
-    frame = frame.with_columns(pl.coalesce(reasons).alias("reason"))
-    months = frozenset(frame.get_column("period").drop_nulls().unique().to_list())
+    frame = frame.with_columns(pl.coalesce("reason", *missing).alias("reason"))
+    months = frozenset(frame.get_column("period").drop_nulls().unique().to_list()) - {UNDATED}
     good = frame.filter(pl.col("reason").is_null())
     bad = frame.filter(pl.col("reason").is_not_null())
     counts.rejected.update(dict(bad.get_column("reason").value_counts().iter_rows()))
@@ -106,17 +112,22 @@ def prepare(raw: RawRows, definition: DatasetDefinition, areas: AreaIndex, today
 
 
 def finish(good: pl.DataFrame, definition: DatasetDefinition, keys: Keys) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows of a whole delivery with ``identity`` and ``content``, codes made labels; and the duplicates."""
-    marked = identify(good, definition.code, keys, definition.identity.stable)
-    duplicates = marked.filter("duplicate")
-    rows = marked.filter(~pl.col("duplicate")).drop("duplicate")
-    rows = rows.with_columns(
+    """Rows of a whole delivery with ``identity`` and ``content``, codes made labels; and the duplicates, which
+    have ``reason``."""
+    marked = identify(good, definition.code, keys, definition.identity)
+    marked = marked.with_columns(
         pl.col(declared.name).replace_strict(dict(declared.codes), default=None, return_dtype=pl.String)
         for declared in definition.fields
         if declared.codes
     )
-    stored = ["period", "area_code", *_stored(definition)]
-    return rows.with_columns(content_hashes(rows, stored)), duplicates
+    marked = marked.with_columns(content_hashes(marked, ["period", "area_code", *_stored(definition)]))
+    rows = marked.filter(~pl.col("duplicate")).drop("duplicate")
+    duplicates = marked.filter("duplicate").join(
+        rows.select("identity", pl.col("content").alias("_taken")), on="identity", how="left", maintain_order="left"
+    )
+    other = pl.lit(definition.identity.within == Within.DATASET) & (pl.col("content") != pl.col("_taken"))
+    reason = pl.when(other).then(pl.lit(CORRECTED)).otherwise(pl.lit(DUPLICATE))
+    return rows, duplicates.select("file", "line", reason.alias("reason"))
 
 
 def _stored(definition: DatasetDefinition) -> list[str]:
@@ -156,54 +167,113 @@ def _leave_others(
 
 
 def _times(frame: pl.DataFrame, definition: DatasetDefinition, mapping: Mapping, today: date) -> pl.DataFrame:
-    """``period`` and ``month``, and of datasets that know the day also date, time, hour and weekday."""
-    if definition.date_precision == "month":
-        right = pl.col("month").str.contains(r"^\d{4}-(0[1-9]|1[0-2])$")
-        given, when = pl.col("month"), pl.when(right).then("month")
-        first = pl.concat_str(when, pl.lit("-01")).str.to_date("%Y-%m-%d", strict=False)
-    else:
-        given = pl.col("occurred_on")
-        first = pl.coalesce(given.str.to_date(form, strict=False) for form in _DATE_FORMATS)
-    frame = frame.with_columns(first.alias("_first"), given.alias("_given"))
-    reason = pl.coalesce(
-        pl.col("reason"),
-        pl.when(pl.col("_given").is_null()).then(pl.lit("no date")),
-        pl.when(pl.col("_first").is_null()).then(pl.lit("a date that does not exist")),
-        pl.when(pl.col("_first") > today).then(pl.lit("a date in the future")),
-        pl.when(pl.col("_first").dt.year() < _EARLIEST_YEAR).then(pl.lit(f"a date before {_EARLIEST_YEAR}")),
-    )
-    usable = (pl.col("_first") <= today) & (pl.col("_first").dt.year() >= _EARLIEST_YEAR)
-    month = pl.when(usable).then(pl.col("_first").dt.strftime("%Y-%m"))
-    frame = frame.with_columns(reason.alias("reason"), month.alias("period"), month.alias("month"))
-    names = {declared.name for declared in definition.fields}
+    """``period`` and ``month``, and of datasets that know the day also date, time, hour and weekday.
+
+    The period of undated rows that are kept is "", their month null.
+    """
     parsed = {source.target: source.parse for source in mapping.sources}
-    if "occurred_on" in names:
-        frame = frame.with_columns(pl.col("_first").alias("occurred_on"))
-    if "occurred_time" in names:
-        time = pl.coalesce(pl.col("occurred_time").str.to_time(form, strict=False) for form in ("%H:%M:%S", "%H:%M"))
-        wrong = pl.when(time.is_null() & pl.col("occurred_time").is_not_null())
-        frame = frame.with_columns(
-            pl.coalesce(pl.col("reason"), wrong.then(pl.lit("a time that does not exist"))).alias("reason"),
-            time.dt.strftime("%H:%M").alias("occurred_time"),
-        )
-        if "hour" in names:
-            frame = frame.with_columns(pl.col("occurred_time").str.slice(0, 2).cast(pl.Int64).alias("hour"))
-    if "weekday" in names:
-        weekdays = {number: label.lower() for number, label in enumerate(_WEEKDAYS, start=1)}
-        frame = frame.with_columns(
-            pl.col("_first").dt.weekday().replace_strict(weekdays, return_dtype=pl.String).alias("weekday")
-        )
+    if definition.date_precision == "month":
+        frame = _with_months(frame)
+    elif parsed["occurred_on"] == Parse.INSTANT:
+        frame = _with_instants(frame)
+    else:
+        frame = _with_days(frame)
+    first, undated = pl.col("_first"), pl.col("_given").is_null()
+    keep = definition.undated == Undated.KEEP
+    reasons = [
+        pl.col("reason"),
+        pl.when(undated & pl.lit(not keep)).then(pl.lit("no date")),
+        pl.when(~undated & first.is_null()).then(pl.lit("a date that does not exist")),
+        pl.when(first > today).then(pl.lit("a date in the future")),
+        pl.when(first.dt.year() < _EARLIEST_YEAR).then(pl.lit(f"a date before {_EARLIEST_YEAR}")),
+        pl.when("_wrong_time").then(pl.lit("a time that does not exist")),
+    ]
+    usable = (first <= today) & (first.dt.year() >= _EARLIEST_YEAR)
+    month = pl.when(usable).then(first.dt.strftime("%Y-%m"))
+    frame = frame.with_columns(
+        pl.coalesce(reasons).alias("reason"),
+        pl.when(undated & pl.lit(keep)).then(pl.lit(UNDATED)).otherwise(month).alias("period"),
+        month.alias("month"),
+    )
+    weekdays = {number: label.lower() for number, label in enumerate(_WEEKDAYS, start=1)}
+    made = {
+        "occurred_on": first,
+        "occurred_time": pl.col("_time").dt.strftime("%H:%M"),
+        "hour": pl.col("_time").dt.hour().cast(pl.Int64),
+        "weekday": first.dt.weekday().replace_strict(weekdays, return_dtype=pl.String),
+    }
+    names = {declared.name for declared in definition.fields}
+    frame = frame.with_columns(value.alias(name) for name, value in made.items() if name in names)
     for declared in definition.fields:
         if declared.type == FieldType.INTEGER and parsed.get(declared.name) == Parse.INTEGER:
             number = pl.col(declared.name).cast(pl.Float64, strict=False)
             frame = frame.with_columns(
                 pl.when(number == number.round()).then(number.cast(pl.Int64, strict=False)).alias(declared.name)
             )
-    return frame.drop("_first", "_given")
+    return frame.drop("_first", "_given", "_time", "_wrong_time")
+
+
+# These three give ``_given`` (the text of the date), ``_first`` (the day, or the month's first), ``_time`` (or null)
+# and ``_wrong_time``.
+
+
+def _with_months(frame: pl.DataFrame) -> pl.DataFrame:
+    right = pl.when(pl.col("month").str.contains(r"^\d{4}-(0[1-9]|1[0-2])$")).then("month")
+    return frame.with_columns(
+        pl.col("month").alias("_given"),
+        pl.concat_str(right, pl.lit("-01")).str.to_date("%Y-%m-%d", strict=False).alias("_first"),
+        pl.lit(None, pl.Time).alias("_time"),
+        pl.lit(False).alias("_wrong_time"),
+    )
+
+
+def _with_days(frame: pl.DataFrame) -> pl.DataFrame:
+    given = pl.col("occurred_on")
+    time = _time_of("occurred_time") if "occurred_time" in frame.columns else pl.lit(None, pl.Time)
+    there = pl.col("occurred_time").is_not_null() if "occurred_time" in frame.columns else pl.lit(False)
+    return frame.with_columns(
+        given.alias("_given"),
+        pl.coalesce(given.str.to_date(form, strict=False) for form in _DATE_FORMATS).alias("_first"),
+        time.alias("_time"),
+        (there & time.is_null()).alias("_wrong_time"),
+    )
+
+
+def _with_instants(frame: pl.DataFrame) -> pl.DataFrame:
+    """The day and time in London of an instant, whose time may stand in a column of its own."""
+    if "occurred_time" not in frame.columns:
+        frame = frame.with_columns(pl.lit(None, pl.String).alias("occurred_time"))
+    text = pl.col("occurred_on").str.replace_all("/", "-").str.replace("T", " ").str.replace("Z$", "+00:00")
+    # "+00" and parts of seconds, as some exports write them.
+    text = text.str.replace(r"\.\d+", "").str.replace(r"(:\d\d ?)([+-]\d\d)$", "${1}${2}:00")
+    apart = pl.concat_str(text.str.slice(0, 10), pl.lit(" "), _time_of("occurred_time").dt.strftime("%H:%M:%S"))
+    without = pl.when(pl.col("occurred_time").is_null()).then(text).otherwise(apart)
+    with_offset = pl.when(pl.col("occurred_time").is_null()).then(text)
+    instant = pl.coalesce(
+        with_offset.str.to_datetime("%Y-%m-%d %H:%M:%S%z", strict=False, time_unit="us"),
+        *(
+            without.str.to_datetime(f"%Y-%m-%d {form}", strict=False, time_unit="us").dt.replace_time_zone("UTC")
+            for form in _TIME_FORMATS
+        ),
+    ).dt.convert_time_zone(_LONDON)
+    # A date alone is London's as it stands; one whose time is wrong is right itself.
+    alone = pl.when(pl.col("occurred_time").is_null()).then("occurred_on").otherwise(text.str.slice(0, 10))
+    day = pl.coalesce(alone.str.to_date(form, strict=False) for form in _DATE_FORMATS)
+    return frame.with_columns(
+        pl.col("occurred_on").alias("_given"),
+        pl.coalesce(instant.dt.date(), day).alias("_first"),
+        instant.dt.time().alias("_time"),
+        (pl.col("occurred_time").is_not_null() & _time_of("occurred_time").is_null()).alias("_wrong_time"),
+    )
+
+
+def _time_of(column: str) -> pl.Expr:
+    return pl.coalesce(pl.col(column).str.to_time(form, strict=False) for form in _TIME_FORMATS)
 
 
 def _codes(frame: pl.DataFrame, definition: DatasetDefinition, counts: Counts) -> pl.DataFrame:
-    """Coded fields by code or by label, without regard to case; other values become null and are counted."""
+    """Coded fields by code or by label, without regard to case; other values become null and are counted,
+    those of rows that are taken."""
     for declared in definition.fields:
         if not declared.codes:
             continue
@@ -211,7 +281,7 @@ def _codes(frame: pl.DataFrame, definition: DatasetDefinition, counts: Counts) -
         known |= {code.casefold(): code for code in declared.codes}
         given = pl.col(declared.name)
         code = given.str.to_lowercase().replace_strict(known, default=None, return_dtype=pl.String)
-        strange = frame.select((given.is_not_null() & code.is_null()).sum()).item()
+        strange = frame.select((given.is_not_null() & code.is_null() & pl.col("reason").is_null()).sum()).item()
         if strange:
             counts.unmapped[declared.name] += strange
         reason = pl.col("reason")
@@ -287,18 +357,21 @@ def _place_degrees(frame: pl.DataFrame, method: str, precision_m: int) -> pl.Dat
     )
     frame = frame.join(found, on=["_lon", "_lat"], how="left", maintain_order="left")
     placed = pl.col("easting").is_not_null()
+    # Ireland and the Channel Islands are real places, but not on this grid.
+    beyond = pl.when(inside.fill_null(False) & ~placed).then(pl.lit("outside Great Britain"))
     impossible = pl.when(pl.col("_given") & ~placed).then(pl.lit("an impossible place"))
     return frame.with_columns(
-        pl.coalesce(pl.col("reason"), impossible).alias("reason"),
+        pl.coalesce(pl.col("reason"), beyond, impossible).alias("reason"),
         pl.when(placed).then(pl.lit(method)).otherwise(pl.lit(_NO_PLACE)).alias("location_method"),
         pl.when(placed).then(precision_m).cast(pl.Int64).alias("precision_m"),
     ).drop("_lon", "_lat", "_given")
 
 
-def _areas(frame: pl.DataFrame, areas: AreaIndex) -> pl.DataFrame:
-    """``area_code``, ``lsoa_code``, ``borough_code``, ``borough``; ``area_from`` tells how they were found."""
+def _areas(frame: pl.DataFrame, areas: AreaIndex, nearest_within_m: int) -> pl.DataFrame:
+    """``area_code``, ``lsoa_code``, ``borough_code``, ``borough``; ``area_from`` tells how they were found, and
+    ``area_method`` too, for datasets that declare it."""
     placed = frame.filter(pl.col("easting").is_not_null()).select("easting", "northing").unique(maintain_order=True)
-    assigned = areas.assign(placed["easting"].to_numpy(), placed["northing"].to_numpy())
+    assigned = areas.assign(placed["easting"].to_numpy(), placed["northing"].to_numpy(), nearest_within_m)
     found = placed.with_columns(
         pl.Series("_lsoa", assigned.codes.tolist(), dtype=pl.String),
         pl.Series("_nearest", assigned.nearest, dtype=pl.Boolean),
@@ -323,6 +396,7 @@ def _areas(frame: pl.DataFrame, areas: AreaIndex) -> pl.DataFrame:
     boroughs = {code: lsoa.borough_code for code, lsoa in areas.lsoas.items()}
     frame = frame.with_columns(
         pl.coalesce(pl.col("lsoa_code"), pl.col("area_from")).alias("area_code"),
+        pl.col("area_from").alias(_AREA_METHOD),
         pl.col("lsoa_code").replace_strict(boroughs, default=None, return_dtype=pl.String).alias("borough_code"),
     ).with_columns(
         pl.col("borough_code").replace_strict(areas.boroughs, default=None, return_dtype=pl.String).alias("borough")

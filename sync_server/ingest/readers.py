@@ -192,6 +192,10 @@ def _choose(
         raise SafeStatsError(f"{name} is no file in which {dataset} is delivered.")
     if not missing[best.code]:
         return best
+    there = {header_key(text) for text in header}
+    for unwanted in best.others:
+        if there.issuperset(map(header_key, unwanted.headers)):
+            raise SafeStatsError(f"{name} holds {unwanted.title}, which {dataset} does not take: {unwanted.instead}.")
     for other in mappings:
         if missing.get(other.code) == []:
             raise SafeStatsError(

@@ -16,6 +16,7 @@ class DeliveryReport:
     months: list[str] = field(default_factory=list)
     synthetic: bool = False
     area_edition: str = ""
+    identity_within: str = ""  # where the supplier's id names one incident
     accepted: int = 0
     rejected: Counter[str] = field(default_factory=Counter)  # by reason
     duplicates: int = 0

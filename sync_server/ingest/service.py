@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ..audit.log import COMMAND_LINE, EventType
 from ..datasets.areas import AreaIndex
-from ..datasets.definitions import DatasetDefinition
+from ..datasets.definitions import DatasetDefinition, Within
 from ..datasets.definitions import Delivery as DeliveryMode
 from ..datasets.service import ensure_incident_tables
 from ..errors import SafeStatsError
@@ -24,7 +24,7 @@ from ..services import Services
 from . import staging
 from .mappings import Mapping, read_mappings
 from .models import Delivery, Fate, RejectedRow
-from .pipeline import DUPLICATE, finish, prepare, rejected_records
+from .pipeline import finish, prepare, rejected_records
 from .readers import SourceFile, TornRow, read_file
 from .report import DeliveryReport
 
@@ -51,7 +51,7 @@ def load(
     definition = services.definitions[dataset]
     mappings = read_mappings(services.settings.resources_dir / "mappings", dict(services.definitions))
     areas = services.areas
-    report = DeliveryReport(dataset, area_edition=areas.edition)
+    report = DeliveryReport(dataset, area_edition=areas.edition, identity_within=str(definition.identity.within))
     report.synthetic = _is_synthetic(files, synthetic)
     sources = _sources(files, report)
     incoming = _Incoming(definition, areas, mappings, today or london_today(), report)
@@ -62,7 +62,7 @@ def load(
     good = pl.concat(incoming.good) if incoming.good else None
     ensure_incident_tables(services.database, {dataset: definition})
     with services.database.write() as session:
-        _refuse_mixture(session, dataset, report.synthetic)
+        _refuse_mixture(session, definition, report.synthetic)
         if good is None:
             return report
         rows, duplicates = finish(good, definition, services.keys)
@@ -177,15 +177,26 @@ def _sources(files: Sequence[Path], report: DeliveryReport) -> list[SourceFile]:
     return list(sources.values())
 
 
-def _refuse_mixture(session: Session, dataset: str, synthetic: bool) -> None:
-    held = session.scalar(
-        select(Delivery.synthetic).where(Delivery.dataset == dataset).order_by(Delivery.delivery_id.desc()).limit(1)
+def _refuse_mixture(session: Session, definition: DatasetDefinition, synthetic: bool) -> None:
+    """What is held must be of the same kind as the delivery, and be known again in the same way."""
+    dataset, within = definition.code, definition.identity.within
+    last = session.scalar(
+        select(Delivery).where(Delivery.dataset == dataset).order_by(Delivery.delivery_id.desc()).limit(1)
     )
-    if held is not None and held != synthetic:
+    if last is None:
+        return
+    if last.synthetic != synthetic:
         kinds = ("real", "synthetic")
         raise SafeStatsError(
-            f"{dataset} holds {kinds[held]} incidents and this delivery is {kinds[synthetic]}: "
+            f"{dataset} holds {kinds[last.synthetic]} incidents and this delivery is {kinds[synthetic]}: "
             "load it into another server folder."
+        )
+    before = last.report.get("identity_within", Within.MONTH)
+    if before != within:
+        raise SafeStatsError(
+            f"{dataset} holds incidents that are known again within the {before}, and is now declared to know them "
+            f"within the {within}, so every incident would be taken for a new one: load all its files into a new "
+            "server folder."
         )
 
 
@@ -242,10 +253,8 @@ def _record(
             _kept(Fate.REJECTED, file, line, reason, content)
             for (file, line, reason), content in zip(places, rejected_records(bad), strict=True)
         ]
-    # A duplicate's content is that of the row that was taken.
-    kept += [
-        _kept(Fate.DUPLICATE, file, line, DUPLICATE, {}) for file, line in duplicates.select("file", "line").iter_rows()
-    ]
+    # A duplicate's content is that of the row that was taken, or what the supplier corrected.
+    kept += [_kept(Fate.DUPLICATE, file, line, reason, {}) for file, line, reason in duplicates.iter_rows()]
     for row in kept:
         row["delivery_id"] = delivery.delivery_id
     if kept:

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import polars as pl
-from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from ...shared.manifest import SRID
-from ..datasets.definitions import BUILT_IN_FIELDS, DatasetDefinition, Delivery
+from ...shared.manifest import FID_KEY_BITS, SRID
+from ..datasets.definitions import BUILT_IN_FIELDS, DatasetDefinition, Delivery, Within
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
-from ..keys import PRECISIONS, Keys
+from ..keys import PRECISIONS, Keys, day_number
 from ..progress import ReportsProgress
 
 # More than this share of a month gone at once is a wrong or cut file rather than a correction.
@@ -57,9 +58,20 @@ def compare(
 ) -> Difference:
     """The difference between the delivered ``rows`` of ``months`` and those held.
 
-    Raises ``SafeStatsError`` where too much of a month would be withdrawn.
+    Where an id names one incident of the whole dataset, it is looked up in every month. Raises ``SafeStatsError``
+    where too much of a month would be withdrawn.
     """
-    held = _held(session, incident_table(definition), sorted(months))
+    table = incident_table(definition)
+    covered = sorted({*months, *rows.get_column("period").unique()})
+    held = _held(session, table, table.c.period.in_(covered))
+    if definition.identity.within == Within.DATASET:
+        standing = held.filter(pl.col("to_release").is_null())
+        missing = rows.join(standing, on="identity", how="anti").get_column("identity").to_list()
+        elsewhere = [
+            _held(session, table, table.c.identity.in_(chunk) & table.c.period.not_in(covered))
+            for chunk in _chunks(missing)
+        ]
+        held = pl.concat([held, *elsewhere])
     heads = held.filter(pl.col("to_release").is_null())
     matched = rows.join(
         heads.select("identity", pl.col("content").alias("_held")),
@@ -71,7 +83,9 @@ def compare(
     changed = matched.filter(pl.col("_held") != pl.col("content"))
     withdrawn = heads.clear()
     if definition.delivery == Delivery.REPLACES:
-        withdrawn = heads.join(rows.select("identity"), on="identity", how="anti")
+        withdrawn = heads.filter(pl.col("period").is_in(covered)).join(
+            rows.select("identity"), on="identity", how="anti"
+        )
         if not accept_withdrawals:
             _refuse_mass_withdrawal(definition, heads, withdrawn)
     closing = pl.concat([withdrawn, heads.join(changed.select("identity"), on="identity", how="semi")])
@@ -118,9 +132,9 @@ def live_rows(session: Session, definition: DatasetDefinition) -> int:
     return session.scalar(select(func.count()).select_from(table).where(table.c.to_release.is_(None))) or 0
 
 
-def _held(session: Session, table: Table, months: Sequence[str]) -> pl.DataFrame:
+def _held(session: Session, table: Table, which: ColumnElement[bool]) -> pl.DataFrame:
     names = ("row_id", "identity", "content", "period", "from_release", "to_release", *_FIDS)
-    found = session.execute(select(*(table.c[name] for name in names)).where(table.c.period.in_(months)))
+    found = session.execute(select(*(table.c[name] for name in names)).where(which))
     texts = {"identity", "content", "period"}
     schema = {name: pl.String if name in texts else pl.Int64 for name in names}
     return pl.DataFrame([tuple(row) for row in found], schema=schema, orient="row")
@@ -138,14 +152,20 @@ def _refuse_mass_withdrawal(definition: DatasetDefinition, heads: pl.DataFrame, 
 
 
 def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys) -> pl.DataFrame:
-    """Rows with their feature ids: an incident keeps those that it has had, a clash is hashed anew."""
-    had = held.unique("identity", keep="first").select("identity", *_FIDS)
-    rows = rows.join(had, on="identity", how="left", maintain_order="left")
-    identities = rows.get_column("identity").to_list()
+    """Rows with their feature ids: an incident keeps those that it has had on its day, a clash is hashed anew.
+
+    The day is the upper part of the id, by which clients remove a month: another day needs another id.
+    """
     if "occurred_on" in rows.columns:
         days: list[date | None] = rows.get_column("occurred_on").to_list()
     else:
-        days = rows.select((pl.col("period") + "-01").str.to_date("%Y-%m-%d")).to_series().to_list()
+        first = (pl.col("period") + "-01").str.to_date("%Y-%m-%d", strict=False)
+        days = rows.select(first).to_series().to_list()
+    rows = rows.with_columns(pl.Series("_day", [day_number(day) for day in days], dtype=pl.Int64))
+    had = held.select("identity", (pl.col(_FIDS[0]) // (1 << FID_KEY_BITS)).alias("_day"), *_FIDS)
+    had = had.unique(["identity", "_day"], keep="first", maintain_order=True)
+    rows = rows.join(had, on=["identity", "_day"], how="left", maintain_order="left").drop("_day")
+    identities = rows.get_column("identity").to_list()
     for precision, name in zip(PRECISIONS, _FIDS, strict=True):
         fids = rows.get_column(name).to_list()
         taken = set(held.get_column(name).to_list())
@@ -194,6 +214,6 @@ def _insert(
         progress("Storing rows", start + len(chunk), len(ready))
 
 
-def _chunks(ids: Sequence[int], size: int = 500) -> Iterable[Sequence[int]]:
+def _chunks(ids: Sequence[Any], size: int = 500) -> Iterable[Sequence[Any]]:
     for start in range(0, len(ids), size):
         yield ids[start : start + size]

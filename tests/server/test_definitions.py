@@ -1,4 +1,4 @@
-"""The four definitions, and what makes a definition or a mapping unusable."""
+"""The five definitions, and what makes a definition or a mapping unusable."""
 
 from __future__ import annotations
 
@@ -47,6 +47,9 @@ def test_every_dataset_has_a_mapping_that_fits() -> None:
         ('burglary = "Burglary"', 'burglary = "DRUGS"', "two codes of “category” have the same label"),
         ("required = true", "mutable = true", "cannot be mutable and part of the identity"),
         ('delivery = "replaces"', 'delivery = "guesses"', "cannot be read"),
+        ('within = "month"', 'within = "year"', "cannot be read"),
+        ('id = "supplier_id"\nwithin = "month"', 'within = "dataset"', "needs an id of the supplier's"),
+        ('undated = "reject"', 'undated = "keep"', "replaces months cannot keep undated rows"),
         ('title = "City', 'heading = "City', "cannot be read"),
     ],
 )
@@ -58,6 +61,14 @@ def test_what_makes_a_definition_unusable(tmp_path: Path, old: str, new: str, me
     with pytest.raises(DefinitionError, match=message) as raised:
         read_definition(path)
     assert str(raised.value).startswith("colp.toml: ")
+
+
+def test_a_date_cannot_be_required_of_undated_rows(tmp_path: Path) -> None:
+    text = (RESOURCES / "datasets" / "lfb.toml").read_text(encoding="utf-8")
+    text = text.replace('type = "date"\n', 'type = "date"\nrequired = true\n')
+    (tmp_path / "lfb.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(DefinitionError, match="“occurred_on” cannot be required where undated rows are kept"):
+        read_definition(tmp_path / "lfb.toml")
 
 
 @pytest.mark.parametrize(
