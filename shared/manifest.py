@@ -144,7 +144,12 @@ def slice_name(header: dict[str, Any], rows: Iterable[Sequence[Any]]) -> str:
     and northing as integers (or two ``None``), then the columns' values in order: dates as ISO text, booleans
     as true and false.
     """
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    digest = slice_digest(header)
     for row in rows:
         digest.update(canonical_row(row))
     return digest.hexdigest()
+
+
+def slice_digest(header: dict[str, Any]) -> Any:
+    """The SHA-256 (as of ``hashlib``) of a slice's header, to be updated with its canonical rows."""
+    return hashlib.sha256(json.dumps(header, sort_keys=True, separators=(",", ":")).encode() + b"\n")

@@ -26,10 +26,31 @@ class ArtefactKind(StrEnum):
     SNAPSHOT = "snapshot"
 
 
+class JobKind(StrEnum):
+    """What is to be done for a dataset."""
+
+    PUBLISH = "publish"  # make the staged release visible; where none is, as BUILD
+    BUILD = "build"  # build what the visible release lacks
+
+
+class JobState(StrEnum):
+    """A job waits, runs, and ends in one of three ways."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+OPEN_STATES = (JobState.WAITING, JobState.RUNNING)
+
+
 class Release(Base):
     """One numbered state of a dataset. Numbers start at 1 and only grow; at most one release is staged.
 
     A load that changes staged rows sets ``staged_at`` anew: publishing notices that its rows have moved.
+    ``built_from`` is the ``staged_at`` of the rows of which the staged release's slices were made so far.
     """
 
     __tablename__ = "release"
@@ -41,6 +62,7 @@ class Release(Base):
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     synthetic: Mapped[bool] = mapped_column(default=False)
     periods: Mapped[list[str]] = mapped_column(JSON, default=list)  # those with rows; known once published
+    built_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Artefact(Base):
@@ -77,3 +99,30 @@ class LayerSlice(Base):
     fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
     period: Mapped[str] = mapped_column(String(7), primary_key=True)
     artefact: Mapped[str] = mapped_column(ForeignKey("artefact.name"))
+
+
+class PublishingJob(Base):
+    """Work that was asked for. Of the running one, ``step``, ``done`` and ``total`` tell how far it is.
+
+    ``attempts`` counts how often it was taken up: a job whose process died is taken up again. ``message`` says
+    what came out of it, or why it failed.
+    """
+
+    __tablename__ = "publishing_job"
+    __table_args__ = (Index(None, "state"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[JobKind] = mapped_column(String(16))
+    state: Mapped[JobState] = mapped_column(String(16), default=JobState.WAITING)
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(default=0)
+    process: Mapped[int | None]  # of the worker that took it up
+    step: Mapped[str] = mapped_column(default="")
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    message: Mapped[str] = mapped_column(default="")

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Scope, live_scopes
+from ..agreements.scope import Scope
 from ..audit.log import COMMAND_LINE, EventType
 from ..datasets.definitions import DatasetDefinition
-from ..datasets.incidents import changes_by_period, rows_by_period
+from ..datasets.incidents import rows_by_period
 from ..errors import SafeStatsError
 from ..instants import london_today, now
 from ..progress import ReportsProgress, silent
 from ..services import Services
-from .artefact_store import ArtefactStore
+from .artefact_store import ArtefactStore, DamagedFileError
 from .builder import Builder
+from .collecting import collect_dataset, remove_strays
 from .layer_rows import SliceKey, slice_keys, snapshot_name
-from .models import Artefact, LayerSlice, Release, ReleaseState
-
-KEPT_AFTER_LAST_REFERENCE = timedelta(hours=48)
+from .models import JobKind, LayerSlice, Release, ReleaseState
+from .releases import begin_building, newest_release, refuse_moved_rows, syncable, valid_slices
+from .short_writes import in_a_write
 
 
 @dataclass(frozen=True)
@@ -39,117 +40,168 @@ class PublishReport:
     snapshots_built: int
     files_removed: int
 
+    def sentence(self) -> str:
+        """It in words."""
+        built = self.slices_built + self.snapshots_built
+        files = f"{built:,} files built, {self.slices_reused:,} reused, {self.files_removed:,} removed"
+        if self.published:
+            rights = {0: "no agreement yet", 1: "one set of rights"}
+            return (
+                f"{self.dataset}: release {self.release} is published with {self.rows:,} rows "
+                f"for {rights.get(self.layers, f'{self.layers} different sets of rights')} ({files})."
+            )
+        if self.release == 0:
+            return f"{self.dataset}: nothing is staged and nothing was published before: load a file first."
+        return f"{self.dataset}: nothing is staged; release {self.release} stays as it is ({files})."
+
 
 def publish(
     services: Services, dataset: str, progress: ReportsProgress = silent, today: date | None = None
 ) -> PublishReport:
     """Make the staged release visible, with the files of every agreement in force; removes files out of use.
 
-    Where nothing is staged, what the visible release lacks is built. Everything becomes visible in one write,
-    or nothing does. Raises ``SafeStatsError`` for an unknown dataset, and where a load changed the staged rows
-    meanwhile.
+    It becomes visible in one write once all its months are built, or not at all; the files of whole layers
+    follow. Where nothing is staged, what the visible release lacks is built. ``progress`` may raise to break it
+    off: what was built by then is kept for the next run. Raises ``SafeStatsError`` for an unknown dataset, and
+    where a load changed the staged rows meanwhile.
     """
-    return _run(services, dataset, progress, today, may_publish=True)
+    store = ArtefactStore(services.settings.artefacts_dir)
+    with store.building(lambda: progress("Waiting for another builder", 0, 1)):
+        return publish_in_turn(services, store, dataset, JobKind.PUBLISH, progress, today)
 
 
 def build_missing(
     services: Services, dataset: str, progress: ReportsProgress = silent, today: date | None = None
 ) -> PublishReport:
     """Build the files that the visible release lacks for an agreement in force; staged rows stay staged."""
-    return _run(services, dataset, progress, today, may_publish=False)
+    store = ArtefactStore(services.settings.artefacts_dir)
+    with store.building(lambda: progress("Waiting for another builder", 0, 1)):
+        return publish_in_turn(services, store, dataset, JobKind.BUILD, progress, today)
 
 
-def _run(
-    services: Services, dataset: str, progress: ReportsProgress, today: date | None, *, may_publish: bool
+def publish_in_turn(
+    services: Services,
+    store: ArtefactStore,
+    dataset: str,
+    kind: JobKind,
+    progress: ReportsProgress = silent,
+    today: date | None = None,
 ) -> PublishReport:
+    """``publish`` or ``build_missing`` for whoever is ``store.building()`` already."""
+    definition = declared(services, dataset)
+    today = today or london_today()
+
+    def between() -> None:
+        progress(f"Preparing {dataset}", 0, 1)
+
+    between()
+    builder = _plan(services, store, definition, kind)
+    if builder is None:
+        return PublishReport(dataset, 0, False, 0, 0, 0, 0, 0, 0)
+    published = builder.release.state == ReleaseState.STAGED
+    in_a_write(services.database, lambda session: begin_building(session, builder.release), between)
+    _build_and_show(services, builder, definition, progress, today)
+    keys = {key for scope in _scopes(services, builder, today) for key in slice_keys(scope, builder.periods)}
+    _complete(services, builder, progress, today)
+    removed = collect_dataset(services, dataset, today, between)
+    remove_strays(services, store)
+    scopes = _scopes(services, builder, today)
+    made = builder.made - builder.snapshots
+    return PublishReport(
+        dataset=dataset,
+        release=builder.release.number,
+        published=published,
+        rows=builder.rows,
+        layers=len({snapshot_name(scope, builder.names(scope)) for scope in scopes}),
+        slices_built=len(made),
+        slices_reused=len({builder.slices[key] for key in keys} - made),
+        snapshots_built=len(builder.snapshots),
+        files_removed=removed,
+    )
+
+
+def lacks_files(services: Services, dataset: str, today: date) -> bool:
+    """Whether the visible release lacks a file of an agreement in force."""
+    store = ArtefactStore(services.settings.artefacts_dir)
+    with services.database.read() as session:
+        release = newest_release(session, dataset, ReleaseState.PUBLISHED)
+        if release is None:
+            return False
+        slices = valid_slices(session, services.definitions[dataset], release)
+        builder = Builder(services.database, store, release, release.periods, slices)
+        scopes = syncable(session, services, dataset, release.number, today)
+        return builder.lacks_slices(session, scopes) or builder.lacks_snapshots(session, scopes)
+
+
+def declared(services: Services, dataset: str) -> DatasetDefinition:
+    """The definition; raises ``SafeStatsError`` where there is none."""
     definition = services.definitions.get(dataset)
     if definition is None:
         raise SafeStatsError(
             f"There is no dataset “{dataset}”: the declared ones are {', '.join(services.definitions)}."
         )
-    today = today or london_today()
-    store = ArtefactStore(services.settings.artefacts_dir)
-    with store.building():
-        with services.database.read() as session:
-            release = _release(session, dataset, ReleaseState.STAGED) if may_publish else None
-            release = release or _release(session, dataset, ReleaseState.PUBLISHED)
-            if release is None:
-                return PublishReport(dataset, 0, False, 0, 0, 0, 0, 0, 0)
-            counts = {row.period: row.rows for row in session.execute(rows_by_period(definition, release.number))}
-            builder = Builder(store, sorted(counts), _valid_slices(session, definition, release))
-        while True:
-            with services.database.read() as session:
-                builder.build(session, _scopes(session, services, release, today), progress)
-            store.flush()
-            with services.database.write() as session:
-                scopes = _scopes(session, services, release, today)
-                # An agreement that came into force while we were building: its files first.
-                if any(builder.lacks(session, scope) for scope in scopes):
-                    continue
-                keys = _record(session, release, builder, scopes)
-                removed = _retire(session, dataset, builder, scopes)
-                recorded = set(session.scalars(select(Artefact.name)))
-                if release.state == ReleaseState.STAGED:
-                    _show(session, release, builder.periods)
-                    services.audit.record(
-                        EventType.DATASET_PUBLISHED,
-                        actor=COMMAND_LINE,
-                        dataset=dataset,
-                        filter={"release": release.number},
-                        rows=sum(counts.values()),
-                    )
-            break
-        for name in store.names() - recorded:
-            store.remove(name)
-    made = {name for name, artefact in builder.made.items() if artefact.period is not None}
-    return PublishReport(
-        dataset=dataset,
-        release=release.number,
-        published=release.state == ReleaseState.STAGED,
-        rows=sum(counts.values()),
-        layers=len({snapshot_name(scope, builder.names(scope)) for scope in scopes}),
-        slices_built=len(made),
-        slices_reused=len({builder.slices[key] for key in keys} - made),
-        snapshots_built=len(builder.made) - len(made),
-        files_removed=removed,
-    )
+    return definition
 
 
-def _release(session: Session, dataset: str, state: ReleaseState) -> Release | None:
-    """The newest release of that state."""
-    return session.scalar(
-        select(Release)
-        .where(Release.dataset == dataset, Release.state == state)
-        .order_by(Release.number.desc())
-        .limit(1)
-    )
+def _plan(services: Services, store: ArtefactStore, definition: DatasetDefinition, kind: JobKind) -> Builder | None:
+    """What there is to build; ``None`` where there is no release."""
+    dataset = definition.code
+    with services.database.read() as session:
+        staged = newest_release(session, dataset, ReleaseState.STAGED) if kind == JobKind.PUBLISH else None
+        release = staged or newest_release(session, dataset, ReleaseState.PUBLISHED)
+        if release is None:
+            return None
+        counts = {row.period: row.rows for row in session.execute(rows_by_period(definition, release.number))}
+        slices = valid_slices(session, definition, release)
+    return Builder(services.database, store, release, sorted(counts), slices, sum(counts.values()))
 
 
-def _valid_slices(session: Session, definition: DatasetDefinition, release: Release) -> dict[SliceKey, str]:
-    """The recorded slices that hold for the release too: all of its own, or those of months left unchanged."""
-    changed: set[str] = set()
-    if release.state == ReleaseState.STAGED:
-        changed = {row.period for row in session.execute(changes_by_period(definition, release.number))}
-    recorded = session.scalars(select(LayerSlice).where(LayerSlice.dataset == definition.code))
-    return {SliceKey(s.fingerprint, s.period): s.artefact for s in recorded if s.period not in changed}
+def _scopes(services: Services, builder: Builder, today: date) -> list[Scope]:
+    release = builder.release
+    with services.database.read() as session:
+        return syncable(session, services, release.dataset, release.number, today)
 
 
-def _scopes(session: Session, services: Services, release: Release, today: date) -> list[Scope]:
-    """What agreements in force show at the release, today and, for "the last months", when the month turns."""
-    turn = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return [
-        replace(scope, release=release.number)
-        for day in (today, turn)
-        for scope in live_scopes(session, release.dataset, services.definitions, day)
-    ]
+def _build_and_show(
+    services: Services, builder: Builder, definition: DatasetDefinition, progress: ReportsProgress, today: date
+) -> None:
+    """Build the slices of all live scopes, then let people see them."""
+    while True:
+        builder.build_slices(_scopes(services, builder, today), progress)
+
+        def show(session: Session) -> Release | None:
+            release = refuse_moved_rows(session, builder.release)
+            scopes = syncable(session, services, release.dataset, release.number, today)
+            # An agreement that came into force while we were building: its files first.
+            if builder.lacks_slices(session, scopes):
+                return None
+            _record(session, builder, scopes)
+            if release.state == ReleaseState.STAGED:
+                _show(session, services, release, builder)
+            return release
+
+        shown = in_a_write(services.database, show, lambda: progress(f"Publishing {definition.code}", 0, 1))
+        if shown is not None:
+            builder.release = shown
+            return
 
 
-def _record(session: Session, release: Release, builder: Builder, scopes: Iterable[Scope]) -> set[SliceKey]:
-    """Write down the new files, and which slices make up the release's layers; returns their keys."""
-    for artefact in builder.made.values():
-        session.merge(artefact)
-    session.flush()
-    keys = {key for scope in scopes for key in slice_keys(scope, builder.periods)}
+def _complete(services: Services, builder: Builder, progress: ReportsProgress, today: date) -> None:
+    """Build the snapshots of what people see; a slice that turns out to be damaged is made anew."""
+    while True:
+        scopes = _scopes(services, builder, today)
+        builder.build_slices(scopes, progress)
+        try:
+            builder.build_snapshots(scopes, progress)
+            return
+        except DamagedFileError as damaged:
+            builder.mend(damaged)
+
+
+def _record(session: Session, builder: Builder, scopes: Iterable[Scope]) -> None:
+    """Write down which slices make up the release's layers."""
+    release = builder.release
+    keys: set[SliceKey] = {key for scope in scopes for key in slice_keys(scope, builder.periods)}
     for key in keys:
         session.merge(
             LayerSlice(
@@ -161,36 +213,20 @@ def _record(session: Session, release: Release, builder: Builder, scopes: Iterab
             )
         )
     session.flush()
-    return keys
 
 
-def _show(session: Session, built: Release, periods: list[str]) -> None:
-    """Make the staged release the visible one, unless its rows have moved since it was built."""
-    release = session.get(Release, (built.dataset, built.number))
-    if release is None or (release.state, release.staged_at) != (built.state, built.staged_at):
-        raise SafeStatsError(
-            f"{built.dataset} was loaded again while its release {built.number} was being published: publish it again."
-        )
+def _show(session: Session, services: Services, release: Release, builder: Builder) -> None:
+    """Make the staged release the visible one."""
     release.state = ReleaseState.PUBLISHED
     release.published_at = now()
-    release.periods = periods
-    session.execute(delete(LayerSlice).where(LayerSlice.dataset == built.dataset, LayerSlice.release != built.number))
-
-
-def _retire(session: Session, dataset: str, builder: Builder, scopes: Iterable[Scope]) -> int:
-    """Note which files nobody may sync any more; strike out those of which that was so for long enough."""
-    used = {name for scope in scopes for name in builder.names(scope)}
-    used |= {snapshot_name(scope, builder.names(scope)) for scope in scopes}
-    instant = now()
-    removed = 0
-    for artefact in session.scalars(select(Artefact).where(Artefact.dataset == dataset)):
-        if artefact.name in used:
-            artefact.unreferenced_since = None
-        elif artefact.unreferenced_since is None:
-            artefact.unreferenced_since = instant
-        elif instant - artefact.unreferenced_since >= KEPT_AFTER_LAST_REFERENCE:
-            session.execute(delete(LayerSlice).where(LayerSlice.artefact == artefact.name))
-            session.delete(artefact)
-            removed += 1
-    session.flush()
-    return removed
+    release.periods = builder.periods
+    session.execute(
+        delete(LayerSlice).where(LayerSlice.dataset == release.dataset, LayerSlice.release != release.number)
+    )
+    services.audit.record(
+        EventType.DATASET_PUBLISHED,
+        actor=COMMAND_LINE,
+        dataset=release.dataset,
+        filter={"release": release.number},
+        rows=builder.rows,
+    )

@@ -1,0 +1,73 @@
+"""Which release of a dataset is visible, which is staged, and what of it may be synced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from ..agreements.scope import Scope, live_scopes
+from ..datasets.definitions import DatasetDefinition
+from ..datasets.incidents import changes_by_period
+from ..errors import SafeStatsError
+from ..services import Services
+from .layer_rows import SliceKey
+from .models import LayerSlice, Release, ReleaseState
+
+
+def newest_release(session: Session, dataset: str, state: ReleaseState) -> Release | None:
+    """The newest release of that state."""
+    return session.scalar(
+        select(Release)
+        .where(Release.dataset == dataset, Release.state == state)
+        .order_by(Release.number.desc())
+        .limit(1)
+    )
+
+
+def begin_building(session: Session, planned: Release) -> None:
+    """Forget the slices that were made for a staged release of rows which have moved since."""
+    release = refuse_moved_rows(session, planned)
+    if not _built_from_these_rows(release):
+        session.execute(
+            delete(LayerSlice).where(LayerSlice.dataset == release.dataset, LayerSlice.release == release.number)
+        )
+        release.built_from = release.staged_at
+
+
+def refuse_moved_rows(session: Session, built: Release) -> Release:
+    """The release as it is now; raises ``SafeStatsError`` where it is another one than that which was built."""
+    release = session.get(Release, (built.dataset, built.number))
+    if release is None or (release.state, release.staged_at) != (built.state, built.staged_at):
+        raise SafeStatsError(
+            f"The staged rows of {built.dataset} changed while its release {built.number} was being published: "
+            "publish it again."
+        )
+    return release
+
+
+def valid_slices(session: Session, definition: DatasetDefinition, release: Release) -> dict[SliceKey, str]:
+    """The recorded slices that hold for the release: its own, and those of months that it leaves unchanged."""
+    recorded = session.scalars(select(LayerSlice).where(LayerSlice.dataset == definition.code)).all()
+    valid = [slice_ for slice_ in recorded if slice_.release == release.number and _built_from_these_rows(release)]
+    if release.state == ReleaseState.STAGED:
+        changed = {row.period for row in session.execute(changes_by_period(definition, release.number))}
+        valid += [slice_ for slice_ in recorded if slice_.release < release.number and slice_.period not in changed]
+    return {SliceKey(slice_.fingerprint, slice_.period): slice_.artefact for slice_ in valid}
+
+
+def syncable(session: Session, services: Services, dataset: str, release: int, today: date) -> list[Scope]:
+    """What agreements in force show at the release, today and, for "the last months", when the month turns."""
+    turn = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return [
+        replace(scope, release=release)
+        for day in (today, turn)
+        for scope in live_scopes(session, dataset, services.definitions, day)
+    ]
+
+
+def _built_from_these_rows(release: Release) -> bool:
+    """Whether the slices that are recorded for the release are of its rows as they are now."""
+    return release.state == ReleaseState.PUBLISHED or release.built_from == release.staged_at
