@@ -45,12 +45,14 @@ if [ -n "$data" ]; then
     $safestats load colp "$data"/police_city_of_london/*.csv
     $safestats load btp "$data"/police_btp/*.csv
     $safestats load lfb "$data"/lfb/*-lfb-incidents.csv "$data/lfb/LFB Incident data.csv"
+    $safestats load rnli "$data"/rnli/*-launches.csv
 else
     $safestats sample-data "$folder/sample"
     $safestats load mps "$folder"/sample/mps/*
     $safestats load colp "$folder"/sample/colp/*
     $safestats load btp "$folder"/sample/btp/*
     $safestats load lfb "$folder"/sample/lfb/*
+    $safestats load rnli "$folder"/sample/rnli/*
 fi
 
 # agreement REFERENCE ORGANISATION DATASET, then one grant's options
@@ -62,7 +64,7 @@ agreement() {
     $safestats agreement activate "$reference"
 }
 everything=core,area,location,place
-# Camden: its own records and an edge of 1 km; no agreement for the fire brigade's incidents.
+# Camden: its own records and an edge of 1 km; no agreement for the fire brigade's incidents nor the lifeboats'.
 for dataset in mps colp btp; do
     agreement "DSA-CAMDEN-${dataset^^}" camden "$dataset" --areas E09000007 --edge-km 1 --fields $everything --precision point
 done
@@ -70,8 +72,10 @@ done
 agreement DSA-CITY-COLP city colp --areas E09000001,unplaced --edge-km 1 --fields $everything --precision point
 agreement DSA-CITY-MPS city mps --areas E09000001 --edge-km 1 --fields core,area,location --precision grid --grid-m 250
 agreement DSA-CITY-BTP city btp --areas E09000001 --fields core,area --precision area
+# Lifeboats near the City by area only.
+agreement DSA-CITY-RNLI city rnli --areas E09000001 --edge-km 1 --fields core,area --precision area
 # The GLA: all of London, what could not be placed and what lies outside.
-for dataset in mps colp btp lfb; do
+for dataset in mps colp btp lfb rnli; do
     agreement "DSA-GLA-${dataset^^}" gla "$dataset" --areas london,unplaced,outside --fields $everything --precision point
 done
 $safestats publish all

@@ -1,4 +1,4 @@
-"""Makes a folder of synthetic deliveries of all four datasets."""
+"""Makes a folder of synthetic deliveries of all five datasets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from ..progress import ReportsProgress, silent
 from .city import build_city
 from .fire import write_fire
 from .police import write_city, write_met, write_railways
+from .river import write_launches
 
 # Rows of a year at scale 1, the Met's at about a tenth of what really happens.
-YEARLY_ROWS = {"mps": 90_000, "colp": 9_000, "btp": 16_000, "lfb": 12_000}
-_WRITERS = {"mps": write_met, "colp": write_city, "btp": write_railways, "lfb": write_fire}
+YEARLY_ROWS = {"mps": 90_000, "colp": 9_000, "btp": 16_000, "lfb": 12_000, "rnli": 900}
+_WRITERS = {"mps": write_met, "colp": write_city, "btp": write_railways, "lfb": write_fire, "rnli": write_launches}
 _README = """SYNTHETIC DATA
 
 Every incident in this folder is made up by `safestats sample-data --year {year} --seed {seed} --scale {scale}`.

@@ -16,6 +16,7 @@ REAL_FILES = {
     "colp": tuple(f"police_city_of_london/2023-0{month}-city-of-london-street.csv" for month in (1, 2, 3)),
     "btp": tuple(f"police_btp/2023-0{month}-btp-street.csv" for month in (1, 2, 3)),
     "lfb": ("lfb/2017-01-lfb-incidents.csv",),
+    "rnli": ("rnli/2020-h1-launches.csv",),
 }
 EVERYTHING = "--fields core,area,location,place --precision point"
 # As in scripts/demo_data.sh, but that the City has had an agreement with the fire brigade, ended yesterday.
@@ -25,6 +26,7 @@ GRANTS = {
     ("city", "mps"): "--areas E09000001 --edge-km 1 --fields core,area,location --precision grid --grid-m 250",
     ("city", "btp"): "--areas E09000001 --fields core,area --precision area",
     ("city", "lfb"): f"--areas E09000001 {EVERYTHING}",
+    ("city", "rnli"): "--areas E09000001 --edge-km 1 --fields core,area --precision area",
     **{("gla", dataset): f"--areas london,unplaced,outside {EVERYTHING}" for dataset in DATASETS},
 }
 

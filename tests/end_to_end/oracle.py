@@ -22,6 +22,10 @@ _CORE = {
         *("occurred_on", "occurred_time", "hour", "weekday", "incident_group", "stop_code", "special_service"),
         *("property_category", "property_type", "pumps"),
     ),
+    "rnli": (
+        *("occurred_on", "hour", "weekday", "casualty_category", "casualty", "casualty_type", "activity"),
+        *("service_outcome", "station"),
+    ),
 }
 _AREA = ("borough_code", "borough", "lsoa_code")
 _LOCATION = ("easting", "northing", "location_method", "precision_m")
@@ -29,6 +33,8 @@ _POLICE = ("month", *_AREA, *_LOCATION, *_CORE["police"], "street")
 _WITHOUT_STREET = _POLICE[:-1]
 _AREAS_ONLY = ("month", *_AREA, *_CORE["police"])
 _FIRE = ("month", *_AREA, *_LOCATION, *_CORE["lfb"], "postcode_district", "station_ground")
+_LAUNCH_AREAS = ("month", *_AREA, *_CORE["rnli"], "area_method")
+_LAUNCH = ("month", *_AREA, *_LOCATION, *_CORE["rnli"], "area_method")
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ RIGHTS = (
     Right("city", "btp", CITY, False, False, _AREAS_ONLY, "area"),
     *(Right("gla", dataset, "", False, True, _POLICE, "point") for dataset in ("mps", "colp", "btp")),
     Right("gla", "lfb", "", False, True, _FIRE, "point"),
+    Right("city", "rnli", CITY, True, False, _LAUNCH_AREAS, "area"),
+    Right("gla", "rnli", "", False, True, _LAUNCH, "point"),
 )
 
 Place = tuple  # easting and northing, or nothing where there is no point

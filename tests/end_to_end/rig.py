@@ -30,7 +30,7 @@ from safestats.qgis_plugin.core.transport import QgisNetwork
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data"
-DATASETS = ("mps", "colp", "btp", "lfb")
+DATASETS = ("mps", "colp", "btp", "lfb", "rnli")
 PASSWORD = "a long enough passphrase"
 PURPOSE = "problem-solving"
 WAIT_SECONDS = 30

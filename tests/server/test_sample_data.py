@@ -56,7 +56,7 @@ def test_a_seed_makes_the_same_bytes(sample: Path, tmp_path: Path) -> None:
 
 def test_everything_says_that_it_is_made_up(sample: Path) -> None:
     files = [path for path in sample.rglob("*") if path.is_file() and path.name != "README.txt"]
-    assert len(files) == 37 and all(path.name.startswith("synthetic-") for path in files)
+    assert len(files) == 38 and all(path.name.startswith("synthetic-") for path in files)
     assert "SYNTHETIC" in (sample / "README.txt").read_text(encoding="utf-8")
 
 
@@ -74,6 +74,7 @@ def test_the_loader_takes_all_but_the_traps(loaded: tuple[Services, dict[str, De
     assert reports["colp"].rejected == {"cut off": 1} and reports["colp"].areas["unplaced"] > 30
     assert set(reports["btp"].rejected) == {"outside London"} and reports["btp"].areas["point"] > 50
     assert reports["lfb"].rejected == {} and reports["lfb"].areas["outside"] >= 1
+    assert set(reports["rnli"].rejected) == {"outside London"} and reports["rnli"].areas["nearest"] > 10
     for code, report in reports.items():
         assert report.rows_in == pytest.approx(YEARLY_ROWS[code] * SCALE, rel=0.06)
 
@@ -89,6 +90,19 @@ def test_town_centres_draw_and_map_points_stack(loaded: tuple[Services, dict]) -
     assert kinds[theft] / soho.sum() > 1.5 * everywhere[theft] / len(rows)
     assert max(Counter(map(tuple, places.tolist())).values()) >= 10
     assert {row.borough for row in rows} > {"Camden", "Croydon", "Hackney", "Havering"}
+
+
+def test_the_lifeboats_go_to_the_river(loaded: tuple[Services, dict]) -> None:
+    rows = held(loaded[0], "rnli")
+    stations = Counter(row.station for row in rows)
+    assert stations.most_common(1)[0][0] == "Tower" and set(stations) <= {
+        "Tower",
+        "Chiswick",
+        "Teddington",
+        "Gravesend",
+    }
+    assert {row.borough for row in rows} >= {"Westminster", "Richmond upon Thames"}
+    assert {row.area_method for row in rows} == {"Nearest to a place on the water", "The place lies in it"}
 
 
 def test_the_fire_brigades_day_and_week(loaded: tuple[Services, dict]) -> None:
