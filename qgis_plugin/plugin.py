@@ -6,7 +6,7 @@ from configparser import ConfigParser
 from datetime import datetime, timezone
 from pathlib import Path
 
-from qgis.core import QgsApplication, QgsProject, QgsSettings
+from qgis.core import Qgis, QgsApplication, QgsProject, QgsSettings
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMenu, QToolBar
@@ -53,8 +53,9 @@ class SafeStatsPlugin(QObject):
         self.initProcessing()
         settings = DeskSettings(QgsSettings())
         store = LocalStore(settings.local_root)
-        store.remove_lapsed(datetime.now(timezone.utc))
         self.desk = Desk(settings, store, QgisNetwork(), plugin_version(), QgsProject.instance(), self)
+        self.desk.remove_lapsed(datetime.now(timezone.utc))
+        self.desk.told.connect(self._tell)
 
         window = self._iface.mainWindow()
         self.flow = SignInFlow(self.desk, window)
@@ -131,12 +132,15 @@ class SafeStatsPlugin(QObject):
         self.layers_dock.raise_()
         self.desk.settings.docks_arranged = True
 
+    def _tell(self, sentence: str) -> None:
+        self._iface.messageBar().pushMessage(self.tr("SafeStats"), sentence, Qgis.MessageLevel.Warning, 0)
+
     def _published(self) -> None:
         self.publish_dialog = None
 
     def _add_actions(self) -> None:
         self.sign_in_action = QAction(icon("sign_in"), self.tr("Sign in…"), self.menu)
-        self.sign_in_action.triggered.connect(self.flow.start)
+        self.sign_in_action.triggered.connect(lambda: self.flow.start())
         self.sign_out_action = QAction(icon("sign_out"), self.tr("Sign out"), self.menu)
         self.sign_out_action.triggered.connect(self.sign_out)
         shown = []

@@ -6,22 +6,38 @@ with ``desk.record``. Nothing here waits for the network on the GUI thread.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from qgis.core import QgsApplication, QgsProject, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from . import layers
+from .copy_watch import CopyWatch, Home
 from .desk_session import DeskSession, SessionState
-from .errors import Cancelled, DeskError, LocalCopyTrouble, SessionEnded
+from .errors import Cancelled, DeskError, LocalCopyTrouble, ServerTrouble, SessionEnded
 from .events import EventKind, EventQueue
-from .local_store import AccountStore, LocalStore
+from .housekeeping import Housekeeper
+from .in_use import InUse
+from .local_store import AccountStore, LocalCopy, LocalStore
 from .pull import PullResult, pull_layer
+from .saved_projects import SavedProjects, is_stand_in
 from .settings import DeskSettings
+from .standing import ends_the_right
 from .tasks import DeskTask
 from .transport import Network, Transport
+
+# QGIS runs as many tasks at once as there are processors. Ours mostly wait for the network, so a few pulls would hold
+# up everybody else's on a small machine.
+_TASKS_AT_ONCE = 8
+_LOOK_AGAIN_S = 0.3
+_LOCK_TRIES = 10
+# An answer that is not understood may come from a server that was changed since the sign-in.
+_MAY_BE_ANOTHER_VERSION = {"unreadable", "not-safestats", "not-found"}
 
 
 class Desk(QObject):
@@ -30,11 +46,13 @@ class Desk(QObject):
     ``session_changed()``: signed in, accepted, declined, signed out or ended.
     ``layer_opened(QgsVectorLayer)``: a local copy was opened in the project, or an open one renewed.
     ``copies_changed(str)``: the local copy of that dataset is new, renewed or gone.
+    ``told(str)``: a sentence about layers in the project that nobody asked for just now.
     """
 
     session_changed = pyqtSignal()
     layer_opened = pyqtSignal(QgsVectorLayer)
     copies_changed = pyqtSignal(str)
+    told = pyqtSignal(str)
 
     def __init__(
         self,
@@ -54,6 +72,22 @@ class Desk(QObject):
         self.session: DeskSession | None = None
         self.events = EventQueue(store.events_path)
         self._running: set[DeskTask] = set()
+        self._sending = threading.Lock()
+        self._housekeeper = Housekeeper(self)
+        self._in_use = InUse()
+        self._watch = CopyWatch(store, self._housekeeper, self)
+        self._watch.changed.connect(self._copy_changed_elsewhere)
+        self._saved = SavedProjects(store)
+        self._saved.install()
+        self._shown_soon = QTimer(self)
+        self._shown_soon.setSingleShot(True)
+        self._shown_soon.timeout.connect(self._note_shown)
+        project.layersAdded.connect(self._layers_changed)
+        project.layersRemoved.connect(self._layers_changed)
+        project.readProject.connect(self._project_read)
+        threads = QgsApplication.taskManager().threadPool()
+        self._former_threads = threads.maxThreadCount()
+        threads.setMaxThreadCount(max(_TASKS_AT_ONCE, self._former_threads))
 
     # ------------------------------------------------------------------ what the docks ask
 
@@ -79,6 +113,10 @@ class Desk(QObject):
             return None
         return self.store.account(self.session.transport.base_url, self.session.user.username)
 
+    def copy(self, dataset: str) -> LocalCopy | None:
+        """The signed-in user's local copy, lapsed or not, as known here: no file is read."""
+        return self._watch.known.get((self._account_key(), dataset))
+
     def layers(self) -> list[QgsVectorLayer]:
         """The SafeStats layers open in the project; ``core.layers.facts(layer)`` tells what each is."""
         return layers.open_layers(self.project)
@@ -96,10 +134,14 @@ class Desk(QObject):
         called.
         """
 
+        session = self.session
+
         def ended(error: DeskError) -> None:
             self._running.discard(task)
-            if isinstance(error, SessionEnded) and self.session is not None:
-                self.session.end()
+            # Another session may have begun since, and several tasks hear of the same end.
+            over = isinstance(error, SessionEnded) and session is not None and session is self.session
+            if over and session.state is not SessionState.ENDED:
+                session.end()
                 self.session_changed.emit()
             if failed is not None:
                 failed(error)
@@ -115,13 +157,18 @@ class Desk(QObject):
         return task
 
     def record(self, kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> None:
-        """Note for the audit what was done with a dataset: in a file at once, sent when there is a server.
+        """Note for the audit what was done with a dataset: in a file now, sent when there is a server.
 
         ``filters`` is plain JSON (for a search: postcode district or cell, radii, months; never personal data).
         """
-        self.events.record(self._account_key(), kind, dataset, filters, rows)
-        if self.signed_in:
-            self.run("Sending notes of use", lambda _task: self._send_events())
+        account = self._account_key()
+
+        def noted(_result: None) -> None:
+            if self.signed_in:
+                self.run("Sending notes of use", lambda task: self._send_events(task.isCanceled))
+
+        # Written off the GUI thread: the file is flushed to the disk, which may be busy with a pull.
+        self._housekeeper.do(lambda: self.events.record(account, kind, dataset, filters, rows), noted)
 
     # ------------------------------------------------------------------ what the sign-in and layers docks do
 
@@ -138,7 +185,7 @@ class Desk(QObject):
 
         def work(task: DeskTask) -> DeskSession:
             session = DeskSession(transport)
-            session.sign_in(username, password)
+            session.sign_in(username, password, cancelled=task.isCanceled)
             if task.isCanceled():
                 session.sign_out()
                 raise Cancelled
@@ -163,7 +210,12 @@ class Desk(QObject):
             self.session_changed.emit()
             done(session)
 
-        return self.run("Accepting the conditions of use", lambda _task: session.accept(purpose), accepted, failed)
+        return self.run(
+            "Accepting the conditions of use",
+            lambda task: session.accept(purpose, cancelled=task.isCanceled),
+            accepted,
+            failed,
+        )
 
     def decline(self, done: Callable[[], None]) -> DeskTask:
         """Decline the conditions: the session ends here at once, and on the server as soon as it hears."""
@@ -177,35 +229,84 @@ class Desk(QObject):
     def list_layers(
         self, done: Callable[[list[dict[str, Any]]], None], failed: Callable[[DeskError], None]
     ) -> DeskTask:
-        """Ask what may be pulled and what not; ``done`` gets the server's list (see ``GET /v1/layers``)."""
-        transport = self.transport
-        return self.run(
-            "Asking what your agreements permit",
-            lambda _task: transport.get_json("/v1/layers")["layers"],
-            done,
-            failed,
-        )
+        """Ask what may be pulled and what not; ``done`` gets the server's list (see ``GET /v1/layers``).
+
+        ``copy`` knows the local copies of all of them then.
+        """
+        _ = self.transport  # raises where nobody is signed in
+        session, copies, key = self.session, self.copies, self._account_key()
+
+        def work(task: DeskTask) -> tuple[list[dict[str, Any]], dict[str, LocalCopy | None]]:
+            entries = session.layers(cancelled=task.isCanceled)
+            return entries, {entry["dataset"]: _copy_of(copies, entry["dataset"]) for entry in entries}
+
+        def listed(found: tuple[list[dict[str, Any]], dict[str, LocalCopy | None]]) -> None:
+            entries, here = found
+            for dataset, copy in here.items():
+                self._watch.watch((key, dataset), copy)
+            done(entries)
+
+        return self.run("Asking what your agreements permit", work, listed, failed)
 
     def pull(
         self, dataset: str, title: str, done: Callable[[PullResult], None], failed: Callable[[DeskError], None]
     ) -> DeskTask:
-        """Make or renew the local copy of ``dataset``; layers that are open then show the new one."""
-        transport, copies = self.transport, self.copies
-        assert copies is not None
+        """Make or renew the local copy of ``dataset``; layers that are open then show the new one.
+
+        Where another QGIS pulls it, this one waits. Where there is no right to the layer any more, the copy goes.
+        """
+        transport, copies, session, key = self.transport, self.copies, self.session, self._account_key()
+        assert copies is not None and session is not None
 
         def work(task: DeskTask) -> PullResult:
-            self._send_events()
-            return pull_layer(transport, copies, dataset, task.report, task.isCanceled)
+            self._send_events(task.isCanceled)
+            while True:
+                try:
+                    return pull_layer(transport, copies, dataset, task.report, task.isCanceled)
+                except LocalCopyTrouble as trouble:
+                    if trouble.code != "copy-busy":
+                        raise
+                except ServerTrouble as trouble:
+                    if trouble.code in _MAY_BE_ANOTHER_VERSION:
+                        session.check_version(cancelled=task.isCanceled)
+                    raise
+                task.report(self.tr("Another QGIS on this computer is pulling this layer: waiting for it"), 0, 0)
+                task.stop_if_cancelled()
+                time.sleep(_LOOK_AGAIN_S)
 
         def pulled(result: PullResult) -> None:
+            self._watch.watch((key, dataset), result.copy)
             for layer in layers.renew(self.project, result.copy):
                 self.layer_opened.emit(layer)
-            with suppress(LocalCopyTrouble), copies.lock(dataset):
-                copies.discard_superseded(dataset)
+            self._note_shown()
+            self._housekeeper.do(lambda: _discard(copies, dataset))
             self.copies_changed.emit(dataset)
             done(result)
 
-        return self.run(f"Pulling {title}", work, pulled, failed)
+        def refused(error: DeskError) -> None:
+            if ends_the_right(error):
+                self.give_up(dataset)
+            failed(error)
+
+        return self.run(f"Pulling {title}", work, pulled, refused)
+
+    def give_up(self, dataset: str) -> bool:
+        """Take the signed-in user's layer out of the project and delete the copy; whether there was any."""
+        copies, key = self.copies, self._account_key()
+        if copies is None:
+            return False
+        closed = layers.close_copy(self.project, key, dataset)
+        had = self.copy(dataset) is not None
+        self._watch.watch((key, dataset), None)
+        self._note_shown()
+        if had or closed:
+            self._housekeeper.do(lambda: _remove(copies, dataset))
+            self.copies_changed.emit(dataset)
+        return had or bool(closed)
+
+    def remove_lapsed(self, now: datetime) -> None:
+        """Delete, off the GUI thread, the copies whose time is over and what former sessions left."""
+        self._housekeeper.do(lambda: self.store.remove_lapsed(now))
 
     def open_layer(self, dataset: str) -> QgsVectorLayer:
         """Open the local copy in the project (or find it there); raises ``LocalCopyTrouble``."""
@@ -214,15 +315,29 @@ class Desk(QObject):
             raise SessionEnded("You are not signed in. Sign in first, then open the layer.", "not-signed-in")
         copy = copies.valid_copy(dataset)
         layer = layers.open_copy(self.project, copy)
+        self._watch.watch((self._account_key(), dataset), copy)
         self.record(EventKind.LAYER_OPENED, dataset, {"release": copy.manifest.release}, copy.manifest.rows)
         self.layer_opened.emit(layer)
         return layer
+
+    def settle(self) -> None:
+        """Wait until notes of use and other small work on files are on the disk: for programs, never for a window."""
+        self._housekeeper.settle()
 
     def close(self) -> None:
         """Stop everything that runs; the plugin calls this when it is unloaded."""
         for task in list(self._running):
             task.abandon()
         self._running.clear()
+        self.project.layersAdded.disconnect(self._layers_changed)
+        self.project.layersRemoved.disconnect(self._layers_changed)
+        self.project.readProject.disconnect(self._project_read)
+        self._shown_soon.stop()
+        self._saved.remove()
+        self._watch.close()
+        self._housekeeper.do(lambda: self._in_use.show(set()))
+        self._housekeeper.close()
+        QgsApplication.taskManager().threadPool().setMaxThreadCount(self._former_threads)
 
     # ------------------------------------------------------------------ inside
 
@@ -248,9 +363,97 @@ class Desk(QObject):
             return self.store.account_key(self.session.transport.base_url, self.session.user.username)
         return self.store.account_key(self.settings.server, self.settings.username)
 
-    def _send_events(self) -> int:
+    def _send_events(self, cancelled: Callable[[], bool]) -> int:
         session = self.session
         if session is None:
             return 0
         key = self.store.account_key(session.transport.base_url, session.user.username)
-        return self.events.send(key, session.transport)
+        while not self._sending.acquire(timeout=_LOOK_AGAIN_S):  # several pulls begin at once: one sends for all
+            if cancelled():
+                raise Cancelled
+        try:
+            return self.events.send(key, session.transport, cancelled)
+        finally:
+            self._sending.release()
+
+    # ------------------------------------------------------------------ copies that the project shows
+
+    def _layers_changed(self, _layers: object) -> None:
+        self._shown_soon.start()
+
+    def _note_shown(self) -> None:
+        """Mark the files that the project shows, so that no other QGIS deletes them, then look whether one has gone."""
+        self._shown_soon.stop()
+        shown = layers.shown_copies(self.project)
+        paths = set()
+        for id_, home in shown.items():
+            layer = self.project.mapLayer(id_)
+            if not is_stand_in(layer):
+                paths.add(layers.shown_path(layer))
+            if home not in self._watch.known:
+                self._watch.watch(home, None)
+        self._housekeeper.do(lambda: self._in_use.show(paths))
+        if shown:
+            self._watch.look()
+
+    def _copy_changed_elsewhere(self, home: Home, copy: LocalCopy | None) -> None:
+        """Another QGIS has made, renewed or removed a copy: the layers here follow."""
+        account, dataset = home
+        copies = self.store.account_of_key(account)
+        if copy is None:
+            names = layers.close_copy(self.project, account, dataset)
+            if names:
+                self.told.emit(
+                    self.tr("{layers}: another QGIS removed the local copy, so the layer was closed here too.").format(
+                        layers=", ".join(names)
+                    )
+                )
+        else:
+            before = {id_: layers.shown_path(self.project.mapLayer(id_)) for id_ in layers.shown_copies(self.project)}
+            for layer in layers.renew(self.project, copy):
+                if before.get(layer.id()) != copy.path:
+                    self.layer_opened.emit(layer)
+        self._note_shown()
+        self._housekeeper.do(lambda: _discard(copies, dataset))
+        if account == self._account_key():
+            self.copies_changed.emit(dataset)
+
+    def _project_read(self) -> None:
+        """Renew the facts of the layers that a project was saved with, and tell of those without a copy."""
+        missing = []
+        for id_, (account, dataset) in layers.shown_copies(self.project).items():
+            layer = self.project.mapLayer(id_)
+            copy = self._saved.copy(account, dataset)
+            if is_stand_in(layer):
+                missing.append(layer.name())
+            elif copy is not None and layers.shown_path(layer) == copy.path:
+                layers.describe(layer, copy.manifest)
+        if missing:
+            self.told.emit(
+                self.tr(
+                    "{layers}: the local copy is no longer here or no longer valid, so nothing is shown. Pull the "
+                    "layer again."
+                ).format(layers=", ".join(sorted(set(missing))))
+            )
+        self._note_shown()
+
+
+def _copy_of(copies: AccountStore, dataset: str) -> LocalCopy | None:
+    with suppress(LocalCopyTrouble):  # a name that cannot be a folder's has no copy
+        return copies.copy(dataset)
+    return None
+
+
+def _discard(copies: AccountStore, dataset: str) -> None:
+    with suppress(LocalCopyTrouble), copies.lock(dataset):  # another QGIS that is at work does so itself
+        copies.discard_superseded(dataset)
+
+
+def _remove(copies: AccountStore, dataset: str) -> None:
+    for _try in range(_LOCK_TRIES):
+        try:
+            with copies.lock(dataset):
+                copies.remove(dataset)
+            return
+        except LocalCopyTrouble:  # another QGIS is at work with it, and will be refused too
+            time.sleep(_LOOK_AGAIN_S)

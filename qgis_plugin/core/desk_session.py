@@ -8,7 +8,15 @@ from typing import Any
 
 from ...shared.manifest import API_VERSION
 from .errors import PluginTooOld, ServerTrouble
-from .transport import Transport
+from .transport import Cancel, Transport, never
+
+# What a card shows of a layer; members that came later may be missing.
+_MEMBERS = {
+    **dict.fromkeys(("dataset", "title", "supplier", "description", "reason", "newest", "precision"), str),
+    **dict.fromkeys(("agreement", "agreement_until"), str),
+    **dict.fromkeys(("permitted", "preparing"), bool),
+    **dict.fromkeys(("rows", "size"), int),
+}
 
 
 class SessionState(Enum):
@@ -70,11 +78,12 @@ class DeskSession:
         self.conditions: Conditions
         self.purposes: tuple[Purpose, ...]
 
-    def sign_in(self, username: str, password: str) -> None:
+    def sign_in(self, username: str, password: str, *, cancelled: Cancel = never) -> None:
         """Prove who it is; the session is pending afterwards and knows the conditions and purposes."""
-        about = self.transport.get_json("/v1/about")
-        self.about = _about(about, self.transport.base_url)
-        answer = self.transport.post_json("/v1/session", {"username": username, "password": password})
+        self.check_version(cancelled=cancelled)
+        answer = self.transport.post_json(
+            "/v1/session", {"username": username, "password": password}, cancelled=cancelled
+        )
         try:
             self.transport.use_token(answer["token"])
             self.user = User(**{name: answer["user"][name] for name in User.__dataclass_fields__})
@@ -89,7 +98,23 @@ class DeskSession:
             raise _unreadable(self.transport.base_url, "sign-in") from error
         self.state = SessionState.PENDING
 
-    def accept(self, purpose: str) -> None:
+    def check_version(self, *, cancelled: Cancel = never) -> None:
+        """Ask what the server is; raises ``PluginTooOld``, or ``ServerTrouble`` where it is too old itself."""
+        self.about = _about(self.transport.get_json("/v1/about", cancelled=cancelled), self.transport.base_url)
+
+    def layers(self, *, cancelled: Cancel = never) -> list[dict[str, Any]]:
+        """What may be pulled and what not: ``layers`` of ``GET /v1/layers``.
+
+        Where the server has been changed since the sign-in and answers otherwise, its version says who is too old.
+        """
+        document = self.transport.get_json("/v1/layers", cancelled=cancelled)
+        entries = document.get("layers")
+        if not isinstance(entries, list) or not all(_readable(entry) for entry in entries):
+            self.check_version(cancelled=cancelled)
+            raise _unreadable(self.transport.base_url, "question what may be pulled")
+        return entries
+
+    def accept(self, purpose: str, *, cancelled: Cancel = never) -> None:
         """Accept the conditions for ``purpose`` (a code of ``purposes``); the session is active afterwards."""
         answer = self.transport.post_json(
             "/v1/session/accept",
@@ -98,6 +123,7 @@ class DeskSession:
                 "conditions_sha256": self.conditions.sha256,
                 "purpose": purpose,
             },
+            cancelled=cancelled,
         )
         try:
             token = answer["token"]
@@ -125,6 +151,10 @@ class DeskSession:
         """Forget the token: the session is over on this side."""
         self.transport.use_token("")
         self.state = SessionState.ENDED
+
+
+def _readable(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in _MEMBERS.items())
 
 
 def _about(document: dict[str, Any], address: str) -> About:

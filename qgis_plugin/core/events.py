@@ -18,7 +18,7 @@ from typing import Any
 from qgis.PyQt.QtCore import QLockFile
 
 from .errors import DeskError, LocalCopyTrouble
-from .transport import Transport
+from .transport import Cancel, Transport, never
 
 _AT_ONCE = 200
 _LOCK_WAIT_MS = 5000
@@ -58,7 +58,7 @@ class EventQueue:
         with self._locked():
             return [entry["event"] for entry in self._entries() if entry["account"] == account]
 
-    def send(self, account: str, transport: Transport) -> int:
+    def send(self, account: str, transport: Transport, cancelled: Cancel = never) -> int:
         """Send what waits for ``account``; the number sent. What the server has leaves the queue.
 
         One that the server calls invalid is set aside in a file of its own: it must not hold up the others.
@@ -66,21 +66,21 @@ class EventQueue:
         sent = 0
         while batch := self.waiting(account)[:_AT_ONCE]:
             try:
-                transport.post_json("/v1/events", {"events": batch})
+                transport.post_json("/v1/events", {"events": batch}, cancelled=cancelled)
             except DeskError as error:
                 if error.code != _INVALID:
                     raise
-                sent += self._send_singly(account, batch, transport)
+                sent += self._send_singly(account, batch, transport, cancelled)
                 continue
             self._drop(batch)
             sent += len(batch)
         return sent
 
-    def _send_singly(self, account: str, batch: list[dict[str, Any]], transport: Transport) -> int:
+    def _send_singly(self, account: str, batch: list[dict[str, Any]], transport: Transport, cancelled: Cancel) -> int:
         sent = 0
         for event in batch:
             try:
-                transport.post_json("/v1/events", {"events": [event]})
+                transport.post_json("/v1/events", {"events": [event]}, cancelled=cancelled)
                 sent += 1
             except DeskError as error:
                 if error.code != _INVALID:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 
 from qgis.core import (
     Qgis,
@@ -17,6 +18,7 @@ from qgis.core import (
     QgsMarkerSymbol,
     QgsProject,
     QgsProperty,
+    QgsProviderRegistry,
     QgsRendererCategory,
     QgsSimpleMarkerSymbolLayer,
     QgsSingleSymbolRenderer,
@@ -30,6 +32,7 @@ from ...shared.manifest import FID_COLUMN, Manifest
 from .days import day_in_words, day_of
 from .errors import LocalCopyTrouble
 from .local_store import LocalCopy, last_day
+from .saved_projects import home, is_stand_in
 
 GROUP = "SafeStats"
 _PREFIX = "safestats/"
@@ -86,8 +89,21 @@ def open_layers(project: QgsProject) -> list[QgsVectorLayer]:
     """The SafeStats layers of ``project`` that can be read, in the order of the layer tree."""
     layers = [node.layer() for node in project.layerTreeRoot().findLayers()]
     return [
-        layer for layer in layers if isinstance(layer, QgsVectorLayer) and layer.isValid() and facts(layer) is not None
+        layer
+        for layer in layers
+        if isinstance(layer, QgsVectorLayer) and layer.isValid() and facts(layer) is not None and not is_stand_in(layer)
     ]
+
+
+def shown_copies(project: QgsProject) -> dict[str, tuple[str, str]]:
+    """The layers of ``project`` that show local copies or stand for them: layer id → account's key and dataset."""
+    homes = {id_: home(layer) for id_, layer in project.mapLayers().items() if layer.type() == Qgis.LayerType.Vector}
+    return {id_: found for id_, found in homes.items() if found is not None}
+
+
+def shown_path(layer: QgsMapLayer) -> Path:
+    """The file that the layer shows."""
+    return Path(QgsProviderRegistry.instance().decodeUri("ogr", layer.source()).get("path") or "")
 
 
 def open_copy(project: QgsProject, copy: LocalCopy) -> QgsVectorLayer:
@@ -96,9 +112,8 @@ def open_copy(project: QgsProject, copy: LocalCopy) -> QgsVectorLayer:
     Raises ``LocalCopyTrouble`` where the copy has lapsed or cannot be opened.
     """
     copy.require_valid(datetime.now(timezone.utc))
-    for layer in open_layers(project):
-        if layer.customProperty(f"{_PREFIX}dataset") == copy.manifest.dataset:
-            return layer
+    for layer in renew(project, copy):
+        return layer
     layer = QgsVectorLayer(_source(copy), layer_title(copy.manifest), "ogr")
     if not layer.isValid():
         raise LocalCopyTrouble(
@@ -134,19 +149,30 @@ def prepare_project(project: QgsProject) -> None:
 
 
 def renew(project: QgsProject, copy: LocalCopy) -> list[QgsVectorLayer]:
-    """Point the layers of a former copy at ``copy``; style, filter and place in the tree stay. The layers."""
+    """Point the layers of a former copy at ``copy``; name, style, filter and place in the tree stay. The layers.
+
+    Quick, whatever the size of the layer: the file is opened once and no feature is read.
+    """
     renewed = []
-    for layer in project.mapLayers().values():
-        if layer.customProperty(f"{_PREFIX}dataset") != copy.manifest.dataset:
+    owner = copy.path.parent.parent.name
+    for id_, (account, dataset) in shown_copies(project).items():
+        layer = project.mapLayer(id_)
+        if dataset != copy.manifest.dataset or not (account == owner or is_stand_in(layer)):
             continue
-        if str(copy.path) not in layer.source():
-            chosen = layer.subsetString()
-            layer.setDataSource(_source(copy), layer_title(copy.manifest), "ogr")
-            layer.setSubsetString(chosen)
+        if shown_path(layer) != copy.path:
+            _point_at(layer, copy)
+            layer.triggerRepaint()
         describe(layer, copy.manifest)
-        layer.triggerRepaint()
         renewed.append(layer)
     return renewed
+
+
+def _point_at(layer: QgsVectorLayer, copy: LocalCopy) -> None:
+    chosen = layer.subsetString()
+    # The filter goes with the source: set afterwards, it would open the file anew and count its rows.
+    layer.setDataSource(_source(copy, chosen), layer.name(), "ogr")
+    if chosen and not layer.isValid():  # it asks for a column that is no longer there
+        layer.setDataSource(_source(copy), layer.name(), "ogr")
 
 
 def close_layers(project: QgsProject) -> None:
@@ -154,6 +180,14 @@ def close_layers(project: QgsProject) -> None:
     project.removeMapLayers(
         [id_ for id_, layer in project.mapLayers().items() if layer.customProperty(f"{_PREFIX}dataset")]
     )
+
+
+def close_copy(project: QgsProject, account: str, dataset: str) -> list[str]:
+    """Take the layers of one account's copy of ``dataset`` out of ``project``; what they were called."""
+    gone = [id_ for id_, found in shown_copies(project).items() if found == (account, dataset)]
+    names = [project.mapLayer(id_).name() for id_ in gone]
+    project.removeMapLayers(gone)
+    return names
 
 
 def layer_title(manifest: Manifest) -> str:
@@ -165,12 +199,15 @@ def describe(layer: QgsVectorLayer, manifest: Manifest) -> None:
     """Read-only, aliases, metadata, attribution, and the facts that ``facts`` reads."""
     layer.setReadOnly(True)
     fields = layer.fields()
-    for column in manifest.columns:
-        alias = f"{column.alias} ({column.unit})" if column.unit else column.alias
-        layer.setFieldAlias(fields.indexOf(column.name), alias)
-    layer.setFieldAlias(fields.indexOf(FID_COLUMN), "Feature number")
+    aliases = {c.name: f"{c.alias} ({c.unit})" if c.unit else c.alias for c in manifest.columns}
+    for name, alias in {**aliases, FID_COLUMN: "Feature number"}.items():
+        position = fields.indexOf(name)
+        if position >= 0 and layer.attributeAlias(position) != alias:  # each one set makes QGIS read all fields anew
+            layer.setFieldAlias(position, alias)
     if manifest.category_field in fields.names():
-        layer.setDisplayExpression(QgsExpression.quotedColumnRef(manifest.category_field))
+        shown = QgsExpression.quotedColumnRef(manifest.category_field)
+        if layer.displayExpression() != shown:
+            layer.setDisplayExpression(shown)
 
     metadata = QgsLayerMetadata()
     metadata.setTitle(layer_title(manifest))
@@ -230,8 +267,9 @@ def _marker(colour: str) -> QgsMarkerSymbol:
     return symbol
 
 
-def _source(copy: LocalCopy) -> str:
-    return f"{copy.path}|layername={copy.manifest.layer_name}"
+def _source(copy: LocalCopy, chosen: str = "") -> str:
+    parts = {"path": str(copy.path), "layerName": copy.manifest.layer_name}
+    return QgsProviderRegistry.instance().encodeUri("ogr", {**parts, "subset": chosen} if chosen else parts)
 
 
 def _group(project: QgsProject) -> QgsLayerTreeGroup:

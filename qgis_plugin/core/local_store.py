@@ -24,9 +24,11 @@ from qgis.PyQt.QtCore import QLockFile, QStorageInfo
 from ...shared.manifest import Manifest
 from .days import day_in_words
 from .errors import LocalCopyTrouble
+from .in_use import is_in_use
 
-_STATE = "state.json"
+STATE = "state.json"
 _STATE_VERSION = 1
+_PARTS_KEPT = timedelta(days=2)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _REMOTE_FILE_SYSTEMS = {
     "nfs",
@@ -117,7 +119,11 @@ class LocalStore:
 
     def account(self, server: str, username: str) -> AccountStore:
         """The copies of one user of one server."""
-        return AccountStore(self.root, self.root / self.account_key(server, username))
+        return self.account_of_key(self.account_key(server, username))
+
+    def account_of_key(self, key: str) -> AccountStore:
+        """The copies of the account with this key."""
+        return AccountStore(self.root, self.root / key)
 
     def owner_of(self, file: Path) -> tuple[str, str] | None:
         """The account's key and the dataset of a local copy; ``None`` for any other file."""
@@ -133,18 +139,24 @@ class LocalStore:
         return self.root / "events.jsonl"
 
     def remove_lapsed(self, now: datetime) -> list[Path]:
-        """Delete copies whose time is over and files that no state names; the folders cleared."""
+        """Delete copies whose time is over and files that no state names; the folders without a copy.
+
+        What another QGIS shows stays until it shows it no more. Parts of a pull that was broken off a short while
+        ago stay for the next one to go on from.
+        """
         cleared = []
         for folder in sorted(path for path in self.root.glob("*/*") if path.is_dir()):
             account = AccountStore(self.root, folder.parent)
             try:
                 with account.lock(folder.name):
                     copy = account.copy(folder.name)
-                    if copy is None or copy.lapsed(now):
+                    if copy is not None and copy.lapsed(now):
                         account.remove(folder.name)
-                        cleared.append(folder)
                     else:
                         account.discard_superseded(folder.name)
+                        account.discard_parts(folder.name, before=now - _PARTS_KEPT)
+                    if copy is None or copy.lapsed(now):
+                        cleared.append(folder)
             except LocalCopyTrouble:
                 continue  # another QGIS is making a new one
         return cleared
@@ -161,7 +173,7 @@ class AccountStore:
         """The copy of ``dataset``, lapsed or not; ``None`` where there is none that can be read."""
         folder = self._folder(dataset)
         try:
-            document = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+            document = json.loads((folder / STATE).read_text(encoding="utf-8"))
             if document["state_version"] != _STATE_VERSION:
                 return None
             copy = LocalCopy(
@@ -241,24 +253,27 @@ class AccountStore:
         return self._write_state(self._folder(dataset), replace(copy, manifest=manifest, pulled_at=_now()))
 
     def discard_superseded(self, dataset: str) -> None:
-        """Delete GeoPackages that the state does not name; those still open on Windows go at the next start.
+        """Delete GeoPackages that the state does not name and no QGIS shows.
 
-        Hold the lock: another QGIS may be about to name a new one.
+        Those still shown, or open on Windows, go when they are no more, at the latest at the next start. Hold the
+        lock: another QGIS may be about to name a new one.
         """
         copy = self.copy(dataset)
         for path in self._folder(dataset).glob("*.gpkg"):
-            if copy is None or path != copy.path:
+            if (copy is None or path != copy.path) and not is_in_use(path):
                 _try_unlink(path)
 
-    def discard_parts(self, dataset: str) -> None:
-        """Delete what downloads left."""
+    def discard_parts(self, dataset: str, before: datetime | None = None) -> None:
+        """Delete what downloads left; with ``before``, only what was not written since."""
         for path in self._folder(dataset).glob("*.part*"):
-            _try_unlink(path)
+            with suppress(OSError):  # gone already
+                written = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+                if before is None or written < before:
+                    _try_unlink(path)
 
     def remove(self, dataset: str) -> None:
         """Delete the copy: the state first, so that nothing names a file that may be going."""
-        folder = self._folder(dataset)
-        _try_unlink(folder / _STATE)
+        _try_unlink(self._folder(dataset) / STATE)
         self.discard_superseded(dataset)
         self.discard_parts(dataset)
 
@@ -271,12 +286,12 @@ class AccountStore:
             "changes": asdict(copy.changes) if copy.changes else None,
             "manifest": copy.manifest.to_json(),
         }
-        new = folder / f"{_STATE}.new"
+        new = folder / f"{STATE}.new"
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(document, file, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())
-        new.replace(folder / _STATE)
+        new.replace(folder / STATE)
         _fsync_folder(folder)
         return copy
 

@@ -11,8 +11,9 @@ from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, 
 
 from ..core.days import BRITISH, day_in_words, day_of
 from ..core.errors import Cancelled, DeskError
-from ..core.local_store import LocalCopy
+from ..core.local_store import Changes, LocalCopy
 from ..core.pull import PullKind, PullResult
+from ..core.standing import Standing, standing
 from ..core.tasks import DeskTask
 from .icons import icon
 from .surfaces import GAP, Card, Strip, Tone, heading, plain, small
@@ -28,6 +29,7 @@ class LayerCard(Card):
         super().__init__(parent)
         self._task: DeskTask | None = None
         self._copy: LocalCopy | None = None
+        self._entry: dict[str, Any] = entry
 
         self._state = QLabel(self)
         self._title = heading(plain(QLabel(self)), 1.08)
@@ -36,6 +38,8 @@ class LayerCard(Card):
         self.facts = self._words()
         self._agreement = small(self._words())
         self.copy_line = self._words()
+        self.changes_line = small(self._words())
+        self.news = Strip(self)
         self.strip = Strip(self)
         self.stage = small(QLabel(self))
         self.bar = QProgressBar(self)
@@ -57,6 +61,11 @@ class LayerCard(Card):
     def pulling(self) -> bool:
         """Whether a pull is under way."""
         return self._task is not None
+
+    @property
+    def updatable(self) -> bool:
+        """Whether there is a copy that a click would update now."""
+        return self._copy is not None and self.pull_button.isEnabled()
 
     def show_entry(self, entry: dict[str, Any]) -> None:
         """Show what the server says of the dataset (one of ``layers`` in ``GET /v1/layers``)."""
@@ -83,6 +92,9 @@ class LayerCard(Card):
             )
         for widget in (self.pull_button, self.open_button, self.copy_line):
             widget.setVisible(permitted)
+        if not permitted:
+            self.changes_line.hide()
+        self._show_news()
         for button in (self.pull_button, self.open_button):
             button.setAccessibleName(f"{button.text()}: {self.title}")
         self._enable()
@@ -102,13 +114,18 @@ class LayerCard(Card):
                     pulled=day_in_words(day_of(copy.pulled_at)), until=day_in_words(copy.last_day)
                 )
             )
+        changes = self._changes(copy.changes) if copy is not None and copy.changes is not None else ""
+        self.changes_line.setText(changes)
+        self.changes_line.setVisible(bool(changes) and bool(self._entry["permitted"]))
         self.pull_button.setText(self.tr("Pull") if copy is None else self.tr("Update"))
+        self._show_news()
         self._enable()
 
     def follow(self, task: DeskTask) -> None:
         """Show how ``task``, the pull of this dataset, gets on."""
         self._task = task
         self.strip.clear()
+        self.news.clear()
         self.stage.setText(self.tr("Waiting…"))
         self.bar.setRange(0, 0)
         self._show_progress(True)
@@ -131,6 +148,27 @@ class LayerCard(Card):
         """The pull ended without a new copy."""
         self._ended()
         self.strip.say(error.sentence, Tone.NOTE if isinstance(error, Cancelled) else Tone.TROUBLE)
+
+    def interrupted(self) -> None:
+        """The session ended in the middle of the pull."""
+        self._ended()
+        self.strip.say(
+            self.tr(
+                "Your session ended in the middle. What has arrived is kept: sign in again and the pull goes on from "
+                "there."
+            ),
+            Tone.WARNING,
+        )
+
+    def copy_removed(self, reason: str) -> None:
+        """The local copy had to go, for ``reason`` (the server's sentence)."""
+        self.strip.say(
+            self.tr("{reason} The local copy was deleted and the layer closed.").format(reason=reason), Tone.WARNING
+        )
+
+    def updates_itself(self) -> None:
+        """An update that nobody asked for has begun."""
+        self.news.say(self.tr("Your agreement has changed: the local copy is being updated."), Tone.NOTE)
 
     def abandon(self) -> None:
         """Stop a pull that is under way: the card is going."""
@@ -156,6 +194,8 @@ class LayerCard(Card):
         self.body.addWidget(self.facts)
         self.body.addWidget(self._agreement)
         self.body.addWidget(self.copy_line)
+        self.body.addWidget(self.changes_line)
+        self.body.addWidget(self.news)
         self.body.addWidget(self.strip)
         self.body.addWidget(self.stage)
         self.body.addLayout(progress)
@@ -165,6 +205,37 @@ class LayerCard(Card):
         label = plain(QLabel(self))
         label.setWordWrap(True)
         return label
+
+    def _show_news(self) -> None:
+        """What the server has that the copy has not."""
+        self.news.clear()
+        if self._copy is None or self.pulling:
+            return
+        found = standing(self._entry, self._copy)
+        if found is Standing.RIGHTS_CHANGED:
+            self.news.say(self.tr("Your agreement has changed: update."), Tone.WARNING)
+        elif found is Standing.NEWER:
+            published = self._entry.get("published_at")
+            words = self.tr("Newer data of {date}: update.") if published else self.tr("There are newer data: update.")
+            self.news.say(words.format(date=day_in_words(day_of(published)) if published else ""), Tone.NOTE)
+
+    def _changes(self, changes: Changes) -> str:
+        since = day_in_words(day_of(changes.since))
+        added, changed, withdrawn = (
+            BRITISH.toString(count) for count in (changes.added, changes.changed, changes.withdrawn)
+        )
+        if changes.added or changes.changed or changes.withdrawn:
+            words = self.tr("Since {date}: {added} added, {changed} changed, {withdrawn} withdrawn.")
+            if changes.rights_changed:
+                words = self.tr(
+                    "Since {date}, when your agreement was another: {added} added, {changed} changed, {withdrawn} "
+                    "withdrawn."
+                )
+        elif changes.rights_changed:
+            words = self.tr("Your agreement has changed since {date}; the incidents are the same.")
+        else:
+            words = self.tr("Nothing has changed since {date}.")
+        return words.format(date=since, added=added, changed=changed, withdrawn=withdrawn)
 
     def _facts(self, entry: dict[str, Any]) -> str:
         if entry["preparing"]:

@@ -20,7 +20,9 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..core.desk import Desk
-from ..core.errors import Cancelled, DeskError
+from ..core.desk_session import SessionState
+from ..core.errors import Cancelled, DeskError, SessionEnded
+from ..core.standing import Standing, ends_the_right, standing
 from ..layouts.base_map import backdrop
 from .icons import icon
 from .layer_card import LayerCard
@@ -28,9 +30,10 @@ from .surfaces import GAP, MARGIN, Strip, Tone, heading, plain, small
 
 
 class LayersDock(QgsDockWidget):
-    """One card a dataset. ``sign_in_requested()`` and ``sign_out_requested()`` ask the plugin to do so."""
+    """One card a dataset. ``sign_in_requested(str)`` (with a reason to show, or none) and ``sign_out_requested()``
+    ask the plugin to do so."""
 
-    sign_in_requested = pyqtSignal()
+    sign_in_requested = pyqtSignal(str)
     sign_out_requested = pyqtSignal()
 
     def __init__(self, desk: Desk, iface: QgisInterface, parent: QWidget | None = None) -> None:
@@ -38,6 +41,8 @@ class LayersDock(QgsDockWidget):
         self._desk = desk
         self._iface = iface
         self.cards: dict[str, LayerCard] = {}
+        self._interrupted: dict[str, None] = {}  # datasets whose pulls go on after the next sign-in, in order
+        self._owner: tuple[str, str] | None = None  # server and user of the cards
         self.setObjectName("SafeStatsLayersDock")
         self.setWindowTitle(self.tr("SafeStats layers"))
         self.setMinimumWidth(320)
@@ -80,7 +85,7 @@ class LayersDock(QgsDockWidget):
         words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.signed_out_strip = Strip(page)
         self.sign_in_button = QPushButton(icon("sign_in"), self.tr("Sign in…"), page)
-        self.sign_in_button.clicked.connect(self.sign_in_requested)
+        self.sign_in_button.clicked.connect(lambda: self.sign_in_requested.emit(""))
         column = QVBoxLayout(page)
         column.setContentsMargins(2 * MARGIN, 2 * MARGIN, 2 * MARGIN, 2 * MARGIN)
         column.setSpacing(MARGIN)
@@ -110,6 +115,9 @@ class LayersDock(QgsDockWidget):
         head = QHBoxLayout()
         head.setContentsMargins(MARGIN, MARGIN, MARGIN, 0)
         head.addLayout(words, 1)
+        self.update_all_button = self._tool("pull", self.tr("Update all layers that have a local copy"))
+        self.update_all_button.clicked.connect(self._update_all)
+        head.addWidget(self.update_all_button, 0, Qt.AlignmentFlag.AlignTop)
         head.addWidget(self.refresh_button, 0, Qt.AlignmentFlag.AlignTop)
         head.addWidget(self.sign_out_button, 0, Qt.AlignmentFlag.AlignTop)
 
@@ -124,7 +132,11 @@ class LayersDock(QgsDockWidget):
         notices.setContentsMargins(MARGIN, 0, MARGIN, 0)
         notices.setSpacing(GAP)
         notices.addWidget(self.synthetic_strip)
+        self.again_button = QPushButton(icon("sign_in"), self.tr("Sign in again…"), page)
+        self.again_button.clicked.connect(lambda: self.sign_in_requested.emit(""))
+        self.again_button.hide()
         notices.addWidget(self.strip)
+        notices.addWidget(self.again_button, 0, Qt.AlignmentFlag.AlignLeft)
         notices.addWidget(self.waiting)
 
         inside = QWidget()
@@ -164,13 +176,15 @@ class LayersDock(QgsDockWidget):
     def _session_changed(self) -> None:
         session = self._desk.session
         if session is None or not self._desk.signed_in:
-            was_listed = bool(self.cards)
-            self._clear_cards()
-            self.pages.setCurrentWidget(self.signed_out_page)
-            if was_listed and session is not None:
-                self.tell(self.tr("Your session has ended. Sign in again to go on; your local copies are kept."))
+            self._not_signed_in(lost=session is not None and session.state is not SessionState.ACTIVE)
             return
         self.signed_out_strip.clear()
+        self.strip.clear()
+        self.again_button.hide()
+        owner = (session.transport.base_url, session.user.username)
+        if owner != self._owner:
+            self._clear_cards()
+            self._owner = owner
         self.who.setText(
             self.tr("{name} · {organisation}").format(
                 name=session.user.display_name, organisation=session.user.organisation
@@ -186,29 +200,67 @@ class LayersDock(QgsDockWidget):
         else:
             self.synthetic_strip.clear()
         self.pages.setCurrentWidget(self.list_page)
+        self.refresh_button.setEnabled(True)
+        interrupted, self._interrupted = list(self._interrupted), {}
+        for dataset in interrupted:
+            if not self.cards[dataset].pulling:
+                self._pull(dataset)
         self.refresh()
+
+    def _not_signed_in(self, lost: bool) -> None:
+        was_listed = bool(self.cards)
+        if lost and (self._interrupted or any(card.pulling for card in self.cards.values())):
+            # The cards keep what is under way: it goes on once the same person has signed in again.
+            self.strip.say(self.tr("Your session has ended. Sign in again to go on."), Tone.WARNING)
+            self.again_button.show()
+            return
+        self._clear_cards()
+        self.pages.setCurrentWidget(self.signed_out_page)
+        if was_listed and lost:
+            self.tell(self.tr("Your session has ended. Sign in again to go on; your local copies are kept."))
 
     def _listed(self, entries: list[dict[str, Any]]) -> None:
         self.refresh_button.setEnabled(True)
         self.waiting.hide()
         wanted = sorted(entries, key=lambda entry: (not entry["permitted"], entry["title"]))
-        running = {dataset for dataset, card in self.cards.items() if card.pulling}
-        if running:
-            # A card that is at work keeps its place; the others learn what is new.
-            for entry in wanted:
-                if entry["dataset"] in self.cards:
-                    self.cards[entry["dataset"]].show_entry(entry)
-            return
-        self._clear_cards()
+        named = {entry["dataset"] for entry in wanted}
+        for dataset in [dataset for dataset in self.cards if dataset not in named]:
+            self._drop_card(dataset)
+        cards = {}
         for position, entry in enumerate(wanted):
-            card = LayerCard(entry)
-            card.pull_requested.connect(self._pull)
-            card.open_requested.connect(self._open)
-            self.cards[entry["dataset"]] = card
+            # A card stays the same widget: it may be at work, and what it has told stays readable.
+            card = self.cards.get(entry["dataset"]) or self._new_card(entry)
+            cards[entry["dataset"]] = card
+            self._column.removeWidget(card)
             self._column.insertWidget(position, card)
+            card.show_entry(entry)
+        self.cards = cards
+        for entry in wanted:
             self._copy_changed(entry["dataset"])
+            self._heed(entry)
         if not wanted:
             self.strip.say(self.tr("The server has no layers yet."), Tone.NOTE)
+
+    def _heed(self, entry: dict[str, Any]) -> None:
+        """Do at once what must not wait for a click: delete what may not be held, replace what may hold too much."""
+        dataset = entry["dataset"]
+        copy, card = self._desk.copy(dataset), self.cards[dataset]
+        if copy is None or card.pulling:
+            return
+        found = standing(entry, copy)
+        if found is Standing.ENDED:
+            if self._desk.give_up(dataset):
+                card.copy_removed(entry["reason"])
+        elif found is Standing.RIGHTS_CHANGED and not entry["preparing"]:
+            self._pull(dataset)
+            if card.pulling:
+                card.updates_itself()
+
+    def _new_card(self, entry: dict[str, Any]) -> LayerCard:
+        card = LayerCard(entry)
+        card.pull_requested.connect(self._pull)
+        card.open_requested.connect(self._open)
+        return card
 
     def _not_listed(self, error: DeskError) -> None:
         self.refresh_button.setEnabled(True)
@@ -217,24 +269,44 @@ class LayersDock(QgsDockWidget):
             self.strip.say(error.sentence, Tone.TROUBLE)
 
     def _copy_changed(self, dataset: str) -> None:
-        copies, card = self._desk.copies, self.cards.get(dataset)
-        if copies is not None and card is not None:
-            card.show_copy(copies.copy(dataset))
+        card = self.cards.get(dataset)
+        if card is not None:
+            card.show_copy(self._desk.copy(dataset))
+        self.update_all_button.setVisible(sum(card.updatable for card in self.cards.values()) > 1)
 
     def _pull(self, dataset: str) -> None:
         card = self.cards[dataset]
+        # The list may be gone by the time that the pull ends: a card is told only while it is shown.
         try:
-            # The list may be gone by the time that the pull ends: a card is told only while it is shown.
             task = self._desk.pull(
                 dataset,
                 card.title,
                 lambda result: card.pulled(result) if self.cards.get(dataset) is card else None,
-                lambda error: card.pull_failed(error) if self.cards.get(dataset) is card else None,
+                lambda error: self._pull_failed(card, error) if self.cards.get(dataset) is card else None,
             )
         except DeskError as error:
-            card.pull_failed(error)
+            self._pull_failed(card, error)
             return
         card.follow(task)
+
+    def _pull_failed(self, card: LayerCard, error: DeskError) -> None:
+        if isinstance(error, SessionEnded):
+            card.interrupted()
+            self._interrupted[card.dataset] = None
+            # For the first of several pulls: those that follow find the dialog open.
+            self.sign_in_requested.emit(
+                self.tr("Your session ended in the middle of a pull. Sign in again and it goes on from there.")
+            )
+            return
+        card.pull_failed(error)
+        if ends_the_right(error):
+            card.copy_removed(error.sentence)
+            self.refresh()
+
+    def _update_all(self) -> None:
+        for card in self.cards.values():
+            if card.updatable:
+                self._pull(card.dataset)
 
     def _open(self, dataset: str) -> None:
         try:
@@ -248,8 +320,13 @@ class LayersDock(QgsDockWidget):
             self._iface.zoomToActiveLayer()
 
     def _clear_cards(self) -> None:
-        for card in self.cards.values():
-            card.abandon()
-            self._column.removeWidget(card)
-            card.deleteLater()
-        self.cards.clear()
+        for dataset in list(self.cards):
+            self._drop_card(dataset)
+        self._interrupted.clear()
+        self._owner = None
+
+    def _drop_card(self, dataset: str) -> None:
+        card = self.cards.pop(dataset)
+        card.abandon()
+        self._column.removeWidget(card)
+        card.deleteLater()

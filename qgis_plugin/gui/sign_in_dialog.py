@@ -26,7 +26,7 @@ from .surfaces import GAP, MARGIN, Strip, Tone, heading, small
 class SignInDialog(QDialog):
     """Accepted once the server has opened a session; the session then waits for the conditions of use."""
 
-    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+    def __init__(self, desk: Desk, parent: QWidget | None = None, reason: str = "") -> None:
         super().__init__(parent)
         self._desk = desk
         self._task: DeskTask | None = None
@@ -63,6 +63,8 @@ class SignInDialog(QDialog):
         buttons.rejected.connect(self.reject)
 
         self._lay_out(buttons)
+        if reason:
+            self.strip.say(reason, Tone.NOTE)
         (self.password if self.username.text() else self.username).setFocus()
 
     def _lay_out(self, buttons: QDialogButtonBox) -> None:

@@ -21,13 +21,13 @@ class SignInFlow(QObject):
         self._window = window
         self.dialog: QDialog | None = None
 
-    def start(self) -> None:
-        """Show the sign-in dialog, or bring to the front the dialog that is open."""
+    def start(self, reason: str = "") -> None:
+        """Show the sign-in dialog, with the sentence why; or bring to the front the dialog that is open."""
         if self.dialog is not None:
             self.dialog.raise_()
             self.dialog.activateWindow()
             return
-        self._show(SignInDialog(self._desk, self._window), self._signed_in, self._closed)
+        self._show(SignInDialog(self._desk, self._window, reason), self._signed_in, self._closed)
 
     def close(self) -> None:
         """Close whatever is open."""

@@ -43,6 +43,7 @@ def hotspots(desk, window, qtbot):
 
 
 def events(desk) -> list[dict]:
+    desk.settle()
     lines = (desk.store.root / "events.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line)["event"] for line in lines if line]
 

@@ -52,6 +52,7 @@ def test_it_says_what_is_missing_exports_and_notes_it(qtbot, signed_out_desk, sa
     folder.mkdir()
     (written,) = dialog.export()
     assert written.read_bytes().startswith(b"%PDF")
+    signed_out_desk.settle()
     event = (tmp_path / "local" / "events.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     assert json.loads(event)
     assert '"publication"' in event

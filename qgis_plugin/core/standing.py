@@ -1,0 +1,37 @@
+"""How a local copy stands to what the server says of its dataset now (an entry of ``GET /v1/layers``)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from .errors import AgreementRefused
+from .local_store import LocalCopy
+
+# Refusals that end the right to hold a copy. A layer that is merely not published keeps its copy until it lapses.
+_ENDING = {"no-agreement", "agreement-ended", "agreement-suspended", "agreement-not-started", "use-not-granted"}
+
+
+class Standing(Enum):
+    """What is to be done about a copy."""
+
+    CURRENT = "current"
+    NEWER = "newer"  # there is a newer release
+    RIGHTS_CHANGED = "rights-changed"  # the copy may hold what is no longer permitted, or lack what is
+    ENDED = "ended"  # there is no right to hold it
+
+
+def standing(entry: dict[str, Any], copy: LocalCopy) -> Standing:
+    """The standing of ``copy``. A server that does not tell release or fingerprint says nothing about them."""
+    if not entry["permitted"]:
+        return Standing.ENDED if entry.get("reason_code") in _ENDING else Standing.CURRENT
+    if entry.get("fingerprint") and entry["fingerprint"] != copy.manifest.fingerprint:
+        return Standing.RIGHTS_CHANGED
+    if int(entry.get("release") or 0) > copy.manifest.release:
+        return Standing.NEWER
+    return Standing.CURRENT
+
+
+def ends_the_right(error: Exception) -> bool:
+    """Whether a refusal means that the copy must go."""
+    return isinstance(error, AgreementRefused) and error.code in _ENDING
