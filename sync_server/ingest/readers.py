@@ -263,7 +263,7 @@ def _read_json_zip(source: SourceFile, mapping: Mapping) -> RawRows:
     lines: list[int] = []
     rows = RawRows(mapping, pl.DataFrame())
     empty_files: list[str] = []
-    unknown: set[str] = set()
+    members: set[str] = set()
     known = {header_key(h.split(".")[0]) for s in mapping.sources for h in s.headers}
     known |= {header_key(h.split(".")[0]) for hs in mapping.drop.values() for h in hs}
     known |= {header_key(h.split(".")[0]) for h in (*mapping.ignore, *mapping.owner_headers)}
@@ -275,7 +275,8 @@ def _read_json_zip(source: SourceFile, mapping: Mapping) -> RawRows:
         for what, headers in mapping.drop.items():
             for header in headers:
                 rows.dropped[what] += sum(1 for value in _values(entries, header.split(".")) if value)
-        unknown.update(key for entry in entries for key in entry if header_key(key) not in known)
+        members.update(*entries)
+    unknown = {member for member in members if header_key(member) not in known}
     for key in sorted(unknown):
         _refuse_identifying(source.name, "member", key)
     rows.frame = pl.DataFrame(
