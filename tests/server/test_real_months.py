@@ -62,6 +62,7 @@ def all_again(services: Services, dataset: str, paths: list[Path]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_twelve_months_of_the_met(services: Services) -> None:
     labels = dict(services.definitions["mps"].field("category").codes)
     expected = accumulate(RowSet(met_rows(path, labels)) for path in MET)
