@@ -18,7 +18,7 @@ from pathlib import Path
 
 from osgeo import gdal
 
-from ...shared.manifest import FID_COLUMN, GEOMETRY_COLUMN, Manifest, Slice, slice_name
+from ...shared.manifest import FID_COLUMN, GEOMETRY_COLUMN, Slice
 from .errors import Cancelled
 
 _ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
@@ -49,7 +49,7 @@ def remove_month(path: Path, table: str, month: Slice, cancelled: Callable[[], b
     """Delete the rows of ``month``. Raises ``Cancelled`` and ``sqlite3.Error``."""
     with _transaction(path, cancelled) as connection:
         gone = connection.execute(
-            f"DELETE FROM {_quoted(table)} WHERE {FID_COLUMN} BETWEEN ? AND ?", (month.fid_from, month.fid_to)
+            f"DELETE FROM {quoted(table)} WHERE {FID_COLUMN} BETWEEN ? AND ?", (month.fid_from, month.fid_to)
         )
         return RowCounts(withdrawn=gone.rowcount)
 
@@ -63,9 +63,9 @@ def put_month(
     ``source`` does not hold what it announces, ``Cancelled``, and ``sqlite3.Error``.
     """
     _prove_size(source, table, month)
-    ours, theirs = f"main.{_quoted(table)}", f"{_ATTACHED}.{_quoted(table)}"
-    names = ", ".join(_quoted(name) for name in (FID_COLUMN, *columns))
-    plain = [_quoted(name) for name in columns if name != GEOMETRY_COLUMN]
+    ours, theirs = f"main.{quoted(table)}", f"{_ATTACHED}.{quoted(table)}"
+    names = ", ".join(quoted(name) for name in (FID_COLUMN, *columns))
+    plain = [quoted(name) for name in columns if name != GEOMETRY_COLUMN]
     moved = f"new.{GEOMETRY_COLUMN} IS NOT old.{GEOMETRY_COLUMN}" if GEOMETRY_COLUMN in columns else "0"
     with _transaction(path, cancelled, attached=source) as connection:
         connection.execute(
@@ -84,7 +84,7 @@ def put_month(
         if altered:
             connection.execute(
                 f"UPDATE {ours} SET ({', '.join(plain)}) = (SELECT {', '.join(plain)} FROM {theirs} AS new "
-                f"WHERE new.{FID_COLUMN} = {_quoted(table)}.{FID_COLUMN}) "
+                f"WHERE new.{FID_COLUMN} = {quoted(table)}.{FID_COLUMN}) "
                 f"WHERE {FID_COLUMN} IN (SELECT fid FROM differing WHERE NOT gone AND NOT moved)"
             )
         inserted = connection.execute(
@@ -106,13 +106,13 @@ def compare(
 
     ``columns`` are those that both have, without feature id. Raises ``Cancelled`` and ``sqlite3.Error``.
     """
-    ours, theirs = f"main.{_quoted(table)}", f"{_ATTACHED}.{_quoted(table)}"
+    ours, theirs = f"main.{quoted(table)}", f"{_ATTACHED}.{quoted(table)}"
     counts = RowCounts()
     with (
-        closing(sqlite3.connect(_read_only(path), uri=True, isolation_level=None)) as connection,
-        _watched(connection, cancelled),
+        closing(sqlite3.connect(read_only(path), uri=True, isolation_level=None)) as connection,
+        watched(connection, cancelled),
     ):
-        connection.execute(f"ATTACH ? AS {_ATTACHED}", (_read_only(former),))
+        connection.execute(f"ATTACH ? AS {_ATTACHED}", (read_only(former),))
         for first, last in ranges:
             old, new = (
                 connection.execute(
@@ -130,7 +130,7 @@ def compare(
 
 
 def _differ(columns: Sequence[str]) -> str:
-    return " OR ".join(f"new.{_quoted(name)} IS NOT old.{_quoted(name)}" for name in columns) or "0"
+    return " OR ".join(f"new.{quoted(name)} IS NOT old.{quoted(name)}" for name in columns) or "0"
 
 
 def add_spatial_index(path: Path, table: str) -> None:
@@ -160,15 +160,14 @@ def settle(path: Path, table: str, changed_at: str, cancelled: Callable[[], bool
             # Coordinates are whole metres; the R-tree keeps them as 32-bit numbers rounded outwards.
             extent = connection.execute(
                 "SELECT round(min(minx)), round(min(miny)), round(max(maxx)), round(max(maxy)) "
-                f"FROM {_quoted(_index_name(table))}"
+                f"FROM {quoted(_index_name(table))}"
             ).fetchone()
         connection.execute(
             "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ?, last_change = ? WHERE table_name = ?",
             (*extent, changed_at, table),
         )
         connection.execute(
-            f"UPDATE gpkg_ogr_contents SET feature_count = (SELECT count(*) FROM {_quoted(table)}) WHERE "
-            "table_name = ?",
+            f"UPDATE gpkg_ogr_contents SET feature_count = (SELECT count(*) FROM {quoted(table)}) WHERE table_name = ?",
             (table,),
         )
 
@@ -187,20 +186,20 @@ def prove(
     ``columns`` are the table's columns without feature id, geometry included; ``placed``: it is a layer of
     points; ``pages``: look at every page too, which a file that is the announced one byte for byte does not need.
     """
-    with closing(_open(path)) as connection, _watched(connection, cancelled):
-        found = [row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(table)})")]
+    with closing(_open(path)) as connection, watched(connection, cancelled):
+        found = [row[1] for row in connection.execute(f"PRAGMA table_info({quoted(table)})")]
         if set(found) != {FID_COLUMN, *columns}:
             raise UnprovedError(f"{path.name} has the columns {found} in “{table}”, not those that were announced.")
-        (counted,) = connection.execute(f"SELECT count(*) FROM {_quoted(table)}").fetchone()
+        (counted,) = connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()
         if counted != rows:
             raise UnprovedError(f"{path.name} has {counted} rows and {rows} were announced.")
         if placed:
             if not _has_index(connection, table):
                 raise UnprovedError(f"{path.name} has no spatial index.")
             (located,) = connection.execute(
-                f"SELECT count(*) FROM {_quoted(table)} WHERE {GEOMETRY_COLUMN} IS NOT NULL"
+                f"SELECT count(*) FROM {quoted(table)} WHERE {GEOMETRY_COLUMN} IS NOT NULL"
             ).fetchone()
-            (indexed,) = connection.execute(f"SELECT count(*) FROM {_quoted(_index_name(table))}").fetchone()
+            (indexed,) = connection.execute(f"SELECT count(*) FROM {quoted(_index_name(table))}").fetchone()
             if located != indexed:
                 raise UnprovedError(f"{path.name} has {located} placed rows and {indexed} in its spatial index.")
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if pages else "ok"
@@ -208,57 +207,23 @@ def prove(
             raise UnprovedError(f"{path.name} is damaged: {verdict}")
 
 
-def prove_month(path: Path, manifest: Manifest, month: Slice, cancelled: Callable[[], bool]) -> None:
-    """Raise ``UnprovedError`` unless the file's rows of ``month`` are those that its name is the digest of."""
-    columns = ", ".join([FID_COLUMN, *(_quoted(column.name) for column in manifest.columns)])
-    if manifest.geometry != "none":
-        columns += f", {GEOMETRY_COLUMN}"
-    truths = [number for number, column in enumerate(manifest.columns) if column.type == "boolean"]
-    header = {
-        "dataset": manifest.dataset,
-        "definition_version": manifest.definition_version,
-        "fingerprint": month.fingerprint,
-        "period": month.period,
-        "columns": [column.name for column in manifest.columns],
-    }
-    read_x, read_y = _coordinate(0), _coordinate(1)
-
-    def canonical(connection: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
-        query = (
-            f"SELECT {columns} FROM {_quoted(manifest.layer_name)} WHERE {FID_COLUMN} BETWEEN ? AND ? "
-            f"ORDER BY {FID_COLUMN}"
-        )
-        count = len(manifest.columns)
-        for row in connection.execute(query, (month.fid_from, month.fid_to)):
-            values = list(row[1 : count + 1])
-            for number in truths:
-                values[number] = None if values[number] is None else bool(values[number])
-            point = row[count + 1] if len(row) > count + 1 else None
-            place = (None, None) if point is None else (int(read_x(point)), int(read_y(point)))
-            yield (row[0], *place, *values)
-
-    with closing(sqlite3.connect(_read_only(path), uri=True)) as connection, _watched(connection, cancelled):
-        if slice_name(header, canonical(connection)) != month.name:
-            raise UnprovedError(f"the rows of {month.period or 'those without a date'} are not the announced ones")
-
-
 def frequent_values(path: Path, table: str, column: str, limit: int) -> tuple[str, ...]:
     """The values of a text column, most frequent first; empty where there are more than ``limit``."""
-    stated = f"FROM {_quoted(table)} WHERE {_quoted(column)} IS NOT NULL"
-    with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
+    stated = f"FROM {quoted(table)} WHERE {quoted(column)} IS NOT NULL"
+    with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
         # Where there are many, a few rows tell; only where there are few are all rows counted.
-        several = connection.execute(f"SELECT DISTINCT {_quoted(column)} {stated} LIMIT ?", (limit + 1,)).fetchall()
+        several = connection.execute(f"SELECT DISTINCT {quoted(column)} {stated} LIMIT ?", (limit + 1,)).fetchall()
         if len(several) > limit:
             return ()
-        counted = connection.execute(f"SELECT {_quoted(column)}, count(*) {stated} GROUP BY 1 ORDER BY 2 DESC, 1")
+        counted = connection.execute(f"SELECT {quoted(column)}, count(*) {stated} GROUP BY 1 ORDER BY 2 DESC, 1")
         return tuple(str(value) for value, _count in counted)
 
 
 def _prove_size(path: Path, table: str, month: Slice) -> None:
     try:
-        with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
+        with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
             rows, first, last = connection.execute(
-                f"SELECT count(*), min({FID_COLUMN}), max({FID_COLUMN}) FROM {_quoted(table)}"
+                f"SELECT count(*), min({FID_COLUMN}), max({FID_COLUMN}) FROM {quoted(table)}"
             ).fetchone()
     except sqlite3.DatabaseError as error:
         raise UnprovedError(f"the month {month.period or 'without date'} cannot be read: {error}") from error
@@ -293,16 +258,16 @@ def _coordinate(position: int) -> Callable[[bytes], float]:
 def _transaction(
     path: Path, cancelled: Callable[[], bool], attached: Path | None = None
 ) -> Iterator[sqlite3.Connection]:
-    with closing(_open(path)) as connection, _watched(connection, cancelled):
+    with closing(_open(path)) as connection, watched(connection, cancelled):
         if attached is not None:
-            connection.execute(f"ATTACH ? AS {_ATTACHED}", (_read_only(attached),))
+            connection.execute(f"ATTACH ? AS {_ATTACHED}", (read_only(attached),))
         connection.execute("BEGIN")
         yield connection
         connection.execute("COMMIT")
 
 
 @contextmanager
-def _watched(connection: sqlite3.Connection, cancelled: Callable[[], bool]) -> Iterator[None]:
+def watched(connection: sqlite3.Connection, cancelled: Callable[[], bool]) -> Iterator[None]:
     """Let SQLite stop by itself in the middle of a statement once ``cancelled()``."""
     connection.set_progress_handler(lambda: int(cancelled()), _STEPS_BETWEEN_LOOKS)
     try:
@@ -324,9 +289,11 @@ def _index_name(table: str) -> str:
     return f"rtree_{table}_{GEOMETRY_COLUMN}"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """The name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _read_only(path: Path) -> str:
+def read_only(path: Path) -> str:
+    """The URI that opens the file for reading."""
     return f"{path.absolute().as_uri()}?mode=ro"

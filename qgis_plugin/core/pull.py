@@ -23,6 +23,7 @@ from .download import Download
 from .errors import Cancelled, LocalCopyTrouble, PluginTooOld, ServerTrouble, WrongDigest
 from .geopackage import RowCounts
 from .local_store import AccountStore, Changes, LocalCopy, instant
+from .row_digest import prove_month
 from .transport import Transport
 from .unpacking import Unpacking
 
@@ -248,7 +249,7 @@ def _carry_out(
     progress("Checking", 0, 0)
     geopackage.prove(built, table, columns, manifest.rows, placed, not as_announced, cancelled)
     for month in plan.new:
-        geopackage.prove_month(built, manifest, month, cancelled)
+        prove_month(built, manifest, month, cancelled)
     changes = None
     if former is not None:
         compared = counts if isinstance(plan.base, LocalCopy) else _compare(former, built, manifest, cancelled)
