@@ -16,13 +16,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..shared.manifest import API_VERSION
+from ..shared.problems import MEDIA_TYPE
 from .about import VERSION
 from .about import router as about
 from .analysis.routes import router as analysis
 from .datasets.service import ensure_incident_tables
 from .identity.conditions import current_conditions
 from .identity.routes import router as identity
-from .problems import Problem, answer_problem
+from .problems import Problem
 from .schema import check_schema
 from .services import open_services
 from .settings import Settings
@@ -59,13 +60,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.services = services
     for router in (about, identity, analysis, sync):
         app.include_router(router)
-    app.add_exception_handler(Problem, answer_problem)
+    app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(OperationalError, _answer_busy)
     app.add_exception_handler(Exception, _answer_failure)
     app.add_middleware(BodyLimit)
     return app
+
+
+async def _answer_problem(_request: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, Problem)
+    document = problem.document
+    return JSONResponse(document.to_json(), document.status, media_type=MEDIA_TYPE)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
@@ -76,7 +83,7 @@ async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     ]
     first = errors[0]
     detail = f"{first['field'] or 'The request'}: {first['message']}."
-    return await answer_problem(
+    return await _answer_problem(
         request, Problem(422, "invalid-request", "The request is not valid", detail, errors=errors)
     )
 
@@ -86,7 +93,7 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code)
     detail = "There is nothing here." if status == HTTPStatus.NOT_FOUND else f"{status.description}."
     code = status.phrase.lower().replace(" ", "-")
-    answer = await answer_problem(request, Problem(status, code, status.phrase, detail))
+    answer = await _answer_problem(request, Problem(status, code, status.phrase, detail))
     answer.headers.update(error.headers or {})
     return answer
 
@@ -97,7 +104,7 @@ async def _answer_busy(request: Request, error: Exception) -> JSONResponse:
     if "locked" not in str(error.orig):
         return await _answer_failure(request, error)
     detail = "The server is taking in new data at the moment: try again in a minute."
-    answer = await answer_problem(request, Problem(503, "busy", "The server is busy", detail))
+    answer = await _answer_problem(request, Problem(503, "busy", "The server is busy", detail))
     answer.headers["Retry-After"] = "60"
     return answer
 
@@ -107,7 +114,7 @@ async def _answer_failure(request: Request, error: Exception) -> JSONResponse:
     reference = secrets.token_hex(6)
     logger.error("Failure %s at %s %s", reference, request.method, request.scope["path"], exc_info=error)
     detail = f"The server failed. Tell the SafeStats team the reference {reference}."
-    return await answer_problem(
+    return await _answer_problem(
         request, Problem(500, "server-failure", "The server failed", detail, reference=reference)
     )
 
@@ -127,7 +134,7 @@ class BodyLimit:
         declared = headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > LONGEST_BODY:
             problem = Problem(413, "too-long", "Too long", f"A request has at most {LONGEST_BODY} bytes.")
-            answer = await answer_problem(Request(scope), problem)
+            answer = await _answer_problem(Request(scope), problem)
             await answer(scope, receive, send)
             return
         received = 0

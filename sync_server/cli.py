@@ -13,34 +13,25 @@ import typer
 from pydantic import ValidationError
 
 from ..shared.areas import BOUNDARIES_FILE
-from .agreements.commands import commands as agreements
-from .audit.commands import commands as audit
 from .command_line import initialised, printable
 from .database import CannotLoadSpatialiteError
-from .datasets.areas import load_supplied_areas
-from .datasets.commands import commands as datasets
 from .datasets.definitions import DefinitionError
 from .datasets.service import ensure_incident_tables
+from .domains import Domains
 from .errors import SafeStatsError
-from .identity.commands import commands as identity
-from .identity.commands import publish_supplied_conditions
-from .ingest.commands import commands as ingest
 from .keys import KeysError
 from .problems import Problem
-from .publishing.commands import commands as publishing
-from .sample.commands import commands as sample
 from .schema import create_schema
 from .services import open_services
 from .settings import Settings
 
 app = typer.Typer(
+    cls=Domains,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Everything that the SafeStats team does on the server. SAFESTATS_DATA_DIR names the server's folder.",
 )
-for domain in (identity, agreements, datasets, ingest, publishing, audit, sample):
-    app.add_typer(domain)
 
 TOLD = (SafeStatsError, Problem, CannotLoadSpatialiteError, DefinitionError, KeysError)
 
@@ -48,6 +39,9 @@ TOLD = (SafeStatsError, Problem, CannotLoadSpatialiteError, DefinitionError, Key
 @app.command()
 def init() -> None:
     """Make the server's folder: database, keys, areas, conditions of use. What is there already stays."""
+    from .datasets.areas import load_supplied_areas
+    from .identity.commands import publish_supplied_conditions
+
     services = open_services(Settings())
     try:
         create_schema(services.database)
@@ -68,11 +62,12 @@ def serve(
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM).")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
 ) -> None:
-    """Serve the API until interrupted. The embedded database has one writer, hence one worker."""
+    """Serve the API until interrupted, with a publishing worker beside it."""
     from granian import Granian
     from granian.constants import Interfaces
 
     from .asgi import application
+    from .publishing.supervisor import WorkerProcess
 
     _check_tls(certificate, key)
     # Trouble is told here, in a sentence, not by a worker that is started again and again.
@@ -85,7 +80,7 @@ def serve(
         raise SafeStatsError(
             f"Cannot listen on {address}, port {number} ({reason}): choose another with --host or --port."
         ) from error
-    Granian(
+    server = Granian(
         application.__qualname__,
         address=address,
         port=number,
@@ -93,7 +88,9 @@ def serve(
         workers=1,
         ssl_cert=certificate,
         ssl_key=key,
-    ).serve(target_loader=application, wrap_loader=False)  # a name would be looked for in the working folder
+    )
+    with WorkerProcess():
+        server.serve(target_loader=application, wrap_loader=False)  # a name would be looked for in the working folder
 
 
 def _check_tls(certificate: Path | None, key: Path | None) -> None:

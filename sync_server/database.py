@@ -71,6 +71,9 @@ def _begin(connection: Any) -> None:
 
 def load_spatialite(connection: sqlite3.Connection) -> None:
     """Load mod_spatialite into a connection; raises ``CannotLoadSpatialiteError``."""
+    # Both bring a PROJ library of their own: loaded after SpatiaLite's, GDAL's makes the process abort at its end.
+    import pyogrio  # noqa: F401
+
     try:
         connection.enable_load_extension(True)
         connection.load_extension("mod_spatialite")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Request
-from fastapi.responses import JSONResponse
-
-from ..shared.problems import MEDIA_TYPE, ProblemDocument
+from ..shared.problems import ProblemDocument
 
 
 class Problem(Exception):  # noqa: N818 - the name of the RFC
@@ -16,10 +13,3 @@ class Problem(Exception):  # noqa: N818 - the name of the RFC
     def __init__(self, status: int, code: str, title: str, detail: str, **extra: Any) -> None:
         super().__init__(detail)
         self.document = ProblemDocument(status, code, title, detail, extra)
-
-
-async def answer_problem(_request: Request, problem: Exception) -> JSONResponse:
-    """The exception handler for ``Problem``."""
-    assert isinstance(problem, Problem)
-    document = problem.document
-    return JSONResponse(document.to_json(), document.status, media_type=MEDIA_TYPE)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..shared.postcodes import POSTCODES_FILE, PostcodeIndex
 from .audit.log import AuditLog
 from .database import Database
-from .datasets.areas import AreaIndex
 from .datasets.definitions import DatasetDefinition, read_definitions
+from .errors import SafeStatsError
 from .identity.passwords import Passwords
 from .identity.purposes import Purpose, read_purposes
 from .identity.tries import SignInTries
 from .keys import Keys
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .datasets.areas import AreaIndex
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,20 @@ class Services:
     passwords: Passwords
     sign_in_tries: SignInTries
 
+    def definition(self, dataset: str) -> DatasetDefinition:
+        """The dataset's definition; raises ``SafeStatsError`` where there is none."""
+        found = self.definitions.get(dataset)
+        if found is None:
+            raise SafeStatsError(
+                f"There is no dataset “{dataset}”: the declared ones are {', '.join(self.definitions)}."
+            )
+        return found
+
     @cached_property
     def areas(self) -> AreaIndex:
         """The areas as they were when first asked for; raises ``SafeStatsError`` where none are loaded."""
+        from .datasets.areas import AreaIndex  # geometry libraries, which most commands need not wait for
+
         with self.database.read() as session:
             return AreaIndex.open(session)
 

@@ -13,8 +13,7 @@ from ..datasets.definitions import FieldGroup
 from ..errors import SafeStatsError
 from ..identity.service import find_organisation, find_user
 from ..instants import london_today
-from ..progress import progress_bars
-from ..publishing.service import build_missing
+from ..publishing.commands import build_for_agreement
 from . import service
 from .models import Agreement, AgreementState, Precision, Use
 from .scope import scope_of
@@ -110,9 +109,11 @@ def activate(reference: Reference) -> None:
             agreement = service.find_agreement(session, reference)
             service.activate(session, agreement, london_today())
             _audit(services.audit, EventType.AGREEMENT_ACTIVATED, agreement)
-        with progress_bars() as progress:
-            build_missing(services, agreement.dataset, progress)
-    typer.echo(f"Agreement {reference} is in force until {agreement.ends}.")
+        later = build_for_agreement(services, agreement.dataset)
+    typer.echo(
+        f"Agreement {reference} is in force until {agreement.ends}."
+        + (" Its files are being built: “safestats jobs” tells how far they are." if later else "")
+    )
 
 
 @agreement_commands.command("suspend")

@@ -59,6 +59,8 @@ class EventType(StrEnum):
     LAYER_OPENED = "layer.opened"
     DATASET_LOADED = "dataset.load"
     DATASET_PUBLISHED = "dataset.publish"
+    DATASET_ROLLED_BACK = "dataset.rollback"
+    DATASET_DISCARDED = "dataset.discard"
     AREAS_LOADED = "areas.load"
     ORGANISATION_ADDED = "organisation.add"
     USER_ADDED = "user.add"

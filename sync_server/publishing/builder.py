@@ -17,10 +17,11 @@ from ..instants import now
 from ..progress import ReportsProgress
 from .artefact_store import ArtefactStore, DamagedFileError
 from .geopackage import Packed, file_schema
-from .layer_rows import SliceKey, read_rows, slice_keys, snapshot_name
+from .layer_rows import read_rows
 from .models import Artefact, ArtefactKind, LayerSlice, Release
 from .releases import refuse_moved_rows
 from .short_writes import in_a_write
+from .slices import SliceKey, slice_keys, snapshot_name
 
 
 @dataclass

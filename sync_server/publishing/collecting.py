@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from ..instants import now
 from ..services import Services
 from .artefact_store import ArtefactStore
-from .layer_rows import SliceKey, slice_keys, snapshot_name
 from .models import Artefact, LayerSlice, ReleaseState
 from .releases import newest_release, syncable
 from .short_writes import in_a_write
+from .slices import SliceKey, slice_keys, snapshot_name
 
 KEPT_AFTER_LAST_REFERENCE = timedelta(hours=48)
 

@@ -1,33 +1,137 @@
-"""``safestats publish`` and ``safestats status``."""
+"""``safestats publish``, ``rollback``, ``discard``, ``jobs``, ``worker``, ``collect`` and ``status``."""
 
 from __future__ import annotations
 
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 from ..command_line import initialised, print_table
-from ..instants import london_today
+from ..errors import SafeStatsError
+from ..instants import LONDON, london_today
 from ..progress import progress_bars
-from .service import PublishReport
-from .service import publish as publish_dataset
+from ..services import Services
+from . import rollback as reversal
+from .jobs import Jobs, refuse_failed
+from .models import OPEN_STATES, JobKind, PublishingJob
 from .status import dataset_statuses
+from .worker_lock import parent_lives, sole_worker, worker_lives
+
+# Whoever only looks need not wait for Arrow and GDAL: what works with them is imported where it is used.
 
 ALL = "all"
+_LOOK_SECONDS = 0.2
 
 commands = typer.Typer()
+
+Background = Annotated[bool, typer.Option("--background", help="Return at once; the work goes on.")]
 
 
 @commands.command()
 def publish(
     dataset: Annotated[str, typer.Argument(help=f"A dataset's code, or “{ALL}”.")],
+    background: Background = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel what is being done for it.")] = False,
 ) -> None:
     """Make what was loaded visible to those whose agreements permit it, and build files that are missing."""
-    with initialised() as services, progress_bars() as progress:
-        chosen = sorted(services.definitions) if dataset == ALL else [dataset]
-        reports = [publish_dataset(services, code, progress) for code in chosen]
-    for report in reports:
-        typer.echo(_sentence(report))
+    with initialised() as services:
+        chosen = sorted(services.definitions) if dataset == ALL else [services.definition(dataset).code]
+        if cancel:
+            _cancel(services, chosen)
+            return
+        for message in _in_jobs(services, chosen, background):
+            typer.echo(message)
+
+
+@commands.command()
+def rollback(
+    dataset: Annotated[str, typer.Argument(help="A dataset's code.")],
+    to: Annotated[int, typer.Option(help="The release to go back to; the one before the visible one unless told.")] = 0,
+    background: Background = False,
+) -> None:
+    """Publish a new release with the content of an old one."""
+    with initialised() as services:
+        staged = reversal.stage_rollback(services, services.definition(dataset), to or None)
+        typer.echo(
+            f"{dataset}: release {staged.number} is to hold what release {staged.target} held "
+            f"({staged.restored:,} rows come back, {staged.closed:,} go)."
+        )
+        for message in _in_jobs(services, [dataset], background):
+            typer.echo(message)
+
+
+@commands.command()
+def discard(dataset: Annotated[str, typer.Argument(help="A dataset's code.")]) -> None:
+    """Drop what is staged and was never published, with the records of its deliveries."""
+    with initialised() as services:
+        dropped = reversal.discard_staged(services, services.definition(dataset))
+    typer.echo(
+        f"{dataset}: what was staged for release {dropped.number} is dropped "
+        f"({dropped.removed:,} rows; {dropped.reopened:,} that were to end stay)."
+    )
+
+
+@commands.command()
+def jobs(last: Annotated[int, typer.Option(help="How many.", min=1)] = 20) -> None:
+    """Publishing work: what waits, what runs and how far it is, what came out."""
+    with initialised() as services:
+        newest = Jobs(services.database).newest(last)
+        lives = worker_lives(services.settings.data_dir)
+    print_table(
+        ["job", "dataset", "kind", "state", "requested", "what"],
+        [
+            [
+                str(job.id),
+                job.dataset,
+                job.kind,
+                job.state,
+                f"{job.requested_at.astimezone(LONDON):%Y-%m-%d %H:%M:%S}",
+                f"{job.step} {job.done}/{job.total}" if job.state in OPEN_STATES and job.step else job.message,
+            ]
+            for job in newest
+        ],
+    )
+    if not lives and any(job.state in OPEN_STATES for job in newest):
+        typer.echo("No worker lives: run “safestats serve” or “safestats worker”.")
+
+
+@commands.command()
+def worker(
+    parent: Annotated[int, typer.Option(hidden=True, help="End when this process has ended.")] = 0,
+) -> None:
+    """Do publishing jobs until interrupted; “serve” starts one itself. It may be killed at any moment."""
+    # What it was doing is taken up again: there is nothing to clean up.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    from .worker import work
+
+    def goes_on() -> bool:
+        return not parent or parent_lives(parent)
+
+    with initialised() as services:
+        while goes_on():
+            with sole_worker(services.settings.data_dir) as mine:
+                if mine:
+                    work(services, goes_on)
+                    return
+            if not parent:
+                raise SafeStatsError("A worker lives already: it does what is asked for.")
+            time.sleep(_LOOK_SECONDS)
+
+
+@commands.command()
+def collect() -> None:
+    """Remove files that nobody may pull any more, and ask for those that are missing; a worker does it hourly."""
+    from .worker import tidy
+
+    with initialised() as services:
+        removed = tidy(services)
+    typer.echo(f"{removed:,} files removed.")
 
 
 @commands.command()
@@ -54,20 +158,64 @@ def status() -> None:
     )
 
 
-def _sentence(report: PublishReport) -> str:
-    built = report.slices_built + report.snapshots_built
-    files = f"{built:,} files built, {report.slices_reused:,} reused, {report.files_removed:,} removed"
-    if report.published:
-        return (
-            f"{report.dataset}: release {report.release} is published with {report.rows:,} rows "
-            f"for {_rights(report.layers)} ({files})."
-        )
-    if report.release == 0:
-        return f"{report.dataset}: nothing is staged and nothing was published before: load a file first."
-    return f"{report.dataset}: nothing is staged; release {report.release} stays as it is ({files})."
+def build_for_agreement(services: Services, dataset: str) -> bool:
+    """Build what an agreement's people will pull; whether a worker does it, later."""
+    number = Jobs(services.database).request(dataset, JobKind.BUILD)
+    if worker_lives(services.settings.data_dir):
+        return True
+    refuse_failed(_followed(services, number))
+    return False
 
 
-def _rights(layers: int) -> str:
-    if layers == 0:
-        return "no agreement yet"
-    return "one set of rights" if layers == 1 else f"{layers} different sets of rights"
+def _in_jobs(services: Services, datasets: list[str], background: bool) -> Iterator[str]:
+    """Ask for the datasets to be published; what came of each."""
+    for dataset in datasets:
+        number = Jobs(services.database).request(dataset, JobKind.PUBLISH)
+        if background:
+            lives = worker_lives(services.settings.data_dir)
+            waits = "" if lives else " It waits: no worker lives, run “safestats serve” or “safestats worker”."
+            yield f"{dataset}: job {number}; “safestats jobs” tells how far it is.{waits}"
+            continue
+        job = _followed(services, number)
+        refuse_failed(job)
+        yield job.message
+
+
+def _followed(services: Services, number: int) -> PublishingJob:
+    from .worker import see_through
+
+    with progress_bars() as progress, _first_interrupt() as interrupted:
+        return see_through(services, number, progress, interrupted)
+
+
+def _cancel(services: Services, datasets: list[str]) -> None:
+    from .worker import do_next
+
+    jobs = Jobs(services.database)
+    for dataset in datasets:
+        numbers = jobs.cancel(dataset)
+        if not numbers:
+            typer.echo(f"{dataset}: there is nothing to cancel.")
+        for number in numbers:
+            while (job := jobs.get(number)).state in OPEN_STATES:
+                # Its process may have died: then it is ended here.
+                if worker_lives(services.settings.data_dir) or not do_next(services, jobs, number):
+                    time.sleep(_LOOK_SECONDS)
+            typer.echo(f"{dataset}: job {number} is {job.state}. {job.message}")
+
+
+@contextmanager
+def _first_interrupt() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C is only noted, a second one ends the command."""
+    came = False
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGINT, before)

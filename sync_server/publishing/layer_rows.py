@@ -1,42 +1,25 @@
-"""The rows of a slice, as the scope shows them, and the names that prove what slices and snapshots hold."""
+"""The rows of a slice, as the scope shows them, and the name that proves them."""
 
 from __future__ import annotations
 
-import calendar
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
-from ...shared.manifest import UNDATED, slice_digest
+from ...shared.manifest import slice_digest
 from ..agreements.readable import readable
 from ..agreements.scope import Scope
 from ..errors import SafeStatsError
-from ..keys import feature_id_range
 from .geopackage import POINT, nothing, rows_schema
 
 _BATCH_ROWS = 16_384
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
-
-
-@dataclass(frozen=True, order=True)
-class SliceKey:
-    """The rows of a period as rights of that fingerprint show them."""
-
-    fingerprint: str
-    period: str
-
-
-def slice_keys(scope: Scope, periods: Iterable[str]) -> list[SliceKey]:
-    """The slices that make up the scope's layer, in the order of the periods; it has those that it covers."""
-    return [SliceKey(scope.fingerprint(period), period) for period in sorted(periods) if scope.covers(period)]
 
 
 @dataclass(frozen=True)
@@ -99,26 +82,6 @@ def canonical_rows(batch: pa.RecordBatch, *, placed: bool) -> bytes:
     inner = pc.binary_join_element_wise(*texts, ",", null_handling="replace", null_replacement="null")
     lines = pc.binary_join_element_wise("[", inner, "]\n", "")
     return b"".join(lines.cast(pa.binary()).to_pylist())
-
-
-def snapshot_name(scope: Scope, slices: Sequence[str]) -> str:
-    """The name of the file that holds exactly these slices of a layer."""
-    columns = [column.name for column in scope.columns]
-    content = {
-        "dataset": scope.definition.code,
-        "geometry": scope.geometry,
-        "columns": columns,
-        "slices": slices,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def period_range(period: str) -> tuple[int, int]:
-    """The lowest and the highest feature id that a row of the period can have."""
-    if period == UNDATED:
-        return feature_id_range(None, None)
-    year, month = int(period[:4]), int(period[5:])
-    return feature_id_range(date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1]))
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

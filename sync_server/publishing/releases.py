@@ -13,8 +13,8 @@ from ..datasets.definitions import DatasetDefinition
 from ..datasets.incidents import changes_by_period
 from ..errors import SafeStatsError
 from ..services import Services
-from .layer_rows import SliceKey
 from .models import LayerSlice, Release, ReleaseState
+from .slices import SliceKey
 
 
 def newest_release(session: Session, dataset: str, state: ReleaseState) -> Release | None:

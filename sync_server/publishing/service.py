@@ -13,17 +13,16 @@ from ..agreements.scope import Scope
 from ..audit.log import COMMAND_LINE, EventType
 from ..datasets.definitions import DatasetDefinition
 from ..datasets.incidents import rows_by_period
-from ..errors import SafeStatsError
 from ..instants import london_today, now
 from ..progress import ReportsProgress, silent
 from ..services import Services
 from .artefact_store import ArtefactStore, DamagedFileError
 from .builder import Builder
 from .collecting import collect_dataset, remove_strays
-from .layer_rows import SliceKey, slice_keys, snapshot_name
 from .models import JobKind, LayerSlice, Release, ReleaseState
 from .releases import begin_building, newest_release, refuse_moved_rows, syncable, valid_slices
 from .short_writes import in_a_write
+from .slices import SliceKey, slice_keys, snapshot_name
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def publish_in_turn(
     today: date | None = None,
 ) -> PublishReport:
     """``publish`` or ``build_missing`` for whoever is ``store.building()`` already."""
-    definition = declared(services, dataset)
+    definition = services.definition(dataset)
     today = today or london_today()
 
     def between() -> None:
@@ -131,16 +130,6 @@ def lacks_files(services: Services, dataset: str, today: date) -> bool:
         builder = Builder(services.database, store, release, release.periods, slices)
         scopes = syncable(session, services, dataset, release.number, today)
         return builder.lacks_slices(session, scopes) or builder.lacks_snapshots(session, scopes)
-
-
-def declared(services: Services, dataset: str) -> DatasetDefinition:
-    """The definition; raises ``SafeStatsError`` where there is none."""
-    definition = services.definitions.get(dataset)
-    if definition is None:
-        raise SafeStatsError(
-            f"There is no dataset “{dataset}”: the declared ones are {', '.join(services.definitions)}."
-        )
-    return definition
 
 
 def _plan(services: Services, store: ArtefactStore, definition: DatasetDefinition, kind: JobKind) -> Builder | None:

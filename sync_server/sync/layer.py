@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from ..agreements.scope import Scope
 from ..problems import Problem
-from ..publishing.layer_rows import SliceKey, slice_keys, snapshot_name
 from ..publishing.models import Artefact, LayerSlice, Release
+from ..publishing.slices import SliceKey, slice_keys, snapshot_name
 
 
 class LayerPreparing(Problem):

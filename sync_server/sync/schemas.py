@@ -28,6 +28,9 @@ class LayerAnswer(BaseModel):
     rows: int = 0
     size: int = 0  # bytes to download for the whole layer
     newest: str = ""  # the newest month, YYYY-MM
+    release: int = 0
+    published_at: str = ""
+    fingerprint: str = ""  # as in the manifest: another one where the rights changed
     agreement: str = ""
     agreement_until: str = ""  # the last day
     geometry: str = ""

@@ -18,8 +18,8 @@ from ..ingest.models import Delivery
 from ..instants import LONDON, iso, now
 from ..problems import Problem
 from ..publishing.artefact_store import ArtefactStore
-from ..publishing.layer_rows import SliceKey, period_range
 from ..publishing.models import Artefact
+from ..publishing.slices import SliceKey, period_range
 from ..services import Services
 from .layer import Layer, LayerPreparing, published_layer
 from .schemas import ClientEvent, LayerAnswer
@@ -275,6 +275,9 @@ def _layer_answer(services: Services, session: Session, subject: Subject, datase
             "rows": layer.rows,
             "size": layer.size,
             "newest": layer.months[-1] if layer.months else "",
+            "release": layer.release.number,
+            "published_at": iso(layer.release.published_at) if layer.release.published_at else "",
+            "fingerprint": layer.fingerprint,
             "synthetic": layer.release.synthetic,
         }
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from safestats.sync_server import cli
 from safestats.sync_server.audit.log import AuditLog, EventType
+from safestats.sync_server.domains import DOMAIN_OF, _commands, domains
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.settings import Settings
 from typer.testing import CliRunner, Result
@@ -77,6 +78,29 @@ def test_from_nothing_to_an_agreement_in_force(folder: Path) -> None:
     ):
         assert f'"event": "{event}"' in listed, event
     assert "three" not in listed and "Ann" not in listed
+
+
+def test_every_command_is_found_in_its_domain() -> None:
+    assert set(domains()) == set(DOMAIN_OF.values())
+    listed = done("--help")
+    for name, domain in DOMAIN_OF.items():
+        assert f" {name} " in listed
+        assert name in _commands(domain), f"{name} is no command of {domain}"
+        assert done(name, "--help")
+    assert run("nonsense").exit_code == 2
+    declared = {name for domain in domains() for name in _commands(domain)}
+    assert declared == set(DOMAIN_OF), "a command that is not noted makes every domain load"
+
+
+def test_looking_loads_neither_the_web_nor_what_works_with_rows(folder: Path) -> None:
+    done("init")
+    heavy = "{'fastapi', 'alembic', 'polars', 'granian', 'limits.strategies'}"
+    program = (
+        "import sys; from safestats.sync_server.cli import app; app(['status'], standalone_mode=False); "
+        f"print(sorted(set(sys.modules) & {heavy}))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout.splitlines()[-1] == "[]"
 
 
 BAD_INPUT = [

@@ -8,11 +8,18 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from safestats.sync_server.database import Database
 from safestats.sync_server.datasets.definitions import read_definitions
 from safestats.sync_server.datasets.service import ensure_incident_tables
 from safestats.sync_server.errors import SafeStatsError
-from safestats.sync_server.schema import check_schema, create_schema, declared_tables, migration_config
+from safestats.sync_server.schema import (
+    NEWEST_MIGRATION,
+    check_schema,
+    create_schema,
+    declared_tables,
+    migration_config,
+)
 from safestats.sync_server.settings import Settings
 from sqlalchemy import Column, Integer, inspect
 
@@ -64,6 +71,12 @@ def test_migrating_again_changes_nothing_and_leaves_incidents_alone(database: Da
     check_schema(database)
     assert set(inspect(database.engine).get_table_names()) == there
     assert differences(database) == []
+
+
+def test_the_newest_migration_is_the_one_that_is_asked_for(database: Database) -> None:
+    with database.engine.connect() as connection:
+        scripts = ScriptDirectory.from_config(migration_config(connection))
+    assert scripts.get_heads() == [NEWEST_MIGRATION]
 
 
 def test_migrations_go_back(database: Database) -> None:

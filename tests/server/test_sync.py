@@ -27,6 +27,7 @@ from safestats.sync_server.agreements.models import AgreementState
 from safestats.sync_server.agreements.service import find_agreement
 from safestats.sync_server.app import create_app
 from safestats.sync_server.instants import LONDON, london_today
+from safestats.sync_server.publishing.models import Artefact
 from safestats.sync_server.publishing.service import build_missing, publish
 from safestats.tests.server.sync_rig import (
     CAMDEN,
@@ -278,9 +279,13 @@ def test_the_list_tells_what_is_open_and_why_not(rig: Rig, api: TestClient) -> N
     assert (mine["geometry"], mine["precision"]) == ("none", "areas only, no points")
     assert mine["fields"] == ["Month", "Borough code", "Borough", "LSOA code", mine["fields"][-1]]
     assert mine["synthetic"] and mine["size"] > 0
+    shown = manifest_of(api, sign_in(api, "camden"))
+    assert (mine["release"], mine["published_at"], mine["fingerprint"]) == (1, shown.published_at, shown.fingerprint)
+    assert shown.published_at and shown.fingerprint
     refused = layers["lfb"]
     assert not refused["permitted"] and refused["reason_code"] == "no-agreement"
     assert "no agreement" in refused["reason"] and refused["rows"] == 0
+    assert (refused["release"], refused["published_at"], refused["fingerprint"]) == (0, "", "")
     assert audited(rig, "layers.list")[0]["filter"] == {"permitted": [DATASET]}
 
 
@@ -293,6 +298,21 @@ def test_until_its_files_are_built_a_layer_is_being_prepared(rig: Rig, api: Test
     assert layer["permitted"] and layer["preparing"] and layer["rows"] == 0
     build_missing(rig.services, DATASET)
     assert manifest_of(api, who).rows == 3
+
+
+def test_months_are_offered_while_the_whole_layer_is_still_being_put_together(rig: Rig, api: TestClient) -> None:
+    who = sign_in(api, "gla")
+    whole = manifest_of(api, who)
+    with rig.services.database.write() as session:
+        session.delete(session.get_one(Artefact, whole.snapshot.name))
+    months = manifest_of(api, who)
+    assert months.snapshot is None and months.slices == whole.slices and months.rows == whole.rows
+    layer = next(x for x in api.get("/v1/layers", headers=who).json()["layers"] if x["dataset"] == DATASET)
+    assert not layer["preparing"] and layer["size"] == sum(part.size for part in months.slices)
+    assert fetch(api, who, whole.snapshot.name).status_code == 404
+    assert fetch(api, who, months.slices[0].name).status_code == 200
+    build_missing(rig.services, DATASET)
+    assert manifest_of(api, who).snapshot == whole.snapshot
 
 
 def test_staged_rows_show_to_nobody(rig: Rig, api: TestClient) -> None:

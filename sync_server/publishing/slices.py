@@ -1,0 +1,47 @@
+"""Which slices make up a layer, and what they and its snapshot are called."""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from ...shared.manifest import UNDATED
+from ..agreements.scope import Scope
+from ..keys import feature_id_range
+
+
+@dataclass(frozen=True, order=True)
+class SliceKey:
+    """The rows of a period as rights of that fingerprint show them."""
+
+    fingerprint: str
+    period: str
+
+
+def slice_keys(scope: Scope, periods: Iterable[str]) -> list[SliceKey]:
+    """The slices that make up the scope's layer, in the order of the periods; it has those that it covers."""
+    return [SliceKey(scope.fingerprint(period), period) for period in sorted(periods) if scope.covers(period)]
+
+
+def snapshot_name(scope: Scope, slices: Sequence[str]) -> str:
+    """The name of the file that holds exactly these slices of a layer."""
+    columns = [column.name for column in scope.columns]
+    content = {
+        "dataset": scope.definition.code,
+        "geometry": scope.geometry,
+        "columns": columns,
+        "slices": slices,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def period_range(period: str) -> tuple[int, int]:
+    """The lowest and the highest feature id that a row of the period can have."""
+    if period == UNDATED:
+        return feature_id_range(None, None)
+    year, month = int(period[:4]), int(period[5:])
+    return feature_id_range(date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1]))

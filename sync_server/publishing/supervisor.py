@@ -1,0 +1,70 @@
+"""Keeps a publishing worker alive beside the server, as a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from types import TracebackType
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 60.0
+_PATIENCE_SECONDS = 5.0
+
+
+class WorkerProcess:
+    """While entered, a worker runs; one that ends is started again, after a pause that grows.
+
+    The worker ends with this process too, however that ends.
+    """
+
+    def __init__(self) -> None:
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._supervise, name="publishing-worker", daemon=True)
+
+    def __enter__(self) -> WorkerProcess:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._ending.set()
+        with self._lock:
+            process = self._process
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._thread.join(_PATIENCE_SECONDS)
+
+    def _supervise(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        command = [
+            sys.executable,
+            "-m",
+            f"{__package__.rpartition('.')[0]}.cli",
+            "worker",
+            "--parent",
+            str(os.getpid()),
+        ]
+        while True:
+            with self._lock:
+                if self._ending.is_set():
+                    return
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+            status = self._process.wait()
+            if self._ending.is_set():
+                return
+            logger.error("The publishing worker ended with status %s: it is started again.", status)
+            if self._ending.wait(pause):
+                return
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

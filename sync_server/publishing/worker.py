@@ -1,0 +1,155 @@
+"""Does publishing jobs, one at a time: in a process of its own that lives, or where a command waits for its job.
+
+Who works holds the artefacts folder (``store.building()``), so a job that is marked as running while that is free
+has lost its process, and is taken up again. A worker may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from sqlalchemy.exc import OperationalError
+
+from ..datasets.definitions import DefinitionError, read_definitions
+from ..datasets.service import ensure_incident_tables
+from ..errors import SafeStatsError
+from ..instants import london_today
+from ..problems import Problem
+from ..progress import ReportsProgress, silent
+from ..services import Services
+from .artefact_store import ArtefactStore
+from .collecting import collect
+from .jobs import JobCancelledError, JobProgress, Jobs
+from .models import OPEN_STATES, JobKind, JobState, PublishingJob, ReleaseState
+from .releases import newest_release
+from .service import lacks_files, publish_in_turn
+from .short_writes import is_busy
+from .worker_lock import worker_lives
+
+logger = logging.getLogger(__name__)
+
+COLLECT_SECONDS = 3600
+_LOOK_SECONDS = 0.4
+
+
+def work(services: Services, goes_on: Callable[[], bool]) -> None:
+    """Do jobs as they come, until ``goes_on`` says no; collects garbage and asks for missing files every hour."""
+
+    def watched(step: str, done: int, total: int) -> None:
+        if not goes_on():
+            raise _StoppedError
+
+    jobs = Jobs(services.database)
+    tidied_at = float("-inf")
+    while goes_on():
+        try:
+            if time.monotonic() - tidied_at >= COLLECT_SECONDS:
+                tidied_at = time.monotonic()
+                tidy(services, goes_on)
+            if not jobs.any_open() or not do_next(services, jobs, progress=watched):
+                time.sleep(_LOOK_SECONDS)
+        except _StoppedError:
+            return
+        except (OperationalError, SafeStatsError, DefinitionError, OSError) as error:
+            # A restored database, a full disk: what is wrong may be righted while we wait.
+            logger.error("The publishing worker waits: %s", error)
+            time.sleep(10 * _LOOK_SECONDS)
+
+
+class _StoppedError(Exception):
+    """The worker is to end."""
+
+
+def tidy(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:
+    """Remove files out of use, and ask for those that live agreements lack; returns how many went."""
+
+    def between() -> None:
+        if not goes_on():
+            raise _StoppedError
+
+    fresh = _with_fresh_definitions(services)
+    removed = collect(fresh, london_today(), between)
+    for dataset in fresh.definitions:
+        between()
+        if lacks_files(fresh, dataset, london_today()):
+            Jobs(fresh.database).request(dataset, JobKind.BUILD)
+    return removed
+
+
+def do_next(services: Services, jobs: Jobs, number: int | None = None, progress: ReportsProgress = silent) -> bool:
+    """Do the oldest open job, or that of the number, if nobody else works; whether there was one."""
+    store = ArtefactStore(services.settings.artefacts_dir)
+    with store.building_now() as mine:
+        job = jobs.claim(number) if mine else None
+        if job is None:
+            return False
+        state, message = _do(services, store, job, JobProgress(services.database, job.id, progress))
+        jobs.finish(job.id, state, message)
+        return True
+
+
+def see_through(
+    services: Services, number: int, progress: ReportsProgress, cancelled: Callable[[], bool]
+) -> PublishingJob:
+    """Follow a job until it has ended, and return it; where no worker lives, the work is done here.
+
+    When ``cancelled`` says so, the job is asked to end.
+    """
+    jobs = Jobs(services.database)
+    asked = False
+
+    def watched(step: str, done: int, total: int) -> None:
+        progress(step, done, total)
+        if cancelled():
+            raise JobCancelledError
+
+    while (job := jobs.get(number)).state in OPEN_STATES:
+        if cancelled() and not asked:
+            jobs.cancel(job.dataset)
+            asked = True
+        if worker_lives(services.settings.data_dir) or not do_next(services, jobs, number, watched):
+            if job.step:
+                progress(job.step, job.done, job.total)
+            time.sleep(_LOOK_SECONDS / 2)
+    return job
+
+
+def _do(
+    services: Services, store: ArtefactStore, job: PublishingJob, progress: ReportsProgress
+) -> tuple[JobState, str]:
+    """How the job ended, in a sentence."""
+    try:
+        fresh = _with_fresh_definitions(services)
+        report = publish_in_turn(fresh, store, job.dataset, JobKind(job.kind), progress)
+    except JobCancelledError:
+        return JobState.CANCELLED, f"The job of {job.dataset} was cancelled; {_what_shows(services, job.dataset)}."
+    except _StoppedError:
+        raise
+    except (SafeStatsError, Problem, DefinitionError) as error:
+        return JobState.FAILED, str(error)
+    except Exception as error:
+        if isinstance(error, OperationalError) and is_busy(error):
+            raise
+        logger.exception("Publishing job %s of %s failed", job.id, job.dataset)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return JobState.FAILED, (
+            f"The job of {job.dataset} failed ({reason}); {_what_shows(services, job.dataset)}. "
+            "Put right what is wrong and publish it again."
+        )
+    return JobState.DONE, report.sentence()
+
+
+def _what_shows(services: Services, dataset: str) -> str:
+    with services.database.read() as session:
+        release = newest_release(session, dataset, ReleaseState.PUBLISHED)
+    return "nothing of it is visible" if release is None else f"release {release.number} is what people see"
+
+
+def _with_fresh_definitions(services: Services) -> Services:
+    """A worker outlives changes of the definitions: it reads them for each job."""
+    definitions = read_definitions(services.settings.resources_dir / "datasets")
+    ensure_incident_tables(services.database, definitions)
+    return replace(services, definitions=definitions)

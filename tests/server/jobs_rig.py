@@ -1,0 +1,98 @@
+"""``safestats`` in processes of its own, on a folder whose release takes a moment to build."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from safestats.tests.server.sync_rig import CAMDEN, CITY, Incident, Rig
+
+PROGRAM = [sys.executable, "-m", "safestats.sync_server.cli"]
+MONTHS = [f"{year}-{month:02d}" for year in (2023, 2024) for month in range(1, 13)]
+WAIT_SECONDS = 60
+
+
+def many(first: int, rows: int) -> list[Incident]:
+    """So many incidents over 24 months."""
+    return [Incident(n, (CAMDEN, CITY)[n % 2], MONTHS[n % len(MONTHS)]) for n in range(first, first + rows)]
+
+
+def eventually(what: Callable[[], Any], message: str, seconds: float = WAIT_SECONDS) -> Any:
+    """What it says once that is true of something; fails the test when the time is over."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(message)
+
+
+class Commands:
+    """Commands on the folder of a rig."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.folder: Path = rig.services.settings.data_dir
+        self.environment = {
+            **os.environ,
+            "SAFESTATS_DATA_DIR": str(self.folder),
+            "SAFESTATS_RESOURCES_DIR": str(rig.services.settings.resources_dir),
+        }
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """A command that runs on."""
+        return subprocess.Popen(
+            [*PROGRAM, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+            start_new_session=True,
+        )
+
+    def run(self, *words: str) -> str:
+        """What a command said; fails the test where it failed."""
+        process = self.start(*words)
+        out, err = process.communicate(timeout=WAIT_SECONDS)
+        assert process.returncode == 0, (words, err)
+        return out
+
+    @contextmanager
+    def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that is killed, with all that it started, on leaving."""
+        process = self.start(*words)
+        try:
+            yield process
+        finally:
+            kill(process)
+
+    def query(self, statement: str) -> list[tuple]:
+        """Rows of the database, read past all of the server's code."""
+        with closing(sqlite3.connect(self.folder / "safestats.sqlite")) as database:
+            return database.execute(statement).fetchall()
+
+    def jobs(self) -> list[tuple]:
+        """Number, state and message of each job."""
+        return self.query("SELECT id, state, message FROM publishing_job ORDER BY id")
+
+    def visible(self) -> int:
+        """The number of the visible release."""
+        return self.query("SELECT coalesce(max(number), 0) FROM release WHERE state = 'published'")[0][0]
+
+    def slices_built(self) -> int:
+        """How many slices are recorded."""
+        return self.query("SELECT count(*) FROM artefact WHERE kind = 'slice'")[0][0]
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a command and what it started, at once."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()

@@ -1,0 +1,258 @@
+"""Publishing in the background: workers, commands that wait for them, cancelling, and sudden deaths."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import time
+import urllib.request
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from safestats.sync_server.agreements.models import AgreementState
+from safestats.sync_server.agreements.scope import live_scopes
+from safestats.sync_server.instants import now
+from safestats.sync_server.publishing.models import Artefact
+from safestats.sync_server.publishing.service import lacks_files, publish
+from safestats.sync_server.sync.layer import Layer, published_layer
+from safestats.tests.server.jobs_rig import MONTHS, Commands, eventually, kill, many
+from safestats.tests.server.sync_rig import CAMDEN, CITY, DATASET, Incident, Rig, incidents
+from sqlalchemy import select
+
+ROWS = 6_000
+AGREEMENTS = {
+    "gla": {"areas": (CAMDEN, CITY, "unplaced")},
+    "camden": {"areas": (CAMDEN,)},
+    "city": {"areas": (CITY,), "precision": "grid", "grid_m": 250},
+}
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    """Release 1 of eleven rows is visible to three; release 2, of 24 months, is staged."""
+    made = Rig.make(tmp_path / "server")
+    for code, grant in AGREEMENTS.items():
+        made.organisation(code)
+        made.agree(code, grant)
+    made.stage(*incidents())
+    publish(made.services, DATASET)
+    made.stage(*many(100, ROWS))
+    return made
+
+
+@pytest.fixture
+def commands(rig: Rig) -> Commands:
+    return Commands(rig)
+
+
+def layers(rig: Rig) -> list[Layer]:
+    with rig.services.database.read() as session:
+        scopes = live_scopes(session, DATASET, rig.services.definitions, now().date())
+        return [published_layer(session, scope) for scope in scopes]
+
+
+def sound(rig: Rig) -> bool:
+    """Whether every file of every layer is there with the size that is recorded, snapshots included."""
+    found = [(layer.snapshot, *(a for _, a in layer.slices)) for layer in layers(rig)]
+    return all(a is not None and rig.store.path(a.name).stat().st_size == a.size for files in found for a in files)
+
+
+def rows_seen(rig: Rig) -> set[int]:
+    return {layer.rows for layer in layers(rig)}
+
+
+OLD, NEW = {11, 5, 3}, {11 + ROWS, 5 + ROWS // 2, 3 + ROWS // 2}
+
+
+def test_a_command_does_the_work_itself_where_no_worker_lives(rig: Rig, commands: Commands) -> None:
+    assert "release 2 is published" in commands.run("publish", DATASET)
+    assert rows_seen(rig) == NEW and sound(rig)
+    ((_, state, message),) = commands.jobs()
+    assert state == "done" and "release 2" in message
+    assert "done" in commands.run("jobs") and "nothing to cancel" in commands.run("publish", DATASET, "--cancel")
+
+
+def test_a_worker_does_it_in_the_background(rig: Rig, commands: Commands) -> None:
+    told = commands.run("publish", DATASET, "--background")
+    assert "job 1" in told and "no worker lives" in told
+    assert commands.visible() == 1
+    with commands.running("worker"):
+        eventually(lambda: commands.jobs()[0][1] == "done", "the job is not done")
+        assert rows_seen(rig) == NEW and sound(rig)
+        rig.stage(Incident(90_000, CITY, "2025-03"))
+        assert "release 3 is published" in commands.run("publish", DATASET)
+        other = commands.start("worker")
+        assert "A worker lives already" in other.communicate(timeout=60)[1]
+
+
+def test_people_see_the_months_before_the_whole_layers_are_built(rig: Rig, commands: Commands) -> None:
+    with commands.running("publish", DATASET) as publishing:
+        eventually(lambda: commands.visible() == 2, "release 2 does not show")
+        seen = layers(rig)
+        kill(publishing)
+    assert {layer.rows for layer in seen} == NEW
+    assert any(layer.snapshot is None for layer in seen)
+    assert all(layer.size > 0 for layer in seen)
+    assert lacks_files(rig.services, DATASET, now().date())
+    assert "release 2 stays" in commands.run("publish", DATASET)
+    assert sound(rig)
+
+
+def test_cancelling_leaves_the_visible_release(rig: Rig, commands: Commands) -> None:
+    with commands.running("worker"):
+        commands.run("publish", DATASET, "--background")
+        eventually(lambda: commands.slices_built() > 15, "nothing is built")
+        began = time.monotonic()
+        told = commands.run("publish", DATASET, "--cancel")
+        took = time.monotonic() - began
+    assert "is cancelled" in told and "release 1 is what people see" in told
+    assert took < 6  # a second, and the start of the command
+    assert commands.visible() == 1 and rows_seen(rig) == OLD and sound(rig)
+    kept = commands.slices_built()
+    assert "release 2 is published" in commands.run("publish", DATASET)
+    assert commands.slices_built() >= kept and rows_seen(rig) == NEW
+
+
+def test_the_first_interrupt_cancels_and_says_what_shows(rig: Rig, commands: Commands) -> None:
+    for worker in (False, True):
+        living = commands.start("worker") if worker else None
+        publishing = commands.start("publish", DATASET)
+        before = commands.slices_built()
+        eventually(lambda before=before: commands.slices_built() > before, "nothing is built")
+        os.kill(publishing.pid, signal.SIGINT)
+        out, err = publishing.communicate(timeout=20)
+        assert publishing.returncode == 1 and "cancelled; release 1 is what people see" in err, (out, err)
+        if living:
+            kill(living)
+    assert [state for _, state, _ in commands.jobs()] == ["cancelled", "cancelled"]
+    assert rows_seen(rig) == OLD and sound(rig)
+
+
+def test_a_job_whose_worker_died_goes_on_where_it_stopped(rig: Rig, commands: Commands) -> None:
+    with commands.running("worker"):
+        commands.run("publish", DATASET, "--background")
+        eventually(lambda: commands.slices_built() > 20, "nothing is built")
+    built = dict(commands.query("SELECT name, created_at FROM artefact"))
+    assert commands.jobs()[0][1] == "running" and commands.visible() == 1
+    with commands.running("worker"):
+        eventually(lambda: commands.jobs()[0][1] == "done", "the job is not done")
+    assert rows_seen(rig) == NEW and sound(rig)
+    after = dict(commands.query("SELECT name, created_at FROM artefact"))
+    assert built.items() <= after.items(), "what was built is built no second time"
+    assert "release 2" in commands.jobs()[0][2]
+
+
+def killed_while_publishing(rig: Rig, commands: Commands, pauses: list[float]) -> int:
+    """Kill a publishing process after each pause; after each death all is old or all is new. How many died."""
+    died = 0
+    for pause in pauses:
+        with commands.running("publish", DATASET) as publishing:
+            # From the first file on: before it, only Python starts.
+            eventually(lambda: commands.jobs() and commands.jobs()[-1][1] != "waiting", "it does not begin")
+            time.sleep(pause)
+            if publishing.poll() is None:
+                kill(publishing)
+                died += 1
+        seen = rows_seen(rig)
+        assert seen == (NEW if commands.visible() == 2 else OLD), pause
+        for layer in layers(rig):
+            files = [a for _, a in layer.slices] + ([layer.snapshot] if layer.snapshot else [])
+            assert all(rig.store.path(a.name).stat().st_size == a.size for a in files), pause
+    commands.run("publish", DATASET)
+    assert rows_seen(rig) == NEW and sound(rig)
+    assert rig.store.names() == {name for (name,) in commands.query("SELECT name FROM artefact")}
+    assert not list(rig.store.folder.glob("part-*"))
+    return died
+
+
+def test_killed_anywhere_it_is_the_old_release_or_the_new_one(rig: Rig, commands: Commands) -> None:
+    assert killed_while_publishing(rig, commands, [0.0, 0.4, 0.9]) >= 2
+
+
+@pytest.mark.slow
+def test_killed_at_many_points(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    died = 0
+    for round_ in range(8):
+        made = Rig.make(tmp_path / f"server-{round_}")
+        for code, grant in AGREEMENTS.items():
+            made.organisation(code)
+            made.agree(code, grant)
+        made.stage(*incidents())
+        publish(made.services, DATASET)
+        made.stage(*many(100, ROWS))
+        died += killed_while_publishing(made, Commands(made), [chance.uniform(0, 1.5) for _ in range(5)])
+    assert died > 16
+
+
+def test_serve_keeps_a_worker_that_builds_what_is_missing(rig: Rig, commands: Commands) -> None:
+    (lost,) = {layer.snapshot.name for layer in layers(rig) if layer.rows == 11}
+    rig.store.remove(lost)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def answers() -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/health", timeout=1):
+            return True
+        return False
+
+    def worker() -> int:
+        """The process that waits for jobs."""
+        found = [
+            int(entry.name)
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit()
+            and b"--parent" in arguments(entry)
+            and str(serving.pid).encode() in arguments(entry)
+        ]
+        return found[0] if found else 0
+
+    def arguments(entry: Path) -> list[bytes]:
+        with suppress(OSError):
+            return (entry / "cmdline").read_bytes().split(b"\0")
+        return []
+
+    with commands.running("serve", "--port", str(port)) as serving:
+        eventually(answers, "the server does not answer")
+        eventually(lambda: rig.store.holds(lost), "the missing file is not built")
+        first = eventually(worker, "there is no worker")
+        os.kill(first, signal.SIGKILL)
+        second = eventually(lambda: worker() not in (0, first) and worker(), "it is not started again")
+        assert "release 2 is published" in commands.run("publish", DATASET)
+        assert answers()
+        os.kill(serving.pid, signal.SIGTERM)
+        serving.wait(20)
+        eventually(lambda: not Path(f"/proc/{second}").exists(), "the worker outlives its server", 10)
+
+
+def test_a_worker_ends_when_its_server_was_killed(rig: Rig, commands: Commands) -> None:
+    with commands.running("worker", "--parent", str(os.getpid())) as worker:
+        eventually(lambda: (commands.folder / "worker.lock").exists(), "the worker does not begin")
+        time.sleep(1)
+        assert worker.poll() is None
+    with commands.running("worker", "--parent", "1") as worker:
+        assert worker.wait(20) == 0
+
+
+def test_garbage_goes_without_publishing(rig: Rig, commands: Commands) -> None:
+    commands.run("publish", DATASET)
+    kept = {a.name for layer in layers(rig) for a in (layer.snapshot, *(a for _, a in layer.slices))}
+    assert rig.store.names() > kept, "release 1's own files are still there"
+    rig.set_state("DSA-3", AgreementState.SUSPENDED)
+    commands.run("collect")
+    with rig.services.database.write() as session:
+        for artefact in session.scalars(select(Artefact).where(Artefact.unreferenced_since.is_not(None))):
+            artefact.unreferenced_since -= timedelta(hours=48)
+    (rig.store.folder / "part-killed").mkdir()
+    assert "files removed" in commands.run("collect")
+    current = {a.name for layer in layers(rig) for a in (layer.snapshot, *(a for _, a in layer.slices))}
+    assert rig.store.names() == current < kept
+    assert len(current) == 2 * (len(MONTHS) + 3 + 1) and not list(rig.store.folder.glob("part-*"))
+    # In force again, its files are missing: a collection asks for them.
+    rig.set_state("DSA-3", AgreementState.ACTIVE)
+    commands.run("collect")
+    assert commands.jobs()[-1][1] == "waiting"
