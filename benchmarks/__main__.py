@@ -8,10 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-from . import first_pull, hotspots, loading, proximity, snapshot
+from . import event_loop, first_pull, hotspots, loading, proximity, publishing, snapshot, update
 from .job import Benchmark, Place
 from .machine import load, machine, today
 from .page import TITLES, page, read_results
+from .prepared import Prepared, prepared
 from .programs import Desk
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,9 +21,12 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 BENCHMARKS: dict[str, Benchmark] = {
     "hotspots": hotspots.measure,
     "proximity": proximity.measure,
-    "snapshot": snapshot.measure,
-    "loading": loading.measure,
     "first_pull": first_pull.measure,
+    "update": update.measure,
+    "event_loop": event_loop.measure,
+    "snapshot": snapshot.measure,
+    "publishing": publishing.measure,
+    "loading": loading.measure,
 }
 
 
@@ -32,21 +36,22 @@ def main(names: list[str]) -> None:
     if strange:
         sys.exit(f"There is no benchmark “{strange[0]}”; there are: {', '.join(BENCHMARKS)}.")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in names or BENCHMARKS:
-        print(f"bench: {TITLES[name]} …", flush=True)
-        _run(name, BENCHMARKS[name])
+    with prepared(ROOT, RESULTS / "prepared", ROOT.parent / "shared" / "data") as servers:
+        for name in names or BENCHMARKS:
+            print(f"bench: {TITLES[name]} …", flush=True)
+            _run(name, BENCHMARKS[name], servers)
     text = page(read_results(RESULTS))
     PAGE.write_text(text, encoding="utf-8")
     print(f"{text}\nbench: every time is in {RESULTS.relative_to(ROOT)}/, the page is {PAGE.relative_to(ROOT)}")
 
 
-def _run(name: str, benchmark: Benchmark) -> None:
+def _run(name: str, benchmark: Benchmark, servers: Prepared) -> None:
     scratch = RESULTS / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     before, began = load(), time.monotonic()
     try:
-        outcome = benchmark(Place(ROOT, scratch, ROOT.parent / "shared" / "data", Desk(ROOT, scratch)))
+        outcome = benchmark(Place(ROOT, scratch, ROOT.parent / "shared" / "data", Desk(ROOT, scratch), servers))
     finally:
         shutil.rmtree(scratch)
     result = {

@@ -71,7 +71,7 @@ def met_rows(number: int, resources: Path) -> pa.Table:
         "x": east,
         "y": north,
         "month": pa.array(months),
-        "borough_code": _texts("E090000", places % 33 + 1, unplaced),
+        "borough_code": _texts("E09", places % 33 + 1, unplaced, digits=6),
         "borough": _texts("Invented Borough ", places % 33 + 1, unplaced),
         "lsoa_code": _texts("E010", places % 4835 + 10_000, unplaced),
         "easting": east,
@@ -100,7 +100,7 @@ def _whole(values: NDArray[np.float64], absent: NDArray[np.bool_]) -> pa.Array:
     return pa.array(values.astype(np.int64), mask=absent)
 
 
-def _texts(prefix: str, numbers: NDArray[np.int64], absent: NDArray[np.bool_]) -> pa.Array:
+def _texts(prefix: str, numbers: NDArray[np.int64], absent: NDArray[np.bool_], digits: int = 0) -> pa.Array:
     distinct, inverse = np.unique(numbers, return_inverse=True)
-    texts = np.array([f"{prefix}{number}" for number in distinct])
+    texts = np.array([f"{prefix}{number:0{digits}d}" for number in distinct])
     return pa.array(texts[inverse], mask=absent)

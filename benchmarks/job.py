@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .measuring import Measure
+from .prepared import Prepared
 from .programs import Desk
 
 MANY_ROWS = 750_000  # about a year of the Met's
@@ -14,12 +15,19 @@ MANY_ROWS = 750_000  # about a year of the Met's
 
 @dataclass(frozen=True)
 class Place:
-    """Where a benchmark works: the project, an empty folder, real files where there are any, the desk."""
+    """Where a benchmark works: the project, an empty folder, real files where there are any,
+    the desk, and servers that the whole run shares."""
 
     root: Path
     scratch: Path
     real_data: Path
     desk: Desk
+    servers: Prepared
+
+    @property
+    def server_python(self) -> Path:
+        """The Python of the server's environment."""
+        return self.root / ".venvs" / "server" / "bin" / "python"
 
     @property
     def resources(self) -> Path:

@@ -1,4 +1,4 @@
-"""Times things in turns, so that a machine that slows down slows all of them.
+"""Measures things in turns, so that a machine that slows down slows all of them.
 
 Standard library only: the desk's processes use it too.
 """
@@ -27,36 +27,56 @@ class Kind(str, Enum):
     LIMIT = "limit"  # the least that any program has to do
 
 
+class Figure(str, Enum):
+    """What is measured; the value is the word in the tables."""
+
+    TIME = "time"  # seconds
+    LONGEST_WAIT = "longest wait"  # seconds
+    PEAK_MEMORY = "peak memory"  # bytes
+
+
 class UnmeasurableError(Exception):
     """Something that is needed is not on this machine; the message is the reason, one sentence."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do a job: ``act`` is timed, ``prepare`` is not. Both get the same folder, new in each round."""
+    """One way to do a job: ``act`` is timed, ``prepare`` is not. Both get the same folder, new in each round.
+
+    ``aim``: the most that ours should come to, as a multiple of this contender's figure; for ours, in seconds or
+    bytes.
+    """
 
     name: str
     kind: Kind
     act: Callable[[Path], object]
     prepare: Callable[[Path], object] = lambda folder: None
+    aim: float | None = None
 
 
 @dataclass(frozen=True)
 class Series:
-    """The seconds that one contender took, round by round."""
+    """What one contender came to, round by round, in seconds or bytes; ``aim`` as in ``Contender``."""
 
     name: str
     kind: Kind
-    seconds: tuple[float, ...]
+    values: tuple[float, ...]
+    aim: float | None = None
 
     @property
     def median(self) -> float:
-        """The median of the rounds, in seconds."""
-        return statistics.median(self.seconds)
+        """The median of the rounds."""
+        return statistics.median(self.values)
 
     def to_json(self) -> dict[str, Any]:
         """As in the result files."""
-        return {"name": self.name, "kind": self.kind.value, "seconds": list(self.seconds), "median": self.median}
+        return {
+            "name": self.name,
+            "kind": self.kind.value,
+            "values": list(self.values),
+            "median": self.median,
+            "aim": self.aim,
+        }
 
 
 @dataclass(frozen=True)
@@ -66,10 +86,11 @@ class Measure:
     job: str
     series: tuple[Series, ...]
     note: str = ""
+    figure: Figure = Figure.TIME
 
     def ratios(self, other: Series) -> list[float]:
-        """Our time divided by the other's, round by round: below 1 we are the faster."""
-        return [ours / theirs for ours, theirs in zip(self.series[0].seconds, other.seconds)]
+        """Our figure divided by the other's, round by round: below 1 ours is the lesser."""
+        return [ours / theirs for ours, theirs in zip(self.series[0].values, other.values)]
 
     def to_json(self) -> dict[str, Any]:
         """As in the result files."""
@@ -80,7 +101,54 @@ class Measure:
                 ratios = self.ratios(series)
                 entry["ratio"] = {"median": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
             contenders.append(entry)
-        return {"job": self.job, "note": self.note, "contenders": contenders}
+        return {"job": self.job, "figure": self.figure.value, "note": self.note, "contenders": contenders}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Measure:
+        """What ``to_json`` wrote down."""
+        series = (Series(s["name"], Kind(s["kind"]), tuple(s["values"]), s["aim"]) for s in document["contenders"])
+        return cls(document["job"], tuple(series), document["note"], Figure(document["figure"]))
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What contenders did in turns: for each of them, round by round, the seconds and what ``act`` returned."""
+
+    contenders: tuple[Contender, ...]
+    seconds: dict[str, list[float]]
+    answers: dict[str, list[Any]]
+
+    def times(self, job: str, note: str = "") -> Measure:
+        """How long each took."""
+        return self._measure(job, Figure.TIME, self.seconds, note, aims=True)
+
+    def told(self, job: str, figure: Figure, note: str = "", aims: bool = True) -> Measure:
+        """Another figure, which each contender's ``act`` returned; ``aims``: the contenders' aims are of this one."""
+        return self._measure(job, figure, self.answers, note, aims)
+
+    def _measure(self, job: str, figure: Figure, values: dict[str, list[Any]], note: str, aims: bool) -> Measure:
+        series = (
+            Series(c.name, c.kind, tuple(float(value) for value in values[c.name]), c.aim if aims else None)
+            for c in self.contenders
+        )
+        return Measure(job, tuple(series), note, figure)
+
+
+def take_turns(
+    contenders: Sequence[Contender], scratch: Path, rounds: int = MIN_ROUNDS, warm_up: bool = True
+) -> Rounds:
+    """Let the contenders act one after another, ``rounds`` times; with ``warm_up`` once more before, not counted."""
+    if rounds < MIN_ROUNDS:
+        raise ValueError(f"A median needs at least {MIN_ROUNDS} rounds; {rounds} were asked for.")
+    seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    answers: dict[str, list[Any]] = {contender.name: [] for contender in contenders}
+    for number in range(-1 if warm_up else 0, rounds):
+        for contender in contenders:
+            took, answer = _timed(contender, scratch / "round")
+            if number >= 0:
+                seconds[contender.name].append(took)
+                answers[contender.name].append(answer)
+    return Rounds(tuple(contenders), seconds, answers)
 
 
 def in_turns(
@@ -91,29 +159,20 @@ def in_turns(
     warm_up: bool = True,
     note: str = "",
 ) -> Measure:
-    """Let the contenders act one after another, ``rounds`` times; with ``warm_up`` once more before, not counted."""
-    if rounds < MIN_ROUNDS:
-        raise ValueError(f"{job}: a median needs at least {MIN_ROUNDS} rounds; {rounds} were asked for.")
-    seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
-    for number in range(-1 if warm_up else 0, rounds):
-        for contender in contenders:
-            took = _timed(contender, scratch / "round")
-            if number >= 0:
-                seconds[contender.name].append(took)
-    series = tuple(Series(c.name, c.kind, tuple(seconds[c.name])) for c in contenders)
-    return Measure(job, series, note)
+    """How long each contender takes for the job, in turns."""
+    return take_turns(contenders, scratch, rounds, warm_up).times(job, note)
 
 
-def _timed(contender: Contender, folder: Path) -> float:
+def _timed(contender: Contender, folder: Path) -> tuple[float, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     contender.prepare(folder)
     os.sync()  # what others left to be written is no part of this one's time
     began = time.perf_counter()
-    contender.act(folder)
+    answer = contender.act(folder)
     took = time.perf_counter() - began
     shutil.rmtree(folder)
-    return took
+    return took, answer
 
 
 def copy_to_disk(source: Path, target: Path) -> None:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from .measuring import Figure, Kind
 
 TITLES = {
     "hotspots": "Hotspots",
     "proximity": "Around a place",
-    "snapshot": "Writing a snapshot",
-    "loading": "Loading a delivery",
     "first_pull": "First pull",
+    "update": "Updates",
+    "event_loop": "QGIS while a layer is updated",
+    "snapshot": "Writing a snapshot",
+    "publishing": "Publishing",
+    "loading": "Loading a delivery",
 }
 _HEAD = """# Benchmarks
 
 `make bench` measures this, keeps every single time in `build/benchmarks/*.json` and makes this page of those files;
 nothing here is written by hand. Nothing is a test: other work may share the machine, so only ratios tell.
 
-Each job is done by all its contenders in turns, so that a slow minute is slow for all. A time is the median of n
-rounds. The ratio is our time divided by the other's, taken round by round: its median, then the least and the most;
-below 1 we are the faster. A **peer** is another program on the same work; a **limit** is the least that any program
-has to do; a **part of ours** is measured apart to tell where our time goes. All incidents are invented, unless a job
-says that they are real.
+Each job is done by all its contenders in turns, so that a slow minute is slow for all. A figure is the median of n
+rounds, then the least and the most. The ratio is ours divided by the other's, taken round by round; below 1 we are
+the better. A **peer** is another program on the same work; a **limit** is the least that any program has to do; a
+**part of ours** is measured apart to tell where our time goes. An **aim** is met by the median ratio, an aim for our
+own figure by every round. All incidents are invented, unless a job says that they are real.
 """
 
 
@@ -46,16 +51,40 @@ def page(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _table(measure: dict[str, Any]) -> str:
-    rounds = len(measure["contenders"][0]["seconds"])
-    lines = [f"**{measure['job']}** (n = {rounds})\n", "| | | time | our time ÷ this |", "|---|---|---:|---:|"]
+    figure = Figure(measure["figure"])
+    rounds = len(measure["contenders"][0]["values"])
+    lines = [
+        f"**{measure['job']}** (n = {rounds})\n",
+        f"| | | {figure.value} | ours ÷ this | aim |",
+        "|---|---|---:|---:|---|",
+    ]
     for contender in measure["contenders"]:
+        values = contender["values"]
+        ours = contender["kind"] == Kind.OURS.value
+        name = f"`{contender['name']}`" if ours else contender["name"]
+        spread = _spread(contender["median"], min(values), max(values), lambda value: _amount(value, figure))
         ratio = contender.get("ratio")
-        words = f"{_figure(ratio['median'])} ({_figure(ratio['least'])}–{_figure(ratio['most'])})" if ratio else ""
-        name = f"`{contender['name']}`" if contender["kind"] == "ours" else contender["name"]
-        lines.append(f"| {contender['kind']} | {name} | {_time(contender['median'])} | {words} |")
+        times = _spread(ratio["median"], ratio["least"], ratio["most"], _figure) if ratio else ""
+        lines.append(f"| {contender['kind']} | {name} | {spread} | {times} | {_aim(contender, figure)} |")
     if measure["note"]:
         lines += ["", measure["note"]]
     return "\n".join([*lines, ""])
+
+
+def _aim(contender: dict[str, Any], figure: Figure) -> str:
+    """The aim and whether it is met: by the median ratio, for ours by every round."""
+    aim = contender["aim"]
+    if aim is None:
+        return ""
+    if contender["kind"] == Kind.OURS.value:
+        met, words = max(contender["values"]) <= aim, f"at most {_amount(aim, figure)}"
+    else:
+        met, words = contender["ratio"]["median"] <= aim, f"at most {_figure(aim)}"
+    return f"{words}: {'met' if met else '**missed**'}"
+
+
+def _spread(median: float, least: float, most: float, words: Callable[[float], str]) -> str:
+    return f"{words(median)} ({words(least)}–{words(most)})"
 
 
 def _circumstances(result: dict[str, Any]) -> str:
@@ -68,8 +97,10 @@ def _circumstances(result: dict[str, Any]) -> str:
     )
 
 
-def _time(seconds: float) -> str:
-    return f"{_figure(seconds * 1000)} ms" if seconds < 1 else f"{_figure(seconds)} s"
+def _amount(value: float, figure: Figure) -> str:
+    if figure is Figure.PEAK_MEMORY:
+        return f"{_figure(value / 1e6)} MB"
+    return f"{_figure(value * 1000)} ms" if value < 1 else f"{_figure(value)} s"
 
 
 def _figure(value: float) -> str:

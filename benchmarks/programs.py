@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .measuring import Kind, Measure, Series, UnmeasurableError
+from .measuring import Measure, UnmeasurableError
 
-_PATIENCE_S = 300
+_PATIENCE_S = 900
 _START_PATIENCE_S = 20
 
 
@@ -39,6 +40,12 @@ def run(command: list[str], environment: dict[str, str] | None = None, stdin: st
     return done.stdout
 
 
+def weigh(report: Path, command: list[str], environment: dict[str, str] | None = None, stdin: str = "") -> int:
+    """Run the command as ``run`` does; the peak memory, in bytes, of its largest process. ``report``: a file to use."""
+    run([sys.executable, "-m", f"{__package__}.weighed", str(report), *command], environment, stdin)
+    return int(report.read_text(encoding="ascii"))
+
+
 @dataclass(frozen=True)
 class Desk:
     """QGIS on this machine, with a profile of its own that has the plugin."""
@@ -54,15 +61,7 @@ class Desk:
         name = f"{__package__}.desk.{module}"
         printed = run([str(python), "-m", name, json.dumps(arguments, default=str)], self._environment())
         answer = json.loads(printed.splitlines()[-1])
-        measures = [
-            Measure(
-                entry["job"],
-                tuple(Series(s["name"], Kind(s["kind"]), tuple(s["seconds"])) for s in entry["contenders"]),
-                entry["note"],
-            )
-            for entry in answer["measures"]
-        ]
-        return measures, answer["versions"]
+        return [Measure.from_json(entry) for entry in answer["measures"]], answer["versions"]
 
     def prepare(self) -> None:
         """Make the profile; raises ``UnmeasurableError`` without QGIS."""
@@ -99,6 +98,10 @@ class Server:
     def command(self, *arguments: str, stdin: str = "") -> str:
         """What the command prints."""
         return run([str(self._program), *arguments], {"SAFESTATS_DATA_DIR": str(self.folder)}, stdin)
+
+    def weigh(self, report: Path, *arguments: str) -> int:
+        """Run the command; its peak memory in bytes."""
+        return weigh(report, [str(self._program), *arguments], {"SAFESTATS_DATA_DIR": str(self.folder)})
 
     @contextmanager
     def serving(self) -> Iterator[str]:

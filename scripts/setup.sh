@@ -109,7 +109,7 @@ environment() {
     printf '%s\n' "$wanted" > "$folder/pins"
 }
 
-environment server -- server test-server lint
+environment server -- server test-server lint bench
 environment desk --system-site-packages -- test-desk
 
 # The command `safestats`, in the server's environment.

@@ -1,4 +1,4 @@
-"""QGIS without windows for as long as a measurement takes, and the answer to who started it."""
+"""QGIS for as long as a measurement takes, and the answer to who started it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from qgis.core import Qgis, QgsApplication
 from ..measuring import Measure
 
 
-def answer(measure: Callable[[dict[str, Any]], Sequence[Measure]]) -> None:
-    """Measure with the arguments of the command line (JSON) and print the outcome as one line of JSON."""
-    application = QgsApplication([], False)
+def answer(measure: Callable[[dict[str, Any]], Sequence[Measure]], windows: bool = False) -> None:
+    """Measure with the arguments of the command line (JSON) and print the outcome as one line of JSON.
+
+    ``windows``: QGIS as it is with windows, wherever these are shown.
+    """
+    application = QgsApplication([], windows)
     application.initQgis()
     measures = measure(json.loads(sys.argv[1]))
     versions = {
