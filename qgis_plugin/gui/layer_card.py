@@ -63,6 +63,11 @@ class LayerCard(Card):
         return self._task is not None
 
     @property
+    def has_copy(self) -> bool:
+        """Whether there is a local copy, at work or not."""
+        return self._copy is not None
+
+    @property
     def updatable(self) -> bool:
         """Whether there is a copy that a click would update now."""
         return self._copy is not None and self.pull_button.isEnabled()
@@ -160,11 +165,13 @@ class LayerCard(Card):
             Tone.WARNING,
         )
 
-    def copy_removed(self, reason: str) -> None:
-        """The local copy had to go, for ``reason`` (the server's sentence)."""
-        self.strip.say(
-            self.tr("{reason} The local copy was deleted and the layer closed.").format(reason=reason), Tone.WARNING
-        )
+    def copy_removed(self) -> None:
+        """The local copy had to go; the card itself says why."""
+        self.strip.say(self.tr("The local copy was deleted and the layer closed."), Tone.WARNING)
+
+    def refuse(self, error: DeskError) -> None:
+        """The server permits the layer no longer: show so before the list is asked for again."""
+        self.show_entry({**self._entry, "permitted": False, "reason": error.sentence, "reason_code": error.code})
 
     def updates_itself(self) -> None:
         """An update that nobody asked for has begun."""

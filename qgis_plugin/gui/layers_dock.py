@@ -250,7 +250,7 @@ class LayersDock(QgsDockWidget):
         found = standing(entry, copy)
         if found is Standing.ENDED:
             if self._desk.give_up(dataset):
-                card.copy_removed(entry["reason"])
+                card.copy_removed()
         elif found is Standing.RIGHTS_CHANGED and not entry["preparing"]:
             self._pull(dataset)
             if card.pulling:
@@ -272,7 +272,7 @@ class LayersDock(QgsDockWidget):
         card = self.cards.get(dataset)
         if card is not None:
             card.show_copy(self._desk.copy(dataset))
-        self.update_all_button.setVisible(sum(card.updatable for card in self.cards.values()) > 1)
+        self.update_all_button.setVisible(sum(card.has_copy for card in self.cards.values()) > 1)
 
     def _pull(self, dataset: str) -> None:
         card = self.cards[dataset]
@@ -300,7 +300,8 @@ class LayersDock(QgsDockWidget):
             return
         card.pull_failed(error)
         if ends_the_right(error):
-            card.copy_removed(error.sentence)
+            card.refuse(error)
+            card.copy_removed()
             self.refresh()
 
     def _update_all(self) -> None:
