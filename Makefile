@@ -40,8 +40,8 @@ format: setup  ## Let ruff put the source in order
 package: setup  ## Build the plugin's zip into build/
 	@scripts/package.sh
 
-bench: setup  ## Measure, each figure beside a peer in the same run
-	@$(SERVER)/python -m safestats.benchmarks
+bench: setup  ## Measure, each figure beside a peer in the same run (NAME=… for one)
+	@$(SERVER)/python -m safestats.benchmarks $(NAME)
 
 screenshots: run  ## Renew the pictures in docs/images from the demonstration
 	@scripts/renew_images.sh
