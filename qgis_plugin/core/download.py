@@ -48,13 +48,14 @@ class Download:
         # Not flushed to the disk: what a power cut leaves of it is proved again.
         with part.open("r+b") as file:
             self._keep_proved(file)
-            tries: dict[int, int] = {}
+            wrong: dict[int, int] = {}
             while self._proved < self._artefact.size:
-                tries[self._proved] = tries.get(self._proved, 0) + 1
-                if tries[self._proved] > _TRIES_PER_CHUNK:
-                    raise self._wrong()
                 self._progress(self._proved)
                 self._receive(file)
+                if self._proved < self._artefact.size:  # the chunk that follows is wrong
+                    wrong[self._proved] = wrong.get(self._proved, 0) + 1
+                    if wrong[self._proved] == _TRIES_PER_CHUNK:
+                        raise self._wrong()
             if self._whole.hexdigest() != self._artefact.sha256:
                 # Every chunk was as announced, so the announcement contradicts itself: nothing here is worth
                 # keeping.

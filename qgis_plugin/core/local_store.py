@@ -7,11 +7,13 @@ place, and only then does the state name it. Killed anywhere, the former copy or
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +30,8 @@ from .in_use import is_in_use
 
 STATE = "state.json"
 _STATE_VERSION = 1
+_LOCK_WRITTEN_S = 0.1
+_PROBE_BYTES = 4096
 _PARTS_KEPT = timedelta(days=2)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _REMOTE_FILE_SYSTEMS = {
@@ -202,7 +206,9 @@ class AccountStore:
         folder = self._prepared(dataset)
         lock = QLockFile(str(folder / "lock"))
         lock.setStaleLockTime(0)  # a pull may take long; a lock is stale only when its process is gone
-        if not lock.tryLock(0):
+        if not lock.tryLock(0) and not _taken_over(lock):
+            if lock.error() != QLockFile.LockError.LockFailedError:
+                raise _unwritable(folder)
             raise LocalCopyTrouble(
                 "Another QGIS on this machine is pulling this layer. Wait until it is done, then try again.",
                 "copy-busy",
@@ -327,6 +333,36 @@ def _safe(name: str) -> str:
     if not _NAME.fullmatch(name) or ".." in name:
         raise LocalCopyTrouble(f"The server named a file “{name}”, which cannot be stored here.", "unsafe-name")
     return name
+
+
+def _taken_over(lock: QLockFile) -> bool:
+    """Take a lock whose holder was killed before it could write into it who it is; Qt would respect it for ever."""
+    if lock.error() != QLockFile.LockError.LockFailedError or lock.getLockInfo()[0]:
+        return False
+    time.sleep(_LOCK_WRITTEN_S)  # the holder may live, and be about to write it
+    return not lock.getLockInfo()[0] and lock.removeStaleLockFile() and lock.tryLock(0)
+
+
+def _unwritable(folder: Path) -> LocalCopyTrouble:
+    """Why no lock could be written, which Qt does not tell: a second file shows it, if it lasts."""
+    probe, reason = folder / "probe.part", ""
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return LocalCopyTrouble(
+                f"The local copy could not be written to {folder}: the disk is full. Free some space, then pull "
+                "again; your former copy is untouched.",
+                "disk-full",
+            )
+        reason = f": {error.strerror or error}"
+    finally:
+        _try_unlink(probe)
+    return LocalCopyTrouble(
+        f"The folder of the local copy, {folder}, cannot be written to{reason}. Your former copy is untouched: pull "
+        "again, and if it stays, ask your IT team to look at the disk.",
+        "cannot-write",
+    )
 
 
 def _now() -> str:

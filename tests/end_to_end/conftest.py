@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from safestats.tests.end_to_end.fault_stage import Stage, set_up
+from safestats.tests.end_to_end.faults import COMPILER, build
 from safestats.tests.end_to_end.rig import DATASETS, REAL, ServerFolder, loading, thinned
 
 SCALE = 0.1
@@ -100,3 +102,14 @@ def real_folder(tmp_path_factory: pytest.TempPathFactory) -> ServerFolder:
     folder.run("init")
     prepare(folder, deliveries, root / "changed")
     return folder
+
+
+@pytest.fixture(scope="session")
+def stage(qgis_app, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A server whose small layer has something new for those who have the old, and pulls that can be made to fail."""
+    if COMPILER is None:
+        pytest.skip("there is no C compiler to make the faults' library with")
+    folder = tmp_path_factory.mktemp("stage")
+    stage = set_up(folder, build(folder))
+    yield stage
+    stage.server.stop()

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import threading
 import time
@@ -27,6 +28,7 @@ from safestats.qgis_plugin.core.local_store import LocalStore
 from safestats.qgis_plugin.core.pull import PullResult
 from safestats.qgis_plugin.core.settings import DeskSettings
 from safestats.qgis_plugin.core.transport import QgisNetwork
+from safestats.shared.manifest import CHUNK_BYTES
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data"
@@ -40,8 +42,10 @@ _SERVER = ROOT / ".venvs" / "server" / "bin"
 # Starting Python for each of thirty commands would take most of the suite's time.
 _RUN_COMMANDS = """
 import shlex, sys
+from safestats.shared import manifest
+manifest.CHUNK_BYTES = int(sys.argv[1])
 from safestats.sync_server.cli import app
-for command in sys.argv[1:]:
+for command in sys.argv[2:]:
     app(shlex.split(command), standalone_mode=False)
 """
 # What is tested here is not the strength of the server's password digests.
@@ -49,16 +53,22 @@ _ENVIRONMENT = {"SAFESTATS_PASSWORD_ROUNDS": "1", "SAFESTATS_PASSWORD_MEMORY_KIB
 
 
 class ServerFolder:
-    """A server's folder and the ``safestats`` command on it."""
+    """A server's folder and the ``safestats`` command on it.
 
-    def __init__(self, path: Path) -> None:
+    ``chunk_bytes``: how much one digest of what ``run`` publishes covers, for tests that want many in little.
+    ``settings``: further ones of its processes, by the names of the environment.
+    """
+
+    def __init__(self, path: Path, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.path = path
+        self.chunk_bytes = chunk_bytes
+        self.settings: dict[str, str] = {}
 
     @property
     def environment(self) -> dict[str, str]:
         """That of the server's processes: nothing of the desk's Python or of QGIS."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        return {**kept, **_ENVIRONMENT, "SAFESTATS_DATA_DIR": str(self.path)}
+        return {**kept, **_ENVIRONMENT, **self.settings, "SAFESTATS_DATA_DIR": str(self.path)}
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """``safestats`` as a person runs it; what it said and its status."""
@@ -68,7 +78,7 @@ class ServerFolder:
     def run(self, *commands: str) -> None:
         """Several commands in one process; fails the test with what they said."""
         done = subprocess.run(
-            [_SERVER / "python", "-c", _RUN_COMMANDS, *commands],
+            [_SERVER / "python", "-c", _RUN_COMMANDS, str(self.chunk_bytes), *commands],
             input=f"{PASSWORD}\n" * len(commands),
             capture_output=True,
             text=True,
@@ -89,24 +99,30 @@ class ServerFolder:
 
 
 class LiveServer:
-    """``safestats serve`` on a folder; it can be killed and started again at the same address."""
+    """``safestats serve`` on a folder; it can be killed and started again at the same address.
 
-    def __init__(self, folder: ServerFolder) -> None:
+    ``tls``: its certificate and key, to be served by https.
+    """
+
+    def __init__(self, folder: ServerFolder, tls: tuple[Path, Path] | None = None) -> None:
         self.folder = folder
+        self._tls = tls
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         log = self.folder.path / "serve.log"
+        tls = ["--certificate", self._tls[0], "--key", self._tls[1]] if self._tls else []
+        unproved = ssl._create_unverified_context() if self._tls else None
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [_SERVER / "safestats", "serve", "--port", str(self.port)],
+                [_SERVER / "safestats", "serve", "--port", str(self.port), *tls],
                 stdout=output,
                 stderr=output,
                 env=self.folder.environment,
@@ -114,7 +130,7 @@ class LiveServer:
             )
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
-            with suppress(OSError), urllib.request.urlopen(f"{self.url}/v1/health", timeout=1):
+            with suppress(OSError), urllib.request.urlopen(f"{self.url}/v1/health", timeout=1, context=unproved):
                 return
             assert self._process.poll() is None, log.read_text(encoding="utf-8")
             time.sleep(0.05)
