@@ -26,6 +26,7 @@ from .worker_lock import parent_lives, sole_worker, worker_lives
 
 ALL = "all"
 _LOOK_SECONDS = 0.2
+_ASKING_SECONDS = 2
 
 commands = typer.Typer()
 
@@ -114,12 +115,14 @@ def worker(
         return not parent or parent_lives(parent)
 
     with initialised() as services:
+        # Somebody may just be asking whether a worker lives, which takes the lock for an instant.
+        refused_after = time.monotonic() + _ASKING_SECONDS
         while goes_on():
             with sole_worker(services.settings.data_dir) as mine:
                 if mine:
                     work(services, goes_on)
                     return
-            if not parent:
+            if not parent and time.monotonic() > refused_after:
                 raise SafeStatsError("A worker lives already: it does what is asked for.")
             time.sleep(_LOOK_SECONDS)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from safestats.shared.areas import BOUNDARIES_FILE
 from safestats.shared.manifest import Manifest
 from safestats.sync_server.agreements.scope import Subject
+from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.identity.service import find_user
 from safestats.sync_server.publishing.models import Release
 from safestats.sync_server.publishing.rollback import discard_staged, stage_rollback
 from safestats.sync_server.publishing.service import build_missing, publish
 from safestats.sync_server.sync import service as sync
+from safestats.tests.server.ingest_rig import held, load_street, street_row
 from safestats.tests.server.sync_rig import CAMDEN, CITY, DATASET, Incident, Rig, incidents
 from sqlalchemy import select, text
 
@@ -21,6 +24,8 @@ from sqlalchemy import select, text
 def rig(tmp_path: Path) -> Rig:
     """Release 1: eleven rows. Release 2: one withdrawn, one changed, one new, and a month of its own."""
     made = Rig.make(tmp_path / "server")
+    with made.services.database.write() as session:
+        load_supplied_areas(session, made.services.settings.resources_dir / BOUNDARIES_FILE)
     made.organisation("gla")
     made.agree("gla", {"areas": (CAMDEN, CITY, "unplaced")})
     made.stage(*incidents())
@@ -146,3 +151,23 @@ def test_slices_of_a_discarded_release_are_not_taken_for_those_of_its_successor(
     rig.stage(Incident(31, CITY, "2025-02", "drugs"))
     publish(rig.services, DATASET)
     assert manifest(rig).rows == 12 and manifest(rig).newest_period == "2025-02"
+
+
+def test_a_delivery_is_loaded_as_ever_after_a_rollback(rig: Rig, tmp_path: Path) -> None:
+    months = {"month": "2025-01"}
+    first = [street_row("a" * 64, **months), street_row("b" * 64, **months)]
+    second = [street_row("a" * 64, **months, category="Robbery"), street_row("c" * 64, **months)]
+    load_street(rig.services, tmp_path / "1.csv", *first)
+    publish(rig.services, "colp")
+    load_street(rig.services, tmp_path / "2.csv", *second, accept_withdrawals=True)
+    publish(rig.services, "colp")
+    contents = {n: sorted((row.content, row.fid_point) for row in held(rig.services, "colp", n)) for n in (1, 2)}
+    stage_rollback(rig.services, rig.services.definitions["colp"])
+    publish(rig.services, "colp")
+    assert sorted((row.content, row.fid_point) for row in held(rig.services, "colp", 3)) == contents[1]
+    same = load_street(rig.services, tmp_path / "1.csv", *first)
+    assert (same.added, same.changed, same.withdrawn, same.unchanged) == (0, 0, 0, 2)
+    again = load_street(rig.services, tmp_path / "2.csv", *second, accept_withdrawals=True)
+    assert again.withdrawn == 1 and again.unchanged == 0
+    publish(rig.services, "colp")
+    assert sorted((row.content, row.fid_point) for row in held(rig.services, "colp", 4)) == contents[2]
