@@ -445,15 +445,18 @@ def _copy_of(copies: AccountStore, dataset: str) -> LocalCopy | None:
 
 
 def _discard(copies: AccountStore, dataset: str) -> None:
-    with suppress(LocalCopyTrouble), copies.lock(dataset):  # another QGIS that is at work does so itself
-        copies.discard_superseded(dataset)
+    _alone(copies, dataset, copies.discard_superseded)
 
 
 def _remove(copies: AccountStore, dataset: str) -> None:
+    _alone(copies, dataset, copies.remove)
+
+
+def _alone(copies: AccountStore, dataset: str, act: Callable[[str], None]) -> None:
     for _try in range(_LOCK_TRIES):
         try:
             with copies.lock(dataset):
-                copies.remove(dataset)
+                act(dataset)
             return
-        except LocalCopyTrouble:  # another QGIS is at work with it, and will be refused too
+        except LocalCopyTrouble:  # another QGIS is at work there; what stays undone, the next pull or start does
             time.sleep(_LOOK_AGAIN_S)
