@@ -25,6 +25,7 @@ _ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 _EMPTY_FLAG = 0x10
 _STEPS_BETWEEN_LOOKS = 20_000
 _CACHE_KIB = 131_072
+_CELL_BYTES = 24  # of an R-tree in two dimensions
 _ATTACHED = "other"
 _FULL = "disk is full"  # as SQLite says it, also through GDAL
 
@@ -152,24 +153,14 @@ def add_spatial_index(path: Path, table: str) -> None:
             raise UnprovedError(f"GDAL made no spatial index in {path.name}: {'; '.join(said)}")
 
 
-def settle(path: Path, table: str, changed_at: str, cancelled: Callable[[], bool]) -> None:
+def settle(path: Path, table: str, rows: int, changed_at: str, cancelled: Callable[[], bool]) -> None:
     """Bring extent, count of features and date of change in the file's own tables up to date."""
     with _transaction(path, cancelled) as connection:
-        extent = (None,) * 4
-        if _has_index(connection, table):
-            # Coordinates are whole metres; the R-tree keeps them as 32-bit numbers rounded outwards.
-            extent = connection.execute(
-                "SELECT round(min(minx)), round(min(miny)), round(max(maxx)), round(max(maxy)) "
-                f"FROM {quoted(_index_name(table))}"
-            ).fetchone()
         connection.execute(
             "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ?, last_change = ? WHERE table_name = ?",
-            (*extent, changed_at, table),
+            (*_extent(connection, table), changed_at, table),
         )
-        connection.execute(
-            f"UPDATE gpkg_ogr_contents SET feature_count = (SELECT count(*) FROM {quoted(table)}) WHERE table_name = ?",
-            (table,),
-        )
+        connection.execute("UPDATE gpkg_ogr_contents SET feature_count = ? WHERE table_name = ?", (rows, table))
 
 
 def prove(
@@ -190,18 +181,17 @@ def prove(
         found = [row[1] for row in connection.execute(f"PRAGMA table_info({quoted(table)})")]
         if set(found) != {FID_COLUMN, *columns}:
             raise UnprovedError(f"{path.name} has the columns {found} in “{table}”, not those that were announced.")
-        (counted,) = connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()
+        located = f"count({GEOMETRY_COLUMN})" if placed else "0"
+        counted, points = connection.execute(f"SELECT count(*), {located} FROM {quoted(table)}").fetchone()
         if counted != rows:
             raise UnprovedError(f"{path.name} has {counted} rows and {rows} were announced.")
         if placed:
             if not _has_index(connection, table):
                 raise UnprovedError(f"{path.name} has no spatial index.")
-            (located,) = connection.execute(
-                f"SELECT count(*) FROM {quoted(table)} WHERE {GEOMETRY_COLUMN} IS NOT NULL"
-            ).fetchone()
-            (indexed,) = connection.execute(f"SELECT count(*) FROM {quoted(_index_name(table))}").fetchone()
-            if located != indexed:
-                raise UnprovedError(f"{path.name} has {located} placed rows and {indexed} in its spatial index.")
+            index = quoted(f"{_index_name(table)}_rowid")
+            (indexed,) = connection.execute(f"SELECT count(*) FROM {index}").fetchone()
+            if points != indexed:
+                raise UnprovedError(f"{path.name} has {points} placed rows and {indexed} in its spatial index.")
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if pages else "ok"
         if verdict != "ok":
             raise UnprovedError(f"{path.name} is damaged: {verdict}")
@@ -278,6 +268,23 @@ def watched(connection: sqlite3.Connection, cancelled: Callable[[], bool]) -> It
         raise
     finally:
         connection.set_progress_handler(None, 0)
+
+
+def _extent(connection: sqlite3.Connection, table: str) -> tuple[float | None, ...]:
+    """Least and greatest easting and northing as (min x, min y, max x, max y), from the R-tree's root.
+
+    A node of SQLite's R-tree is its depth and its number of cells as 16-bit numbers, then the cells: a 64-bit number
+    and the bounds as 32-bit reals (sqlite.org/rtree.html, "shadow tables"). Whole metres are exact in these.
+    """
+    if not _has_index(connection, table):
+        return (None,) * 4
+    (root,) = connection.execute(f"SELECT data FROM {quoted(_index_name(table) + '_node')} WHERE nodeno = 1").fetchone()
+    (cells,) = struct.unpack_from(">H", root, 2)
+    if not cells:
+        return (None,) * 4
+    bounds = [struct.unpack_from(">4f", root, 4 + _CELL_BYTES * cell + 8) for cell in range(cells)]
+    min_x, max_x, min_y, max_y = zip(*bounds)
+    return min(min_x), min(min_y), max(max_x), max(max_y)
 
 
 def _has_index(connection: sqlite3.Connection, table: str) -> bool:

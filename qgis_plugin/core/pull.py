@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -110,11 +111,23 @@ def _pull(transport: Transport, store: AccountStore, dataset: str, progress: Pro
     progress("Asking what has changed", 0, 0)
     manifest = _manifest(transport, dataset, cancelled)
     former = store.copy(dataset)
-    if former is not None and _names(former.manifest) == _names(manifest) and _same_shape(former.manifest, manifest):
-        return PullResult(store.renew(dataset, former, manifest), PullKind.UNCHANGED, 0)
-    plan = _plan(manifest, former)
     try:
-        return _carry_out(transport, store, manifest, former, plan, progress, cancelled)
+        if (
+            former is not None
+            and _names(former.manifest) == _names(manifest)
+            and _same_shape(former.manifest, manifest)
+        ):
+            renewed = store.renew(dataset, former, manifest)
+            store.discard_parts(dataset)  # an earlier try may have been killed between its last two steps
+            return PullResult(renewed, PullKind.UNCHANGED, 0)
+        plan = _plan(manifest, former)
+        try:
+            return _carry_out(transport, store, manifest, former, plan, progress, cancelled)
+        except (geopackage.UnprovedError, sqlite3.DatabaseError) as error:
+            if not isinstance(plan.base, LocalCopy) or isinstance(error, sqlite3.OperationalError):
+                raise
+            # The copy that is here may have been damaged since: once more, without it.
+            return _carry_out(transport, store, manifest, former, _plan(manifest, None), progress, cancelled)
     except (OSError, sqlite3.OperationalError) as error:
         raise LocalCopyTrouble(
             f"The local copy of {manifest.title} could not be written to {store.folder}: {_disk_words(error)}",
@@ -244,12 +257,16 @@ def _carry_out(
         geopackage.add_spatial_index(built, table)
     as_announced = isinstance(plan.base, Snapshot) and not plan.new  # byte for byte: its digest was that of the file
     if not as_announced:
-        geopackage.settle(built, table, manifest.published_at, cancelled)
+        geopackage.settle(built, table, manifest.rows, manifest.published_at, cancelled)
 
     progress("Checking", 0, 0)
-    geopackage.prove(built, table, columns, manifest.rows, placed, not as_announced, cancelled)
-    for month in plan.new:
-        prove_month(built, manifest, month, cancelled)
+    with ThreadPoolExecutor(1, "safestats-prove") as beside:
+        proof = beside.submit(
+            geopackage.prove, built, table, columns, manifest.rows, placed, not as_announced, cancelled
+        )
+        for month in plan.new:
+            prove_month(built, manifest, month, cancelled)
+        proof.result()
     changes = None
     if former is not None:
         compared = counts if isinstance(plan.base, LocalCopy) else _compare(former, built, manifest, cancelled)

@@ -173,6 +173,26 @@ def test_what_changed_is_told_of_a_whole_file_too_and_kept(
     assert again.copy.changes == result.copy.changes
 
 
+def test_a_copy_that_was_damaged_since_is_replaced_by_a_whole_one(
+    transport: Transport, account: AccountStore, tmp_path: Path, live_server, monkeypatch
+) -> None:
+    former = pulled(transport, account).copy
+    publish_changes(live_server)
+    monkeypatch.setattr(pull, "_BYTES_PER_SECOND", 1)
+    with closing(sqlite3.connect(former.path)) as connection:
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'rtree_colp_geom_rowid'"
+        ).fetchone()
+    with former.path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    result = pulled(transport, account)
+    assert result.kind is PullKind.WHOLE
+    assert_sound(result.copy)
+    fresh = pulled(transport, LocalStore(tmp_path / "fresh").account("https://server", "ada")).copy
+    assert rows_of(result.copy) == rows_of(fresh)
+
+
 def test_a_pull_goes_on_from_the_file_that_was_complete(
     transport: Transport, account: AccountStore, live_server, monkeypatch
 ) -> None:
