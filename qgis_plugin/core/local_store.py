@@ -30,7 +30,7 @@ from .in_use import is_in_use
 
 STATE = "state.json"
 _STATE_VERSION = 1
-_LOCK_WRITTEN_S = 0.1
+_LOCK_HELD_S = 0.1
 _PROBE_BYTES = 4096
 _PARTS_KEPT = timedelta(days=2)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -336,11 +336,14 @@ def _safe(name: str) -> str:
 
 
 def _taken_over(lock: QLockFile) -> bool:
-    """Take a lock whose holder was killed before it could write into it who it is; Qt would respect it for ever."""
-    if lock.error() != QLockFile.LockError.LockFailedError or lock.getLockInfo()[0]:
+    """Take a lock whose holder was killed before it had written who it is; Qt by itself would respect it for ever.
+
+    The system knows better: it lets nobody remove the file while the process that made it holds it open.
+    """
+    if lock.error() != QLockFile.LockError.LockFailedError:
         return False
-    time.sleep(_LOCK_WRITTEN_S)  # the holder may live, and be about to write it
-    return not lock.getLockInfo()[0] and lock.removeStaleLockFile() and lock.tryLock(0)
+    time.sleep(_LOCK_HELD_S)  # one that is only just being made is not held yet
+    return lock.removeStaleLockFile() and lock.tryLock(0)
 
 
 def _unwritable(folder: Path) -> LocalCopyTrouble:

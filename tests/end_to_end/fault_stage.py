@@ -52,7 +52,7 @@ def set_up(folder: Path, library: Path) -> Stage:
     """Publish the first eleven months, pull them, then publish a correction of two and the twelfth.
 
     Scenarios: "first" pull, "months" (an update by months), "whole" (an update for which the whole layer is fetched,
-    because a new agreement shows more columns than before).
+    because a new agreement shows more columns than before), "unchanged" (there is nothing new).
     """
     server = LiveServer(ServerFolder(folder / "server", CHUNK_BYTES))
     server.folder.run(
@@ -82,8 +82,11 @@ def set_up(folder: Path, library: Path) -> Stage:
         "first": first,
         "months": replace(first, template=str(folder / "old" / COPIES), snapshot=False),
         "whole": replace(first, template=str(folder / "narrow" / COPIES)),
+        "unchanged": replace(first, template=str(folder / "new" / COPIES)),
     }
-    return replace(stage, scenarios=scenarios, old={"first": "", "months": old, "whole": narrow}, new=new)
+    return replace(
+        stage, scenarios=scenarios, old={"first": "", "months": old, "whole": narrow, "unchanged": new}, new=new
+    )
 
 
 def _agreement(reference: str, fields: str) -> tuple[str, ...]:
