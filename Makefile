@@ -25,7 +25,8 @@ server: setup  ## Serve the demonstration's data on PORT until Ctrl-C
 test: setup lint  ## Everything that must hold, in under 20 minutes
 	@scripts/test.sh
 
-test-slow: setup  ## What takes longer: every real file, long property tests
+test-slow:  ## What takes longer: every real file, every system call that can fail (docs/faults.md)
+	@scripts/setup.sh with-compiler
 	@scripts/test.sh slow
 
 lint: setup  ## ruff and mypy

@@ -24,6 +24,8 @@ PACKAGES=(
     xvfb openbox xauth imagemagick poppler-utils zip unzip
     fonts-open-sans fonts-noto-core fonts-liberation2
 )
+# For the tests that let system calls fail (tests/end_to_end/faults.c), which `make test` leaves out without a compiler.
+[ "${1:-}" = with-compiler ] && PACKAGES+=(gcc libc6-dev)
 BACKPORTS=(qgis python3-qgis)
 
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }

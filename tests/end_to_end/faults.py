@@ -146,13 +146,14 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Plan:
-    """The fault, and which calls: each of ``numbers``, or 1, 2, 3 … until a try runs clean.
+    """The fault, and which calls: each of ``numbers``, or each ``step``-th from the first until a try runs clean.
 
     ``before``: begin the trial's states with how it was before the first try.
     """
 
     fault: Fault
     numbers: tuple[int, ...] = ()
+    step: int = 1
     before: bool = False
 
 

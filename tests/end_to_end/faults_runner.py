@@ -191,7 +191,7 @@ def main() -> None:
     root = Path(ORDER["folder"]) / COPIES
     for given in ORDER["plans"]:
         fault = Fault.of(given["fault"])
-        for number in given["numbers"] or itertools.count(1):
+        for number in given["numbers"] or itertools.count(1, given["step"]):
             done = trial(root, fault, number, given["before"])
             print(json.dumps(asdict(done)), flush=True)
             if not given["numbers"] and not done.fired:
