@@ -14,12 +14,12 @@ from .datasets.definitions import DatasetDefinition, read_definitions
 from .errors import SafeStatsError
 from .identity.passwords import Passwords
 from .identity.purposes import Purpose, read_purposes
-from .identity.tries import SignInTries
 from .keys import Keys
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .datasets.areas import AreaIndex
+    from .identity.tries import SignInTries
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ class Services:
     definitions: Mapping[str, DatasetDefinition]
     purposes: tuple[Purpose, ...]
     passwords: Passwords
-    sign_in_tries: SignInTries
 
     def definition(self, dataset: str) -> DatasetDefinition:
         """The dataset's definition; raises ``SafeStatsError`` where there is none."""
@@ -51,6 +50,13 @@ class Services:
 
         with self.database.read() as session:
             return AreaIndex.open(session)
+
+    @cached_property
+    def sign_in_tries(self) -> SignInTries:
+        """The count of tries to sign in, of this process."""
+        from .identity.tries import SignInTries  # only the web's part signs people in
+
+        return SignInTries()
 
     @cached_property
     def postcodes(self) -> PostcodeIndex:
@@ -74,5 +80,4 @@ def open_services(settings: Settings) -> Services:
         definitions=read_definitions(settings.resources_dir / "datasets"),
         purposes=read_purposes(settings.resources_dir / "purposes.toml"),
         passwords=Passwords(settings.password_rounds, settings.password_memory_kib),
-        sign_in_tries=SignInTries(),
     )
