@@ -17,7 +17,7 @@ import numpy as np
 from ...shared.manifest import FID_COLUMN, GEOMETRY_COLUMN, Column, Manifest, Slice, slice_digest
 from .geopackage import UnprovedError, quoted, read_only, watched
 
-_BATCH_ROWS = 20_000
+_BATCH_ROWS = 2_000  # a batch holds Python, and with it the window, for some milliseconds
 # A GeoPackage's point without envelope: its header, the byte order, the type, then two little-endian doubles.
 _POINT = np.dtype([("head", "V13"), ("x", "<f8"), ("y", "<f8")])
 _LITTLE_ENDIAN = 1

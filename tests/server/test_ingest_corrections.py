@@ -19,8 +19,8 @@ from safestats.sync_server.datasets.incidents import rows_by_period
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.keys import day_number
-from safestats.sync_server.publishing.slices import period_range
 from safestats.sync_server.publishing.models import Release
+from safestats.sync_server.publishing.slices import period_range
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Settings
