@@ -246,7 +246,7 @@ class LayerCard(Card):
 
     def _facts(self, entry: dict[str, Any]) -> str:
         if entry["preparing"]:
-            return self.tr("Being prepared on the server: try again in a few minutes.")
+            return self.tr("Being prepared on the server. This card will say when it is ready.")
         parts = [
             self.tr("{rows} rows").format(rows=BRITISH.toString(int(entry["rows"]))),
             self._size(int(entry["size"])),

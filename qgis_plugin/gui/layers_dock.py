@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.gui import QgisInterface, QgsDockWidget
-from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QSize, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -27,6 +27,8 @@ from ..layouts.base_map import backdrop
 from .icons import icon
 from .layer_card import LayerCard
 from .surfaces import GAP, MARGIN, Strip, Tone, heading, plain, small
+
+_PREPARING_MS = 10_000
 
 
 class LayersDock(QgsDockWidget):
@@ -53,6 +55,12 @@ class LayersDock(QgsDockWidget):
         self.pages.addWidget(self.signed_out_page)
         self.pages.addWidget(self.list_page)
         self.setWidget(self.pages)
+
+        # A layer that the server is still preparing shows as ready by itself.
+        self.asking_again = QTimer(self)
+        self.asking_again.setSingleShot(True)
+        self.asking_again.setInterval(_PREPARING_MS)
+        self.asking_again.timeout.connect(self.refresh)
 
         desk.session_changed.connect(self._session_changed)
         desk.copies_changed.connect(self._copy_changed)
@@ -238,6 +246,8 @@ class LayersDock(QgsDockWidget):
         for entry in wanted:
             self._copy_changed(entry["dataset"])
             self._heed(entry)
+        if any(entry["permitted"] and entry["preparing"] for entry in entries):
+            self.asking_again.start()
         if not wanted:
             self.strip.say(self.tr("The server has no layers yet."), Tone.NOTE)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from qgis.core import QgsCategorizedSymbolRenderer, QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
@@ -183,3 +186,20 @@ def test_words_of_the_server_are_never_html(listed: LayersDock) -> None:
     assert len(shown) == 3 and all(label.textFormat() == Qt.TextFormat.PlainText for label in shown)
     assert "<img" not in card._supplier.toolTip() and "img" in card._supplier.toolTip()
     assert listed.who.textFormat() == listed.purpose.textFormat() == Qt.TextFormat.PlainText
+
+
+def test_a_layer_that_is_being_prepared_shows_as_ready_by_itself(listed: LayersDock, live_server, qtbot) -> None:
+    card = listed.cards["colp"]
+    with (
+        closing(sqlite3.connect(live_server.folder / "safestats.sqlite", timeout=WAIT_MS / 1000)) as database,
+        database,
+    ):
+        database.execute("DELETE FROM layer_slice WHERE dataset = 'colp'")
+    listed.asking_again.setInterval(200)
+    listed.refresh()
+    qtbot.waitUntil(lambda: not card.pull_button.isEnabled(), timeout=WAIT_MS)
+    assert "Being prepared" in card.facts.text()
+    live_server.run("publish colp")  # builds what is missing
+    qtbot.waitUntil(card.pull_button.isEnabled, timeout=WAIT_MS)
+    assert "Being prepared" not in card.facts.text()
+    qtbot.waitUntil(lambda: not listed.asking_again.isActive(), timeout=WAIT_MS)
