@@ -262,9 +262,12 @@ class AccountStore:
         """Delete GeoPackages that the state does not name and no QGIS shows.
 
         Those still shown, or open on Windows, go when they are no more, at the latest at the next start. Hold the
-        lock: another QGIS may be about to name a new one.
+        lock: another QGIS may be about to name a new one. A state that cannot be read names nothing and saves all:
+        it may be readable again in a moment.
         """
         copy = self.copy(dataset)
+        if copy is None and (self._folder(dataset) / STATE).exists():
+            return
         for path in self._folder(dataset).glob("*.gpkg"):
             if (copy is None or path != copy.path) and not is_in_use(path):
                 _try_unlink(path)

@@ -145,6 +145,7 @@ def test_a_pull_can_be_cancelled(listed: LayersDock, qtbot) -> None:
 def test_a_lapsed_copy_does_not_open(pulled: LayerCard, desk: Desk) -> None:
     state = desk.copies.copy("colp").path.parent / "state.json"
     valid_until = desk.copies.copy("colp").manifest.valid_until
+    desk.settle()
     state.write_text(state.read_text().replace(valid_until, "2025-01-01T00:00:00Z"))
     with pytest.raises(LocalCopyTrouble, match="valid until 31 December 2024"):
         desk.open_layer("colp")

@@ -141,3 +141,14 @@ def test_a_copy_whose_end_cannot_be_read_is_none(store: LocalStore, account: Acc
     assert account.copy("colp") is None
     assert store.remove_lapsed(NOW) == [copy.path.parent]
     assert not copy.path.exists()
+
+
+def test_a_state_that_cannot_be_read_for_a_moment_costs_no_copy(account: AccountStore) -> None:
+    copy = committed(account, NOW + timedelta(days=1))
+    state = copy.path.parent / "state.json"
+    whole = state.read_bytes()
+    state.write_bytes(whole[:20])
+    assert account.copy("colp") is None
+    account.discard_superseded("colp")
+    state.write_bytes(whole)
+    assert account.copy("colp") == copy
