@@ -154,7 +154,9 @@ class LocalStore:
             try:
                 with account.lock(folder.name):
                     copy = account.copy(folder.name)
-                    if copy is not None and copy.lapsed(now):
+                    unreadable = copy is None and (folder / STATE).exists()
+                    if unreadable or (copy is not None and copy.lapsed(now)):
+                        # Of a copy whose state cannot be read nobody knows how long it may be used.
                         account.remove(folder.name)
                     else:
                         account.discard_superseded(folder.name)

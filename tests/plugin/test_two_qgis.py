@@ -94,6 +94,8 @@ def test_a_file_that_another_qgis_shows_stays_until_it_has_moved_over(
     second.tell("open")
     assert second.said("opened") == str(former)
     qtbot.waitUntil(lambda: is_in_use(former), timeout=WAIT_S * 1000)
+    account = former.parent.parent.name
+    qtbot.waitUntil(lambda: not desk.events.waiting(account), timeout=WAIT_S * 1000)  # it has sent its note of use
     second.process.send_signal(signal.SIGSTOP)  # stopped, it can notice nothing
     publish_changes(live_server)
     copy = pull().copy
