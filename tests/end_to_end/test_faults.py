@@ -130,7 +130,7 @@ def _wrong(trial: Trial, old: str, new: str, whole: int, overhead: int) -> Itera
         if strange := [file for file in state.files if not KEPT_FILES.fullmatch(file)]:
             yield f"files that nobody knows: {strange}"
         kept = whole - state.missing
-        if one.received and not one.kind and fault.kind is not Kind.WRITE:
+        if one.received and not one.kind and fault.kind in (Kind.RECEIVE, Kind.SYNC, Kind.RENAME):
             arrived = one.received - overhead
             if state.digest != new and kept < arrived - CHUNK_BYTES - PIECE_BYTES:
                 yield f"{arrived} bytes came and only {kept} were kept"
@@ -148,7 +148,9 @@ def _wrong_in(sentence: str, fault: Fault) -> Iterator[str]:
         yield f"not a sentence for people: {sentence}"
     if not any(advice in sentence.lower() for advice in ADVICE):
         yield f"it does not say what to do: {sentence}"
-    if fault.error == errno.ENOSPC and fault.lasting and "disk is full" not in sentence:
+    # SQLite opens a file that it cannot open for writing to read it instead, and then knows no more than that.
+    sqlite_reads = fault.kind is Kind.OPEN and "readonly database" in sentence
+    if fault.error == errno.ENOSPC and not sqlite_reads and "disk is full" not in sentence:
         yield f"a full disk told as: {sentence}"
     if fault.kind in ON_DISK and not re.search("cannot be written to|could not be written", sentence):
         yield f"a bad disk told as: {sentence}"
