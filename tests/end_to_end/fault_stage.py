@@ -55,6 +55,14 @@ def set_up(folder: Path, library: Path) -> Stage:
     because a new agreement shows more columns than before), "unchanged" (there is nothing new).
     """
     server = LiveServer(ServerFolder(folder / "server", CHUNK_BYTES))
+    try:
+        return _set_up(folder, library, server)
+    except BaseException:
+        server.stop()
+        raise
+
+
+def _set_up(folder: Path, library: Path, server: LiveServer) -> Stage:
     server.folder.run(
         "init",
         f"sample-data '{folder / 'sample'}' --scale {_SCALE}",
