@@ -22,11 +22,11 @@ from .desk_session import DeskSession, SessionState
 from .errors import Cancelled, DeskError, LocalCopyTrouble, ServerTrouble, SessionEnded
 from .events import EventKind, EventQueue
 from .housekeeping import Housekeeper
-from .in_use import InUse
 from .local_store import AccountStore, LocalCopy, LocalStore
 from .pull import PullResult, pull_layer
 from .saved_projects import SavedProjects, is_stand_in
 from .settings import DeskSettings
+from .shown_copies import ShownCopies
 from .standing import ends_the_right
 from .tasks import DeskTask
 from .transport import Network, Transport
@@ -35,7 +35,6 @@ from .transport import Network, Transport
 # up everybody else's on a small machine.
 _TASKS_AT_ONCE = 8
 _LOOK_AGAIN_S = 0.3
-_LOCK_TRIES = 10
 # An answer that is not understood may come from a server that was changed since the sign-in.
 _MAY_BE_ANOTHER_VERSION = {"unreadable", "not-safestats", "not-found"}
 
@@ -74,7 +73,7 @@ class Desk(QObject):
         self._running: set[DeskTask] = set()
         self._sending = threading.Lock()
         self._housekeeper = Housekeeper(self)
-        self._in_use = InUse()
+        self.shown_copies = ShownCopies(self._housekeeper, self)
         self._watch = CopyWatch(store, self._housekeeper, self)
         self._watch.changed.connect(self._copy_changed_elsewhere)
         self._saved = SavedProjects(store)
@@ -279,7 +278,7 @@ class Desk(QObject):
             for layer in layers.renew(self.project, result.copy):
                 self.layer_opened.emit(layer)
             self._note_shown()
-            self._housekeeper.do(lambda: _discard(copies, dataset))
+            self.shown_copies.discard_superseded(copies, dataset)
             self.copies_changed.emit(dataset)
             done(result)
 
@@ -300,7 +299,7 @@ class Desk(QObject):
         self._watch.watch((key, dataset), None)
         self._note_shown()
         if had or closed:
-            self._housekeeper.do(lambda: _remove(copies, dataset))
+            self.shown_copies.remove(copies, dataset)
             self.copies_changed.emit(dataset)
         return had or bool(closed)
 
@@ -335,7 +334,7 @@ class Desk(QObject):
         self._shown_soon.stop()
         self._saved.remove()
         self._watch.close()
-        self._housekeeper.do(lambda: self._in_use.show(set()))
+        self.shown_copies.close()
         self._housekeeper.close()
         QgsApplication.taskManager().threadPool().setMaxThreadCount(self._former_threads)
 
@@ -392,7 +391,7 @@ class Desk(QObject):
                 paths.add(layers.shown_path(layer))
             if home not in self._watch.known:
                 self._watch.watch(home, None)
-        self._housekeeper.do(lambda: self._in_use.show(paths))
+        self.shown_copies.show(paths)
         if shown:
             self._watch.look()
 
@@ -414,7 +413,7 @@ class Desk(QObject):
                 if before.get(layer.id()) != copy.path:
                     self.layer_opened.emit(layer)
         self._note_shown()
-        self._housekeeper.do(lambda: _discard(copies, dataset))
+        self.shown_copies.discard_superseded(copies, dataset)
         if account == self._account_key():
             self.copies_changed.emit(dataset)
 
@@ -442,21 +441,3 @@ def _copy_of(copies: AccountStore, dataset: str) -> LocalCopy | None:
     with suppress(LocalCopyTrouble):  # a name that cannot be a folder's has no copy
         return copies.copy(dataset)
     return None
-
-
-def _discard(copies: AccountStore, dataset: str) -> None:
-    _alone(copies, dataset, copies.discard_superseded)
-
-
-def _remove(copies: AccountStore, dataset: str) -> None:
-    _alone(copies, dataset, copies.remove)
-
-
-def _alone(copies: AccountStore, dataset: str, act: Callable[[str], None]) -> None:
-    for _try in range(_LOCK_TRIES):
-        try:
-            with copies.lock(dataset):
-                act(dataset)
-            return
-        except LocalCopyTrouble:  # another QGIS is at work there; what stays undone, the next pull or start does
-            time.sleep(_LOOK_AGAIN_S)

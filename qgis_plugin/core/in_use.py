@@ -10,6 +10,8 @@ from pathlib import Path
 
 from qgis.PyQt.QtCore import QLockFile
 
+from .lock_files import try_lock
+
 _SUFFIX = ".shown"
 
 
@@ -28,8 +30,7 @@ class InUse:
                 self._marks.pop(path).unlock()
             for path in paths - set(self._marks):
                 mark = QLockFile(str(path.with_name(f"{path.name}.{self._own}{_SUFFIX}")))
-                mark.setStaleLockTime(0)
-                if path.parent.is_dir() and mark.tryLock(0):
+                if path.parent.is_dir() and try_lock(mark):
                     self._marks[path] = mark
 
 
@@ -38,8 +39,7 @@ def is_in_use(path: Path) -> bool:
     shown = False
     for file in path.parent.glob(f"{path.name}.*{_SUFFIX}"):
         mark = QLockFile(str(file))
-        mark.setStaleLockTime(0)  # stale only when its process is gone
-        if mark.tryLock(0):
+        if try_lock(mark):
             mark.unlock()
             with suppress(OSError):
                 file.unlink()

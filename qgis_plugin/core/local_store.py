@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +26,7 @@ from ...shared.manifest import Manifest
 from .days import day_in_words
 from .errors import LocalCopyTrouble
 from .in_use import is_in_use
+from .lock_files import try_lock
 
 STATE = "state.json"
 _STATE_VERSION = 1
@@ -207,8 +207,7 @@ class AccountStore:
         """Alone with the folder of ``dataset``, among all QGIS on this machine; raises ``LocalCopyTrouble``."""
         folder = self._prepared(dataset)
         lock = QLockFile(str(folder / "lock"))
-        lock.setStaleLockTime(0)  # a pull may take long; a lock is stale only when its process is gone
-        if not lock.tryLock(0) and not _taken_over(lock):
+        if not try_lock(lock):
             if lock.error() != QLockFile.LockError.LockFailedError:
                 raise _unwritable(folder)
             raise LocalCopyTrouble(
@@ -338,17 +337,6 @@ def _safe(name: str) -> str:
     if not _NAME.fullmatch(name) or ".." in name:
         raise LocalCopyTrouble(f"The server named a file “{name}”, which cannot be stored here.", "unsafe-name")
     return name
-
-
-def _taken_over(lock: QLockFile) -> bool:
-    """Take a lock whose holder was killed before it had written who it is; Qt by itself would respect it for ever.
-
-    The system knows better: it lets nobody remove the file while the process that made it holds it open.
-    """
-    if lock.error() != QLockFile.LockError.LockFailedError:
-        return False
-    time.sleep(_LOCK_HELD_S)  # one that is only just being made is not held yet
-    return lock.removeStaleLockFile() and lock.tryLock(0)
 
 
 def _unwritable(folder: Path) -> LocalCopyTrouble:

@@ -213,6 +213,7 @@ class Analyst:
         settings = DeskSettings(QgsSettings(str(folder / "desk.ini"), QSettings.Format.IniFormat))
         self.project = QgsProject() if project is None else project
         self.desk = Desk(settings, LocalStore(folder / "copies"), QgisNetwork(), "0.1.0", self.project)
+        self.desk.shown_copies.letting_go.setInterval(300)
         self._server = server
         self.username = username
 

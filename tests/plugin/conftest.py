@@ -190,6 +190,7 @@ def store(tmp_path: Path) -> LocalStore:
 def desk(qgis_app, qgis_new_project, settings: DeskSettings, store: LocalStore) -> Iterator[Desk]:
     """A desk at which nobody is signed in."""
     desk = Desk(settings, store, QgisNetwork(), "0.1.0", QgsProject.instance())
+    desk.shown_copies.letting_go.setInterval(300)
     yield desk
     desk.close()
 

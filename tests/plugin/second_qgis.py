@@ -40,6 +40,7 @@ def main(server: str, root: str, password: str, purpose: str) -> None:
     application.initQgis()
     settings = DeskSettings(QgsSettings(str(Path(root).parent / "second.ini"), QSettings.Format.IniFormat))
     desk = Desk(settings, LocalStore(Path(root)), QgisNetwork(), "0.1.0", QgsProject.instance())
+    desk.shown_copies.letting_go.setInterval(300)
 
     def failed(error: Exception) -> None:
         say(failed=str(error), code=getattr(error, "code", ""))

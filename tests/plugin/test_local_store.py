@@ -152,3 +152,15 @@ def test_a_state_that_cannot_be_read_for_a_moment_costs_no_copy(account: Account
     account.discard_superseded("colp")
     state.write_bytes(whole)
     assert account.copy("colp") == copy
+
+
+def test_a_mark_or_a_lock_that_was_never_written_out_shuts_nobody_out(account: AccountStore) -> None:
+    former = committed(account, NOW + timedelta(days=1))
+    latest = committed(account, NOW + timedelta(days=1))
+    # As a process leaves them that is killed between making the file and writing into it.
+    former.path.with_name(f"{former.path.name}.4711-ab.shown").touch()
+    (former.path.parent / "lock").touch()
+    with account.lock("colp"):
+        account.discard_superseded("colp")
+    assert not former.path.exists() and latest.path.exists()
+    assert not list(former.path.parent.glob("*.shown"))
