@@ -23,7 +23,8 @@ from .errors import Cancelled
 
 _ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 _EMPTY_FLAG = 0x10
-_STEPS_BETWEEN_LOOKS = 20_000
+# Some hundredths of a second. Each look waits for Python, which a thread beside may hold.
+_STEPS_BETWEEN_LOOKS = 500_000
 _CACHE_KIB = 131_072
 _CELL_BYTES = 24  # of an R-tree in two dimensions
 _ATTACHED = "other"
@@ -102,32 +103,27 @@ def compare(
     columns: Sequence[str],
     ranges: Iterable[tuple[int, int]],
     cancelled: Callable[[], bool],
-) -> RowCounts:
-    """How the rows of ``path`` differ from those of ``former``, within ranges of feature ids.
+) -> tuple[int, int]:
+    """How many rows both files have within ranges of feature ids, and how many of these are not the same in both.
 
     ``columns`` are those that both have, without feature id. Raises ``Cancelled`` and ``sqlite3.Error``.
     """
-    ours, theirs = f"main.{quoted(table)}", f"{_ATTACHED}.{quoted(table)}"
-    counts = RowCounts()
+    common = changed = 0
     with (
         closing(sqlite3.connect(read_only(path), uri=True, isolation_level=None)) as connection,
         watched(connection, cancelled),
     ):
         connection.execute(f"ATTACH ? AS {_ATTACHED}", (read_only(former),))
         for first, last in ranges:
-            old, new = (
-                connection.execute(
-                    f"SELECT count(*) FROM {rows} WHERE {FID_COLUMN} BETWEEN ? AND ?", (first, last)
-                ).fetchone()[0]
-                for rows in (theirs, ours)
-            )
-            both, changed = connection.execute(
-                f"SELECT count(*), count(*) FILTER (WHERE {_differ(columns)}) FROM {ours} AS new "
-                f"JOIN {theirs} AS old ON old.{FID_COLUMN} = new.{FID_COLUMN} WHERE new.{FID_COLUMN} BETWEEN ? AND ?",
+            both, differing = connection.execute(
+                f"SELECT count(*), count(*) FILTER (WHERE {_differ(columns)}) FROM main.{quoted(table)} AS new "
+                f"JOIN {_ATTACHED}.{quoted(table)} AS old ON old.{FID_COLUMN} = new.{FID_COLUMN} "
+                f"WHERE new.{FID_COLUMN} BETWEEN ? AND ?",
                 (first, last),
             ).fetchone()
-            counts += RowCounts(new - both, changed, old - both)
-    return counts
+            common += both
+            changed += differing
+    return common, changed
 
 
 def _differ(columns: Sequence[str]) -> str:

@@ -260,17 +260,19 @@ def _carry_out(
         geopackage.settle(built, table, manifest.rows, manifest.published_at, cancelled)
 
     progress("Checking", 0, 0)
-    with ThreadPoolExecutor(1, "safestats-prove") as beside:
+    with ThreadPoolExecutor(2, "safestats-prove") as beside:
         proof = beside.submit(
             geopackage.prove, built, table, columns, manifest.rows, placed, not as_announced, cancelled
         )
+        comparison = None
+        if former is not None and not isinstance(plan.base, LocalCopy):
+            comparison = beside.submit(_compare, former, built, manifest, cancelled)
         for month in plan.new:
             prove_month(built, manifest, month, cancelled)
         proof.result()
     changes = None
     if former is not None:
-        compared = counts if isinstance(plan.base, LocalCopy) else _compare(former, built, manifest, cancelled)
-        changes = _changes(former, manifest, compared)
+        changes = _changes(former, manifest, counts if comparison is None else comparison.result())
     categories: tuple[str, ...] = ()
     if manifest.category_field in columns:
         categories = geopackage.frequent_values(built, table, manifest.category_field, CATEGORIES_WITH_COLOUR)
@@ -287,20 +289,23 @@ def _compare(former: LocalCopy, built: Path, manifest: Manifest, cancelled: Canc
     if former.manifest.layer_name != manifest.layer_name:
         return None
     here, there = ({month.period: month for month in m.slices} for m in (former.manifest, manifest))
-    ranges = []
+    ranges, rows_before, rows_now = [], 0, 0
     for period in sorted({*here, *there}):
         old, new = here.get(period), there.get(period)
         if old is None or new is None or old.name != new.name:
             month = old or new
             ranges.append((month.fid_from, month.fid_to))
+            rows_before += old.rows if old is not None else 0
+            rows_now += new.rows if new is not None else 0
     shared = {column.name for column in former.manifest.columns}
     columns = [column.name for column in manifest.columns if column.name in shared]
     if "none" not in (former.manifest.geometry, manifest.geometry):
         columns.append(GEOMETRY_COLUMN)
     try:
-        return geopackage.compare(former.path, built, manifest.layer_name, columns, ranges, cancelled)
+        common, changed = geopackage.compare(former.path, built, manifest.layer_name, columns, ranges, cancelled)
     except sqlite3.DatabaseError:
         return None  # a former copy that cannot be read is no reason to refuse the new one
+    return RowCounts(rows_now - common, changed, rows_before - common)
 
 
 def _changes(former: LocalCopy, manifest: Manifest, counts: RowCounts | None) -> Changes | None:

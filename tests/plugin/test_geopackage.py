@@ -107,7 +107,7 @@ def test_a_month_put_in_is_as_if_it_had_always_been_there(tmp_path: Path, seed: 
     )
     former = written(tmp_path / "former.gpkg", [*january, *february], index=True)
     ranges = [(FEBRUARY, FEBRUARY + (1 << 20) - 1)]
-    assert geopackage.compare(former, path, TABLE, COLUMNS, ranges, never) == counts
+    assert geopackage.compare(former, path, TABLE, COLUMNS, ranges, never) == (len(both), counts.changed)
 
 
 def test_rows_that_are_the_same_are_not_touched(tmp_path: Path) -> None:
@@ -143,7 +143,8 @@ def test_a_slice_with_other_rows_than_announced_is_refused(tmp_path: Path) -> No
     assert read(path) == []
 
 
-def test_it_stops_in_the_middle_of_a_statement(tmp_path: Path) -> None:
+def test_it_stops_in_the_middle_of_a_statement(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(geopackage, "_STEPS_BETWEEN_LOOKS", 1_000)
     rows = invented(random.Random(6), list(range(FEBRUARY, FEBRUARY + 3_000)))
     source = written(tmp_path / "slice.gpkg", rows, index=False)
     empty = written(tmp_path / "empty.gpkg", [], index=True)
