@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import re
-import shutil
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -39,6 +38,7 @@ _ROWS_PER_SECOND_THEN_INDEX = 30_000
 _ROWS_PER_SECOND_PROVED = 150_000
 # Of a month that is here already: how much of it a correction is expected to touch.
 _CORRECTED_SHARE = 0.1
+_COPY_BYTES = 4 * 1024 * 1024
 
 
 class PullKind(Enum):
@@ -236,15 +236,18 @@ def _carry_out(
 
     arriving = _Arriving(transport, store, dataset, plan.bytes, progress, cancelled)
     built = store.fresh_part(dataset, f"{dataset}.gpkg")
-    if isinstance(plan.base, Snapshot):
-        arriving.receive(plan.base, built)
-    months = [(month, arriving.receive(month)) for month in plan.new]
-
+    with ThreadPoolExecutor(1, "safestats-copy") as beside:
+        copying = None
+        if isinstance(plan.base, LocalCopy):
+            copying = beside.submit(_copy, plan.base.path, built, cancelled)
+        elif plan.base is not None:
+            arriving.receive(plan.base, built)
+        months = [(month, arriving.receive(month)) for month in plan.new]
     progress("Preparing the local copy", 0, 0)
-    if isinstance(plan.base, LocalCopy):
-        shutil.copyfile(plan.base.path, built)
+    if copying is not None:
+        copying.result()
     elif plan.base is None:
-        shutil.copyfile(months[0][1], built)  # its table has the right columns; the other months join its rows
+        _copy(months[0][1], built, cancelled)  # its table has the right columns; the other months join its rows
     counts = RowCounts()
     renewed = {month.period for month in plan.new}
     for month in plan.gone:
@@ -282,6 +285,14 @@ def _carry_out(
     store.discard_parts(dataset)
     kind = PullKind.UPDATED if isinstance(plan.base, LocalCopy) else PullKind.WHOLE
     return PullResult(copy, kind, arriving.received)
+
+
+def _copy(source: Path, target: Path, cancelled: Cancel) -> None:
+    with source.open("rb") as reading, target.open("r+b") as writing:
+        while block := reading.read(_COPY_BYTES):
+            if cancelled():
+                raise Cancelled
+            writing.write(block)
 
 
 def _compare(former: LocalCopy, built: Path, manifest: Manifest, cancelled: Cancel) -> RowCounts | None:
