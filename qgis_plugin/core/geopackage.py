@@ -231,11 +231,13 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _coordinate(position: int) -> Callable[[bytes], float]:
+    little, big = (struct.Struct(order + "d").unpack_from for order in "<>")
+    # GeoPackage header, envelope, then WKB: byte order, type, x, y.
+    starts = {code: 8 + size + 5 + 8 * position for code, size in _ENVELOPE_BYTES.items()}
+
     def read(blob: bytes) -> float:
-        # GeoPackage header, envelope, then WKB: byte order, type, x, y.
-        start = 8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7]
-        order = "<" if blob[start] == 1 else ">"
-        return struct.unpack_from(order + "d", blob, start + 5 + 8 * position)[0]
+        at = starts[(blob[3] >> 1) & 7]
+        return (little if blob[at - 5 - 8 * position] == 1 else big)(blob, at)[0]
 
     return read
 
