@@ -138,7 +138,6 @@ def test_months_corrections_and_a_rollback_of_a_sample(office, sample: Path, tmp
     corrected = city.bring(thin)
     assert corrected.copy.changes.withdrawn > 0 and rows_digest(corrected.copy.path) != first
 
-    require_rollback(city)
     city.server.folder.run("rollback colp")
     back = city.pull()
     assert rows_digest(back.copy.path) == first
@@ -243,17 +242,11 @@ def test_the_citys_earlier_revision_and_then_the_later_one(office) -> None:
         assert changes.added + changes.changed == sum(come.values())
         assert changes.withdrawn + changes.changed == sum(gone.values())
     last = city.pull().copy
-    require_rollback(city)
     city.server.folder.run(f"rollback colp --to {before.manifest.release}")
     assert rows_digest(city.pull().copy.path) == kept
     city.server.folder.run(f"rollback colp --to {last.manifest.release}")
     city.pull()
     rights(city)
-
-
-def require_rollback(office: Office) -> None:
-    if office.server.folder.command("rollback", "--help").returncode:
-        pytest.skip("this server cannot roll back yet; what came before held")
 
 
 def apart(old: Path, new: Path) -> tuple[Counter, Counter]:
