@@ -16,13 +16,20 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from osgeo import gdal
 
 from ...shared.manifest import FID_COLUMN, GEOMETRY_COLUMN, Slice
+from . import packed_index
 from .errors import Cancelled
 
 _ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 _EMPTY_FLAG = 0x10
+# A GeoPackage's point without envelope: its header, the byte order, the type, then two little-endian doubles.
+_POINT = np.dtype([("head", "V13"), ("x", "<f8"), ("y", "<f8")])
+_LITTLE_ENDIAN = 1
+_BYTE_ORDER_AT = 8
+_ENVELOPE_BITS = 0x0E  # these bits of the fourth byte say how long the envelope is
 # Some hundredths of a second. Each look waits for Python, which a thread beside may hold.
 _STEPS_BETWEEN_LOOKS = 500_000
 _CACHE_KIB = 131_072
@@ -130,8 +137,13 @@ def _differ(columns: Sequence[str]) -> str:
     return " OR ".join(f"new.{quoted(name)} IS NOT old.{quoted(name)}" for name in columns) or "0"
 
 
-def add_spatial_index(path: Path, table: str) -> None:
-    """Build the R-tree by GDAL, once for all rows; raises ``UnprovedError`` where that fails."""
+def begin_index(path: Path, table: str) -> list[str]:
+    """Empty the table, and let GDAL make an R-tree with its triggers; what fills it at each insert is taken away.
+
+    Returns the statements that put it back, for ``end_index``. Raises ``UnprovedError`` where that fails.
+    """
+    with closing(_open(path)) as connection:
+        connection.execute(f"DELETE FROM {quoted(table)}")
     said: list[str] = []
     # It would grumble about the file's name, among others.
     gdal.PushErrorHandler(lambda _level, _number, message: said.append(message))
@@ -147,6 +159,49 @@ def add_spatial_index(path: Path, table: str) -> None:
     with closing(_open(path)) as connection:
         if not _has_index(connection, table):
             raise UnprovedError(f"GDAL made no spatial index in {path.name}: {'; '.join(said)}")
+        query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE ?"
+        fillers = connection.execute(query, (f"{_index_name(table)}_insert%",)).fetchall()
+        for name, _sql in fillers:
+            connection.execute(f"DROP TRIGGER {quoted(name)}")
+    return [sql for _name, sql in fillers]
+
+
+def end_index(path: Path, table: str, fillers: Sequence[str], cancelled: Callable[[], bool]) -> None:
+    """Fill the R-tree of ``begin_index`` with all points, and put back what fills it from now on.
+
+    Raises ``UnprovedError`` where a place is not written as a published point is.
+    """
+    query = f"SELECT {FID_COLUMN}, {GEOMETRY_COLUMN} FROM {quoted(table)} WHERE {GEOMETRY_COLUMN} IS NOT NULL"
+    with _transaction(path, cancelled) as connection:
+
+        def tree(node_bytes: int) -> packed_index.PackedTree | None:
+            rows = connection.execute(query).fetchall()
+            if not rows:
+                return None
+            fids, points = zip(*rows)
+            read = read_points(points)
+            return packed_index.pack(np.array(fids, np.int64), read["x"], read["y"], node_bytes)
+
+        packed_index.fill(connection, _index_name(table), tree)
+        for sql in fillers:
+            connection.execute(sql)
+
+
+def read_points(points: Sequence[bytes]) -> np.ndarray:
+    """``x`` and ``y`` of a GeoPackage's points, whole metres.
+
+    Raises ``UnprovedError`` where one is not written as a published point is: little-endian, without envelope.
+    """
+    blob = b"".join(points)
+    if len(blob) != len(points) * _POINT.itemsize or any(
+        len(point) != _POINT.itemsize or point[_BYTE_ORDER_AT] != _LITTLE_ENDIAN or point[3] & _ENVELOPE_BITS
+        for point in points
+    ):
+        raise UnprovedError("a place is not written as a published point is")
+    read = np.frombuffer(blob, _POINT)
+    if not all(np.array_equal(read[axis], np.rint(read[axis])) for axis in ("x", "y")):
+        raise UnprovedError("a place is not in whole metres")
+    return read
 
 
 def settle(path: Path, table: str, rows: int, changed_at: str, cancelled: Callable[[], bool]) -> None:

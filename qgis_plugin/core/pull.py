@@ -246,18 +246,24 @@ def _carry_out(
     progress("Preparing the local copy", 0, 0)
     if copying is not None:
         copying.result()
-    elif plan.base is None:
-        _copy(months[0][1], built, cancelled)  # its table has the right columns; the other months join its rows
+    fillers: list[str] = []
+    there = 0  # months whose rows are in the file already
+    if plan.base is None:
+        _copy(months[0][1], built, cancelled)  # its table has the right columns
+        if placed:
+            fillers = geopackage.begin_index(built, table)
+        else:
+            there = 1
     counts = RowCounts()
     renewed = {month.period for month in plan.new}
     for month in plan.gone:
         if month.period not in renewed:
             counts += geopackage.remove_month(built, table, month, cancelled)
-    for month, source in months if plan.base is not None else months[1:]:
+    for month, source in months[there:]:
         counts += geopackage.put_month(built, table, source, month, columns, cancelled)
     if placed and plan.base is None:
         progress("Indexing", 0, 0)
-        geopackage.add_spatial_index(built, table)
+        geopackage.end_index(built, table, fillers, cancelled)
     as_announced = isinstance(plan.base, Snapshot) and not plan.new  # byte for byte: its digest was that of the file
     if not as_announced:
         geopackage.settle(built, table, manifest.rows, manifest.published_at, cancelled)

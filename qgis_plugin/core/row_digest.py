@@ -15,14 +15,9 @@ from typing import Any
 import numpy as np
 
 from ...shared.manifest import FID_COLUMN, GEOMETRY_COLUMN, Column, Manifest, Slice, slice_digest
-from .geopackage import UnprovedError, quoted, read_only, watched
+from .geopackage import UnprovedError, quoted, read_only, read_points, watched
 
 _BATCH_ROWS = 2_000  # a batch holds Python, and with it the window, for some milliseconds
-# A GeoPackage's point without envelope: its header, the byte order, the type, then two little-endian doubles.
-_POINT = np.dtype([("head", "V13"), ("x", "<f8"), ("y", "<f8")])
-_LITTLE_ENDIAN = 1
-_BYTE_ORDER_AT = 8
-_NO_ENVELOPE = 0x0E  # these bits of the fourth byte say how long the envelope is
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -88,14 +83,7 @@ def places_of(geometries: Sequence[bytes | None]) -> tuple[list[str], list[str]]
 
     Raises ``UnprovedError`` where a geometry is no such point.
     """
-    points = [point for point in geometries if point is not None]
-    blob = b"".join(points)
-    if len(blob) != len(points) * _POINT.itemsize or any(
-        len(point) != _POINT.itemsize or point[_BYTE_ORDER_AT] != _LITTLE_ENDIAN or point[3] & _NO_ENVELOPE
-        for point in points
-    ):
-        raise UnprovedError("a place is not written as a published point is")
-    read = np.frombuffer(blob, _POINT)
+    read = read_points([point for point in geometries if point is not None])
     xs, ys = (map(str, read[axis].astype(np.int64).tolist()) for axis in ("x", "y"))
     return (
         [next(xs) if point is not None else "null" for point in geometries],

@@ -164,3 +164,42 @@ def test_it_stops_in_the_middle_of_a_statement(tmp_path: Path, monkeypatch) -> N
             COLUMNS,
             third_look,
         )
+
+
+@pytest.mark.parametrize("number", [0, 1, 40, 41, 52, 1_640, 1_641, 9_000])
+def test_an_index_filled_at_once_finds_what_gdal_finds(tmp_path: Path, number: int) -> None:
+    chance = random.Random(number)
+    fids = sorted(chance.sample(range(FEBRUARY, FEBRUARY + 100_000), number))
+    # Many at one place, as the police's map points are, and some nowhere.
+    spots = [(500_000 + chance.randrange(60_000), 155_000 + chance.randrange(46_000)) for _ in range(number // 3 + 1)]
+    rows = [(fid, "Drugs", None, None if fid % 17 == 0 else chance.choice(spots)) for fid in fids]
+    first = [(JANUARY + 5, "Robbery", 1.0, (530_000, 180_000))]
+    path = written(tmp_path / "copy.gpkg", first, index=False)
+    source = written(tmp_path / "slice.gpkg", rows, index=False)
+    january = written(tmp_path / "january.gpkg", first, index=False)
+
+    fillers = geopackage.begin_index(path, TABLE)
+    assert read(path) == []
+    for file, number_one in ((january, JANUARY), (source, FEBRUARY)):
+        holding = first if number_one == JANUARY else rows
+        geopackage.put_month(path, TABLE, file, month(number_one, holding), COLUMNS, never)
+    geopackage.end_index(path, TABLE, fillers, never)
+    fresh = written(tmp_path / "fresh.gpkg", [*first, *rows], index=True)
+    assert_like(path, fresh)
+    for _ in range(20):
+        west, south = 500_000 + chance.randrange(60_000), 155_000 + chance.randrange(46_000)
+        assert found(path, west, south) == found(fresh, west, south)
+
+    # The triggers are whole again, and nodes have room for what comes.
+    later = [(row[0], "Theft", 2.0, chance.choice(spots)) for row in rows if row[0] % 3]
+    second = written(tmp_path / "later.gpkg", later, index=False)
+    geopackage.put_month(path, TABLE, second, month(FEBRUARY, later), COLUMNS, never)
+    assert_like(path, written(tmp_path / "afresh.gpkg", [*first, *later], index=True))
+
+
+def found(path: Path, west: int, south: int) -> list[int]:
+    """By GDAL, through the R-tree."""
+    source = ogr.Open(str(path))
+    layer = source.GetLayer(0)
+    layer.SetSpatialFilterRect(west, south, west + 8_000, south + 8_000)
+    return sorted(feature.GetFID() for feature in layer)
