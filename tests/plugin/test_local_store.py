@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from qgis.PyQt.QtCore import QLockFile
 from safestats.qgis_plugin.core.errors import LocalCopyTrouble
 from safestats.qgis_plugin.core.local_store import AccountStore, LocalCopy, LocalStore, instant, refuse_remote
 from safestats.shared.manifest import Manifest
@@ -154,12 +155,18 @@ def test_a_state_that_cannot_be_read_for_a_moment_costs_no_copy(account: Account
     assert account.copy("colp") == copy
 
 
-def test_a_mark_or_a_lock_that_was_never_written_out_shuts_nobody_out(account: AccountStore) -> None:
+@pytest.mark.parametrize("share", [0, 0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_mark_or_a_lock_that_was_not_written_out_shuts_nobody_out(account: AccountStore, share: float) -> None:
     former = committed(account, NOW + timedelta(days=1))
     latest = committed(account, NOW + timedelta(days=1))
-    # As a process leaves them that is killed between making the file and writing into it.
-    former.path.with_name(f"{former.path.name}.4711-ab.shown").touch()
-    (former.path.parent / "lock").touch()
+    # As a process leaves them that is killed between making the file and having written into it.
+    lock = QLockFile(str(former.path.parent / "written"))
+    assert lock.tryLock(0)
+    content = (former.path.parent / "written").read_bytes()
+    lock.unlock()
+    content = content.replace(str(os.getpid()).encode(), b"4194303")  # of a process that is gone
+    for name in (f"{former.path.name}.4711-ab.shown", "lock"):
+        (former.path.parent / name).write_bytes(content[: int(share * len(content))])
     with account.lock("colp"):
         account.discard_superseded("colp")
     assert not former.path.exists() and latest.path.exists()
