@@ -57,6 +57,8 @@ class Slice(Artefact):
     rows: int = 0
     fid_from: int = 0
     fid_to: int = 0
+    file_size: int = 0  # of the GeoPackage inside, and its SHA-256
+    file_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,18 +110,38 @@ class Manifest:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Manifest:
-        """Read a manifest; unknown members are ignored, missing ones raise ``KeyError`` or ``TypeError``."""
+        """Read a manifest; unknown members are ignored.
+
+        Missing ones, and those of another type, raise ``KeyError``, ``TypeError`` or ``ValueError``.
+        """
         known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         known["columns"] = tuple(_known(Column, c) for c in document["columns"])
         known["slices"] = tuple(_artefact(Slice, s) for s in document["slices"])
         snapshot = document.get("snapshot")
         known["snapshot"] = _artefact(Snapshot, snapshot) if snapshot else None
         known["caveats"] = tuple(document["caveats"])
-        return cls(**known)
+        return _checked(cls, known)
 
 
 def _known(cls: Any, document: dict[str, Any]) -> Any:
-    return cls(**{name: document[name] for name in cls.__dataclass_fields__ if name in document})
+    return _checked(cls, {name: document[name] for name in cls.__dataclass_fields__ if name in document})
+
+
+_PLAIN = {"str": str, "int": int, "bool": bool}
+_GREATEST = 2**63 - 1  # what SQLite can count
+
+
+def _checked(cls: Any, members: dict[str, Any]) -> Any:
+    """An instance of ``cls``; raises ``TypeError`` or ``ValueError`` where a member is not what it should be."""
+    for name, value in members.items():
+        kind = str(cls.__dataclass_fields__[name].type)
+        if kind in _PLAIN and type(value) is not _PLAIN[kind]:
+            raise TypeError(f"“{name}” is no {kind}")
+        if kind == "tuple[str, ...]" and not all(type(one) is str for one in value):
+            raise TypeError(f"“{name}” holds more than texts")
+        if kind == "int" and not 0 <= value <= _GREATEST:
+            raise ValueError(f"“{name}” is out of range")
+    return cls(**members)
 
 
 def _artefact(cls: Any, document: dict[str, Any]) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from qgis.PyQt.QtCore import QFileSystemWatcher, QObject, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QGuiApplication
 
+from .errors import LocalCopyTrouble
 from .housekeeping import Housekeeper
 from .local_store import STATE, LocalCopy, LocalStore
 
@@ -53,7 +55,8 @@ class CopyWatch(QObject):
             for home, before in homes.items():
                 signature = _signature(self._store.root / home[0] / home[1] / STATE)
                 if signature != before or signature is None:
-                    found[home] = signature, self._store.account_of_key(home[0]).copy(home[1])
+                    with suppress(LocalCopyTrouble):  # a project may name what can be no copy of ours
+                        found[home] = signature, self._store.account_of_key(home[0]).copy(home[1])
             return found
 
         def told(found: dict[Home, tuple[tuple[int, int, int] | None, LocalCopy | None]]) -> None:

@@ -32,13 +32,10 @@ class Exchange:
     raised. ``leave`` must be called in the end; it never waits.
     """
 
-    def __init__(
-        self, send: Callable[[], requests.Response], cancelled: Callable[[], bool], patience_s: float, decode: bool
-    ) -> None:
+    def __init__(self, send: Callable[[], requests.Response], cancelled: Callable[[], bool], patience_s: float) -> None:
         self._send = send
         self._cancelled = cancelled
         self._patience_s = patience_s
-        self._decode = decode
         self._left = threading.Event()
         self._arrived: queue.Queue[requests.Response | bytes | BaseException | None] = queue.Queue(_BLOCKS_AHEAD)
         threading.Thread(target=self._run, name="safestats-exchange", daemon=True).start()
@@ -79,7 +76,7 @@ class Exchange:
             response = self._send()
             with response:
                 self._put(response)
-                for block in response.raw.stream(_BLOCK_BYTES, decode_content=self._decode):
+                for block in response.raw.stream(_BLOCK_BYTES, decode_content=False):
                     self._put(block)
                 self._put(None)
         except _LeftAloneError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,6 +53,57 @@ class RowCounts:
 
     def __add__(self, other: RowCounts) -> RowCounts:
         return RowCounts(self.added + other.added, self.changed + other.changed, self.withdrawn + other.withdrawn)
+
+
+def require_plain(path: Path, table: str) -> None:
+    """Raise ``UnprovedError`` where the file holds more than the one table, its R-tree and what GeoPackages need.
+
+    A view, a trigger or a table of styles of somebody else's would act when the layer is updated or opened. Asked
+    of each file before anything else is read in it.
+    """
+    index = re.escape(_index_name(table))
+    plain = re.compile(rf"(gpkg_\w+|sqlite_\w+|{re.escape(table)}|{index}(_node|_rowid|_parent)?)")
+    of_gdal = re.compile(
+        rf"({index}_(insert|update\d|delete)|trigger_(insert|delete)_feature_count_{re.escape(table)}|gpkg_\w+)"
+    )
+    try:
+        with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
+            found = connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise UnprovedError(f"{path.name} cannot be read: {error}") from error
+    for kind, name, on_table, sql in found:
+        if kind == "trigger":
+            fine = of_gdal.fullmatch(name) and plain.fullmatch(on_table) and _does_no_more(sql, table)
+        else:
+            fine = kind in ("table", "index") and plain.fullmatch(on_table) and "virtual" not in _head(sql, table)
+        if not fine:
+            raise UnprovedError(f"{path.name} holds the {kind} “{name}”, which no published file has")
+
+
+def _head(sql: str, table: str) -> str:
+    """The statement's beginning, where no R-tree of the table's is made, in small letters."""
+    return (
+        ""
+        if re.match(rf"CREATE VIRTUAL TABLE \W?{re.escape(_index_name(table))}\W? USING rtree\b", sql)
+        else (sql[:40].lower())
+    )
+
+
+def _does_no_more(sql: str, table: str) -> bool:
+    """Whether each statement of a trigger keeps the R-tree or the count of features, or refuses a wrong value."""
+    when, begun, body = sql.partition("BEGIN")
+    index = re.escape(_index_name(table))
+    allowed = re.compile(
+        rf"INSERT OR REPLACE INTO \W{index}\W VALUES\b|DELETE FROM \W{index}\W WHERE id\b|UPDATE \W{index}\W SET\b"
+        r"|UPDATE gpkg_ogr_contents SET feature_count = feature_count [+-] 1 WHERE\b|SELECT RAISE\(ABORT,"
+    )
+    asks = re.compile(r"\b(SELECT|FROM|WITH)\b", re.IGNORECASE)
+    statements = [statement.strip() for statement in body.rpartition("END")[0].split(";")]
+    for statement in filter(None, statements):
+        known = allowed.match(statement)
+        if known is None or asks.search(statement, known.end()):
+            return False
+    return bool(begun) and not asks.search(when)
 
 
 def remove_month(path: Path, table: str, month: Slice, cancelled: Callable[[], bool]) -> RowCounts:

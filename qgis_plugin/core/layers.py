@@ -114,7 +114,9 @@ def open_copy(project: QgsProject, copy: LocalCopy) -> QgsVectorLayer:
     copy.require_valid(datetime.now(timezone.utc))
     for layer in renew(project, copy):
         return layer
-    layer = QgsVectorLayer(_source(copy), layer_title(copy.manifest), "ogr")
+    options = QgsVectorLayer.LayerOptions()
+    options.loadDefaultStyle = False  # a style can hold actions and forms that run: ours comes from here
+    layer = QgsVectorLayer(_source(copy), layer_title(copy.manifest), "ogr", options)
     if not layer.isValid():
         raise LocalCopyTrouble(
             f"The local copy of {copy.manifest.title} cannot be opened ({copy.path}). Pull it again.",

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -150,6 +151,8 @@ class LocalStore:
         """
         cleared = []
         for folder in sorted(path for path in self.root.glob("*/*") if path.is_dir()):
+            if not (_is_private(folder) and _is_private(folder.parent)):
+                continue  # nobody else's folder is cleared
             account = AccountStore(self.root, folder.parent)
             try:
                 with account.lock(folder.name):
@@ -222,7 +225,7 @@ class AccountStore:
     def part(self, dataset: str, name: str) -> Path:
         """A file to write to, owner-only, kept from an earlier try where there was one."""
         path = self._prepared(dataset) / f"{_safe(name)}.part"
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
         return path
 
     def fresh_part(self, dataset: str, name: str) -> Path:
@@ -315,6 +318,12 @@ class AccountStore:
             for path in (self._root, self.folder, folder):
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.chmod(0o700)
+        for path in (self.folder, folder):
+            if not _is_private(path):
+                raise LocalCopyTrouble(
+                    f"The folder {path} is not yours alone, so no copy may be kept in it: delete it, then pull again.",
+                    "unsafe-folder",
+                )
         return folder
 
 
@@ -330,6 +339,15 @@ def refuse_remote(root: Path) -> None:
             "(safestats/local_root in QGIS's advanced settings) to one on this machine.",
             "unsafe-folder",
         )
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether the folder is a real one, this user's, and nobody else may write in it."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return False
+    # Windows has neither owners as numbers nor these bits; a profile's folder there is its user's.
+    return os.name == "nt" or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
 
 
 def _safe(name: str) -> str:

@@ -17,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ...shared.manifest import API_VERSION, GEOMETRY_COLUMN, Artefact, Manifest, Slice, Snapshot
+from ...shared.manifest import API_VERSION, FID_COLUMN, GEOMETRY_COLUMN, Artefact, Manifest, Slice, Snapshot
 from . import geopackage
 from .download import Download
 from .errors import Cancelled, LocalCopyTrouble, PluginTooOld, ServerTrouble, WrongDigest
@@ -161,7 +161,8 @@ def _disk_words(error: Exception) -> str:
 def _manifest(transport: Transport, dataset: str, cancelled: Cancel) -> Manifest:
     document: dict[str, Any] = transport.get_json(f"/v1/layers/{dataset}/manifest", cancelled=cancelled)
     # The version first: a newer manifest may not even have the members that this plugin reads.
-    if document.get("api_version", 0) > API_VERSION:
+    version = document.get("api_version", 0)
+    if isinstance(version, int) and version > API_VERSION:
         raise PluginTooOld(
             f"{transport.host} describes this layer in a newer way than this plugin knows. Update SafeStats in "
             "Plugins → Manage and Install Plugins, then pull again."
@@ -170,7 +171,7 @@ def _manifest(transport: Transport, dataset: str, cancelled: Cancel) -> Manifest
         manifest = Manifest.from_json(document)
         _require_plain(manifest, dataset)
         return manifest
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ServerTrouble(
             f"{transport.host} describes this layer in a way that cannot be read ({error}). Tell the SafeStats team.",
             "unreadable",
@@ -181,9 +182,13 @@ def _require_plain(manifest: Manifest, dataset: str) -> None:
     """Raise ``ValueError`` where the manifest is another layer's, or names what is no name, size or instant."""
     if manifest.dataset != dataset:
         raise ValueError(f"it is that of “{manifest.dataset}”")
-    names = (manifest.layer_name, *(column.name for column in manifest.columns))
-    if not all(re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII) for name in names):
+    names = [column.name for column in manifest.columns]
+    if not all(re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII) for name in (manifest.layer_name, *names)):
         raise ValueError("a table or column has a name that is not in small letters, digits and underscores")
+    if len({FID_COLUMN, GEOMETRY_COLUMN, *names}) != len(names) + 2:
+        raise ValueError("a column is there twice")
+    if len({month.period for month in manifest.slices}) != len(manifest.slices):
+        raise ValueError("a month is there twice")
     files = [*manifest.slices, *([manifest.snapshot] if manifest.snapshot is not None else [])]
     if not all(re.fullmatch(r"[0-9a-f]{64}", file.name) and file.size >= 0 for file in files):
         raise ValueError("a file is not named by a digest, or has no size")
@@ -234,7 +239,7 @@ def _carry_out(
     if placed:
         columns.append(GEOMETRY_COLUMN)
 
-    arriving = _Arriving(transport, store, dataset, plan.bytes, progress, cancelled)
+    arriving = _Arriving(transport, store, manifest, plan.bytes, progress, cancelled)
     built = store.fresh_part(dataset, f"{dataset}.gpkg")
     with ThreadPoolExecutor(1, "safestats-copy") as beside:
         copying = None
@@ -340,7 +345,7 @@ def _room(plan: _Plan) -> int:
         base = plan.base.file_size
     else:
         base = 5 * plan.bytes
-    return plan.bytes + base + 8 * sum(month.size for month in plan.new)
+    return plan.bytes + base + sum(max(month.file_size, 8 * month.size) for month in plan.new)
 
 
 class _Arriving:
@@ -350,14 +355,15 @@ class _Arriving:
         self,
         transport: Transport,
         store: AccountStore,
-        dataset: str,
+        manifest: Manifest,
         total: int,
         progress: Progress,
         cancelled: Cancel,
     ) -> None:
         self._transport = transport
         self._store = store
-        self._dataset = dataset
+        self._dataset = manifest.dataset
+        self._table = manifest.layer_name
         self._total = total
         self._progress = progress
         self._cancelled = cancelled
@@ -365,19 +371,19 @@ class _Arriving:
         self._before = 0
         self.received = 0
 
-    def receive(self, artefact: Artefact, target: Path | None = None) -> Path:
+    def receive(self, artefact: Slice | Snapshot, target: Path | None = None) -> Path:
         """The artefact's content as a file: ``target``, or a new one."""
         if target is None:
             target = self._store.fresh_part(self._dataset, f"{artefact.name}.gpkg")
-        size, sha256 = (artefact.file_size, artefact.file_sha256) if isinstance(artefact, Snapshot) else (0, "")
         path = f"/v1/layers/{self._dataset}/artefacts/{artefact.name}?pull={self._pull}"
         part = self._store.part(self._dataset, f"{artefact.name}.gz")
-        with Unpacking(target, size, sha256) as unpacking:
+        with Unpacking(target, artefact.file_size, artefact.file_sha256) as unpacking:
             download = Download(self._transport, path, artefact, unpacking.take, self._tell, self._cancelled)
             try:
                 download.fetch(part)
             finally:
                 self.received += download.received
+        geopackage.require_plain(target, self._table)
         self._before += artefact.size
         return target
 

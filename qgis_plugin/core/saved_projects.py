@@ -17,7 +17,7 @@ from ...shared.manifest import GEOMETRY_COLUMN, SRID
 from .local_store import STATE, LocalCopy, LocalStore
 
 _COPY = re.compile(
-    r"(?:^|.*[/\\])(?P<account>[0-9a-f]{16})[/\\](?P<dataset>[A-Za-z0-9_][A-Za-z0-9_.-]*)[/\\]"
+    r"(?:^|.*[/\\])(?P<account>[0-9a-f]{16})[/\\](?P<dataset>[a-z][a-z0-9_]{0,63})[/\\]"
     r"(?P=dataset)-r\d+-[0-9a-f]{8}\.gpkg(?P<rest>\|.*)?"
 )
 _STAND_INS = "/vsimem/safestats"

@@ -175,7 +175,7 @@ class Transport:
         A time-out counts the time in which (next to) nothing comes, never how long the transfer takes.
         """
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        with self._exchange("GET", path, cancelled, decode=False, headers=headers) as (response, exchange):
+        with self._exchange("GET", path, cancelled, headers=headers) as (response, exchange):
             start = 0
             if response.status_code == requests.codes.partial_content:
                 start = offset
@@ -208,7 +208,7 @@ class Transport:
 
     @contextmanager
     def _exchange(
-        self, method: str, path: str, cancelled: Cancel, decode: bool = True, **options: Any
+        self, method: str, path: str, cancelled: Cancel, **options: Any
     ) -> Iterator[tuple[requests.Response, Exchange]]:
         def send() -> requests.Response:
             return self._http.request(
@@ -220,7 +220,7 @@ class Transport:
                 **options,
             )
 
-        exchange = Exchange(send, cancelled, READ_TIMEOUT_S, decode)
+        exchange = Exchange(send, cancelled, READ_TIMEOUT_S)
         try:
             try:
                 response = exchange.head()
@@ -263,7 +263,7 @@ class Transport:
             raise self._cut_short()
         try:
             return json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def _cut_short(self) -> ServerUnreachable:

@@ -219,6 +219,8 @@ class LayerCard(Card):
         if self._copy is None or self.pulling:
             return
         found = standing(self._entry, self._copy)
+        if found in (Standing.RIGHTS_CHANGED, Standing.NEWER):
+            self.strip.clear()  # what was said of the last pull no longer holds
         if found is Standing.RIGHTS_CHANGED:
             self.news.say(self.tr("Your agreement has changed: update."), Tone.WARNING)
         elif found is Standing.NEWER:

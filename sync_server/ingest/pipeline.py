@@ -141,7 +141,8 @@ def _texts(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
         if source.target not in frame.columns:
             cleaned.append(pl.lit(None, pl.String).alias(source.target))
             continue
-        text = pl.col(source.target).str.replace_all(r"\s+", " ").str.strip_chars()
+        # Control characters are no text: a GeoPackage would end at a NUL what the slice's name proves whole.
+        text = pl.col(source.target).str.replace_all(r"[\s\x00-\x1f\x7f]+", " ").str.strip_chars()
         if source.strip_prefix:
             text = text.str.strip_prefix(source.strip_prefix).str.strip_chars()
         nothing = text.is_in(["", *source.empty])

@@ -271,10 +271,10 @@ def _read_json_zip(source: SourceFile, mapping: Mapping) -> RawRows:
         files += [f"{source.name}/{name}"] * len(entries)
         lines += range(1, len(entries) + 1)
         for target, path in wanted.items():
-            values[target] += _values(entries, path)
+            values[target] += _texts(f"{source.name}/{name}", entries, path)
         for what, headers in mapping.drop.items():
             for header in headers:
-                rows.dropped[what] += sum(1 for value in _values(entries, header.split(".")) if value)
+                rows.dropped[what] += sum(1 for value in _values(entries, header.split(".")) if value not in (None, ""))
         members.update(*entries)
     unknown = {member for member in members if header_key(member) not in known}
     for key in sorted(unknown):
@@ -327,11 +327,22 @@ def _lists(source: SourceFile, empty_files: list[str]) -> Iterator[tuple[str, li
         raise SafeStatsError(f"{source.name}: {name} is cut off or no JSON: ask for it again.") from error
 
 
-def _values(entries: Sequence[dict[str, Any]], path: Sequence[str]) -> list[str]:
-    """The texts at a path of members, "" where there is nothing."""
+def _values(entries: Sequence[dict[str, Any]], path: Sequence[str]) -> list[Any]:
+    """What stands at a path of members, ``None`` where there is nothing."""
     found: list[Any] = list(entries)
     for member in path:
         found = [entry.get(member) if isinstance(entry, dict) else None for entry in found]
+    return found
+
+
+def _texts(name: str, entries: Sequence[dict[str, Any]], path: Sequence[str]) -> list[str]:
+    """The values at a path of members as texts, "" where there is nothing; a list or an object stops the file."""
+    found = _values(entries, path)
+    if any(isinstance(value, dict | list) for value in found):
+        raise SafeStatsError(
+            f"{name}: “{'.'.join(path)}” holds a list or an object where a text is expected: ask the supplier for the "
+            "form that was agreed."
+        )
     return ["" if value is None else str(value) for value in found]
 
 

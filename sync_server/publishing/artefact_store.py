@@ -41,9 +41,12 @@ class ArtefactStore:
         """Where the file of that name is, or would be."""
         return self.folder / f"{name}{_SUFFIX}"
 
-    def holds(self, name: str) -> bool:
-        """Whether the file is there."""
-        return self.path(name).is_file()
+    def holds(self, name: str, size: int) -> bool:
+        """Whether the file is there, as long as it was made."""
+        try:
+            return self.path(name).stat().st_size == size
+        except OSError:
+            return False
 
     def names(self) -> set[str]:
         """The names of all files."""

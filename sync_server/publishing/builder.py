@@ -125,7 +125,8 @@ class Builder:
         self.store.remove(damaged.name)
 
     def _there(self, session: Session, name: str) -> bool:
-        return self.store.holds(name) and session.get(Artefact, name) is not None
+        artefact = session.get(Artefact, name)
+        return artefact is not None and self.store.holds(name, artefact.size)
 
     def _artefact(self, kind: ArtefactKind, name: str, period: str | None, rows: int, packed: Packed) -> Artefact:
         instant = now()

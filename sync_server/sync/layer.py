@@ -30,7 +30,10 @@ class LayerPreparing(Problem):
 
 @dataclass(frozen=True)
 class Layer:
-    """What the scope may sync now. ``slices`` are by period; ``snapshot``, if any, holds exactly these."""
+    """What the scope may sync now. ``slices`` are by period; ``snapshot``, if any, holds exactly these.
+
+    Months without a row that the scope shows are not among them: that others have rows there must not show.
+    """
 
     scope: Scope
     release: Release
@@ -83,6 +86,7 @@ def published_layer(session: Session, scope: Scope) -> Layer:
     slices = [(key, artefacts[key]) for key in keys]
     # Its name is made of the slices' names: a snapshot of any others has another name.
     snapshot = session.get(Artefact, snapshot_name(scope, [artefact.name for _, artefact in slices]))
-    if not slices and snapshot is None:
+    shown = [(key, artefact) for key, artefact in slices if artefact.rows]
+    if not shown and snapshot is None:
         raise LayerPreparing(scope)
-    return Layer(scope, release, slices, snapshot)
+    return Layer(scope, release, shown, snapshot)

@@ -67,8 +67,8 @@ def artefact_file(
         _audit_refusal(services, subject, EventType.LAYER_PULL, dataset, wanted, problem)
         raise problem
     path = ArtefactStore(services.settings.artefacts_dir).path(name)
-    if not path.is_file():
-        raise LayerPreparing(layer.scope)
+    if not path.is_file() or path.stat().st_size != found.size:
+        raise LayerPreparing(layer.scope)  # gone or damaged: the worker makes it anew
     release = layer.release.number
     _audit(
         services,
@@ -208,6 +208,8 @@ def _slice(key: SliceKey, artefact: Artefact) -> contract.Slice:
         rows=artefact.rows,
         fid_from=fid_from,
         fid_to=fid_to,
+        file_size=artefact.file_size,
+        file_sha256=artefact.file_sha256,
     )
 
 

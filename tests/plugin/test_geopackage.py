@@ -203,3 +203,39 @@ def found(path: Path, west: int, south: int) -> list[int]:
     layer = source.GetLayer(0)
     layer.SetSpatialFilterRect(west, south, west + 8_000, south + 8_000)
     return sorted(feature.GetFID() for feature in layer)
+
+
+STRANGE = [
+    "CREATE TABLE layer_styles (id INTEGER, styleQML TEXT)",
+    "CREATE VIEW colp_view AS SELECT * FROM colp",
+    "CREATE TABLE other (number INTEGER)",
+    "CREATE VIRTUAL TABLE gpkg_words USING fts4(word)",
+    "CREATE TRIGGER rtree_colp_geom_insert2 AFTER INSERT ON colp BEGIN DELETE FROM colp; END",
+    "CREATE TRIGGER rtree_colp_geom_update8 AFTER INSERT ON colp BEGIN "
+    'DELETE FROM "rtree_colp_geom" WHERE id IN (SELECT fid FROM colp); END',
+    "CREATE TRIGGER rtree_colp_geom_update9 AFTER INSERT ON colp WHEN (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+    'SELECT i + 1 FROM n) SELECT count(*) FROM n) BEGIN DELETE FROM "rtree_colp_geom" WHERE id = 1; END',
+]
+
+
+def test_a_file_with_its_table_and_index_is_plain(tmp_path: Path) -> None:
+    for index in (True, False):
+        geopackage.require_plain(written(tmp_path / f"{index}.gpkg", [], index=index), TABLE)
+
+
+@pytest.mark.parametrize("statement", STRANGE)
+def test_a_file_with_anything_that_could_act_is_refused(tmp_path: Path, statement: str) -> None:
+    path = written(tmp_path / "copy.gpkg", [], index=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+    with pytest.raises(UnprovedError, match="which no published file has"):
+        geopackage.require_plain(path, TABLE)
+
+
+def test_a_table_that_is_a_view_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "copy.gpkg", [], index=False)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE colp RENAME TO gpkg_real")
+        connection.execute("CREATE VIEW colp AS SELECT * FROM gpkg_real")
+    with pytest.raises(UnprovedError, match="which no published file has"):
+        geopackage.require_plain(path, TABLE)

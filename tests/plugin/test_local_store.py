@@ -171,3 +171,26 @@ def test_a_mark_or_a_lock_that_was_not_written_out_shuts_nobody_out(account: Acc
         account.discard_superseded("colp")
     assert not former.path.exists() and latest.path.exists()
     assert not list(former.path.parent.glob("*.shown"))
+
+
+def test_a_folder_that_others_may_write_in_takes_and_loses_nothing(store: LocalStore, account: AccountStore) -> None:
+    copy = committed(account, NOW - timedelta(days=1))
+    copy.path.parent.chmod(0o777)
+    with pytest.raises(LocalCopyTrouble, match="not yours alone"):
+        account.part("colp", "x")
+    assert store.remove_lapsed(NOW) == []
+    assert copy.path.exists()
+
+
+def test_a_link_is_followed_nowhere(store: LocalStore, account: AccountStore, tmp_path: Path) -> None:
+    committed(account, NOW + timedelta(days=1))
+    other = tmp_path / "documents"
+    other.mkdir(mode=0o700)
+    (other / "mine.gpkg").write_bytes(b"work")
+    (account.folder / "evil").symlink_to(other)
+    assert store.remove_lapsed(NOW) == []
+    assert (other / "mine.gpkg").read_bytes() == b"work"
+    (account.folder / "colp" / "aa.gz.part").symlink_to(other / "mine.gpkg")
+    with pytest.raises(OSError, match="symbolic links"):
+        account.fresh_part("colp", "aa.gz")
+    assert (other / "mine.gpkg").read_bytes() == b"work"

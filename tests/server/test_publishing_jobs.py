@@ -218,7 +218,7 @@ def test_serve_keeps_a_worker_that_builds_what_is_missing(rig: Rig, commands: Co
 
     with commands.running("serve", "--port", str(port)) as serving:
         eventually(answers, "the server does not answer")
-        eventually(lambda: rig.store.holds(lost), "the missing file is not built")
+        eventually(lambda: rig.store.path(lost).is_file(), "the missing file is not built")
         first = eventually(worker, "there is no worker")
         os.kill(first, signal.SIGKILL)
         second = eventually(lambda: worker() not in (0, first) and worker(), "it is not started again")
