@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
 
 from ..shared.areas import BOUNDARIES_FILE
 from .command_line import initialised, printable
@@ -18,7 +19,7 @@ from .database import CannotLoadSpatialiteError
 from .datasets.definitions import DefinitionError
 from .datasets.service import ensure_incident_tables
 from .domains import Domains
-from .errors import SafeStatsError
+from .errors import SafeStatsError, disk_full_sentence, is_disk_full
 from .keys import KeysError
 from .problems import Problem
 from .schema import create_schema
@@ -123,6 +124,12 @@ def main() -> None:
         sys.exit(1)
     except TOLD as error:
         print(printable(f"safestats: {error}"), file=sys.stderr)
+        sys.exit(1)
+    except (OperationalError, OSError) as error:
+        if not is_disk_full(error):
+            raise
+        folder = Settings().data_dir
+        print(printable(f"safestats: {disk_full_sentence(folder)}"), file=sys.stderr)
         sys.exit(1)
 
 

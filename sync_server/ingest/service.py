@@ -86,6 +86,7 @@ def load(
             return report
         if not difference.empty:
             report.release = release
+            _refuse_beside_rollback(session, dataset, release)
             _stage_release(session, dataset, release, report.synthetic)
         delivery_id = _record(session, report, release, incoming, duplicates)
         staging.write(session, definition, difference, release, delivery_id, progress)
@@ -204,6 +205,15 @@ def _loaded_before(session: Session, report: DeliveryReport) -> bool:
     digests = {file["sha256"] for file in report.files}
     earlier = session.scalars(select(Delivery.files).where(Delivery.dataset == report.dataset))
     return any(digests <= {file["sha256"] for file in files} for files in earlier)
+
+
+def _refuse_beside_rollback(session: Session, dataset: str, number: int) -> None:
+    staged = session.get(Release, (dataset, number))
+    if staged is not None and staged.content_of is not None:
+        raise SafeStatsError(
+            f"Release {number} of {dataset}, a rollback to release {staged.content_of}, waits to be published: publish "
+            f"it or drop it with “safestats discard {dataset}”, then load."
+        )
 
 
 def _stage_release(session: Session, dataset: str, number: int, synthetic: bool) -> None:

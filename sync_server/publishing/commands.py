@@ -18,7 +18,8 @@ from ..progress import progress_bars
 from ..services import Services
 from . import rollback as reversal
 from .jobs import Jobs, refuse_failed
-from .models import OPEN_STATES, JobKind, PublishingJob
+from .models import OPEN_STATES, JobKind, PublishingJob, ReleaseState
+from .releases import newest_release
 from .status import dataset_statuses
 from .worker_lock import parent_lives, sole_worker, worker_lives
 
@@ -52,12 +53,14 @@ def publish(
 @commands.command()
 def rollback(
     dataset: Annotated[str, typer.Argument(help="A dataset's code.")],
-    to: Annotated[int, typer.Option(help="The release to go back to; the one before the visible one unless told.")] = 0,
+    to: Annotated[
+        int | None, typer.Option(help="The release to go back to; the one before the visible one unless told.", min=1)
+    ] = None,
     background: Background = False,
 ) -> None:
     """Publish a new release with the content of an old one."""
     with initialised() as services:
-        staged = reversal.stage_rollback(services, services.definition(dataset), to or None)
+        staged = reversal.stage_rollback(services, services.definition(dataset), to)
         typer.echo(
             f"{dataset}: release {staged.number} is to hold what release {staged.target} held "
             f"({staged.restored:,} rows come back, {staged.closed:,} go)."
@@ -73,7 +76,7 @@ def discard(dataset: Annotated[str, typer.Argument(help="A dataset's code.")]) -
         dropped = reversal.discard_staged(services, services.definition(dataset))
     typer.echo(
         f"{dataset}: what was staged for release {dropped.number} is dropped "
-        f"({dropped.removed:,} rows; {dropped.reopened:,} that were to end stay)."
+        f"({dropped.removed:,} new rows; {dropped.reopened:,} that they would have ended stay)."
     )
 
 
@@ -205,6 +208,13 @@ def _cancel(services: Services, datasets: list[str]) -> None:
                 if worker_lives(services.settings.data_dir) or not do_next(services, jobs, number):
                     time.sleep(_LOOK_SECONDS)
             typer.echo(f"{dataset}: job {number} is {job.state}. {job.message}")
+        with services.database.read() as session:
+            left = newest_release(session, dataset, ReleaseState.STAGED)
+        if numbers and left is not None:
+            what = "what was loaded" if left.content_of is None else f"the rollback to release {left.content_of}"
+            typer.echo(
+                f"{dataset}: {what} stays staged: publish it later, or drop it with “safestats discard {dataset}”."
+            )
 
 
 @contextmanager

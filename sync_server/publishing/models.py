@@ -50,7 +50,8 @@ class Release(Base):
     """One numbered state of a dataset. Numbers start at 1 and only grow; at most one release is staged.
 
     A load that changes staged rows sets ``staged_at`` anew: publishing notices that its rows have moved.
-    ``built_from`` is the ``staged_at`` of the rows of which the staged release's slices were made so far.
+    ``content_of`` is the release that a rollback goes back to. ``built_from`` is the ``staged_at`` of the rows of
+    which the staged release's slices were made so far.
     """
 
     __tablename__ = "release"
@@ -63,6 +64,7 @@ class Release(Base):
     synthetic: Mapped[bool] = mapped_column(default=False)
     periods: Mapped[list[str]] = mapped_column(JSON, default=list)  # those with rows; known once published
     built_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    content_of: Mapped[int | None]
 
 
 class Artefact(Base):

@@ -47,8 +47,9 @@ def stage_rollback(services: Services, definition: DatasetDefinition, target: in
         visible = newest_release(session, dataset, ReleaseState.PUBLISHED)
         staged = newest_release(session, dataset, ReleaseState.STAGED)
         if staged is not None:
+            what = "Something" if staged.content_of is None else f"A rollback to release {staged.content_of}"
             raise SafeStatsError(
-                f"Something is staged for release {staged.number} of {dataset}: publish it with “safestats publish "
+                f"{what} is staged for release {staged.number} of {dataset}: publish it with “safestats publish "
                 f"{dataset}” or drop it with “safestats discard {dataset}”, then roll back."
             )
         old = _target(session, dataset, visible, target)
@@ -61,6 +62,7 @@ def stage_rollback(services: Services, definition: DatasetDefinition, target: in
                 state=ReleaseState.STAGED,
                 staged_at=now(),
                 synthetic=old.synthetic,
+                content_of=old.number,
             )
         )
         session.flush()

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from ..datasets.definitions import DefinitionError, read_definitions
 from ..datasets.service import ensure_incident_tables
-from ..errors import SafeStatsError
+from ..errors import SafeStatsError, disk_full_sentence, is_disk_full
 from ..instants import london_today
 from ..problems import Problem
 from ..progress import ReportsProgress, silent
@@ -133,6 +133,9 @@ def _do(
     except Exception as error:
         if isinstance(error, OperationalError) and is_busy(error):
             raise
+        if is_disk_full(error):
+            shows = _what_shows(services, job.dataset)
+            return JobState.FAILED, f"{disk_full_sentence(services.settings.data_dir)} Until then {shows}."
         logger.exception("Publishing job %s of %s failed", job.id, job.dataset)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         return JobState.FAILED, (

@@ -171,3 +171,18 @@ def test_a_delivery_is_loaded_as_ever_after_a_rollback(rig: Rig, tmp_path: Path)
     assert again.withdrawn == 1 and again.unchanged == 0
     publish(rig.services, "colp")
     assert sorted((row.content, row.fid_point) for row in held(rig.services, "colp", 4)) == contents[2]
+
+
+def test_nothing_is_loaded_into_a_rollback_that_waits(rig: Rig, tmp_path: Path) -> None:
+    rows = [street_row("a" * 64, month="2025-01"), street_row("b" * 64, month="2025-01")]
+    load_street(rig.services, tmp_path / "1.csv", rows[0])
+    publish(rig.services, "colp")
+    load_street(rig.services, tmp_path / "2.csv", *rows)
+    publish(rig.services, "colp")
+    stage_rollback(rig.services, rig.services.definitions["colp"])
+    before = held(rig.services, "colp", 3)
+    with pytest.raises(SafeStatsError, match="a rollback to release 1, waits to be published"):
+        load_street(rig.services, tmp_path / "3.csv", *rows, street_row("c" * 64, month="2025-01"))
+    assert held(rig.services, "colp", 3) == before
+    discard_staged(rig.services, rig.services.definitions["colp"])
+    load_street(rig.services, tmp_path / "3.csv", *rows, street_row("c" * 64, month="2025-01"))

@@ -34,11 +34,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_publishing_job_state"), "publishing_job", ["state"], unique=False)
     op.add_column("release", sa.Column("built_from", sa.DateTime(), nullable=True))
+    op.add_column("release", sa.Column("content_of", sa.Integer(), nullable=True))
 
 
 def downgrade() -> None:
     """Back."""
     with op.batch_alter_table("release") as release:
+        release.drop_column("content_of")
         release.drop_column("built_from")
     op.drop_index(op.f("ix_publishing_job_state"), table_name="publishing_job")
     op.drop_table("publishing_job")
