@@ -73,6 +73,27 @@ class Commands:
         finally:
             kill(process)
 
+    @contextmanager
+    def paused(self, process: subprocess.Popen[str]) -> Iterator[None]:
+        """A command that stands still, holding no lock of the database, until leaving."""
+
+        def stands_still() -> bool:
+            os.killpg(process.pid, signal.SIGSTOP)
+            time.sleep(0.05)
+            with closing(sqlite3.connect(self.folder / "safestats.sqlite", timeout=0)) as database:
+                try:
+                    database.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError:
+                    os.killpg(process.pid, signal.SIGCONT)
+                    return False
+            return True
+
+        eventually(stands_still, "it never lets go of the database")
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGCONT)
+
     def query(self, statement: str) -> list[tuple]:
         """Rows of the database, read past all of the server's code."""
         with closing(sqlite3.connect(self.folder / "safestats.sqlite")) as database:
