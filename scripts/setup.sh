@@ -21,6 +21,7 @@ fi
 # ---------------------------------------------------------------- system packages
 PACKAGES=(
     make git curl ca-certificates python3-venv libsqlite3-mod-spatialite
+    postgresql-15 postgresql-15-postgis-3 chromium libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
     xvfb openbox xauth imagemagick poppler-utils zip unzip
     fonts-open-sans fonts-noto-core fonts-liberation2
 )

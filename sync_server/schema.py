@@ -15,7 +15,6 @@ from .errors import SafeStatsError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-NEWEST_MIGRATION = "0002"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -24,6 +23,11 @@ def declared_tables() -> MetaData:
     for path in sorted(Path(__file__).parent.glob("*/models.py")):
         import_module(f".{path.parent.name}.models", __package__)
     return Base.metadata
+
+
+def newest_migration() -> str:
+    """The number of the newest migration."""
+    return max(path.name for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def create_schema(database: Database) -> None:
@@ -40,7 +44,7 @@ def check_schema(database: Database) -> None:
     with database.engine.connect() as connection:
         migrated = inspect(connection).has_table("alembic_version")
         current = connection.scalar(text("SELECT version_num FROM alembic_version")) if migrated else None
-    if current != NEWEST_MIGRATION:
+    if current != newest_migration():
         raise SafeStatsError("The database is not of this version of SafeStats: run “safestats init”.")
 
 

@@ -14,13 +14,14 @@ from safestats.sync_server.identity.service import add_organisation, add_user
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import open_services
 from safestats.sync_server.settings import Settings
+from safestats.tests.server.engines import settings_for
 from safestats.tests.server.trust_rig import PASSWORD, USERNAME, Server
 
 
 @pytest.fixture
 def quick_settings(tmp_path: Path) -> Settings:
     """A folder of its own, and passwords that are hashed fast."""
-    return Settings(data_dir=tmp_path / "server", password_rounds=1, password_memory_kib=64)
+    return settings_for(tmp_path / "server")
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ from safestats.sync_server.publishing.models import LayerSlice
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Settings
+from safestats.tests.server.engines import settings_for
 from sqlalchemy import select
 
 _BOUNDARIES = Settings().resources_dir / "boundaries" / "london-lsoa-2011.gpkg"
@@ -42,7 +43,7 @@ _NO_PLACES = {"", "No Location", "No location"}
 
 def real_server(folder: Path) -> Services:
     """An empty server on which one organisation may have everything of every dataset."""
-    services = open_services(Settings(data_dir=folder, password_rounds=1, password_memory_kib=64))
+    services = open_services(settings_for(folder))
     create_schema(services.database)
     today = london_today()
     terms = GrantTerms(("london", "unplaced", "outside"), tuple(FieldGroup), Precision.POINT)

@@ -20,7 +20,7 @@ from safestats.sync_server.publishing.artefact_store import ArtefactStore
 from safestats.sync_server.publishing.models import Release, ReleaseState
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Settings
+from safestats.tests.server.engines import settings_for
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
@@ -58,7 +58,7 @@ class Rig:
 
     @classmethod
     def make(cls, folder: Path) -> Rig:
-        settings = Settings(data_dir=folder, password_rounds=1, password_memory_kib=64)
+        settings = settings_for(folder)
         services = open_services(settings)
         create_schema(services.database)
         ensure_incident_tables(services.database, services.definitions)

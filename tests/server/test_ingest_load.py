@@ -16,6 +16,7 @@ from safestats.sync_server.ingest.service import load
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Settings
+from safestats.tests.server.engines import settings_for
 from safestats.tests.server.ingest_rig import (
     BRIGHTON,
     STREET_HEADER,
@@ -46,7 +47,7 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def services(empty_server: Path, tmp_path: Path) -> Iterator[Services]:
     shutil.copytree(empty_server, tmp_path / "server")
-    services = open_services(Settings(data_dir=tmp_path / "server", password_rounds=1, password_memory_kib=64))
+    services = open_services(settings_for(tmp_path / "server"))
     yield services
     services.close()
 

@@ -14,11 +14,11 @@ from safestats.sync_server.datasets.definitions import read_definitions
 from safestats.sync_server.datasets.service import ensure_incident_tables
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.schema import (
-    NEWEST_MIGRATION,
     check_schema,
     create_schema,
     declared_tables,
     migration_config,
+    newest_migration,
 )
 from safestats.sync_server.settings import Settings
 from sqlalchemy import Column, Integer, inspect
@@ -76,7 +76,7 @@ def test_migrating_again_changes_nothing_and_leaves_incidents_alone(database: Da
 def test_the_newest_migration_is_the_one_that_is_asked_for(database: Database) -> None:
     with database.engine.connect() as connection:
         scripts = ScriptDirectory.from_config(migration_config(connection))
-    assert scripts.get_heads() == [NEWEST_MIGRATION]
+    assert scripts.get_heads() == [newest_migration()]
 
 
 def test_migrations_go_back(database: Database) -> None:

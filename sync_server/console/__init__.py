@@ -1,0 +1,1 @@
+"""The console: pages for the SafeStats team, organisations' administrators, suppliers and auditors."""

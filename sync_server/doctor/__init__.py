@@ -1,0 +1,1 @@
+"""The doctor: what is wrong with an installation, and what to do."""

@@ -1,0 +1,1 @@
+"""Online questions as an OGC API."""

@@ -1,0 +1,1 @@
+"""Oversight: reports on the use of the data, made from the audit."""

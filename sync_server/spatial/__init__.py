@@ -1,0 +1,1 @@
+"""The spatial seam: what differs between SpatiaLite and PostGIS."""
