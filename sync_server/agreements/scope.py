@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ..datasets.definitions import DatasetDefinition, Field, FieldGroup, layer_fields
+from ..identity.models import Channel, Role
 from ..instants import london_today
 from ..problems import Problem
 from ..publishing.models import Release, ReleaseState
@@ -31,10 +32,13 @@ class Subject:
     username: str
     organisation_id: int
     organisation: str
-    role: str
+    role: Role
     session_id: str
     purpose: str
     conditions_version: str
+    organisation_name: str = ""
+    channel: Channel = Channel.DESK
+    sites: tuple[tuple[str, str], ...] = ()  # a supplier's: (dataset, site)
 
 
 @dataclass(frozen=True)

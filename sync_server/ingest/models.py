@@ -28,6 +28,7 @@ class Delivery(Base):
 
     delivery_id: Mapped[int] = mapped_column(primary_key=True)
     dataset: Mapped[str] = mapped_column(String(16))
+    site: Mapped[str] = mapped_column(String(64), default="")  # of a supplier with several, say, hospitals
     release: Mapped[int]  # the release that it was staged for
     loaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     synthetic: Mapped[bool]

@@ -1,0 +1,106 @@
+"""Who may do what: a fixed table of roles, asked before anything else is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ..problems import Problem
+from .models import Role
+
+if TYPE_CHECKING:
+    from ..agreements.scope import Subject
+
+
+class Permission(StrEnum):
+    """Something that a role may do. What an agreement opens is not decided here."""
+
+    USE_DATA = "use-data"  # ask for incident data at all
+    SEE_PEOPLE = "see-people"
+    INVITE_PEOPLE = "invite-people"
+    MANAGE_PEOPLE = "manage-people"  # deactivate, change a role, end sessions, reset a second factor
+    SEE_USAGE = "see-usage"
+    SEE_ORGANISATIONS = "see-organisations"
+    MANAGE_ORGANISATIONS = "manage-organisations"
+    SEE_AGREEMENTS = "see-agreements"
+    MANAGE_AGREEMENTS = "manage-agreements"
+    SEE_CONDITIONS = "see-conditions"
+    PUBLISH_CONDITIONS = "publish-conditions"
+    SEE_DECISIONS = "see-decisions"
+    DECIDE_PURPOSES = "decide-purposes"
+    RECORD_DECISIONS = "record-decisions"  # of the Steering Group
+    SEE_RELEASES = "see-releases"
+    MANAGE_RELEASES = "manage-releases"
+    SEE_SUPPLIES = "see-supplies"  # deliveries, a supplier's own only
+    MANAGE_KEYS = "manage-keys"
+    READ_AUDIT = "read-audit"
+    READ_OVERSIGHT = "read-oversight"
+
+
+P = Permission
+_SEEING = frozenset(
+    {
+        P.SEE_PEOPLE,
+        P.SEE_USAGE,
+        P.SEE_ORGANISATIONS,
+        P.SEE_AGREEMENTS,
+        P.SEE_CONDITIONS,
+        P.SEE_DECISIONS,
+        P.SEE_RELEASES,
+        P.SEE_SUPPLIES,
+        P.READ_OVERSIGHT,
+    }
+)
+_PERMITTED: dict[Role, frozenset[Permission]] = {
+    Role.ANALYST: frozenset({P.USE_DATA}),
+    Role.LICENSING_OFFICER: frozenset({P.USE_DATA}),
+    # Its own organisation only: see ``require_organisation``.
+    Role.ORGANISATION_ADMIN: frozenset(
+        {P.USE_DATA, P.SEE_PEOPLE, P.INVITE_PEOPLE, P.MANAGE_PEOPLE, P.SEE_USAGE, P.SEE_AGREEMENTS, P.SEE_CONDITIONS}
+    ),
+    Role.PUBLISHER: _SEEING
+    | {P.MANAGE_AGREEMENTS, P.PUBLISH_CONDITIONS, P.DECIDE_PURPOSES, P.MANAGE_RELEASES, P.MANAGE_KEYS},
+    # Everything but data: who gives out access does not use it.
+    Role.SYSTEM_ADMIN: frozenset(Permission) - {P.USE_DATA},
+    Role.AUDITOR: _SEEING | {P.READ_AUDIT},
+    Role.SUPPLIER: frozenset({P.SEE_SUPPLIES}),
+}
+# The SafeStats team and its auditors see every organisation; the others their own.
+_EVERYWHERE = frozenset({Role.PUBLISHER, Role.SYSTEM_ADMIN, Role.AUDITOR})
+# What an organisation's administrator may make somebody.
+INVITABLE = (Role.ANALYST, Role.LICENSING_OFFICER, Role.ORGANISATION_ADMIN)
+# Who can change what others may see, or read what everybody did, proves twice who they are.
+NEEDS_SECOND_FACTOR = frozenset({Role.PUBLISHER, Role.SYSTEM_ADMIN, Role.AUDITOR})
+
+
+def permitted(role: Role) -> frozenset[Permission]:
+    """All that a role may do."""
+    return _PERMITTED[role]
+
+
+def require(subject: Subject, permission: Permission) -> None:
+    """Raises the ``Problem`` 403 ``role-not-permitted`` unless the subject's role has the permission."""
+    if permission not in permitted(subject.role):
+        raise not_permitted()
+
+
+def sees_every_organisation(subject: Subject) -> bool:
+    """Whether what the subject sees is not narrowed to its own organisation."""
+    return subject.role in _EVERYWHERE
+
+
+def require_organisation(subject: Subject, permission: Permission, organisation_id: int) -> None:
+    """As ``require``, for something of one organisation: an administrator's permission ends at its own."""
+    require(subject, permission)
+    if not sees_every_organisation(subject) and subject.organisation_id != organisation_id:
+        raise not_permitted()
+
+
+def not_permitted() -> Problem:
+    """The answer to a role that may not."""
+    return Problem(
+        403,
+        "role-not-permitted",
+        "Not open to your role",
+        "Your role does not permit this: if you need it for your work, ask the SafeStats team.",
+    )
