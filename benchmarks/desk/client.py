@@ -10,7 +10,7 @@ import requests
 from ...qgis_plugin.core.desk_session import DeskSession
 from ...qgis_plugin.core.transport import Cancel, QgisNetwork, Transport, never
 
-PURPOSE = "problem-solving"
+PURPOSE = "needs-assessment"
 _VERSION = "0.1.0"
 
 

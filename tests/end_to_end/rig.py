@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data"
 DATASETS = ("mps", "colp", "btp", "lfb", "rnli")
 PASSWORD = "a long enough passphrase"
-PURPOSE = "problem-solving"
+PURPOSE = "needs-assessment"
 WAIT_SECONDS = 30
 START_SECONDS = 20
 

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVER_PYTHON = ROOT / ".venvs" / "server" / "bin" / "python"
 SERVER_COMMAND = ROOT / ".venvs" / "server" / "bin" / "safestats"
 PASSWORD = "a long enough passphrase"
-PURPOSE = "problem-solving"
+PURPOSE = "needs-assessment"
 WAIT_MS = 20_000
 # Starting Python for each of a dozen commands would take most of the suite's time.
 RUN_COMMANDS = """

@@ -68,7 +68,7 @@ def areas(session: Session) -> AreaIndex:
 
 def subject(session: Session) -> Subject:
     user = session.scalars(select(User)).one()
-    return Subject(user.id, "analyst", user.organisation_id, "camden", user.role, "s", "problem-solving", "1")
+    return Subject(user.id, "analyst", user.organisation_id, "camden", user.role, "s", "needs-assessment", "1")
 
 
 def draft(

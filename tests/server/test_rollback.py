@@ -42,7 +42,7 @@ def definition(rig: Rig):
 def manifest(rig: Rig) -> Manifest:
     with rig.services.database.read() as session:
         user = find_user(session, "gla")
-        subject = Subject(user.id, "gla", user.organisation_id, "gla", user.role, "session", "problem-solving", "test")
+        subject = Subject(user.id, "gla", user.organisation_id, "gla", user.role, "session", "needs-assessment", "test")
         return sync.manifest(rig.services, session, subject, DATASET)
 
 

@@ -51,7 +51,7 @@ def test_from_sign_in_to_work_to_sign_out(server: Server) -> None:
     answer = server.accept(pending)
     assert answer.status_code == 200
     active = answer.json()
-    assert active["state"] == "active" and active["purpose"] == "problem-solving"
+    assert active["state"] == "active" and active["purpose"] == "needs-assessment"
     assert active["idle_minutes"] == 30
     assert active["token"] != pending["token"]
     assert code(server.client.get("/v1/session", headers=bearer(pending["token"]))) == (401, "not-signed-in")

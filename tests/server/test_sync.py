@@ -85,7 +85,7 @@ def sign_in(client: httpx.Client, username: str) -> dict[str, str]:
         json={
             "conditions_version": pending["conditions"]["version"],
             "conditions_sha256": pending["conditions"]["sha256"],
-            "purpose": "problem-solving",
+            "purpose": "needs-assessment",
         },
         headers={"Authorization": f"Bearer {pending['token']}"},
     )
@@ -404,7 +404,7 @@ def test_one_pull_is_one_intent(rig: Rig, api: TestClient) -> None:
         assert api.get(path, params={"pull": str(pull)}, headers=who).status_code == 200
     (intent,) = audited(rig, "layer.pull")
     assert intent["filter"] == {"release": 1, "pull": str(pull)}
-    assert (intent["rows"], intent["agreement"], intent["purpose"]) == (11, "DSA-3", "problem-solving")
+    assert (intent["rows"], intent["agreement"], intent["purpose"]) == (11, "DSA-3", "needs-assessment")
     for part in manifest.slices[:2]:
         fetch(api, who, part.name)
     assert [event["filter"].get("artefact") for event in audited(rig, "layer.pull")[1:]] == [

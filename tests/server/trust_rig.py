@@ -28,7 +28,7 @@ class Server:
         body = {
             "conditions_version": pending["conditions"]["version"],
             "conditions_sha256": pending["conditions"]["sha256"],
-            "purpose": "problem-solving",
+            "purpose": "needs-assessment",
             **changes,
         }
         return self.client.post("/v1/session/accept", json=body, headers=bearer(pending["token"]))
