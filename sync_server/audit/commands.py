@@ -20,8 +20,6 @@ def verify() -> None:
     """Walk the chain; names the first altered, missing or moved event and ends with status 1."""
     with initialised() as services:
         result = services.audit.verify()
-        if result.ok:
-            services.audit.export_head()
     if not result.ok:
         raise SafeStatsError(f"The audit is not intact. {result.message}")
     typer.echo(result.message)

@@ -1,87 +1,35 @@
-"""The audit: an append-only chain of events in a file of its own, so that a refusal outlives its request.
+"""The audit: what the other parts record by, and read.
 
-Each event is canonical JSON, kept as text; its hash is SHA-256 over the hash before it and its bytes. The hash
-of the newest event (the head) is exported to a second file, which belongs on another host: a chain alone cannot
-show that its end was cut off.
+Each event is canonical JSON, kept as text; its hash is SHA-256 over the hash before it and its bytes. Events are on
+disk before ``record`` returns, in a transaction of their own: a refusal outlives the request that is rolled back.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import re
-import sqlite3
-import threading
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from ..instants import iso, now
 from ..problems import Problem
+from .events import COMMAND_LINE, WORKER, EventType, Outcome
+from .pace import WINDOW_SECONDS, Pace
+from .sealing import Sealing, seal_with_patience
+from .seals import SealFolder
+from .signing import PublicKey
+from .store import AuditStore, AuditStoreError, StoredEvent
+from .verification import VerifyResult, read_heads, verify
 
-HEAD_INTERVAL_SECONDS = 60
-_BUSY_TIMEOUT_SECONDS = 10
-_START = "0" * 64
-_HEAD = re.compile(r"(\d+) ([0-9a-f]{64}) ")
+__all__ = ["COMMAND_LINE", "WORKER", "AuditLog", "AuditUnavailable", "Event", "EventType", "Outcome"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS event (
-    number INTEGER PRIMARY KEY,
-    once TEXT UNIQUE,
-    body TEXT NOT NULL,
-    hash TEXT NOT NULL
-);
-CREATE TRIGGER IF NOT EXISTS event_is_never_changed BEFORE UPDATE ON event
-BEGIN SELECT RAISE(ABORT, 'The audit is append-only.'); END;
-CREATE TRIGGER IF NOT EXISTS event_is_never_deleted BEFORE DELETE ON event
-BEGIN SELECT RAISE(ABORT, 'The audit is append-only.'); END;
-"""
+logger = logging.getLogger(__name__)
 
-
-class EventType(StrEnum):
-    """What is audited: whatever touches data or rights."""
-
-    SIGN_IN = "session.sign-in"
-    CONDITIONS_ACCEPTED = "session.accept"
-    CONDITIONS_DECLINED = "session.decline"
-    SIGN_OUT = "session.sign-out"
-    LAYERS_LISTED = "layers.list"
-    LAYER_MANIFEST = "layer.manifest"
-    LAYER_PULL = "layer.pull"
-    POSTCODE_LOOKUP = "postcode.lookup"
-    PROXIMITY_SEARCH = "proximity.search"
-    HOTSPOT_RUN = "hotspot.run"
-    MAP_EXPORT = "map.export"
-    LAYER_OPENED = "layer.opened"
-    DATASET_LOADED = "dataset.load"
-    DATASET_PUBLISHED = "dataset.publish"
-    DATASET_ROLLED_BACK = "dataset.rollback"
-    DATASET_DISCARDED = "dataset.discard"
-    AREAS_LOADED = "areas.load"
-    ORGANISATION_ADDED = "organisation.add"
-    USER_ADDED = "user.add"
-    USER_PASSWORD = "user.password"
-    USER_DEACTIVATED = "user.deactivate"
-    AGREEMENT_ADDED = "agreement.add"
-    AGREEMENT_GRANTED = "agreement.grant"
-    AGREEMENT_ACTIVATED = "agreement.activate"
-    AGREEMENT_SUSPENDED = "agreement.suspend"
-    AGREEMENT_ENDED = "agreement.end"
-    CONDITIONS_PUBLISHED = "conditions.publish"
-
-
-class Outcome(StrEnum):
-    """How it went."""
-
-    OK = "ok"
-    REFUSED = "refused"
-
-
-COMMAND_LINE = "command-line"  # the actor of what is done on the server's own command line
+# What tells a caller nothing, or the same again, is what floods are made of.
+_CHEAP_POINTS, _DEAR_POINTS = 1, 10
 
 
 class AuditUnavailable(Problem):
@@ -96,14 +44,16 @@ class AuditUnavailable(Problem):
         )
 
 
-@dataclass(frozen=True)
-class VerifyResult:
-    """Whether the chain holds; ``first_bad`` is the number of the first event that does not."""
+class TooManyRequests(Problem):
+    """The session makes the audit grow faster than any work would."""
 
-    ok: bool
-    events: int
-    first_bad: int | None
-    message: str
+    def __init__(self) -> None:
+        super().__init__(
+            429,
+            "too-many-requests",
+            "Too many requests",
+            "Your session asks too much in too short a time: wait a minute, then go on.",
+        )
 
 
 @dataclass(frozen=True)
@@ -113,25 +63,110 @@ class Event:
     number: int
     body: dict[str, Any]
 
+    @classmethod
+    def read(cls, stored: StoredEvent) -> Event:
+        """The event as its members."""
+        return cls(stored.number, json.loads(stored.body))
+
 
 class AuditLog:
-    """The audit in the SQLite file at ``path``; heads go to ``heads_path`` (beside it unless told)."""
+    """The audit on a store. A session may record ``points_per_minute``: 10 for a refusal or a listing, else 1."""
 
-    def __init__(self, path: Path, heads_path: Path | None = None) -> None:
-        self.path = path
-        self.heads_path = heads_path or path.with_name("audit-heads.txt")
-        self._lock = threading.Lock()
-        self._exported_at = float("-inf")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(
-            path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+    def __init__(
+        self, store: AuditStore, sealing: Sealing, points_per_minute: int, old_heads: Path | None = None
+    ) -> None:
+        self.store = store
+        self.sealing = sealing
+        self._old_heads = old_heads
+        self._pace = Pace(points_per_minute)
+
+    def record(self, event: EventType, **members: Any) -> bool:
+        """Append an event, durably, before returning; takes what ``intent`` takes.
+
+        With ``once``, an event with that key is recorded a single time: False tells that it was there already.
+        Raises ``AuditUnavailable`` where it cannot be kept, ``TooManyRequests`` where the session floods the audit.
+        """
+        return self._keep(event, **members)[1]
+
+    def intent(self, event: EventType, **members: Any) -> int:
+        """``record`` what is about to leave; its number, for ``outcome``. With ``once``, that of the first time."""
+        return self._keep(event, **members)[0]
+
+    def outcome(
+        self,
+        of: int,
+        *,
+        completed: bool,
+        part: str = "",
+        rows: int | None = None,
+        bytes: int | None = None,
+        reason: str = "",
+    ) -> bool:
+        """How sending went that was recorded as event ``of``; recorded once for each ``part`` (a file) of it.
+
+        Raises ``AuditUnavailable``, and ``ValueError`` where there is no such event.
+        """
+        try:
+            intended = self.store.event(of)
+        except AuditStoreError as error:
+            raise AuditUnavailable from error
+        if intended is None:
+            raise ValueError(f"There is no event {of} whose outcome could be recorded.")
+        members = json.loads(intended.body)
+        outcome = Outcome.OK if completed else Outcome.BROKEN_OFF
+        return self.record(
+            EventType.DELIVERY_ENDED,
+            **{name: members[name] for name in _OF_THE_INTENT},
+            filter={**({"part": part} if part else {}), **({} if bytes is None else {"bytes": bytes})},
+            rows=rows,
+            outcome=outcome,
+            reason=reason,
+            of=of,
+            once=f"outcome:{of}:{part}:{outcome}",
         )
-        path.chmod(0o600)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(_SCHEMA)
 
-    def record(
+    def events(self, last: int | None = None) -> Iterator[Event]:
+        """The events in order; only the ``last`` so many, where given."""
+        after = 0 if last is None else self.store.head()[0] - last
+        for stored in self.store.events(after=max(after, 0)):
+            yield Event.read(stored)
+
+    def seal(self) -> int:
+        """Seal what is not sealed and export the seals; how many seals that took.
+
+        Raises ``AuditKeyError``, ``AuditBrokenError``, ``AuditStoreError``, ``OSError`` (of the export).
+        """
+        if self.store.head()[0] == 0:
+            return 0
+        made = self.sealing.unannounced_key()
+        if made is not None:
+            self.announce(made, actor=WORKER)
+        sealed = self.sealing.seal()
+        self.sealing.export()
+        return sealed
+
+    def announce(self, key: PublicKey, actor: str) -> None:
+        """Record that seals are signed by this key from now on."""
+        self.record(
+            EventType.AUDIT_KEY, actor=actor, filter={"key": key.id, "public_key": key.raw.hex()}, once=f"key:{key.id}"
+        )
+
+    def verify(self, folder: SealFolder | None = None, keys: Mapping[str, PublicKey] | None = None) -> VerifyResult:
+        """Prove the chain against the exported seals (of ``folder``, else of this audit's own) and public keys.
+
+        Raises ``AuditStoreError``, ``AuditKeyError``.
+        """
+        exported = (folder or self.sealing.folder).read()
+        trusted = self.sealing.keyring.public_keys() if keys is None else keys
+        heads = read_heads(self._old_heads) if self._old_heads else {}
+        return verify(self.store, exported, trusted, heads)
+
+    def close(self) -> None:
+        """Seal what can be sealed, and let go of what is open."""
+        seal_with_patience(self)
+        self.store.close()
+
+    def _keep(
         self,
         event: EventType,
         *,
@@ -148,12 +183,9 @@ class AuditLog:
         session: str = "",
         once: str | None = None,
         reported_at: str = "",
-    ) -> bool:
-        """Append an event, durably, before returning; raises ``AuditUnavailable`` where that fails.
-
-        With ``once``, an event with that key is recorded a single time: False tells that it was there already.
-        ``reported_at`` marks an event as told by the client, at the client's time.
-        """
+        of: int | None = None,
+    ) -> tuple[int, bool]:
+        """``reported_at`` marks an event as told by the client, at the client's time; ``of`` names another event."""
         body: dict[str, Any] = {
             "at": iso(now()),
             "event": str(event),
@@ -171,122 +203,32 @@ class AuditLog:
         }
         if reported_at:
             body["reported_at"] = reported_at
+        if of is not None:
+            body["of"] = of
         try:
-            with self._lock:
-                new = self._append(body, once)
-                if time.monotonic() - self._exported_at >= HEAD_INTERVAL_SECONDS:
-                    self._export_head()
-        except (sqlite3.Error, OSError) as error:
+            if session and event != EventType.DELIVERY_ENDED:
+                self._spend(body)
+            return self.store.append(body, once)
+        except (AuditStoreError, OSError) as error:
+            logger.error("The audit cannot be written: %s", error)
             raise AuditUnavailable from error
-        return new
 
-    def export_head(self) -> None:
-        """Write the number and hash of the newest event to the heads file, unless it stands there already."""
-        with self._lock:
-            self._export_head()
-
-    def events(self, last: int | None = None) -> Iterator[Event]:
-        """The events in order; only the ``last`` so many, where given."""
-        newest = self._head()[0]
-        after = 0 if last is None else newest - last
-        rows = self._connection.execute("SELECT number, body FROM event WHERE number > ? ORDER BY number", (after,))
-        for number, body in rows:
-            yield Event(number, json.loads(body))
-
-    def verify(self) -> VerifyResult:
-        """Walk the chain and the exported heads; names the first altered, missing, inserted or moved event."""
-        heads = self._read_heads()
-        previous, expected, count = _START, 1, 0
-        rows = self._connection.execute("SELECT number, once, body, hash FROM event ORDER BY number")
-        for number, once, body, recorded in rows:
-            trouble = _trouble(number, once, body, recorded, previous, expected)
-            if trouble is None and heads.get(number, recorded) != recorded:
-                trouble = "is not the one whose head was exported: the chain was written anew"
-            if trouble is not None:
-                bad = expected if number != expected else number
-                return VerifyResult(False, count, bad, f"Event {bad} {trouble}.")
-            previous, expected, count = recorded, number + 1, count + 1
-        newest_exported = max(heads, default=0)
-        if newest_exported > count:
-            message = (
-                f"Event {count + 1} is missing: the chain ends at {count}, "
-                f"but the head of event {newest_exported} was exported."
-            )
-            return VerifyResult(False, count, count + 1, message)
-        return VerifyResult(True, count, None, f"All {count} events are in place and unaltered.")
-
-    def close(self) -> None:
-        """Export the head and let go of the file."""
-        self.export_head()
-        self._connection.close()
-
-    def _append(self, body: dict[str, Any], once: str | None) -> bool:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if once is not None and connection.execute("SELECT 1 FROM event WHERE once = ?", (once,)).fetchone():
-                connection.execute("ROLLBACK")
-                return False
-            number, previous = self._head()
-            text = _canonical({"number": number + 1, "once": once, **body})
-            connection.execute(
-                "INSERT INTO event (number, once, body, hash) VALUES (?, ?, ?, ?)",
-                (number + 1, once, text, _link(previous, text)),
-            )
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return True
-
-    def _head(self) -> tuple[int, str]:
-        row = self._connection.execute("SELECT number, hash FROM event ORDER BY number DESC LIMIT 1").fetchone()
-        return row or (0, _START)
-
-    def _export_head(self) -> None:
-        number, head = self._head()
-        if number and number not in self._read_heads():
-            # A line that was cut off stays a line of its own.
-            torn = self.heads_path.exists() and self.heads_path.read_bytes()[-1:] not in (b"", b"\n")
-            with self.heads_path.open("a", encoding="ascii") as file:
-                if torn:
-                    file.write("\n")
-                file.write(f"{number} {head} {iso(now())}\n")
-                file.flush()
-                os.fsync(file.fileno())
-        self._exported_at = time.monotonic()
-
-    def _read_heads(self) -> dict[int, str]:
-        """Number → hash. Of a number that stands there twice, the first counts; a torn line tells nothing."""
-        heads: dict[int, str] = {}
-        if self.heads_path.exists():
-            for line in self.heads_path.read_text(encoding="ascii", errors="replace").splitlines():
-                if (head := _HEAD.match(line)) is not None:
-                    heads.setdefault(int(head[1]), head[2])
-        return heads
+    def _spend(self, body: Mapping[str, Any]) -> None:
+        dear = body["outcome"] == Outcome.REFUSED or body["event"] == EventType.LAYERS_LISTED
+        if self._pace.permits(body["session"], _DEAR_POINTS if dear else _CHEAP_POINTS):
+            return
+        throttled = {
+            **body,
+            "event": str(EventType.SESSION_THROTTLED),
+            "filter": {"event": body["event"]},
+            "rows": None,
+            "outcome": str(Outcome.REFUSED),
+            "reason": "too-many-requests",
+        }
+        throttled.pop("reported_at", None)
+        minute = int(time.time() // WINDOW_SECONDS)
+        self.store.append(throttled, f"throttle:{body['session']}:{minute}")
+        raise TooManyRequests
 
 
-def _trouble(number: int, once: str | None, body: str, recorded: str, previous: str, expected: int) -> str | None:
-    if number != expected:
-        return "is missing"
-    if _link(previous, body) == recorded:
-        members = json.loads(body)
-        if members["number"] != number or members["once"] != once:
-            return "is altered"
-        return None
-    try:
-        own_number = json.loads(body)["number"]
-    except (ValueError, KeyError, TypeError):
-        return "is altered"
-    if own_number != number:
-        return f"is out of place: what stands there was recorded as event {own_number}"
-    return "is altered"
-
-
-def _canonical(members: Mapping[str, Any]) -> str:
-    return json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
-
-
-def _link(previous: str, text: str) -> str:
-    return hashlib.sha256(previous.encode() + text.encode()).hexdigest()
+_OF_THE_INTENT = ("actor", "organisation", "agreement", "conditions", "purpose", "dataset", "session")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from safestats.sync_server import cli
-from safestats.sync_server.audit.log import AuditLog, EventType
+from safestats.sync_server.audit.log import EventType
+from safestats.sync_server.audit.opening import open_audit
 from safestats.sync_server.domains import DOMAIN_OF, _commands, domains
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.settings import Settings
@@ -144,16 +146,16 @@ def test_trouble_goes_to_stderr_with_status_1_and_no_traceback(folder: Path) -> 
     assert busy.returncode == 1 and f"port {port}" in busy.stderr and busy.stderr.count("\n") == 1
     taken.close()
 
-    audit = AuditLog(Settings().audit_path)
-    audit._connection.execute("DROP TRIGGER event_is_never_changed")
-    audit._connection.execute("UPDATE event SET body = replace(body, 'command-line', 'somebody')")
+    with sqlite3.connect(Settings().audit_path) as audit:
+        audit.execute("DROP TRIGGER event_is_never_changed")
+        audit.execute("UPDATE event SET body = replace(body, 'command-line', 'somebody')")
     after = command("audit", "verify")
     assert after.returncode == 1 and "Event 1 is altered" in after.stderr
 
 
 def test_what_a_client_wrote_is_shown_as_it_is(folder: Path) -> None:
     done("init")
-    audit = AuditLog(folder / "audit.sqlite")
+    audit = open_audit(Settings())
     audit.record(EventType.MAP_EXPORT, actor="a", dataset="[/red]\x1b[2Jmps")
     audit.close()
     listed = done("audit", "list")

@@ -1,0 +1,155 @@
+"""What is audited: the closed list of events, who records each, and what the members of its ``filter`` mean.
+
+A new event is one line here; nothing else may be recorded. ``docs/audit.md`` is checked against this list.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+COMMAND_LINE = "command-line"  # the actor of what is done on the server's own command line
+WORKER = "worker"  # the actor of what the server does by itself
+
+
+class Recorder(StrEnum):
+    """Whose word an event is."""
+
+    SERVER = "server"  # by a request that the server itself answers
+    TEAM = "team"  # by the command line or the console, where somebody changes something
+    DESK = "desk"  # told afterwards by the plugin, at the plugin's time (``reported_at``)
+
+
+class EventType(StrEnum):
+    """Whatever touches data or rights."""
+
+    recorder: Recorder
+    meaning: str
+    members: dict[str, str]
+
+    def __new__(cls, value: str, recorder: Recorder, meaning: str, members: dict[str, str] | None = None) -> EventType:
+        """The member with what is told of it."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.recorder = recorder
+        member.meaning = meaning
+        member.members = members or {}
+        return member
+
+    # Sessions
+    SIGN_IN = "session.sign-in", Recorder.SERVER, "A person signed in, or was refused", {"address": "where from"}
+    SECOND_FACTOR = "session.second-factor", Recorder.SERVER, "A second factor was given, or was wrong"
+    SECOND_FACTOR_ENROLLED = "session.enrolment", Recorder.SERVER, "A person set up a second factor"
+    CONDITIONS_ACCEPTED = (
+        "session.accept",
+        Recorder.SERVER,
+        "The conditions of use were accepted and a purpose was chosen, or the purpose was refused",
+    )
+    CONDITIONS_DECLINED = "session.decline", Recorder.SERVER, "The conditions of use were declined"
+    PURPOSE_CHANGED = "session.purpose", Recorder.SERVER, "Another purpose was chosen within a session"
+    PURPOSE_REQUESTED = "purpose.request", Recorder.SERVER, "A purpose of one's own was put to the SafeStats team"
+    PURPOSE_DECIDED = "purpose.decide", Recorder.TEAM, "A requested purpose was approved or refused"
+    SIGN_OUT = "session.sign-out", Recorder.SERVER, "A person signed out"
+    SESSIONS_ENDED = "session.end", Recorder.SERVER, "Sessions were ended from elsewhere", {"sessions": "which"}
+    SESSION_THROTTLED = (
+        "session.throttle",
+        Recorder.SERVER,
+        "A session asked so often that it was made to wait: recorded once a minute",
+        {"event": "what it asked for when it was stopped"},
+    )
+
+    # Use of the data
+    LAYERS_LISTED = "layers.list", Recorder.SERVER, "The list of layers was read", {"permitted": "datasets permitted"}
+    LAYER_MANIFEST = "layer.manifest", Recorder.SERVER, "A layer's manifest was read", {"release": "number"}
+    LAYER_PULL = (
+        "layer.pull",
+        Recorder.SERVER,
+        "Files of a layer were asked for: recorded before the first byte leaves, once for a pull",
+        {"release": "number", "pull": "the pull's id", "artefact": "the file, outside a pull"},
+    )
+    ITEMS_READ = "items.read", Recorder.SERVER, "Rows were read online; ``rows`` tells how many"
+    FACETS_READ = "facets.read", Recorder.SERVER, "Counts by category were read online", {"by": "the field"}
+    DELIVERY_ENDED = (
+        "delivery.end",
+        Recorder.SERVER,
+        "How sending went that was recorded before: completed, or broken off",
+        {"part": "the file", "bytes": "how many left"},
+    )
+    POSTCODE_LOOKUP = "postcode.lookup", Recorder.SERVER, "A postcode was looked up", {"postcode": "if it is one"}
+    PROXIMITY_COUNTED = "proximity.count", Recorder.SERVER, "Incidents were counted around a place, online"
+    PROXIMITY_SEARCH = "proximity.search", Recorder.DESK, "A search around a place was made on a pulled copy"
+    HOTSPOT_RUN = "hotspot.run", Recorder.DESK, "Hotspots were made from a pulled copy"
+    MAP_EXPORT = "map.export", Recorder.DESK, "A page was exported", {"formats": "of the files"}
+    LAYER_OPENED = "layer.opened", Recorder.DESK, "A pulled copy was opened as a layer"
+
+    # Data coming in
+    DELIVERY_RECEIVED = "delivery.receive", Recorder.SERVER, "A supplier handed in a file", {"sha256": "of the file"}
+    DATASET_LOADED = (
+        "dataset.load",
+        Recorder.TEAM,
+        "Files were loaded",
+        {"files": "their SHA-256", "months": "that they speak of"},
+    )
+    DATASET_PUBLISHED = "dataset.publish", Recorder.TEAM, "A release became visible", {"release": "number"}
+    DATASET_ROLLED_BACK = "dataset.rollback", Recorder.TEAM, "A release was taken back"
+    DATASET_DISCARDED = "dataset.discard", Recorder.TEAM, "A staged release was thrown away"
+    AREAS_LOADED = "areas.load", Recorder.TEAM, "An edition of boundaries was loaded"
+
+    # Organisations and people
+    ORGANISATION_ADDED = "organisation.add", Recorder.TEAM, "An organisation was added"
+    ORGANISATION_CHANGED = "organisation.change", Recorder.TEAM, "An organisation's entry was changed"
+    USER_INVITED = "user.invite", Recorder.TEAM, "A person was sent a link to open an account", {"user": "opaque id"}
+    USER_ADDED = "user.add", Recorder.TEAM, "An account was opened", {"user": "opaque id"}
+    USER_CHANGED = "user.change", Recorder.TEAM, "A person's role or name was changed", {"user": "opaque id"}
+    USER_PASSWORD = "user.password", Recorder.TEAM, "A password was set", {"user": "opaque id"}
+    USER_RESET_ASKED = "user.reset", Recorder.SERVER, "A link to set a new password was asked for"
+    USER_SECOND_FACTOR_RESET = "user.second-factor", Recorder.TEAM, "A second factor was removed", {"user": "opaque id"}
+    USER_DEACTIVATED = "user.deactivate", Recorder.TEAM, "An account was closed", {"user": "opaque id"}
+    USER_REACTIVATED = "user.reactivate", Recorder.TEAM, "A closed account was opened again", {"user": "opaque id"}
+    LINK_USED = "link.use", Recorder.SERVER, "A link of an invitation or a reset was used, or refused"
+    MACHINE_KEY_ADDED = "key.add", Recorder.TEAM, "A supplier's machine got a key", {"key": "its id"}
+    MACHINE_KEY_REVOKED = "key.revoke", Recorder.TEAM, "A supplier's machine key was revoked", {"key": "its id"}
+
+    # Rights
+    AGREEMENT_ADDED = "agreement.add", Recorder.TEAM, "An agreement was drafted"
+    AGREEMENT_CHANGED = "agreement.change", Recorder.TEAM, "An agreement was amended"
+    AGREEMENT_GRANTED = "agreement.grant", Recorder.TEAM, "A grant was added to an agreement, or removed"
+    AGREEMENT_SCHEDULED = "agreement.schedule", Recorder.TEAM, "What is to be signed was made", {"sha256": "of it"}
+    AGREEMENT_DOCUMENT = "agreement.document", Recorder.TEAM, "A signed document was attached", {"sha256": "of it"}
+    AGREEMENT_SIGNED = "agreement.sign", Recorder.TEAM, "An agreement was signed"
+    AGREEMENT_ACTIVATED = "agreement.activate", Recorder.TEAM, "An agreement came into force, or was refused it"
+    AGREEMENT_SUSPENDED = "agreement.suspend", Recorder.TEAM, "An agreement was suspended"
+    AGREEMENT_RESUMED = "agreement.resume", Recorder.TEAM, "A suspended agreement came into force again"
+    AGREEMENT_ENDED = "agreement.end", Recorder.TEAM, "An agreement was ended"
+    TERMS_SET = "terms.set", Recorder.TEAM, "A supplier's terms were set"
+    CONDITIONS_PUBLISHED = "conditions.publish", Recorder.TEAM, "Conditions of use were published"
+    STEERING_DECISION = "steering.decide", Recorder.TEAM, "A decision of the Steering Group was recorded"
+
+    # The audit itself
+    AUDIT_SEARCHED = "audit.search", Recorder.TEAM, "The audit was searched", {"criteria": "by what"}
+    AUDIT_EXPORTED = (
+        "audit.export",
+        Recorder.TEAM,
+        "Events were written to files",
+        {"first": "number", "last": "number", "sha256": "of the events' file"},
+    )
+    AUDIT_KEY = (
+        "audit.key",
+        Recorder.TEAM,
+        "Seals are signed by this key from now on",
+        {"key": "its id", "public_key": "in hexadecimal digits"},
+    )
+    AUDIT_RETENTION = (
+        "audit.retention",
+        Recorder.TEAM,
+        "Sealed batches were archived, to be removed",
+        {"until": "the last event's number", "seals": "of which batches", "sha256": "of the archive"},
+    )
+    REPORT_MADE = "report.make", Recorder.TEAM, "A report on the use of the data was made", {"report": "which"}
+
+
+class Outcome(StrEnum):
+    """How it went."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    BROKEN_OFF = "broken-off"  # of a delivery: not every byte left
