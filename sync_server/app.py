@@ -20,6 +20,7 @@ from ..shared.problems import MEDIA_TYPE
 from .about import VERSION
 from .about import router as about
 from .analysis.routes import router as analysis
+from .database import is_busy
 from .datasets.service import ensure_incident_tables
 from .identity.conditions import current_conditions
 from .identity.routes import router as identity
@@ -99,9 +100,9 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _answer_busy(request: Request, error: Exception) -> JSONResponse:
-    """The embedded database has one writer: while a load holds it, others are asked to come back."""
+    """Writers go one after the other: whoever has waited long enough is asked to come back."""
     assert isinstance(error, OperationalError)
-    if "locked" not in str(error.orig):
+    if not is_busy(error):
         return await _answer_failure(request, error)
     detail = "The server is taking in new data at the moment: try again in a minute."
     answer = await _answer_problem(request, Problem(503, "busy", "The server is busy", detail))

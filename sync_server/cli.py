@@ -24,7 +24,7 @@ from .keys import KeysError
 from .problems import Problem
 from .schema import create_schema
 from .services import open_services
-from .settings import Settings
+from .settings import Part, Settings
 
 app = typer.Typer(
     cls=Domains,
@@ -43,7 +43,7 @@ def init() -> None:
     from .datasets.areas import load_supplied_areas
     from .identity.commands import publish_supplied_conditions
 
-    services = open_services(Settings())
+    services = open_services(Settings(), Part.OWNER)
     try:
         create_schema(services.database)
         ensure_incident_tables(services.database, services.definitions)

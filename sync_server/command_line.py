@@ -14,25 +14,25 @@ from .datasets.service import ensure_incident_tables
 from .errors import SafeStatsError
 from .schema import check_schema
 from .services import Services, open_services
-from .settings import Settings
+from .settings import Part, Settings
 
 _LINE = 400
 
 
 @contextmanager
 def initialised() -> Iterator[Services]:
-    """The services on the folder of the environment's settings, closed on leaving.
+    """The services on the folder of the environment's settings, as the publisher, closed on leaving.
 
     Raises ``SafeStatsError`` where ``safestats init`` has not been run there.
     """
     settings = Settings()
-    if not settings.database_path.exists():
+    if settings.embedded and not settings.database_path.exists():
         # Opening the database would make an empty one.
         raise SafeStatsError(
             f"There is no SafeStats server in {settings.data_dir}: run “safestats init” first, "
             "or name its folder in SAFESTATS_DATA_DIR."
         )
-    services = open_services(settings)
+    services = open_services(settings, Part.PUBLISHER)
     try:
         check_schema(services.database)
         ensure_incident_tables(services.database, services.definitions)

@@ -1,12 +1,14 @@
-"""The embedded database: SpatiaLite in one file, WAL, one writer process.
+"""The database: SpatiaLite in one file (WAL, one writer), or PostgreSQL with PostGIS.
 
-``read()`` and ``write()`` give a Session each. A write is one transaction, begun IMMEDIATE (so that two writers
-wait for each other instead of failing half-way) and committed on leaving; an exception rolls it back.
+``read()`` and ``write()`` give a Session each. A write is one transaction, committed on leaving; an exception rolls
+it back. Writers go one after the other, so that what a write has looked up still holds when it commits: SpatiaLite
+begins IMMEDIATE, PostgreSQL takes an advisory lock first.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 from geoalchemy2.admin.dialects.sqlite import init_spatialite
 from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from ..shared.manifest import SRID
@@ -21,6 +24,13 @@ from ..shared.manifest import SRID
 BUSY_TIMEOUT_MS = 30_000
 # A load holds the writer longer than a person waits.
 PERSONS_PATIENCE_MS = 8_000
+# PostgreSQL: more requests than this at once wait for a connection.
+_POOL, _MORE = 8, 24
+_CONNECT_SECONDS = 10
+# Advisory locks of writers: this class, and a number within it.
+_WRITERS = 0x5AFE
+_PATIENCE, _LANE = "safestats_patience_ms", "safestats_lane"
+_BUSY_STATES = ("55P03", "40P01")  # lock not available, deadlock detected
 
 
 class Base(DeclarativeBase):
@@ -64,9 +74,31 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Any) -> None:
+    patience_ms = connection.get_execution_options().get(_PATIENCE)
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS if patience_ms is None else patience_ms}")
+    connection.exec_driver_sql(f"BEGIN {'DEFERRED' if patience_ms is None else 'IMMEDIATE'}")
+
+
+def connect_engine(url: str) -> Engine:
+    """An engine on PostgreSQL's database; connections are made when needed and tried before each use."""
+    engine = create_engine(
+        url,
+        pool_size=_POOL,
+        max_overflow=_MORE,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "safestats"},
+    )
+    event.listen(engine, "begin", _queue)
+    return engine
+
+
+def _queue(connection: Any) -> None:
+    """Take the writers' lock, in a statement before the first: what follows sees all that others have committed."""
     options = connection.get_execution_options()
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {options.get('sqlite_patience_ms', BUSY_TIMEOUT_MS)}")
-    connection.exec_driver_sql(f"BEGIN {options.get('sqlite_begin', 'DEFERRED')}")
+    patience_ms = options.get(_PATIENCE)
+    if patience_ms is not None:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience_ms)}")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS}, {options[_LANE]})")
 
 
 def load_spatialite(connection: sqlite3.Connection) -> None:
@@ -97,21 +129,46 @@ class Database:
 
     @classmethod
     def open(cls, path: Path) -> Database:
-        """The database in the file at ``path``."""
+        """The embedded database in the file at ``path``."""
         return cls(open_engine(path))
+
+    @classmethod
+    def connect(cls, url: str) -> Database:
+        """PostgreSQL's database at the address, which need not answer yet."""
+        return cls(connect_engine(url))
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is the embedded one."""
+        return self.engine.dialect.name == "sqlite"
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one consistent state; leaving it ends the transaction and keeps what was read."""
-        with Session(self.engine) as session:
+        reader = self.engine
+        if not self.embedded:
+            reader = reader.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with Session(reader) as session:
             yield session
 
     @contextmanager
-    def write(self, patience_ms: int = BUSY_TIMEOUT_MS) -> Iterator[Session]:
-        """A session in one IMMEDIATE transaction, committed on leaving without an exception.
+    def write(self, patience_ms: int = BUSY_TIMEOUT_MS, *, dataset: str = "") -> Iterator[Session]:
+        """A session in one transaction, committed on leaving without an exception: writers go one after the other.
 
-        Waits ``patience_ms`` for another writer, then raises ``sqlalchemy.exc.OperationalError``.
+        On PostgreSQL those who write incidents and releases name their ``dataset``: they wait for each other, and
+        nobody else for them. Waits ``patience_ms`` for another writer, then raises
+        ``sqlalchemy.exc.OperationalError``, of which ``is_busy`` is true.
         """
-        writer = self.engine.execution_options(sqlite_begin="IMMEDIATE", sqlite_patience_ms=patience_ms)
+        writer = self.engine.execution_options(**{_PATIENCE: patience_ms, _LANE: _lane(dataset)})
         with Session(writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+
+def is_busy(error: OperationalError) -> bool:
+    """Whether the transaction failed because another writer is at work: it may be tried again."""
+    return getattr(error.orig, "sqlstate", None) in _BUSY_STATES or "database is locked" in str(error.orig)
+
+
+def _lane(dataset: str) -> int:
+    """A number that fits PostgreSQL's ``integer``, 0 for no dataset."""
+    return zlib.crc32(dataset.encode()) & 0x7FFFFFFF if dataset else 0

@@ -34,9 +34,8 @@ def create_schema(database: Database) -> None:
     """Run the migrations that the database lacks, all of them or none."""
     from alembic import command
 
-    engine = database.engine.execution_options(sqlite_begin="IMMEDIATE")
-    with engine.begin() as connection:
-        command.upgrade(migration_config(connection), "head")
+    with database.write() as session:
+        command.upgrade(migration_config(session.connection()), "head")
 
 
 def check_schema(database: Database) -> None:

@@ -15,7 +15,8 @@ from .errors import SafeStatsError
 from .identity.passwords import Passwords
 from .identity.purposes import Purpose, read_purposes
 from .keys import Keys
-from .settings import Settings
+from .settings import Part, Settings
+from .spatial.backend import SpatialBackend, backend_of
 
 if TYPE_CHECKING:
     from .datasets.areas import AreaIndex
@@ -33,6 +34,11 @@ class Services:
     definitions: Mapping[str, DatasetDefinition]
     purposes: tuple[Purpose, ...]
     passwords: Passwords
+
+    @cached_property
+    def spatial(self) -> SpatialBackend:
+        """What the database's engine does in its own way."""
+        return backend_of(self.database.engine.dialect)
 
     def definition(self, dataset: str) -> DatasetDefinition:
         """The dataset's definition; raises ``SafeStatsError`` where there is none."""
@@ -69,15 +75,32 @@ class Services:
         self.database.engine.dispose()
 
 
-def open_services(settings: Settings) -> Services:
-    """The services on the folder of ``settings``, whose files are made where they are missing."""
+def open_services(settings: Settings, as_: Part = Part.APPLICATION) -> Services:
+    """The services on the folder of ``settings``, whose files are made where they are missing.
+
+    On PostgreSQL they work under the role of the part; raises ``SafeStatsError`` where its address is not set.
+    """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Services(
         settings=settings,
-        database=Database.open(settings.database_path),
+        database=open_database(settings, as_),
         audit=AuditLog(settings.audit_path),
         keys=Keys.open(settings.keys_path),
         definitions=read_definitions(settings.resources_dir / "datasets"),
         purposes=read_purposes(settings.resources_dir / "purposes.toml"),
         passwords=Passwords(settings.password_rounds, settings.password_memory_kib),
     )
+
+
+def open_database(settings: Settings, as_: Part) -> Database:
+    """The database that the settings name; raises ``SafeStatsError`` where the part's address is not set."""
+    if settings.embedded:
+        return Database.open(settings.database_path)
+    url = settings.url(as_)
+    if not url:
+        name = {Part.APPLICATION: "DATABASE", Part.PUBLISHER: "PUBLISHER", Part.OWNER: "OWNER"}[as_]
+        raise SafeStatsError(
+            f"SAFESTATS_{name}_URL is not set, and this works with PostgreSQL as the {as_}: "
+            "set it to that role's address."
+        )
+    return Database.connect(url)

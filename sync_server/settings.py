@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+_POSTGRESQL = "postgresql+psycopg://"
+
+
+class Part(StrEnum):
+    """As whom a process works with the database: on PostgreSQL a role of its own each."""
+
+    APPLICATION = "application"  # what people and machines reach over the network
+    PUBLISHER = "publisher"  # the command line and the worker: loads and publishes
+    OWNER = "owner"  # owns the tables: ``safestats init``
 
 
 class Settings(BaseSettings):
@@ -17,14 +28,47 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("build/server")
     resources_dir: Path = PACKAGE_ROOT / "resources"
+    # Empty: the embedded database. Else PostgreSQL's, under the role of each part.
+    database_url: str = Field(default="", repr=False)
+    publisher_url: str = Field(default="", repr=False)
+    owner_url: str = Field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 8520
     idle_minutes: int = 30
     session_hours: int = 12
     lease_days: int = 14
+    # Seals are written here too; let it lie on another host. Empty: in the folder beside the audit.
+    audit_export_dir: Path | None = None
+    # The private key of the seals. Empty: in the data folder.
+    audit_signing_key: Path | None = None
+    # Sealed batches older than this may be archived by “safestats audit retention”; 0: never.
+    audit_keep_months: int = 0
+    # What one session may add to the audit: a refusal or a listing counts ten, anything else one.
+    audit_points_per_minute: int = 600
     # Argon2id: passes over the memory, and the memory.
     password_rounds: int = 3
     password_memory_kib: int = 65_536
+
+    @field_validator("database_url", "publisher_url", "owner_url")
+    @classmethod
+    def _is_postgresql(cls, url: str) -> str:
+        if url and not url.startswith(_POSTGRESQL):
+            raise ValueError(f"it begins with {_POSTGRESQL}, or is empty for the embedded database")
+        return url
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is the embedded one."""
+        return not (self.database_url or self.publisher_url or self.owner_url)
+
+    def url(self, part: Part) -> str:
+        """The address of PostgreSQL's database for a part; empty where it is not set."""
+        urls = {
+            Part.APPLICATION: self.database_url,
+            Part.PUBLISHER: self.publisher_url,
+            Part.OWNER: self.owner_url,
+        }
+        return urls[part]
 
     @property
     def database_path(self) -> Path:
@@ -35,6 +79,16 @@ class Settings(BaseSettings):
     def audit_path(self) -> Path:
         """The audit's own file: a refusal survives a rolled-back request."""
         return self.data_dir / "audit.sqlite"
+
+    @property
+    def audit_seals_dir(self) -> Path:
+        """Where seals are exported to."""
+        return self.audit_export_dir or self.data_dir / "audit-seals"
+
+    @property
+    def audit_key_path(self) -> Path:
+        """The private key that signs seals; the public ones lie in ``audit-public-keys`` in the data folder."""
+        return self.audit_signing_key or self.data_dir / "audit-signing-key"
 
     @property
     def artefacts_dir(self) -> Path:

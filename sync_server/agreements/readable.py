@@ -23,13 +23,24 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
 from ..datasets.incidents import incident_table
+from ..spatial.backend import backend_of
 from .models import Precision
 from .scope import GrantProfile, Scope
 
 _FID = {Precision.POINT: "fid_point", Precision.GRID: "fid_grid", Precision.AREA: "fid_area"}
+
+
+def open_rows(session: Session, scope: Scope) -> None:
+    """Let the session's transaction reach the rows of the scope: whoever reads ``readable`` calls this first.
+
+    PostgreSQL's row-level security admits no row without it. It is the net: ``readable`` decides what is seen.
+    """
+    areas = {code for grant in scope.grants for code in grant.areas}
+    backend_of(session.get_bind().dialect).admit(session, scope.definition.code, areas, scope.release)
 
 
 def readable(scope: Scope, period: str | None = None) -> Select:

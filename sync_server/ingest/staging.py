@@ -15,17 +15,16 @@ import polars as pl
 from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from ...shared.manifest import FID_KEY_BITS, SRID
+from ...shared.manifest import FID_KEY_BITS
 from ..datasets.definitions import BUILT_IN_FIELDS, DatasetDefinition, Delivery, Within
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
 from ..keys import PRECISIONS, Keys, day_number
 from ..progress import ReportsProgress
+from ..spatial.backend import backend_of
 
 # More than this share of a month gone at once is a wrong or cut file rather than a correction.
 WITHDRAWABLE_SHARE = 0.2
-_CHUNK_ROWS = 20_000
-_CACHE_KIB = 262_144
 _FIDS = tuple(f"fid_{precision}" for precision in PRECISIONS)
 
 
@@ -114,7 +113,7 @@ def write(
 ) -> None:
     """Stage the difference for ``release``."""
     table = incident_table(definition)
-    session.connection().exec_driver_sql(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    backend_of(session.get_bind().dialect).settle(session)
     staged = difference.closed.filter(pl.col("from_release") == release).get_column("row_id").to_list()
     published = difference.closed.filter(pl.col("from_release") != release).get_column("row_id").to_list()
     for chunk in _chunks(staged):
@@ -123,7 +122,7 @@ def write(
         session.execute(update(table).where(table.c.row_id.in_(chunk)).values(to_release=release))
     for chunk in _chunks(difference.reopened):
         session.execute(update(table).where(table.c.row_id.in_(chunk)).values(to_release=None))
-    _insert(session, table, definition, difference.new, release, delivery_id, progress)
+    _insert(session, definition, difference.new, release, delivery_id, progress)
 
 
 def live_rows(session: Session, definition: DatasetDefinition) -> int:
@@ -187,7 +186,6 @@ def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys) -> pl.
 
 def _insert(
     session: Session,
-    table: Table,
     definition: DatasetDefinition,
     rows: pl.DataFrame,
     release: int,
@@ -196,22 +194,11 @@ def _insert(
 ) -> None:
     fields = [declared.name for declared in (*BUILT_IN_FIELDS, *definition.fields)]
     names = ["identity", "content", "delivery_id", "from_release", *_FIDS, "period", "area_code", *fields]
-    columns = ", ".join(f'"{name}"' for name in (*names, "geometry"))
-    values = ", ".join("?" * len(names))
-    statement = f'INSERT INTO "{table.name}" ({columns}) VALUES ({values}, MakePoint(?, ?, {SRID}))'
-    # In the order of identities the largest index grows at its end only.
-    ready = rows.sort("identity").with_columns(
-        pl.lit(delivery_id).alias("delivery_id"),
-        pl.lit(release).alias("from_release"),
-        *(pl.col(name).cast(pl.String) for name, kind in rows.schema.items() if kind == pl.Date),
-    )
-    ready = ready.select(*names, pl.col("easting").alias("_x"), pl.col("northing").alias("_y"))
-    connection = session.connection()
+    ready = rows.with_columns(pl.lit(delivery_id).alias("delivery_id"), pl.lit(release).alias("from_release"))
     progress("Storing rows", 0, len(ready))
-    for start in range(0, len(ready), _CHUNK_ROWS):
-        chunk = ready.slice(start, _CHUNK_ROWS).rows()
-        connection.exec_driver_sql(statement, chunk)
-        progress("Storing rows", start + len(chunk), len(ready))
+    backend_of(session.get_bind().dialect).store(
+        session, definition, ready.select(names), lambda stored: progress("Storing rows", stored, len(ready))
+    )
 
 
 def _chunks(ids: Sequence[Any], size: int = 500) -> Iterable[Sequence[Any]]:

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from ..database import Database
+from ..database import Database, is_busy
 from ..errors import SafeStatsError
 from ..instants import now
 from ..progress import ReportsProgress
 from .models import OPEN_STATES, JobKind, JobState, PublishingJob
-from .short_writes import in_a_write, is_busy
+from .short_writes import in_a_write
 
 MOST_ATTEMPTS = 5
 _NOTE_SECONDS = 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
 from ...shared.manifest import slice_digest
-from ..agreements.readable import readable
+from ..agreements.readable import open_rows, readable
 from ..agreements.scope import Scope
 from ..errors import SafeStatsError
+from ..spatial.backend import backend_of
 from .geopackage import POINT, nothing, rows_schema
 
 _BATCH_ROWS = 16_384
@@ -40,13 +41,12 @@ def read_rows(session: Session, scope: Scope, period: str, between: Callable[[],
     digest = slice_digest(_header(scope, period))
     batches = []
     last = None
-    with closing(session.connection().execute(query.order_by(query.selected_columns.fid))) as found:
-        # The driver's own rows: SQLAlchemy's take four times as long.
-        while rows := found.cursor.fetchmany(_BATCH_ROWS):
+    open_rows(session, scope)
+    ordered = query.order_by(query.selected_columns.fid)
+    connection = session.connection()
+    with closing(backend_of(connection.dialect).batches(connection, ordered, schema, _BATCH_ROWS)) as found:
+        for batch in found:
             between()
-            columns = zip(*rows, strict=True)
-            arrays = [_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
-            batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
             fids = batch.column(0).to_numpy()
             if fids[0] == last or (fids[1:] == fids[:-1]).any():
                 raise SafeStatsError(
@@ -82,13 +82,6 @@ def canonical_rows(batch: pa.RecordBatch, *, placed: bool) -> bytes:
     inner = pc.binary_join_element_wise(*texts, ",", null_handling="replace", null_replacement="null")
     lines = pc.binary_join_element_wise("[", inner, "]\n", "")
     return b"".join(lines.cast(pa.binary()).to_pylist())
-
-
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """The driver's values as the layer's type: engines keep booleans and dates as they like."""
-    if pa.types.is_boolean(kind) or pa.types.is_date(kind):
-        return pa.array(values).cast(kind)
-    return pa.array(values, kind)
 
 
 def _json_texts(column: pa.Array) -> pa.Array:

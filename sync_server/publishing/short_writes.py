@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from ..database import Database
+from ..database import Database, is_busy
 
 _PATIENCE_MS = 400
 _PAUSE_SECONDS = 0.1
@@ -17,8 +17,10 @@ _PAUSE_SECONDS = 0.1
 Result = TypeVar("Result")
 
 
-def in_a_write(database: Database, work: Callable[[Session], Result], between: Callable[[], None]) -> Result:
-    """What ``work`` returns in a write of its own, committed; waits for a load as long as it takes.
+def in_a_write(
+    database: Database, work: Callable[[Session], Result], between: Callable[[], None], dataset: str = ""
+) -> Result:
+    """What ``work`` returns in a write of its own (of the dataset), committed; waits for a load as long as it takes.
 
     ``between`` is called while waiting; what it raises ends the wait.
     """
@@ -26,7 +28,7 @@ def in_a_write(database: Database, work: Callable[[Session], Result], between: C
         between()
         begun = False
         try:
-            with database.write(_PATIENCE_MS) as session:
+            with database.write(_PATIENCE_MS, dataset=dataset) as session:
                 session.connection()
                 begun = True
                 return work(session)
@@ -34,8 +36,3 @@ def in_a_write(database: Database, work: Callable[[Session], Result], between: C
             if begun or not is_busy(error):
                 raise
         time.sleep(_PAUSE_SECONDS)
-
-
-def is_busy(error: OperationalError) -> bool:
-    """Whether another writer holds the embedded database."""
-    return "locked" in str(error.orig)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from sqlalchemy.exc import OperationalError
 
+from ..database import is_busy
 from ..datasets.definitions import DefinitionError, read_definitions
 from ..datasets.service import ensure_incident_tables
 from ..errors import SafeStatsError, disk_full_sentence, is_disk_full
@@ -26,7 +27,6 @@ from .jobs import JobCancelledError, JobProgress, Jobs
 from .models import OPEN_STATES, JobKind, JobState, PublishingJob, ReleaseState
 from .releases import newest_release
 from .service import lacks_files, publish_in_turn
-from .short_writes import is_busy
 from .worker_lock import worker_lives
 
 logger = logging.getLogger(__name__)

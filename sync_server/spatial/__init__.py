@@ -1,1 +1,1 @@
-"""The spatial seam: what differs between SpatiaLite and PostGIS."""
+"""The spatial seam: one protocol, two engines."""

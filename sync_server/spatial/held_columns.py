@@ -1,0 +1,25 @@
+"""What an incident table has, beside what its definition asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Engine, inspect
+
+from ..datasets.definitions import DatasetDefinition
+from ..datasets.incidents import incident_table
+from ..errors import SafeStatsError
+
+
+def missing_columns(engine: Engine, definition: DatasetDefinition) -> list[Column[Any]]:
+    """The columns that the table lacks; raises ``SafeStatsError`` where a field changed its type."""
+    table, dialect = incident_table(definition), engine.dialect
+    held = {column["name"]: column["type"] for column in inspect(engine).get_columns(table.name)}
+    for declared in definition.fields:
+        kind = held.get(declared.name)
+        if kind is not None and kind.compile(dialect) != table.c[declared.name].type.compile(dialect):
+            raise SafeStatsError(
+                f"The field “{declared.name}” of {definition.code} is declared as {declared.type}, but is held as "
+                "another type: give the field another name."
+            )
+    return [column for column in table.columns if column.name not in held]
