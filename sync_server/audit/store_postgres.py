@@ -36,16 +36,16 @@ _AT_ONCE = 1000
 class PostgresAuditStore:
     """Events and seals in the database at ``url``. Nothing is asked of it before the first use."""
 
-    def __init__(self, url: str) -> None:
-        options = f"-c lock_timeout={WAIT_SECONDS * 1000} -c synchronous_commit=on"
+    def __init__(self, url: str, wait_seconds: int = WAIT_SECONDS) -> None:
+        options = f"-c lock_timeout={wait_seconds * 1000} -c synchronous_commit=on"
         self._engine = create_engine(
             url,
             # Events wait for each other anyhow: a few connections serve any number of requests.
             pool_size=2,
             max_overflow=4,
-            pool_timeout=WAIT_SECONDS,
+            pool_timeout=wait_seconds,
             pool_pre_ping=True,
-            connect_args={"options": options, "connect_timeout": WAIT_SECONDS},
+            connect_args={"options": options, "connect_timeout": wait_seconds},
         )
 
     def append(self, members: Mapping[str, Any], once: str | None) -> tuple[int, bool]:

@@ -14,6 +14,7 @@ from .seals import FolderContent, Seal, as_line, seal_digest
 from .signing import PublicKey
 from .store import COPIED, AuditStore, StoredEvent, StoredSeal
 
+_UNSIGNED = "does not bear the signature of the key {}"
 _HEAD = re.compile(r"(\d+) ([0-9a-f]{64}) ")
 
 
@@ -73,9 +74,9 @@ def verify(
     for name, line in exported.torn:
         if not any(as_line(seal).startswith(line) for seal in stored.values()):
             found.sentences.append(f"The last line of {name} is no seal.")
-    seals = list(_chain_of_seals(stored, exported.seals, found))
-    by_last = {seal.last: seal for seal in seals}
     trusted = dict(keys)
+    seals = list(_chain_of_seals(stored, exported.seals, trusted, found))
+    by_last = {seal.last: seal for seal in seals}
     proved = 0
 
     previous, expected, count = START, 1, 0
@@ -88,9 +89,10 @@ def verify(
             if first > 1 and first - 1 in by_last:
                 # Earlier batches may have been archived; whether they were is known at the end.
                 previous, expected = by_last[first - 1].head, first
-                for seal in seals:
-                    if seal.last < first and _is_proved(seal, stored, exported.seals, trusted):
-                        proved = seal.number
+                proved = max(
+                    (s.number for s in seals if s.last < first and _is_proved(s, stored, exported.seals, trusted)),
+                    default=0,
+                )
         trouble = _trouble(event, previous, expected)
         if trouble is None and heads.get(event.number, event.hash) != event.hash:
             trouble = "is not the one whose head was exported: the chain was written anew"
@@ -105,6 +107,10 @@ def verify(
             if seals and event.number > seals[-1].last or not seals:
                 unsealed_since = unsealed_since or event.at
             continue
+        is_proved = _is_proved(sealed, stored, exported.seals, trusted)
+        if sealed.key in trusted and not is_proved:
+            found.of_seal(sealed.number, _UNSIGNED.format(sealed.key))
+            break
         if sealed.head != event.hash:
             found.of_event(
                 sealed.first,
@@ -112,13 +118,12 @@ def verify(
                 "the chain was written anew",
             )
             break
-        if _is_proved(sealed, stored, exported.seals, trusted):
+        if is_proved:
             proved = sealed.number
             trusted.update(_announced(store, sealed))
-        elif sealed.key in trusted:
-            found.of_seal(sealed.number, f"does not bear the signature of the key {sealed.key}")
+    else:
+        _judge_the_ends(found, first, expected - 1, archived_until, seals, heads)
     last = expected - 1
-    _judge_the_ends(found, first, last, archived_until, seals, heads)
     for seal in seals:
         if seal.number > proved and found.event is None:
             found.of_seal(seal.number, f"is signed with the key {seal.key}, which is not among the given public keys")
@@ -140,7 +145,10 @@ def read_heads(path: Path) -> dict[int, str]:
 
 
 def _chain_of_seals(
-    stored: Mapping[int, StoredSeal], exported: Mapping[int, StoredSeal], found: _Findings
+    stored: Mapping[int, StoredSeal],
+    exported: Mapping[int, StoredSeal],
+    trusted: Mapping[str, PublicKey],
+    found: _Findings,
 ) -> Iterator[Seal]:
     """The seals that hold together from the first on, up to the first that does not."""
     previous: StoredSeal | None = None
@@ -164,6 +172,9 @@ def _chain_of_seals(
             return
         if seal.count != seal.last - seal.first + 1 or seal.count < 1:
             found.of_seal(number, "does not count its events rightly")
+            return
+        if seal.key in trusted and not _is_proved(seal, stored, exported, trusted):
+            found.of_seal(number, _UNSIGNED.format(seal.key))
             return
         previous, last = candidate, seal.last
         yield seal
@@ -214,8 +225,6 @@ def _judge_the_ends(
     seals: list[Seal],
     heads: Mapping[int, str],
 ) -> None:
-    if found.event is not None:
-        return
     if first > 1 and first - 1 not in archived_until:
         found.of_event(1, f"is missing, with those up to {first - 1}: no retention archived them")
     elif seals and seals[-1].last > last:
