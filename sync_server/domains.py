@@ -16,6 +16,7 @@ DOMAIN_OF = {
     "user": "identity",
     "conditions": "identity",
     "agreement": "agreements",
+    "terms": "agreements",
     "areas": "datasets",
     "load": "ingest",
     "publish": "publishing",

@@ -5,6 +5,8 @@ Callers filter, sort, count and join on its columns only, so what is hidden cann
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlalchemy import (
     ColumnElement,
     Integer,
@@ -26,12 +28,14 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
+from ..datasets.definitions import FieldGroup
 from ..datasets.incidents import incident_table
 from ..spatial.backend import backend_of
 from .models import Precision
 from .scope import GrantProfile, Scope
 
 _FID = {Precision.POINT: "fid_point", Precision.GRID: "fid_grid", Precision.AREA: "fid_area"}
+_NOTHING = GrantProfile((), (), Precision.AREA, 0, "", "", frozenset())
 
 
 def open_rows(session: Session, scope: Scope) -> None:
@@ -50,20 +54,51 @@ def readable(scope: Scope, period: str | None = None) -> Select:
     of ``scope.columns``, null in rows whose grant does not show them. In no order.
     """
     table = incident_table(scope.definition)
-    parts: list[Select] = []
+    parts = [
+        select(*_columns(table, scope, grant)).where(seen)
+        for grant, seen in _shares(table, scope, period)
+        if scope.gives(grant)
+    ]
+    if not parts:
+        parts.append(select(*_columns(table, scope, _NOTHING)).where(false()))
+    return select(union_all(*parts).subquery("readable"))
+
+
+def countable(scope: Scope) -> Select:
+    """Rows that may be counted for the scope's use: those that it shows, and those of its aggregate grants.
+
+    Columns: ``month``, ``borough_code``, ``category`` (null where the grant does not have their fields), ``x`` and
+    ``y`` in metres, and ``aggregate``: 1 where the row itself is never shown, so that only fixed questions may count
+    it and small counts are masked. Its place is the exact one: never give out ``x`` and ``y``. In no order.
+    """
+    table = incident_table(scope.definition)
+    parts = [
+        select(*_counted_columns(table, scope, grant)).where(seen)
+        for grant, seen in _shares(table, scope, None)
+        if scope.counts(grant)
+    ]
+    if not parts:
+        parts.append(select(*_counted_columns(table, scope, _NOTHING)).where(false()))
+    return select(union_all(*parts).subquery("countable"))
+
+
+def rows_by_grant(scope: Scope) -> Select:
+    """``position`` (from 1) and ``rows``: how many rows each grant covers first, whether it shows them or not."""
+    table = incident_table(scope.definition)
+    first = case(*((_covered(table, grant), number) for number, grant in enumerate(scope.grants, start=1)), else_=0)
+    shares = select(first.label("position")).where(_live(table, scope, None)).subquery("shares")
+    return select(shares.c.position, func.count().label("rows")).where(shares.c.position > 0).group_by("position")
+
+
+def _shares(table: Table, scope: Scope, period: str | None) -> Iterator[tuple[GrantProfile, ColumnElement[bool]]]:
+    """Each grant with the condition of the rows that it covers and none before it does."""
     earlier: list[ColumnElement[bool]] = []
     for grant in scope.grants:
         if period is not None and not grant.covers(period):
             continue
         covered = _covered(table, grant)
-        if scope.gives(grant):
-            seen = and_(_live(table, scope, period), covered, *(not_(other) for other in earlier))
-            parts.append(select(*_columns(table, scope, grant)).where(seen))
+        yield grant, and_(_live(table, scope, period), covered, *(not_(other) for other in earlier))
         earlier.append(covered)
-    if not parts:
-        empty = GrantProfile((), (), Precision.AREA, 0, "", "", frozenset())
-        parts.append(select(*_columns(table, scope, empty)).where(false()))
-    return select(union_all(*parts).subquery("readable"))
 
 
 def _live(table: Table, scope: Scope, period: str | None) -> ColumnElement[bool]:
@@ -97,6 +132,21 @@ def _columns(table: Table, scope: Scope, grant: GrantProfile) -> list[ColumnElem
         column = table.c[field.name]
         value = _seen(table, grant, field.name) if field.name in shown else _nothing(column.type)
         columns.append(value.label(field.name))
+    return columns
+
+
+def _counted_columns(table: Table, scope: Scope, grant: GrantProfile) -> list[ColumnElement]:
+    aggregate = grant.precision == Precision.AGGREGATE
+    category = scope.definition.category_field
+    placed = FieldGroup.LOCATION in grant.groups and grant.shown_precision != Precision.AREA
+    columns: list[ColumnElement] = [table.c.month.label("month")]
+    area = FieldGroup.AREA in grant.groups
+    columns.append((table.c.borough_code if area else _nothing(table.c.borough_code.type)).label("borough_code"))
+    known = scope.definition.field(category).group in grant.groups
+    columns.append((table.c[category] if known else _nothing(table.c[category].type)).label("category"))
+    for label, name in (("x", "easting"), ("y", "northing")):
+        columns.append((_seen(table, grant, name) if placed else _nothing(Integer())).label(label))
+    columns.append(literal(int(aggregate), Integer()).label("aggregate"))
     return columns
 
 

@@ -8,20 +8,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload, lazyload, selectinload
 
 from ..datasets.definitions import DatasetDefinition, Field, FieldGroup, layer_fields
-from ..identity.models import Channel, Role
+from ..identity.models import Channel, Organisation, Role
+from ..identity.permissions import Permission, permitted
 from ..instants import london_today
 from ..problems import Problem
 from ..publishing.models import Release, ReleaseState
+from .ceiling import Ceiling
 from .models import Agreement, AgreementState, Grant, Precision, Use
+from .months import months_back
+from .terms import ceiling_on
 
 COORDINATES = frozenset({"easting", "northing"})
+_OTHER = "other"
+# All that a scope is made of in three statements, however many grants there are.
+_WITH_GRANTS = (
+    selectinload(Agreement.grants).selectinload(Grant.areas),
+    joinedload(Agreement.organisation).options(lazyload("*")),
+)
 
 
 @dataclass(frozen=True)
@@ -52,11 +62,14 @@ class GrantProfile:
     from_month: str
     to_month: str
     uses: frozenset[Use]
+    officer_records: bool = False  # a licensing officer, too, is shown rows
 
     @property
     def shown_precision(self) -> Precision:
         """The precision in effect: without the location fields there are no coordinates, whatever it says."""
-        return self.precision if FieldGroup.LOCATION in self.groups else Precision.AREA
+        if self.precision == Precision.AGGREGATE or FieldGroup.LOCATION in self.groups:
+            return self.precision
+        return Precision.AREA
 
     def covers(self, period: str) -> bool:
         """Whether the month is in the grant; undated rows ("") are only where no month bounds it."""
@@ -65,7 +78,9 @@ class GrantProfile:
         return self.from_month <= period and (not self.to_month or period <= self.to_month)
 
     def fields(self, definition: DatasetDefinition) -> tuple[Field, ...]:
-        """The fields that the grant shows, in the order of the layer."""
+        """The fields that the grant shows, in the order of the layer; none where rows are only counted."""
+        if self.precision == Precision.AGGREGATE:
+            return ()
         return tuple(
             field
             for field in layer_fields(definition)
@@ -75,7 +90,10 @@ class GrantProfile:
 
 @dataclass(frozen=True)
 class Scope:
-    """The rows and columns of one dataset that an agreement opens for one use, at one release."""
+    """The rows and columns of one dataset that an agreement opens for one use, at one release.
+
+    ``threshold``: counts below it are masked before they are published, by the dataset and the supplier's terms.
+    """
 
     definition: DatasetDefinition
     grants: tuple[GrantProfile, ...]
@@ -83,10 +101,56 @@ class Scope:
     until: date
     release: int
     use: Use = Use.SYNC
+    threshold: int = 0
+    terms_version: int | None = None  # of the supplier's terms that clipped the grants
 
     def gives(self, grant: GrantProfile) -> bool:
-        """Whether the grant permits this use; one that does not still hides its rows from later grants."""
+        """Whether the grant shows rows for this use; one that does not still hides its rows from later grants."""
+        return self.counts(grant) and grant.precision != Precision.AGGREGATE
+
+    def counts(self, grant: GrantProfile) -> bool:
+        """Whether the rows of the grant may be counted for this use: those shown, and those only counted."""
         return self.use in grant.uses
+
+    @property
+    def gives_rows(self) -> bool:
+        """Whether any grant shows rows for this use."""
+        return any(self.gives(grant) for grant in self.grants)
+
+    @property
+    def gives_counts(self) -> bool:
+        """Whether the rows of any grant may be counted for this use."""
+        return any(self.counts(grant) for grant in self.grants)
+
+    def require_rows(self) -> None:
+        """Raises ``Refusal`` where no grant shows rows for this use, or nothing has been published."""
+        if not self.gives_rows:
+            if self.gives_counts:
+                raise Refusal(
+                    "aggregates-only",
+                    f"Agreement {self.agreement} opens counts of {self.definition.title} to you, not its records: "
+                    "ask for counts instead.",
+                )
+            raise self._use_not_granted()
+        self._require_release()
+
+    def require_counts(self) -> None:
+        """Raises ``Refusal`` where nothing may be counted for this use, or nothing has been published."""
+        if not self.gives_counts:
+            raise self._use_not_granted()
+        self._require_release()
+
+    def _use_not_granted(self) -> Refusal:
+        return Refusal(
+            "use-not-granted",
+            f"Agreement {self.agreement} does not permit “{self.use.value}” of {self.definition.title}: "
+            "ask the SafeStats team to have it amended.",
+        )
+
+    def _require_release(self) -> None:
+        if self.release == 0:
+            reason = f"Nothing of {self.definition.title} has been published yet."
+            raise Refusal("not-published", reason, status=404)
 
     @property
     def columns(self) -> tuple[Field, ...]:
@@ -148,22 +212,55 @@ def scope(
     use: Use = Use.SYNC,
     today: date | None = None,
 ) -> Scope:
-    """What the subject may use of a dataset today (London's date); raises ``Refusal`` with the reason."""
+    """What the subject may use of a dataset today (London's date), row by row; raises ``Refusal`` with the reason."""
+    opened = opened_scope(session, subject, dataset_code, definitions, use, today)
+    opened.require_rows()
+    return opened
+
+
+def countable_scope(
+    session: Session,
+    subject: Subject,
+    dataset_code: str,
+    definitions: Mapping[str, DatasetDefinition],
+    today: date | None = None,
+) -> Scope:
+    """What the subject may have counted of a dataset today, for ``readable.countable``; raises ``Refusal``."""
+    opened = opened_scope(session, subject, dataset_code, definitions, Use.VIEW, today)
+    opened.require_counts()
+    return opened
+
+
+def opened_scope(
+    session: Session,
+    subject: Subject,
+    dataset_code: str,
+    definitions: Mapping[str, DatasetDefinition],
+    use: Use = Use.SYNC,
+    today: date | None = None,
+) -> Scope:
+    """What the agreement in force holds for the subject, even where that is nothing for this use.
+
+    Raises ``Refusal`` where the role, the agreement, its purposes or the supplier's terms stand against it.
+    """
     today = today or london_today()
     definition = definitions.get(dataset_code)
     if definition is None:
         raise Refusal("unknown-dataset", "There is no dataset of that name.", status=404)
-    agreement = _agreement(session, subject, dataset_code, definition.title, today)
-    permitted = scope_of(agreement, definition, _published_release(session, dataset_code), use, today)
-    if not any(permitted.gives(grant) for grant in permitted.grants):
+    if Permission.USE_DATA not in permitted(subject.role):
         raise Refusal(
-            "use-not-granted",
-            f"Agreement {agreement.reference} does not permit “{use.value}” of {definition.title}: "
-            "ask the SafeStats team to have it amended.",
+            "role-without-data",
+            "Incidents are for analysts, licensing officers and administrators of organisations with an agreement: "
+            "your role sees none.",
         )
-    if permitted.release == 0:
-        raise Refusal("not-published", f"Nothing of {definition.title} has been published yet.", status=404)
-    return permitted
+    agreement = _agreement(session, subject, dataset_code, definition.title, today)
+    _check_purpose(agreement, subject)
+    ceiling = ceiling_on(session, dataset_code, today)
+    if ceiling is not None:
+        check_ceiling(ceiling, agreement.organisation, definition.title, today)
+    release = _published_release(session, dataset_code)
+    officer = subject.role == Role.LICENSING_OFFICER
+    return scope_of(agreement, definition, release, use, today, ceiling, officer=officer)
 
 
 def live_scopes(
@@ -171,9 +268,12 @@ def live_scopes(
 ) -> list[Scope]:
     """The scopes, at the published release (or 0), of the agreements that permit sync, by their references.
 
-    Of those in force, and of signed ones that have not started: their layers are ready on their first day.
+    Of those in force, and of signed ones that have not started: their layers are ready on their first day. Where
+    licensing officers are shown fewer rows than others, theirs is a scope of its own.
     """
     release = _published_release(session, dataset_code)
+    definition = definitions[dataset_code]
+    ceiling = ceiling_on(session, dataset_code, today)
     agreements = session.scalars(
         select(Agreement)
         .where(
@@ -181,31 +281,62 @@ def live_scopes(
             Agreement.state == AgreementState.ACTIVE,
             Agreement.ends >= today,
         )
+        .options(*_WITH_GRANTS)
         .order_by(Agreement.reference)
     )
-    scopes = [scope_of(a, definitions[dataset_code], release, Use.SYNC, today) for a in agreements]
-    return [s for s in scopes if any(s.gives(grant) for grant in s.grants)]
+    scopes: list[Scope] = []
+    for agreement in agreements:
+        for officer in (False, True):
+            found = scope_of(agreement, definition, release, Use.SYNC, today, ceiling, officer=officer)
+            if found.gives_rows and found not in scopes[-1:]:
+                scopes.append(found)
+    return scopes
 
 
-def scope_of(agreement: Agreement, definition: DatasetDefinition, release: int, use: Use, today: date) -> Scope:
-    """The agreement's grants as a scope; whether the agreement is in force is the caller's question."""
-    return Scope(
-        definition=definition,
-        grants=tuple(_profile(grant, today) for grant in agreement.grants),
-        agreement=agreement.reference,
-        until=agreement.ends,
-        release=release,
-        use=use,
-    )
+def scope_of(
+    agreement: Agreement,
+    definition: DatasetDefinition,
+    release: int,
+    use: Use,
+    today: date,
+    ceiling: Ceiling | None,
+    *,
+    officer: bool = False,
+) -> Scope:
+    """The agreement's grants under the supplier's terms as a scope, for a licensing ``officer`` or for others.
+
+    Whether the agreement is in force is the caller's question. Terms that are not in force, or do not admit the
+    organisation, leave grants that permit nothing.
+    """
+    grants = [profile_of(grant, today) for grant in agreement.grants]
+    until, threshold, version = agreement.ends, definition.suppression_threshold, None
+    if officer:
+        grants = [g if g.officer_records else replace(g, precision=Precision.AGGREGATE, grid_m=0) for g in grants]
+    if ceiling is not None:
+        grants = [ceiling.clip(grant, today) for grant in grants]
+        organisation = agreement.organisation
+        if not ceiling.in_force(today) or not ceiling.admits(organisation.code, organisation.kind):
+            grants = [replace(grant, uses=frozenset()) for grant in grants]
+        until = min(until, ceiling.ends or until)
+        threshold, version = max(threshold, ceiling.suppression_threshold), ceiling.version
+    return Scope(definition, tuple(grants), agreement.reference, until, release, use, threshold, version)
 
 
-def months_back(month: str, count: int) -> str:
-    """The month ``count`` months before ``month`` (``YYYY-MM``)."""
-    index = int(month[:4]) * 12 + int(month[5:]) - 1 - count
-    return f"{index // 12:04d}-{index % 12 + 1:02d}"
+def check_ceiling(ceiling: Ceiling, organisation: Organisation, title: str, today: date) -> None:
+    """Raises ``Refusal`` where the supplier's terms give the organisation nothing today."""
+    ask = "Ask the SafeStats team."
+    if today < ceiling.starts:
+        reason = f"The supplier's terms on {title} start on {ceiling.starts:%-d %B %Y}. {ask}"
+        raise Refusal("terms-not-in-force", reason)
+    if ceiling.ends is not None and ceiling.ends < today:
+        raise Refusal("terms-not-in-force", f"The supplier's terms on {title} ended on {ceiling.ends:%-d %B %Y}. {ask}")
+    if not ceiling.admits(organisation.code, organisation.kind):
+        reason = f"The supplier's terms on {title} do not permit it to be given to {organisation.name}. {ask}"
+        raise Refusal("not-a-recipient", reason)
 
 
-def _profile(grant: Grant, today: date) -> GrantProfile:
+def profile_of(grant: Grant, today: date) -> GrantProfile:
+    """The grant as signed, today: before role and supplier's terms."""
     from_month = grant.from_month
     if grant.last_months:
         # The current month is the last of them.
@@ -218,7 +349,20 @@ def _profile(grant: Grant, today: date) -> GrantProfile:
         from_month=from_month,
         to_month=grant.to_month,
         uses=grant.uses,
+        officer_records=bool(grant.officer_records),
     )
+
+
+def _check_purpose(agreement: Agreement, subject: Subject) -> None:
+    """An agreement that lists purposes is for these alone. One approved in a person's own words counts as “other”."""
+    purpose = _OTHER if subject.purpose.startswith(f"{_OTHER}-") else subject.purpose
+    agreed = agreement.purposes.split()
+    if agreed and purpose not in agreed:
+        raise Refusal(
+            "purpose-not-agreed",
+            f"Agreement {agreement.reference} is not for the purpose of this session: choose another purpose, "
+            "or ask the SafeStats team to have the agreement amended.",
+        )
 
 
 def _published_release(session: Session, dataset_code: str) -> int:
@@ -238,6 +382,7 @@ def _agreement(session: Session, subject: Subject, dataset_code: str, title: str
                 Agreement.dataset == dataset_code,
                 Agreement.state != AgreementState.DRAFT,
             )
+            .options(*_WITH_GRANTS)
             .order_by(Agreement.ends.desc(), Agreement.id.desc())
         )
     )

@@ -1,180 +1,350 @@
-"""Making, changing and explaining agreements. The caller audits."""
+"""The life of agreements: drafted, signed, in force, suspended, ended, amended.
+
+Every function that changes something takes the services, the session of one transaction and the ``actor`` (an opaque
+user id, or ``COMMAND_LINE``), audits, and raises ``SafeStatsError`` in one sentence where it may not be.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
-from ...shared.areas import LONDON, OUTSIDE, UNPLACED
-from ..datasets.areas import AreaIndex
-from ..datasets.definitions import DatasetDefinition, FieldGroup
+from ..audit.log import EventType, Outcome
 from ..errors import SafeStatsError
-from ..identity.models import Organisation, User
-from .models import Agreement, AgreementState, Grant, GrantArea, Precision, Use
-from .scope import GrantProfile, Refusal, Scope, Subject, scope
+from ..identity.models import Organisation
+from ..instants import london_today, now
+from .grants import check_excess, require_draft, unsign
+from .models import (
+    Agreement,
+    AgreementState,
+    Contact,
+    ContactRole,
+    ControllerStatus,
+    Grant,
+    GrantArea,
+    Party,
+    Signature,
+)
+from .recording import record
+from .schedule import Schedule, schedule_of
+from .terms import ceiling_on
 
-FINEST_GRID_M = 10
-COARSEST_GRID_M = 10_000
-WIDEST_EDGE_M = 20_000
-MOST_MONTHS = 1_200
+if TYPE_CHECKING:
+    from ..services import Services
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9./-]{0,63}")
-_MONTH = re.compile(r"[12]\d{3}-(0[1-9]|1[0-2])", re.ASCII)
+_VERSION = re.compile(r"\.v\d+$")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_REVIEW_AFTER = timedelta(days=365)
+
+# Where each state may go; the rest is refused.
+_NEXT: dict[AgreementState, frozenset[AgreementState]] = {
+    AgreementState.DRAFT: frozenset({AgreementState.SIGNED, AgreementState.ENDED}),
+    AgreementState.SIGNED: frozenset({AgreementState.DRAFT, AgreementState.ACTIVE, AgreementState.ENDED}),
+    AgreementState.ACTIVE: frozenset({AgreementState.SUSPENDED, AgreementState.ENDED}),
+    AgreementState.SUSPENDED: frozenset({AgreementState.ACTIVE, AgreementState.ENDED}),
+    AgreementState.ENDED: frozenset(),
+}
 
 
 @dataclass(frozen=True)
-class GrantTerms:
-    """A grant as asked for: area codes as typed, ``edge_m`` metres around them, months ``YYYY-MM`` or ""."""
+class PartyDetails:
+    """A controller beside the organisation."""
 
-    areas: tuple[str, ...]
-    groups: tuple[FieldGroup, ...]
-    precision: Precision
-    grid_m: int = 0
-    edge_m: float = 0
-    from_month: str = ""
-    to_month: str = ""
-    last_months: int = 0
-    uses: frozenset[Use] = frozenset(Use)
+    name: str
+    status: ControllerStatus = ControllerStatus.INDEPENDENT
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """What a person sees of a dataset and why: lines to read, and the scope or the refusal behind them."""
+class ContactDetails:
+    """Whom to ask."""
 
-    lines: tuple[str, ...]
-    scope: Scope | None
-    refusal: Refusal | None
+    role: ContactRole
+    name: str
+    email: str
 
 
-def add_agreement(
+@dataclass(frozen=True)
+class Details:
+    """What an agreement says beside its grants. No ``purposes``: any that the conditions of use permit.
+
+    ``status`` is the organisation's own; without ``review_on`` the review is a year after the start.
+    """
+
+    lawful_basis: str = ""
+    purposes: tuple[str, ...] = ()
+    controllers: tuple[PartyDetails, ...] = ()
+    contacts: tuple[ContactDetails, ...] = ()
+    review_on: date | None = None
+    onward_sharing: str = ""
+    retention: str = ""
+    status: ControllerStatus = ControllerStatus.INDEPENDENT
+
+
+def draft(
+    services: Services,
     session: Session,
-    definitions: Mapping[str, DatasetDefinition],
+    actor: str,
     reference: str,
     organisation: Organisation,
     dataset: str,
     starts: date,
     ends: date,
+    details: Details | None = None,
 ) -> Agreement:
-    """A draft, which gives no access; raises ``SafeStatsError`` where something does not fit."""
+    """A draft, which gives no access."""
     if not _REFERENCE.fullmatch(reference):
         raise SafeStatsError(
             f"“{reference}” is no reference: use up to 64 letters, digits, hyphens, stops and slashes."
         )
-    if session.scalar(select(Agreement).where(Agreement.reference == reference)):
+    if session.scalar(select(Agreement.id).where(Agreement.reference == reference)):
         raise SafeStatsError(f"There is an agreement {reference} already.")
-    if dataset not in definitions:
-        raise SafeStatsError(f"There is no dataset “{dataset}”; there are: {', '.join(sorted(definitions))}.")
-    if ends < starts:
-        raise SafeStatsError(f"The agreement would end ({ends}) before it starts ({starts}).")
+    services.definition(dataset)
+    _check_remit(organisation)
+    ceiling = ceiling_on(session, dataset, london_today())
     agreement = Agreement(
         reference=reference,
-        organisation_id=organisation.id,
+        organisation=organisation,
         dataset=dataset,
         starts=starts,
         ends=ends,
         state=AgreementState.DRAFT,
+        state_since=now(),
     )
+    check_excess(ceiling, agreement, ())
+    _write_details(services, agreement, details or Details(), starts, ends)
     session.add(agreement)
     session.flush()
+    record(services, actor, EventType.AGREEMENT_ADDED, agreement, _summary(agreement))
     return agreement
 
 
-def add_grant(session: Session, areas: AreaIndex, agreement: Agreement, terms: GrantTerms) -> Grant:
-    """Append a grant to a draft, its areas resolved to codes once and for all; raises ``SafeStatsError``."""
-    if agreement.state != AgreementState.DRAFT:
-        raise SafeStatsError(
-            f"Agreement {agreement.reference} is {agreement.state}: "
-            "only a draft can be given grants; make a new agreement."
-        )
-    _check(terms)
-    grant = Grant(
-        position=len(agreement.grants) + 1,
-        groups=" ".join(group for group in FieldGroup if group in terms.groups),
-        precision=terms.precision,
-        grid_m=terms.grid_m if terms.precision == Precision.GRID else 0,
-        from_month=terms.from_month,
-        to_month=terms.to_month,
-        last_months=terms.last_months,
-        may_view=Use.VIEW in terms.uses,
-        may_sync=Use.SYNC in terms.uses,
-        may_export=Use.EXPORT in terms.uses,
-        may_publish=Use.PUBLISH in terms.uses,
-        areas=[GrantArea(code=code) for code in resolve_areas(areas, terms.areas, terms.edge_m)],
-    )
-    agreement.grants.append(grant)
+def change(
+    services: Services,
+    session: Session,
+    actor: str,
+    agreement: Agreement,
+    details: Details,
+    starts: date | None = None,
+    ends: date | None = None,
+) -> None:
+    """Give a draft other details, and dates where told; what was signed of it is void."""
+    require_draft(agreement)
+    _write_details(services, agreement, details, starts or agreement.starts, ends or agreement.ends, session)
+    unsign(agreement)
     session.flush()
-    return grant
+    record(services, actor, EventType.AGREEMENT_CHANGED, agreement, _summary(agreement))
 
 
-def resolve_areas(areas: AreaIndex, requested: Iterable[str], edge_m: float = 0) -> tuple[str, ...]:
-    """The codes that a grant keeps, sorted; raises ``SafeStatsError`` for a code that is not loaded.
+def details_of(agreement: Agreement) -> Details:
+    """The details as they are, to be changed in part."""
+    return Details(
+        lawful_basis=agreement.lawful_basis,
+        purposes=tuple(agreement.purposes.split()),
+        controllers=tuple(PartyDetails(p.name, ControllerStatus(p.status)) for p in agreement.parties[1:]),
+        contacts=tuple(ContactDetails(ContactRole(c.role), c.name, c.email) for c in agreement.contacts),
+        review_on=agreement.review_on,
+        onward_sharing=agreement.onward_sharing,
+        retention=agreement.retention,
+        status=ControllerStatus(agreement.parties[0].status) if agreement.parties else ControllerStatus.INDEPENDENT,
+    )
 
-    ``london`` becomes its boroughs; an edge becomes the LSOAs of other boroughs within ``edge_m`` metres.
+
+def amend(services: Services, session: Session, actor: str, agreement: Agreement, reference: str = "") -> Agreement:
+    """A new draft that says what the agreement says, to be changed, signed and activated in its place.
+
+    Until then the old one holds. Its reference is the old one's with ``.v2``, ``.v3`` … unless told.
     """
-    codes: set[str] = set()
-    for code in requested:
-        if code == LONDON:
-            codes.update(areas.boroughs)
-        elif code in areas.boroughs or code in areas.lsoas or code in (UNPLACED, OUTSIDE):
-            codes.add(code)
-        else:
-            raise SafeStatsError(
-                f"“{code}” is no area of the loaded edition ({areas.edition}): "
-                f"give a borough's or an LSOA's code, {LONDON}, {UNPLACED} or {OUTSIDE}."
-            )
-    if not codes:
-        raise SafeStatsError("A grant needs at least one area.")
-    if edge_m:
-        near = areas.near(sorted(codes), edge_m)
-        codes.update(code for code in near if areas.lsoas[code].borough_code not in codes)
-    return tuple(sorted(codes))
+    if agreement.state not in (AgreementState.ACTIVE, AgreementState.SUSPENDED):
+        raise SafeStatsError(
+            f"Agreement {agreement.reference} is {agreement.state}: only one that is active or suspended is amended."
+        )
+    version = agreement.version + 1
+    successor = draft(
+        services,
+        session,
+        actor,
+        reference or f"{_VERSION.sub('', agreement.reference)}.v{version}",
+        agreement.organisation,
+        agreement.dataset,
+        agreement.starts,
+        agreement.ends,
+        details_of(agreement),
+    )
+    successor.version, successor.predecessor = version, agreement.reference
+    successor.grants = [_copied(grant) for grant in agreement.grants]
+    session.flush()
+    record(services, actor, EventType.AGREEMENT_CHANGED, successor, {"amends": agreement.reference})
+    return successor
 
 
-def activate(session: Session, agreement: Agreement, today: date) -> None:
-    """Put a draft or suspended agreement in force; raises ``SafeStatsError`` where it cannot be."""
-    if agreement.state not in (AgreementState.DRAFT, AgreementState.SUSPENDED):
-        raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state} and cannot be activated.")
-    if not agreement.grants:
-        raise SafeStatsError(f"Agreement {agreement.reference} grants nothing yet: use “safestats agreement grant”.")
-    if agreement.ends < today:
-        raise SafeStatsError(f"Agreement {agreement.reference} ended on {agreement.ends}: make a new one.")
-    active = session.scalar(
-        select(Agreement).where(
-            Agreement.organisation_id == agreement.organisation_id,
-            Agreement.dataset == agreement.dataset,
-            Agreement.state == AgreementState.ACTIVE,
+def schedule(services: Services, session: Session, agreement: Agreement, today: date | None = None) -> Schedule:
+    """What the parties are to sign, as the agreement and the supplier's terms stand; nothing is recorded."""
+    definition = services.definition(agreement.dataset)
+    ceiling = ceiling_on(session, agreement.dataset, today or london_today())
+    return schedule_of(agreement, definition, services.areas, ceiling, services.purposes)
+
+
+def sign(
+    services: Services,
+    session: Session,
+    actor: str,
+    agreement: Agreement,
+    signed_by: str,
+    party: str = "",
+    signed_on: date | None = None,
+    sha256: str = "",
+    today: date | None = None,
+) -> Schedule:
+    """Record that a person signed the schedule for a party (the organisation, unless named).
+
+    ``sha256`` is what stands on the paper, where that is to be checked. The agreement is signed when every party
+    has signed the same schedule; signatures under another text are void.
+    """
+    today = today or london_today()
+    signed_on = signed_on or today
+    require_draft(agreement)
+    party = party or agreement.organisation.name
+    names = [known.name for known in agreement.parties]
+    if party not in names:
+        raise SafeStatsError(f"“{party}” is no party of {agreement.reference}; there are: {', '.join(names)}.")
+    if signed_on > today:
+        raise SafeStatsError(f"Nobody has signed on {signed_on} yet: give the day on which it was signed.")
+    _refuse_unready(services, session, agreement, today)
+    current = schedule(services, session, agreement, today)
+    if sha256 and sha256 != current.sha256:
+        raise SafeStatsError(
+            f"What was signed is not what {agreement.reference} says now (its schedule has the SHA-256 "
+            f"{current.sha256}): have the schedule signed anew."
+        )
+    if agreement.schedule_sha256 != current.sha256:
+        unsign(agreement)
+    kept = [signature for signature in agreement.signatures if signature.party != party]
+    agreement.signatures[:] = kept
+    session.flush()
+    agreement.signatures.append(
+        Signature(
+            party=party,
+            signed_by=_line(signed_by, "The name of who signed"),
+            signed_on=signed_on,
+            schedule_sha256=current.sha256,
+            recorded_by=actor,
+            recorded_at=now(),
         )
     )
-    if active is not None:
-        if active.ends >= today:
-            raise SafeStatsError(
-                f"{agreement.organisation.name} has the active agreement {active.reference} "
-                f"on “{agreement.dataset}”: end it first."
-            )
-        active.state = AgreementState.ENDED
+    agreement.schedule, agreement.schedule_sha256 = current.text, current.sha256
+    if {signature.party for signature in agreement.signatures} >= set(names):
+        agreement.signed_on = max(signature.signed_on for signature in agreement.signatures)
+        _move(agreement, AgreementState.SIGNED)
+    session.flush()
+    signed = {"party": party, "signed_on": str(signed_on), "schedule": current.sha256}
+    record(services, actor, EventType.AGREEMENT_SIGNED, agreement, signed)
+    return current
+
+
+def redraft(services: Services, session: Session, actor: str, agreement: Agreement) -> None:
+    """Make a signed agreement, not yet in force, a draft again; its signatures are void."""
+    if agreement.state != AgreementState.SIGNED:
+        raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state}: only a signed one is redrafted.")
+    unsign(agreement)
+    _move(agreement, AgreementState.DRAFT)
+    session.flush()
+    record(services, actor, EventType.AGREEMENT_CHANGED, agreement, {"state": agreement.state})
+
+
+def activate(services: Services, session: Session, actor: str, agreement: Agreement, today: date | None = None) -> None:
+    """Put a signed agreement in force. One that amends another takes its place in the same step."""
+    today = today or london_today()
+    try:
+        former = _activated(services, session, agreement, today)
+    except SafeStatsError as error:
+        refused = {"why": str(error)}
+        event = EventType.AGREEMENT_ACTIVATED
+        record(services, actor, event, agreement, refused, reason="not-ready", outcome=Outcome.REFUSED)
+        raise
+    if former is not None:
+        former.ends = max(former.starts, min(former.ends, today))
+        reason = f"Replaced by {agreement.reference}." if agreement.predecessor == former.reference else "Run out."
+        _move(former, AgreementState.ENDED, reason)
+        # One is active at a time, to the database too.
         session.flush()
-    agreement.state = AgreementState.ACTIVE
-    agreement.signed_on = agreement.signed_on or today
+        record(services, actor, EventType.AGREEMENT_ENDED, former, reason=reason)
+    _move(agreement, AgreementState.ACTIVE)
+    session.flush()
+    details = {"schedule": agreement.schedule_sha256, "replaces": former.reference if former else ""}
+    record(services, actor, EventType.AGREEMENT_ACTIVATED, agreement, details)
 
 
-def suspend(agreement: Agreement) -> None:
-    """Refuse access from now on, until activated again; raises ``SafeStatsError`` unless active."""
+def suspend(services: Services, session: Session, actor: str, agreement: Agreement, reason: str) -> None:
+    """Refuse access from the next request on, until resumed."""
+    reason = _line(reason, "The reason for suspending an agreement")
     if agreement.state != AgreementState.ACTIVE:
         raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state}: only an active one is suspended.")
-    agreement.state = AgreementState.SUSPENDED
+    _move(agreement, AgreementState.SUSPENDED, reason)
+    session.flush()
+    record(services, actor, EventType.AGREEMENT_SUSPENDED, agreement, reason=reason)
 
 
-def end_agreement(agreement: Agreement, today: date) -> None:
-    """End it for good, today at the latest; raises ``SafeStatsError`` where it has ended."""
+def resume(services: Services, session: Session, actor: str, agreement: Agreement, today: date | None = None) -> None:
+    """Put a suspended agreement in force again."""
+    today = today or london_today()
+    if agreement.state != AgreementState.SUSPENDED:
+        raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state}: only a suspended one is resumed.")
+    _check_remit(agreement.organisation)
+    if agreement.ends < today:
+        raise SafeStatsError(f"Agreement {agreement.reference} ended on {agreement.ends}: make a new one.")
+    other = _active(session, agreement)
+    if other is not None:
+        raise SafeStatsError(
+            f"{agreement.organisation.name} has the active agreement {other.reference} on “{agreement.dataset}”: "
+            "end that first."
+        )
+    _move(agreement, AgreementState.ACTIVE)
+    session.flush()
+    record(services, actor, EventType.AGREEMENT_RESUMED, agreement)
+
+
+def end(
+    services: Services, session: Session, actor: str, agreement: Agreement, reason: str, today: date | None = None
+) -> None:
+    """End it for good, today at the latest; a draft is dropped in this way too."""
+    reason = _line(reason, "The reason for ending an agreement")
     if agreement.state == AgreementState.ENDED:
         raise SafeStatsError(f"Agreement {agreement.reference} has ended already.")
-    agreement.state = AgreementState.ENDED
-    agreement.ends = max(agreement.starts, min(agreement.ends, today))
+    agreement.ends = max(agreement.starts, min(agreement.ends, today or london_today()))
+    _move(agreement, AgreementState.ENDED, reason)
+    session.flush()
+    record(services, actor, EventType.AGREEMENT_ENDED, agreement, reason=reason)
+
+
+def unready(services: Services, session: Session, agreement: Agreement, today: date | None = None) -> list[str]:
+    """What is missing before the agreement can be signed, in words; nothing where it can be."""
+    today = today or london_today()
+    missing = []
+    if not agreement.grants:
+        missing.append("it grants nothing yet")
+    if not agreement.lawful_basis:
+        missing.append("it names no lawful basis")
+    if all(contact.role != ContactRole.DATA_PROTECTION for contact in agreement.contacts):
+        missing.append("it names no data protection contact")
+    if agreement.review_on is None:
+        missing.append("it has no review date")
+    if not agreement.parties:
+        missing.append("it names no parties")
+    if agreement.ends < today:
+        missing.append(f"it ended on {agreement.ends}")
+    ceiling = ceiling_on(session, agreement.dataset, today)
+    if ceiling is None:
+        missing.append(f"no supplier's terms on “{agreement.dataset}” are recorded (safestats terms load)")
+    elif ceiling.ends is not None and ceiling.ends < today:
+        missing.append(f"the supplier's terms on “{agreement.dataset}” ended on {ceiling.ends}")
+    return missing
 
 
 def find_agreement(session: Session, reference: str) -> Agreement:
@@ -185,83 +355,168 @@ def find_agreement(session: Session, reference: str) -> Agreement:
     return agreement
 
 
-def agreements(session: Session) -> Sequence[Agreement]:
-    """All agreements by reference."""
-    return session.scalars(select(Agreement).order_by(Agreement.reference)).all()
+def agreements(session: Session, organisation_id: int | None = None) -> Sequence[Agreement]:
+    """All agreements by reference, or those of one organisation."""
+    wanted = select(Agreement).options(selectinload(Agreement.grants)).order_by(Agreement.reference)
+    if organisation_id is not None:
+        wanted = wanted.where(Agreement.organisation_id == organisation_id)
+    return session.scalars(wanted).all()
 
 
-def explain(
-    session: Session,
-    user: User,
-    dataset: str,
-    definitions: Mapping[str, DatasetDefinition],
-    areas: AreaIndex,
-    use: Use,
-    today: date,
-) -> Explanation:
-    """What the person would see today, decided by ``scope`` itself, in sentences."""
-    who = f"{user.display_name} ({user.username}, {user.organisation.name})"
-    if not user.active:
-        return Explanation((f"{who} cannot sign in: the account is inactive.",), None, None)
-    subject = Subject(user.id, user.username, user.organisation_id, user.organisation.code, user.role, "", "", "")
-    try:
-        seen = scope(session, subject, dataset, definitions, use, today)
-    except Refusal as refusal:
-        line = f"{who} may not {use.value} “{dataset}”: {refusal.reason} ({refusal.code})"
-        return Explanation((line,), None, refusal)
-    lines = [
-        f"{who} may {use.value} {seen.definition.title} under agreement {seen.agreement} until {seen.until}, "
-        f"at release {seen.release}.",
-        f"Layer columns: {', '.join(field.name for field in seen.columns)}. Geometry: {seen.geometry}.",
-        "A row is seen through the first of these that covers it:",
-    ]
-    for position, grant in enumerate(seen.grants, start=1):
-        lines.append(
-            f"  {position}. {describe_grant(grant, areas)}" + ("" if seen.gives(grant) else " — hides its rows")
-        )
-    return Explanation(tuple(lines), seen, None)
-
-
-def describe_grant(grant: GrantProfile, areas: AreaIndex) -> str:
-    """A grant in words."""
-    boroughs = [code for code in grant.areas if code in areas.boroughs]
-    lsoas = [code for code in grant.areas if code.startswith("E01")]
-    places = [areas.boroughs[code] for code in boroughs]
-    if areas.boroughs and len(boroughs) == len(areas.boroughs):
-        places = [f"all {len(boroughs)} boroughs"]
-    if lsoas:
-        places.append(f"{len(lsoas)} LSOAs")
-    places += [code for code in grant.areas if code not in boroughs and code not in lsoas]
-    months = "all months"
-    if grant.from_month or grant.to_month:
-        months = f"{grant.from_month or 'the first month'} to {grant.to_month or 'the newest'}"
-    how = {
-        Precision.POINT: "points as supplied",
-        Precision.GRID: f"points snapped to a {grant.grid_m} m grid",
-        Precision.AREA: "no coordinates",
-    }[grant.shown_precision]
-    uses = ", ".join(use for use in Use if use in grant.uses)
-    groups = ", ".join(grant.groups)
-    return f"{', '.join(places)}; {months}; fields {groups}; {how}; to {uses}"
-
-
-def _check(terms: GrantTerms) -> None:
-    if FieldGroup.CORE not in terms.groups:
-        raise SafeStatsError("A grant includes the core fields: without them a row says nothing.")
-    if not terms.uses:
-        raise SafeStatsError("A grant permits at least one use.")
-    if terms.precision == Precision.GRID and not FINEST_GRID_M <= terms.grid_m <= COARSEST_GRID_M:
-        raise SafeStatsError(f"A grid needs a cell of {FINEST_GRID_M} to {COARSEST_GRID_M} metres (--grid-m).")
-    if terms.precision != Precision.AREA and FieldGroup.LOCATION not in terms.groups:
+def _activated(services: Services, session: Session, agreement: Agreement, today: date) -> Agreement | None:
+    """Raises ``SafeStatsError`` unless it can be put in force; the agreement that makes way for it, if any."""
+    if agreement.state == AgreementState.SUSPENDED:
+        raise SafeStatsError(f"Agreement {agreement.reference} is suspended: resume it.")
+    if agreement.state != AgreementState.SIGNED:
         raise SafeStatsError(
-            f"Precision “{terms.precision}” needs the location fields: grant them, or choose precision “area”."
+            f"Agreement {agreement.reference} is {agreement.state}: only a signed one can be activated."
         )
-    if not 0 <= terms.edge_m <= WIDEST_EDGE_M:
-        raise SafeStatsError(f"An edge is 0 to {WIDEST_EDGE_M / 1000:g} km wide: for more, name the areas.")
-    if not 0 <= terms.last_months <= MOST_MONTHS:
-        raise SafeStatsError(f"The last months are 0 (all of them) to {MOST_MONTHS}.")
-    for month in (terms.from_month, terms.to_month):
-        if month and not _MONTH.fullmatch(month):
-            raise SafeStatsError(f"“{month}” is no month: write it as 2026-11.")
-    if terms.from_month and terms.to_month and terms.to_month < terms.from_month:
-        raise SafeStatsError(f"The months end ({terms.to_month}) before they start ({terms.from_month}).")
+    _refuse_unready(services, session, agreement, today)
+    current = schedule(services, session, agreement, today).sha256
+    signed = {signature.party: signature.schedule_sha256 for signature in agreement.signatures}
+    if agreement.schedule_sha256 != current or any(signed.get(p.name) != current for p in agreement.parties):
+        raise SafeStatsError(
+            f"What was signed of {agreement.reference} is not what it says now: its grants or the supplier's terms "
+            "have changed since. Redraft it and have the schedule signed anew."
+        )
+    active = _active(session, agreement)
+    if active is None or active.ends < today:
+        return active or _predecessor(session, agreement)
+    if active.reference != agreement.predecessor:
+        raise SafeStatsError(
+            f"{agreement.organisation.name} has the active agreement {active.reference} on “{agreement.dataset}”: "
+            "amend that one, or end it first."
+        )
+    if agreement.starts > today:
+        raise SafeStatsError(
+            f"Agreement {agreement.reference} starts on {agreement.starts} and {active.reference}, which it replaces, "
+            "holds until then: activate it on that day."
+        )
+    return active
+
+
+def _active(session: Session, agreement: Agreement) -> Agreement | None:
+    return session.scalar(
+        select(Agreement).where(
+            Agreement.organisation_id == agreement.organisation_id,
+            Agreement.dataset == agreement.dataset,
+            Agreement.state == AgreementState.ACTIVE,
+            Agreement.id != agreement.id,
+        )
+    )
+
+
+def _predecessor(session: Session, agreement: Agreement) -> Agreement | None:
+    """The suspended agreement that this one amends."""
+    if not agreement.predecessor:
+        return None
+    former = find_agreement(session, agreement.predecessor)
+    return former if former.state == AgreementState.SUSPENDED else None
+
+
+def _refuse_unready(services: Services, session: Session, agreement: Agreement, today: date) -> None:
+    _check_remit(agreement.organisation)
+    check_excess(ceiling_on(session, agreement.dataset, today), agreement, agreement.grants)
+    if missing := unready(services, session, agreement, today):
+        raise SafeStatsError(f"Agreement {agreement.reference} is not ready: {'; '.join(missing)}.")
+
+
+def _check_remit(organisation: Organisation) -> None:
+    if not organisation.remit.strip():
+        raise SafeStatsError(
+            f"{organisation.name} has no remit under section 17 of the Crime and Disorder Act 1998 in the register: "
+            "without one it is given no agreement."
+        )
+
+
+def _move(agreement: Agreement, state: AgreementState, reason: str = "") -> None:
+    if state not in _NEXT[AgreementState(agreement.state)]:
+        raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state}: it cannot become {state}.")
+    agreement.state, agreement.state_reason, agreement.state_since = state, reason, now()
+
+
+def _write_details(
+    services: Services,
+    agreement: Agreement,
+    details: Details,
+    starts: date,
+    ends: date,
+    session: Session | None = None,
+) -> None:
+    if ends < starts:
+        raise SafeStatsError(f"The agreement would end ({ends}) before it starts ({starts}).")
+    known = {purpose.code: purpose for purpose in services.purposes}
+    for code in details.purposes:
+        if code not in known:
+            raise SafeStatsError(f"There is no purpose “{code}”; there are: {', '.join(known)}.")
+        if not (known[code].allowed or known[code].by_decision):
+            raise SafeStatsError(f"“{known[code].title}” is not a purpose of SafeStats: no agreement can be for it.")
+    review_on = details.review_on or min(ends, starts + _REVIEW_AFTER)
+    if not starts <= review_on <= ends:
+        raise SafeStatsError(f"The review ({review_on}) is not between the first day ({starts}) and the last ({ends}).")
+    parties = [
+        PartyDetails(agreement.organisation.name, details.status),
+        *(PartyDetails(_line(party.name, "A controller's name"), party.status) for party in details.controllers),
+    ]
+    if len({party.name for party in parties}) != len(parties):
+        raise SafeStatsError("A party is named twice; the organisation itself is a party already.")
+    contacts = [
+        Contact(role=contact.role, name=_line(contact.name, "A contact's name"), email=_email(contact.email))
+        for contact in details.contacts
+    ]
+    agreement.starts, agreement.ends, agreement.review_on = starts, ends, review_on
+    agreement.lawful_basis = details.lawful_basis.strip()
+    agreement.purposes = " ".join(dict.fromkeys(details.purposes))
+    agreement.onward_sharing = details.onward_sharing.strip()
+    agreement.retention = details.retention.strip()
+    agreement.contacts[:] = contacts
+    agreement.parties.clear()
+    if session is not None:
+        session.flush()  # a name is there once
+    agreement.parties[:] = [
+        Party(position=number, name=party.name, status=party.status) for number, party in enumerate(parties, start=1)
+    ]
+
+
+def _copied(grant: Grant) -> Grant:
+    return Grant(
+        position=grant.position,
+        groups=grant.groups,
+        precision=grant.precision,
+        grid_m=grant.grid_m,
+        from_month=grant.from_month,
+        to_month=grant.to_month,
+        last_months=grant.last_months,
+        may_view=grant.may_view,
+        may_sync=grant.may_sync,
+        may_export=grant.may_export,
+        may_publish=grant.may_publish,
+        officer_records=grant.officer_records,
+        named_areas=grant.named_areas,
+        edge_m=grant.edge_m,
+        areas=[GrantArea(code=area.code) for area in grant.areas],
+    )
+
+
+def _summary(agreement: Agreement) -> dict[str, Any]:
+    """What the audit keeps of an agreement's details: no contact's name."""
+    return {
+        "from": str(agreement.starts),
+        "to": str(agreement.ends),
+        "review": str(agreement.review_on),
+        "purposes": agreement.purposes.split(),
+        "parties": [party.name for party in agreement.parties],
+    }
+
+
+def _line(text: str, what: str) -> str:
+    text = " ".join(text.split())
+    if not text or not text.isprintable():
+        raise SafeStatsError(f"{what} is missing or holds characters that cannot be printed.")
+    return text
+
+
+def _email(text: str) -> str:
+    if not _EMAIL.fullmatch(text.strip()):
+        raise SafeStatsError(f"“{text}” is no e-mail address.")
+    return text.strip()
