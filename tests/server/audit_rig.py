@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import astuple
+from functools import cached_property
 from pathlib import Path
 
 from safestats.sync_server.audit.events import EventType
@@ -16,7 +17,7 @@ from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import settings_for
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 
 class AuditRig:
@@ -61,13 +62,21 @@ class AuditRig:
                     connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values)
                 connection.execute("COMMIT")
             return
-        engine = create_engine(self.settings.url(Part.OWNER))
-        with engine.begin() as connection:
+        with self._owner.begin() as connection:
             for table, values in rows:
                 connection.execute(text(f"ALTER TABLE audit_{table} DISABLE TRIGGER USER"))
                 connection.execute(text(f"DELETE FROM audit_{table}"))
-                for value in values:
-                    marks = ", ".join(f":c{index}" for index in range(len(value)))
-                    named = {f"c{index}": one for index, one in enumerate(value)}
+                if values:
+                    marks = ", ".join(f":c{index}" for index in range(len(values[0])))
+                    named = [{f"c{index}": one for index, one in enumerate(value)} for value in values]
                     connection.execute(text(f"INSERT INTO audit_{table} VALUES ({marks})"), named)
-        engine.dispose()
+
+    @cached_property
+    def _owner(self) -> Engine:
+        return create_engine(self.settings.url(Part.OWNER))
+
+    def close(self) -> None:
+        """Let go of everything, without sealing."""
+        self.log.store.close()
+        if not self.settings.embedded:
+            self._owner.dispose()

@@ -29,7 +29,7 @@ from sqlalchemy.exc import DBAPIError
 def rig(tmp_path: Path) -> Iterator[AuditRig]:
     made = AuditRig(tmp_path / "server")
     yield made
-    made.log.store.close()
+    made.close()
 
 
 def test_an_untouched_chain_holds(rig: AuditRig) -> None:

@@ -22,7 +22,7 @@ from safestats.tests.server.audit_rig import AuditRig
 SEALED, UNSEALED = 10, 3  # the seals reach to 4, 7 and 10
 EVENTS = SEALED + UNSEALED
 quick = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
@@ -52,7 +52,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     events, seals = rig.stored()
     assert [Seal.read(seal).last for seal in seals] == [4, 7, SEALED] and len(events) == EVENTS
     yield World(rig, events, seals)
-    rig.log.store.close()
+    rig.close()
 
 
 def chained(events: list[StoredEvent]) -> list[StoredEvent]:
