@@ -1,7 +1,7 @@
 """What routes ask for: the services, a database session for the request, and who asks.
 
-A request is one transaction: it is committed before the answer leaves, so that a failed commit is an error to
-the caller (hence ``scope="function"``).
+What changes something is one transaction in a service, committed before the answer leaves: a failed commit is an
+error to the caller.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
 from .agreements.scope import Subject
-from .database import PERSONS_PATIENCE_MS
-from .identity.sessions import active_subject, find_session, not_signed_in
+from .identity.network import UNKNOWN, client_network
+from .identity.permissions import Permission, require
+from .identity.sessions import active_subject, not_signed_in
 from .services import Services
 
 _bearer = HTTPBearer(auto_error=False)
@@ -45,27 +46,27 @@ def _token(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_
 TokenDep = Annotated[str, Depends(_token)]
 
 
-def _write(services: ServicesDep, token: TokenDep) -> Iterator[Session]:
-    # Only who has a session may queue for the one writer.
-    with services.database.read() as session:
-        find_session(session, token, services.settings)
-    with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
-        yield session
-
-
-WriteDep = Annotated[Session, Depends(_write, scope="function")]
-
-
-def _subject(services: ServicesDep, token: TokenDep) -> Subject:
+def _person(services: ServicesDep, token: TokenDep) -> Subject:
     return active_subject(services.database, token, services.settings)
 
 
-# Who asks, in an active session: conditions accepted, purpose chosen.
+# Who asks, whatever their role, in an active session: conditions accepted, purpose chosen.
+PersonDep = Annotated[Subject, Depends(_person)]
+
+
+def _subject(person: PersonDep) -> Subject:
+    require(person, Permission.USE_DATA)
+    return person
+
+
+# Who asks for data: a person in an active session, in a role that works with them.
 SubjectDep = Annotated[Subject, Depends(_subject)]
 
 
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+def _address(request: Request, services: ServicesDep) -> str:
+    peer = request.client.host if request.client else UNKNOWN
+    return client_network(peer, request.headers.getlist("x-forwarded-for"), services.settings.proxies)
 
 
+# Where the client is, for limits: its IPv4 address, or the /64 of its IPv6 address.
 AddressDep = Annotated[str, Depends(_address)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..shared.postcodes import POSTCODES_FILE, PostcodeIndex
 from .audit.log import AuditLog
+from .audit.opening import open_audit
 from .database import Database
 from .datasets.definitions import DatasetDefinition, read_definitions
 from .errors import SafeStatsError
@@ -21,6 +22,7 @@ from .spatial.backend import SpatialBackend, backend_of
 if TYPE_CHECKING:
     from .datasets.areas import AreaIndex
     from .identity.tries import SignInTries
+    from .mail.sending import Mailer
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,13 @@ class Services:
         return SignInTries()
 
     @cached_property
+    def mailer(self) -> Mailer:
+        """The way of mails out of the server."""
+        from .mail.sending import mailer_of  # few commands send any
+
+        return mailer_of(self.settings)
+
+    @cached_property
     def postcodes(self) -> PostcodeIndex:
         """The postcodes of the places covered, read when first asked for."""
         return PostcodeIndex.load(self.settings.resources_dir / POSTCODES_FILE)
@@ -84,7 +93,7 @@ def open_services(settings: Settings, as_: Part = Part.APPLICATION) -> Services:
     return Services(
         settings=settings,
         database=open_database(settings, as_),
-        audit=AuditLog(settings.audit_path),
+        audit=open_audit(settings, "" if settings.embedded else settings.url(as_)),
         keys=Keys.open(settings.keys_path),
         definitions=read_definitions(settings.resources_dir / "datasets"),
         purposes=read_purposes(settings.resources_dir / "purposes.toml"),

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 _POSTGRESQL = "postgresql+psycopg://"
+
+
+def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Networks or addresses divided by commas; raises ``ValueError`` where one is none."""
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 class Part(StrEnum):
@@ -45,6 +53,20 @@ class Settings(BaseSettings):
     audit_keep_months: int = 0
     # What one session may add to the audit: a refusal or a listing counts ten, anything else one.
     audit_points_per_minute: int = 600
+    # Where people reach the server, for the links in mails. Empty: the host and port.
+    public_address: str = ""
+    # Reverse proxies (addresses or networks, divided by commas) whose X-Forwarded-For is believed.
+    trusted_proxies: str = ""
+    # How long the links in mails live.
+    invitation_hours: int = 72
+    reset_minutes: int = 60
+    # Mails go by this server, over TLS ("starttls", or "tls" from the first byte). Empty: into files.
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: Literal["starttls", "tls"] = "starttls"
+    smtp_user: str = ""
+    smtp_password: str = Field("", repr=False)
+    mail_sender: str = "SafeStats <safestats@localhost>"
     # Argon2id: passes over the memory, and the memory.
     password_rounds: int = 3
     password_memory_kib: int = 65_536
@@ -55,6 +77,12 @@ class Settings(BaseSettings):
         if url and not url.startswith(_POSTGRESQL):
             raise ValueError(f"it begins with {_POSTGRESQL}, or is empty for the embedded database")
         return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        parse_networks(text)
+        return text
 
     @property
     def embedded(self) -> bool:
@@ -99,6 +127,26 @@ class Settings(BaseSettings):
     def keys_path(self) -> Path:
         """Secret keys (feature ids, identities), readable by the owner only."""
         return self.data_dir / "keys.json"
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Mails, as files, where no mail server is set."""
+        return self.data_dir / "outbox"
+
+    @property
+    def address(self) -> str:
+        """Where people reach the server, without a slash at its end."""
+        return self.public_address.rstrip("/") or f"http://{self.host}:{self.port}"
+
+    @cached_property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The trusted proxies."""
+        return parse_networks(self.trusted_proxies)
+
+    @property
+    def reset_length(self) -> timedelta:
+        """How long a link to set a new password lives."""
+        return timedelta(minutes=self.reset_minutes)
 
     @property
     def idle(self) -> timedelta:

@@ -39,6 +39,7 @@ class EventType(StrEnum):
     SIGN_IN = "session.sign-in", Recorder.SERVER, "A person signed in, or was refused", {"address": "where from"}
     SECOND_FACTOR = "session.second-factor", Recorder.SERVER, "A second factor was given, or was wrong"
     SECOND_FACTOR_ENROLLED = "session.enrolment", Recorder.SERVER, "A person set up a second factor"
+    RECOVERY_CODES = "session.recovery-codes", Recorder.SERVER, "Recovery codes were made anew, or refused"
     CONDITIONS_ACCEPTED = (
         "session.accept",
         Recorder.SERVER,
@@ -83,6 +84,7 @@ class EventType(StrEnum):
     LAYER_OPENED = "layer.opened", Recorder.DESK, "A pulled copy was opened as a layer"
 
     # Data coming in
+    SUPPLIES_READ = "supplies.read", Recorder.SERVER, "A supplier looked at its own deliveries", {"site": "of which"}
     DELIVERY_RECEIVED = "delivery.receive", Recorder.SERVER, "A supplier handed in a file", {"sha256": "of the file"}
     DATASET_LOADED = (
         "dataset.load",

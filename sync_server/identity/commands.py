@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ..audit.log import COMMAND_LINE, AuditLog, EventType
 from ..command_line import initialised, print_table
 from ..errors import SafeStatsError
+from . import conditions as conditions_of_use
 from . import service
 from .conditions import current_conditions, publish_conditions
 from .models import ConditionsOfUse, Role
@@ -122,11 +123,10 @@ def publish(
     file: Annotated[Path, typer.Argument(help="The text, in Markdown.")],
     version: Annotated[str, typer.Option(help="Say, 2026-11.")],
 ) -> None:
-    """Put a new version in force. Every session ends: everybody accepts it at the next sign-in."""
+    """Put a new version in force: nobody gets data until they have accepted it."""
     text = _read(file)
-    with initialised() as services, services.database.write() as session:
-        conditions = publish_conditions(session, version, text)
-        _audit(services.audit, conditions)
+    with initialised() as services:
+        conditions = conditions_of_use.publish(services, COMMAND_LINE, version, text)
     typer.echo(f"Conditions of use {conditions.version} are in force ({conditions.sha256}).")
 
 

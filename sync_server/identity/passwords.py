@@ -8,10 +8,8 @@ import threading
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from ..errors import SafeStatsError
+from .strength import check_strength
 
-SHORTEST = 12
-LONGEST = 128
 # Each takes the memory of its cost, and anybody may try to sign in: the others wait for their turn.
 CHECKS_AT_ONCE = 4
 
@@ -24,17 +22,20 @@ class Passwords:
         self._turns = threading.BoundedSemaphore(CHECKS_AT_ONCE)
         self._nobody = self._hash.hash(secrets.token_hex())
 
-    def hash(self, password: str) -> str:
-        """The password's hash; raises ``SafeStatsError`` where it is too short or too long."""
-        if not SHORTEST <= len(password) <= LONGEST:
-            raise SafeStatsError(f"A password has {SHORTEST} to {LONGEST} characters.")
-        return self._hash.hash(password)
+    def hash(self, password: str, about: tuple[str, ...] = ()) -> str:
+        """The password's hash; raises ``WeakPasswordError`` where it is easy to guess for who knows its owner.
+
+        ``about`` are the owner's names, as people know them.
+        """
+        check_strength(password, about)
+        with self._turns:
+            return self._hash.hash(password)
 
     def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         """Whether the password is right, and a new hash where the stored one was made at another cost.
 
-        Without a stored hash (no such user) it works as long as with one, and says no.
+        Without a stored hash (no such user, or an invitation not taken up) it works as long as with one, and says no.
         """
         with self._turns:
             right, renewed = self._hash.verify_and_update(password, stored or self._nobody)
-        return right and stored is not None, renewed if right and stored is not None else None
+        return right and bool(stored), renewed if right and stored else None

@@ -84,15 +84,15 @@ def require(subject: Subject, permission: Permission) -> None:
         raise not_permitted()
 
 
-def sees_every_organisation(subject: Subject) -> bool:
-    """Whether what the subject sees is not narrowed to its own organisation."""
-    return subject.role in _EVERYWHERE
+def sees_all(role: Role) -> bool:
+    """Whether what the role sees is not narrowed to its own organisation."""
+    return role in _EVERYWHERE
 
 
 def require_organisation(subject: Subject, permission: Permission, organisation_id: int) -> None:
     """As ``require``, for something of one organisation: an administrator's permission ends at its own."""
     require(subject, permission)
-    if not sees_every_organisation(subject) and subject.organisation_id != organisation_id:
+    if not sees_all(subject.role) and subject.organisation_id != organisation_id:
         raise not_permitted()
 
 

@@ -1,14 +1,15 @@
 """Sessions: one opaque random token, of which the server keeps the SHA-256 alone.
 
-Pending until the conditions are accepted and a purpose is chosen; then active, under a new token. A session
-ends at sign-out, after idle time without work, and at its full length in any case.
+A session waits for the second factor where there is one, then for the conditions to be accepted and a purpose to be
+chosen; then it is active, under a new token. It ends at sign-out, after idle time without work, and at its full
+length in any case. It is as good as pending whenever the conditions it accepted are not those in force: that is
+looked up with each request, so no order of publishing and accepting leaves a session that accepted other ones.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,21 +18,22 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ..agreements.scope import Subject
-from ..audit.log import AuditLog, EventType, Outcome
+from ..audit.log import EventType, Outcome
 from ..database import PERSONS_PATIENCE_MS, Database
 from ..instants import now
 from ..problems import Problem
+from ..services import Services
 from ..settings import Settings
 from .conditions import current_conditions
-from .models import SignIn, SignInState, User
-from .passwords import Passwords
-from .purposes import Purpose
-from .service import normal_username
-from .tries import SignInTries
+from .models import Channel, ConditionsOfUse, Role, SignIn, SignInState, User
+from .permissions import NEEDS_SECOND_FACTOR
+from .purpose_choice import Chosen, choose
+from .tokens import digest, new_id, new_token
 
-TOKEN_BYTES = 32
-UNKNOWN = "unknown"  # the audit's actor where nobody is known: never what was typed
+# Clocks are set by a little every day; one that is set back by more would lengthen sessions.
+CLOCK_SLACK = timedelta(minutes=2)
 _TOUCH_PATIENCE_MS = 250
+_LONGEST_CLIENT = 100
 
 
 @dataclass(frozen=True)
@@ -42,95 +44,81 @@ class Opened:
     sign_in: SignIn
 
 
-def sign_in(
-    database: Database,
-    passwords: Passwords,
-    tries: SignInTries,
-    audit: AuditLog,
-    settings: Settings,
-    username: str,
-    password: str,
-    address: str,
+@dataclass(frozen=True)
+class Found:
+    """A session that has not ended, and its state as of now."""
+
+    sign_in: SignIn
+    state: SignInState
+
+
+def open_session(
+    session: Session, settings: Settings, user: User, address: str, client: str, channel: Channel
 ) -> Opened:
-    """A pending session for the right password; raises the ``Problem`` that tells why not.
-
-    An unknown user and a wrong password give the same answer in the same time.
-    """
-    username = normal_username(username)
-    with database.read() as session:
-        user = session.scalar(select(User).where(User.username == username))
-    actor = user.id if user else UNKNOWN
-    organisation = user.organisation.code if user else ""
-
-    def refuse(problem: Problem, once: str | None = None) -> Problem:
-        audit.record(
-            EventType.SIGN_IN,
-            actor=actor,
-            organisation=organisation,
-            filter={"address": address},
-            outcome=Outcome.REFUSED,
-            reason=problem.document.code,
-            once=once,
-        )
-        return problem
-
-    if not tries.permit(username, address):
-        # Once a window: a flood of tries must not become a flood of events.
-        window = int(now().timestamp()) // tries.window_seconds
-        raise refuse(
-            Problem(
-                429,
-                "too-many-tries",
-                "Too many tries",
-                "Too many sign-in tries: wait five minutes, then try again.",
-            ),
-            once=f"too-many-tries:{actor}:{address}:{window}",
-        )
-    wrong = Problem(401, "wrong-password", "Not signed in", "The user name or the password is wrong.")
-    right, renewed_hash = passwords.verify(password, user.password_hash if user else None)
-    if user is None or not right:
-        tries.failed(address)
-        raise refuse(wrong)
-    tries.succeeded(username, address)
-    token = _new_token()
+    """A new session of a person who has shown who they are; it waits for the next step that their account needs."""
     at = now()
-    with database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
-        # Checking the password took a while: what the account has become meanwhile counts.
-        known = session.get_one(User, user.id)
-        if known.password_hash != user.password_hash:
-            raise refuse(wrong)
-        if not known.active:
-            raise refuse(
-                Problem(
-                    403, "account-inactive", "Account inactive", "This account is inactive: ask the SafeStats team."
-                )
-            )
-        opened = SignIn(
-            id=secrets.token_hex(16),
-            token_hash=_hash(token),
-            user=known,
-            state=SignInState.PENDING,
-            created_at=at,
-            last_used_at=at,
-            expires_at=at + settings.session_length,
-        )
-        session.add(opened)
-        if renewed_hash:
-            known.password_hash = renewed_hash
-    audit.record(EventType.SIGN_IN, actor=actor, organisation=organisation, session=opened.id)
+    token = new_token()
+    opened = SignIn(
+        id=new_id(),
+        token_hash=digest(token),
+        user=user,
+        state=_first_state(user),
+        channel=channel,
+        client="".join(letter for letter in client if letter.isprintable())[:_LONGEST_CLIENT],
+        address=address,
+        created_at=at,
+        last_used_at=at,
+        expires_at=at + settings.session_length,
+    )
+    user.last_sign_in_at = at
+    session.add(opened)
     return Opened(token, opened)
 
 
-def find_session(session: Session, token: str, settings: Settings) -> SignIn:
-    """The pending or active session of the token; raises ``Problem`` not-signed-in or session-ended."""
-    found = session.scalar(select(SignIn).where(SignIn.token_hash == _hash(token)))
-    if found is None:
+def _first_state(user: User) -> SignInState:
+    if user.has_second_factor:
+        return SignInState.SECOND_FACTOR
+    return SignInState.ENROLMENT if Role(user.role) in NEEDS_SECOND_FACTOR else SignInState.PENDING
+
+
+def find_session(session: Session, token: str, settings: Settings, channel: Channel = Channel.DESK) -> Found:
+    """The session of the token on its channel; raises ``Problem`` not-signed-in or session-ended."""
+    in_force = select(ConditionsOfUse.sha256).order_by(ConditionsOfUse.published_at.desc()).limit(1).scalar_subquery()
+    row = session.execute(
+        select(SignIn, in_force).where(SignIn.token_hash == digest(token), SignIn.channel == channel)
+    ).one_or_none()
+    if row is None:
         raise not_signed_in()
-    at = now()
-    idle = at - found.last_used_at > settings.idle
-    if found.state == SignInState.ENDED or not found.user.active or idle or at >= found.expires_at:
+    found, conditions = row
+    if _has_ended(found, settings):
         raise Problem(401, "session-ended", "Session ended", "Your session has ended: sign in again to go on.")
-    return found
+    state = SignInState(found.state)
+    if state == SignInState.ACTIVE and found.conditions_sha256 != conditions:
+        state = SignInState.PENDING
+    return Found(found, state)
+
+
+@contextmanager
+def writing(services: Services, token: str, channel: Channel) -> Iterator[tuple[Session, Found]]:
+    """A write transaction with the token's session in it: only who has one may queue for the one writer."""
+    with services.database.read() as session:
+        find_session(session, token, services.settings, channel)
+    with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
+        yield session, find_session(session, token, services.settings, channel)
+
+
+def _has_ended(found: SignIn, settings: Settings) -> bool:
+    at = now()
+    user = found.user
+    return (
+        found.state == SignInState.ENDED
+        or not user.active
+        or not user.organisation.active
+        or at >= found.expires_at
+        or at - found.last_used_at > settings.idle
+        # The clock was set back since: how long the session has lived is not known any more.
+        or at + CLOCK_SLACK < found.last_used_at
+    )
 
 
 def not_signed_in() -> Problem:
@@ -138,19 +126,39 @@ def not_signed_in() -> Problem:
     return Problem(401, "not-signed-in", "Not signed in", "Sign in first.")
 
 
-def active_subject(database: Database, token: str, settings: Settings) -> Subject:
+def active_subject(database: Database, token: str, settings: Settings, channel: Channel = Channel.DESK) -> Subject:
     """Who asks, if the session is active, which counts as work; raises ``Problem`` otherwise."""
     with database.read() as session:
-        found = find_session(session, token, settings)
+        found = find_session(session, token, settings, channel)
     if found.state != SignInState.ACTIVE:
-        raise Problem(
-            403,
-            "conditions-not-accepted",
-            "Conditions not accepted",
-            "Accept the conditions of use and choose a purpose first.",
+        raise not_active(found)
+    _touch(database, found.sign_in, settings)
+    return subject_of(found.sign_in)
+
+
+def not_active(found: Found) -> Problem:
+    """The answer to a session that is not ready for work: what its next step is."""
+    if found.state == SignInState.SECOND_FACTOR:
+        return Problem(
+            403, "second-factor-needed", "Second factor needed", "Type the code of your second factor first."
         )
-    _touch(database, found, settings)
-    return subject_of(found)
+    if found.state == SignInState.ENROLMENT:
+        return Problem(
+            403, "enrolment-needed", "Second factor needed", "Your role needs a second factor: set it up first."
+        )
+    if found.sign_in.accepted_at is not None:
+        return Problem(
+            403,
+            "conditions-changed",
+            "The conditions have changed",
+            "New conditions of use are in force: read and accept them to go on.",
+        )
+    return Problem(
+        403,
+        "conditions-not-accepted",
+        "Conditions not accepted",
+        "Accept the conditions of use and choose a purpose first.",
+    )
 
 
 def subject_of(sign_in: SignIn) -> Subject:
@@ -161,91 +169,178 @@ def subject_of(sign_in: SignIn) -> Subject:
         username=user.username,
         organisation_id=user.organisation_id,
         organisation=user.organisation.code,
-        role=user.role,
+        role=Role(user.role),
         session_id=sign_in.id,
         purpose=sign_in.purpose,
         conditions_version=sign_in.conditions_version,
+        organisation_name=user.organisation.name,
+        channel=Channel(sign_in.channel),
+        sites=tuple(sorted((site.dataset, site.site) for site in user.sites)),
     )
 
 
 def accept(
-    session: Session,
-    audit: AuditLog,
-    settings: Settings,
-    purposes: Sequence[Purpose],
+    services: Services,
     token: str,
     conditions_version: str,
     conditions_sha256: str,
     purpose_code: str,
-    purpose_detail: str,
+    purpose_detail: str = "",
+    channel: Channel = Channel.DESK,
 ) -> Opened:
     """Make a pending session active under a new token; raises the ``Problem`` that tells why not."""
-    found = find_session(session, token, settings)
-    if found.state != SignInState.PENDING:
-        raise Problem(
-            409, "already-accepted", "Already accepted", "The conditions are accepted in this session already."
-        )
-    conditions = current_conditions(session)
-    if (conditions.version, conditions.sha256) != (conditions_version, conditions_sha256):
-        raise Problem(
-            409,
-            "conditions-changed",
-            "The conditions have changed",
-            f"Version {conditions.version} of the conditions of use is in force now: sign in again to read it.",
-        )
-    purpose = next((p for p in purposes if p.code == purpose_code), None)
-    if purpose is None:
-        raise Problem(422, "purpose-missing", "No purpose chosen", "Choose the purpose of this session.")
-    subject = subject_of(found)
-
-    def record(outcome: Outcome, reason: str = "") -> None:
-        audit.record(
+    with services.database.read() as session:
+        _to_accept(session, token, services.settings, channel)
+    with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
+        found = _to_accept(session, token, services.settings, channel)
+        conditions = current_conditions(session)
+        if (conditions.version, conditions.sha256) != (conditions_version, conditions_sha256):
+            raise Problem(
+                409,
+                "conditions-changed",
+                "The conditions have changed",
+                f"Version {conditions.version} of the conditions of use is in force now: read and accept that one.",
+            )
+        chosen = choose(session, services.purposes, found.user, purpose_code, purpose_detail)
+        subject = subject_of(found)
+        _record_request(services, found, chosen)
+        services.audit.record(
             EventType.CONDITIONS_ACCEPTED,
             actor=subject.user_id,
             organisation=subject.organisation,
             conditions=f"{conditions.version} {conditions.sha256}",
-            purpose=purpose.code,
-            outcome=outcome,
-            reason=reason,
+            purpose=chosen.code,
+            outcome=Outcome.REFUSED if chosen.refusal else Outcome.OK,
+            reason=chosen.refusal.document.code if chosen.refusal else "",
             session=subject.session_id,
         )
-
-    if not purpose.allowed:
-        record(Outcome.REFUSED, "purpose-refused")
-        raise Problem(
-            403,
-            "purpose-refused",
-            "Not a purpose of SafeStats",
-            f"{purpose.title} is not a purpose of SafeStats. {purpose.advice}",
-            advice=purpose.advice,
-        )
-    record(Outcome.OK)
-    renewed = _new_token()
-    at = now()
-    found.token_hash = _hash(renewed)
-    found.state = SignInState.ACTIVE
-    found.conditions_version = conditions.version
-    found.conditions_sha256 = conditions.sha256
-    found.purpose = purpose.code
-    found.purpose_detail = purpose_detail
-    found.accepted_at = at
-    found.last_used_at = at
+        if chosen.refusal is None:
+            at = now()
+            renewed = renew(found)
+            found.state = SignInState.ACTIVE
+            found.conditions_version = conditions.version
+            found.conditions_sha256 = conditions.sha256
+            found.purpose = chosen.code
+            found.purpose_detail = chosen.detail
+            found.accepted_at = found.last_used_at = at
+    if chosen.refusal is not None:
+        raise chosen.refusal  # after the commit: a request for a purpose is kept
     return Opened(renewed, found)
 
 
-def end(session: Session, audit: AuditLog, settings: Settings, token: str, event: EventType) -> None:
+def _to_accept(session: Session, token: str, settings: Settings, channel: Channel) -> SignIn:
+    twice = Problem(409, "already-accepted", "Already accepted", "The conditions are accepted in this session already.")
+    replaced = select(SignIn.id).where(SignIn.replaced_token_hash == digest(token), SignIn.state == SignInState.ACTIVE)
+    if session.scalar(replaced) is not None:
+        raise twice
+    found = find_session(session, token, settings, channel)
+    if found.state == SignInState.ACTIVE:
+        raise twice
+    if found.state != SignInState.PENDING:
+        raise not_active(found)
+    return found.sign_in
+
+
+def renew(sign_in: SignIn) -> str:
+    """Replace the session's token: what was known of it before it was worth more is worth nothing now."""
+    token = new_token()
+    sign_in.replaced_token_hash, sign_in.token_hash = sign_in.token_hash, digest(token)
+    return token
+
+
+def choose_purpose(
+    services: Services, token: str, purpose_code: str, purpose_detail: str = "", channel: Channel = Channel.DESK
+) -> SignIn:
+    """Change the purpose of an active session, which goes on; raises the ``Problem`` that tells why not."""
+    with writing(services, token, channel) as (session, found):
+        if found.state != SignInState.ACTIVE:
+            raise not_active(found)
+        sign_in = found.sign_in
+        chosen = choose(session, services.purposes, sign_in.user, purpose_code, purpose_detail)
+        _record_request(services, sign_in, chosen)
+        services.audit.record(
+            EventType.PURPOSE_CHANGED,
+            actor=sign_in.user_id,
+            organisation=sign_in.user.organisation.code,
+            conditions=sign_in.conditions_version,
+            purpose=chosen.code,
+            filter={"before": sign_in.purpose},
+            outcome=Outcome.REFUSED if chosen.refusal else Outcome.OK,
+            reason=chosen.refusal.document.code if chosen.refusal else "",
+            session=sign_in.id,
+        )
+        if chosen.refusal is None:
+            sign_in.purpose, sign_in.purpose_detail = chosen.code, chosen.detail
+            sign_in.last_used_at = now()
+    if chosen.refusal is not None:
+        raise chosen.refusal
+    return sign_in
+
+
+def _record_request(services: Services, sign_in: SignIn, chosen: Chosen) -> None:
+    if chosen.request is not None:
+        services.audit.record(
+            EventType.PURPOSE_REQUESTED,
+            actor=sign_in.user_id,
+            organisation=sign_in.user.organisation.code,
+            filter={"request": chosen.request},
+            session=sign_in.id,
+        )
+
+
+def end(services: Services, token: str, event: EventType, channel: Channel = Channel.DESK) -> None:
     """End the session of the token, by sign-out or by declining the conditions."""
-    found = find_session(session, token, settings)
-    subject = subject_of(found)
-    audit.record(
-        event,
-        actor=subject.user_id,
-        organisation=subject.organisation,
-        conditions=subject.conditions_version,
-        purpose=subject.purpose,
-        session=subject.session_id,
+    with writing(services, token, channel) as (_session, still_open):
+        found = still_open.sign_in
+        services.audit.record(
+            event,
+            actor=found.user_id,
+            organisation=found.user.organisation.code,
+            conditions=found.conditions_version,
+            purpose=found.purpose,
+            session=found.id,
+        )
+        found.state = SignInState.ENDED
+
+
+def own_sessions(session: Session, user_id: str, settings: Settings) -> Sequence[SignIn]:
+    """A person's sessions that have not ended, on both channels, the newest first."""
+    found = session.scalars(
+        select(SignIn)
+        .where(SignIn.user_id == user_id, SignIn.state != SignInState.ENDED)
+        .order_by(SignIn.created_at.desc(), SignIn.id)
     )
-    found.state = SignInState.ENDED
+    return [sign_in for sign_in in found if not _has_ended(sign_in, settings)]
+
+
+def end_one(services: Services, user_id: str, sign_in_id: str) -> None:
+    """End one of a person's own sessions; raises ``Problem`` 404 where it is nobody's or somebody else's."""
+    with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
+        found = session.get(SignIn, sign_in_id)
+        if found is None or found.user_id != user_id or _has_ended(found, services.settings):
+            raise Problem(
+                404, "no-such-session", "No such session", "You have no session of that id: it may have ended."
+            )
+        _end(services, [found], user_id)
+
+
+def end_others(services: Services, user_id: str, but: str) -> int:
+    """End all of a person's sessions but the one; returns how many."""
+    with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
+        others = [s for s in own_sessions(session, user_id, services.settings) if s.id != but]
+        _end(services, others, user_id)
+        return len(others)
+
+
+def _end(services: Services, sign_ins: Sequence[SignIn], actor: str) -> None:
+    for sign_in in sign_ins:
+        sign_in.state = SignInState.ENDED
+        services.audit.record(
+            EventType.SESSIONS_ENDED,
+            actor=actor,
+            organisation=sign_in.user.organisation.code,
+            filter={"user": sign_in.user_id, "ended": sign_in.id},
+        )
 
 
 def idle_until(sign_in: SignIn, settings: Settings) -> datetime:
@@ -267,11 +362,3 @@ def _touch(database: Database, sign_in: SignIn, settings: Settings) -> None:
     except OperationalError:
         # A load holds the one writer's lock: reading goes on, the next request notes the work.
         return
-
-
-def _new_token() -> str:
-    return secrets.token_urlsafe(TOKEN_BYTES)
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

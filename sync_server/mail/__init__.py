@@ -1,1 +1,1 @@
-"""Mail: links to people, by SMTP or into a folder."""
+"""Mails that the server sends."""

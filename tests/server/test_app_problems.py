@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from safestats.shared.problems import ProblemDocument
-from safestats.sync_server import dependencies
 from safestats.sync_server.about import VERSION
 from safestats.sync_server.app import LONGEST_BODY, create_app
 from safestats.sync_server.errors import SafeStatsError
+from safestats.sync_server.identity import sessions
 from safestats.sync_server.settings import Settings
 from safestats.tests.server.trust_rig import USERNAME, Server, bearer
 
@@ -102,7 +102,7 @@ def test_a_server_that_is_not_initialised_does_not_start(tmp_path: Path) -> None
 def test_while_a_load_holds_the_writer_people_are_asked_to_come_back(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dependencies, "PERSONS_PATIENCE_MS", 50)
+    monkeypatch.setattr(sessions, "PERSONS_PATIENCE_MS", 50)
     token = server.sign_in().json()["token"]
     with server.services.database.write() as load:
         load.connection()

@@ -42,6 +42,7 @@ def test_from_sign_in_to_work_to_sign_out(server: Server) -> None:
         "username": USERNAME,
         "display_name": "An Analyst",
         "organisation": "London Borough of Camden",
+        "role": "analyst",
     }
     conditions = pending["conditions"]
     assert conditions["sha256"] == hashlib.sha256(conditions["text"].encode()).hexdigest()
@@ -148,7 +149,7 @@ def test_conditions_that_changed_must_be_read_anew(server: Server) -> None:
     headers = server.active()
     with server.services.database.write() as session:
         publish_conditions(session, "2027-01", "Be better.")
-    assert code(server.client.get("/v1/layers", headers=headers)) == (401, "session-ended")
+    assert code(server.client.get("/v1/layers", headers=headers)) == (403, "conditions-changed")
     assert server.sign_in().json()["conditions"]["version"] == "2027-01"
 
 
@@ -175,7 +176,7 @@ def test_declining_ends_the_session(server: Server) -> None:
 def test_accepting_twice_is_refused(server: Server) -> None:
     pending = server.sign_in().json()
     active = server.accept(pending).json()
-    assert code(server.accept(pending)) == (401, "not-signed-in")
+    assert code(server.accept(pending)) == (409, "already-accepted")
     assert code(server.accept({**pending, "token": active["token"]})) == (409, "already-accepted")
 
 
