@@ -9,7 +9,7 @@ from pathlib import Path
 from qgis.core import Qgis, QgsApplication, QgsProject, QgsSettings
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QObject, Qt
-from qgis.PyQt.QtWidgets import QAction, QDockWidget, QMenu, QToolBar
+from qgis.PyQt.QtWidgets import QAction, QDialog, QDockWidget, QMenu, QToolBar
 
 from .core.desk import Desk
 from .core.hotspots import HotspotResult
@@ -22,6 +22,8 @@ from .gui.icons import icon
 from .gui.layers_dock import LayersDock
 from .gui.proximity_dock import ProximityDock
 from .gui.publish_dialog import PublishDialog
+from .gui.purpose_dialog import PurposeDialog
+from .gui.sessions_dialog import SessionsDialog
 from .gui.sign_in_flow import SignInFlow
 from .processing.provider import SafeStatsProvider
 
@@ -79,11 +81,15 @@ class SafeStatsPlugin(QObject):
         self._add_actions()
 
         self.publish_dialog: PublishDialog | None = None
+        self.session_dialog: QDialog | None = None  # of purpose or sessions
         self.proximity_dock.report_requested.connect(self.publish)
         self.hotspot_dock.map_requested.connect(self.publish)
         self.layers_dock.sign_in_requested.connect(self.flow.start)
         self.layers_dock.sign_out_requested.connect(self.sign_out)
+        self.layers_dock.purpose_requested.connect(self.change_purpose)
+        self.layers_dock.sessions_requested.connect(self.show_sessions)
         self.flow.declined.connect(self.layers_dock.tell)
+        self.flow.failed.connect(self.layers_dock.complain)
         self.desk.session_changed.connect(self._show_session)
         self._show_session()
 
@@ -92,8 +98,9 @@ class SafeStatsPlugin(QObject):
         self._iface.initializationCompleted.disconnect(self._arrange_docks)
         self.flow.close()
         self.flow.deleteLater()
-        if self.publish_dialog is not None:
-            self.publish_dialog.close()
+        for dialog in (self.publish_dialog, self.session_dialog):
+            if dialog is not None:
+                dialog.close()
         self.proximity_dock.close_down()
         self.hotspot_dock.close_down()
         self.desk.close()
@@ -110,6 +117,16 @@ class SafeStatsPlugin(QObject):
         """End the session; its layers leave the project."""
         self.desk.sign_out(lambda: None)
         self.layers_dock.tell(self.tr("You are signed out. Your local copies stay here until they lapse."))
+
+    def change_purpose(self) -> None:
+        """Show the window that changes the purpose of the session."""
+        if self.desk.signed_in:
+            self._show_dialog(PurposeDialog(self.desk, self._iface.mainWindow()))
+
+    def show_sessions(self) -> None:
+        """Show the window that lists where the person is signed in."""
+        if self.desk.signed_in:
+            self._show_dialog(SessionsDialog(self.desk, self._iface.mainWindow()))
 
     def publish(self, result: HotspotResult | ProximityResult) -> None:
         """Show the dialog that makes a map or a report of ``result``, in place of one that is open."""
@@ -135,6 +152,17 @@ class SafeStatsPlugin(QObject):
     def _tell(self, sentence: str) -> None:
         self._iface.messageBar().pushMessage(self.tr("SafeStats"), sentence, Qgis.MessageLevel.Warning, 0)
 
+    def _show_dialog(self, dialog: QDialog) -> None:
+        if self.session_dialog is not None:
+            self.session_dialog.close()
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.finished.connect(self._dialog_closed)
+        self.session_dialog = dialog
+        dialog.open()
+
+    def _dialog_closed(self) -> None:
+        self.session_dialog = None
+
     def _published(self) -> None:
         self.publish_dialog = None
 
@@ -143,6 +171,10 @@ class SafeStatsPlugin(QObject):
         self.sign_in_action.triggered.connect(lambda: self.flow.start())
         self.sign_out_action = QAction(icon("sign_out"), self.tr("Sign out"), self.menu)
         self.sign_out_action.triggered.connect(self.sign_out)
+        self.purpose_action = QAction(icon("purpose"), self.tr("Change purpose…"), self.menu)
+        self.purpose_action.triggered.connect(self.change_purpose)
+        self.sessions_action = QAction(icon("sessions"), self.tr("Where you are signed in…"), self.menu)
+        self.sessions_action.triggered.connect(self.show_sessions)
         shown = []
         titles = {
             self.layers_dock: ("layers", self.tr("Layers")),
@@ -160,6 +192,8 @@ class SafeStatsPlugin(QObject):
         for action in (self.sign_in_action, self.sign_out_action):
             self.menu.addAction(action)
             self.toolbar.addAction(action)
+        self.menu.addAction(self.purpose_action)
+        self.menu.addAction(self.sessions_action)
         self.menu.addSeparator()
         self.toolbar.addSeparator()
         for action in shown:
@@ -169,4 +203,5 @@ class SafeStatsPlugin(QObject):
     def _show_session(self) -> None:
         signed_in = self.desk.signed_in
         self.sign_in_action.setVisible(not signed_in)
-        self.sign_out_action.setVisible(signed_in)
+        for action in (self.sign_out_action, self.purpose_action, self.sessions_action):
+            action.setVisible(signed_in)

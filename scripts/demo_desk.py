@@ -71,16 +71,15 @@ class Job:
         fill_in_account(flow.dialog)
         yield self.pause(0.5)
         self.picture("sign-in", flow.dialog)
-        first = flow.dialog
-        click(first, "Sign in")
-        yield lambda: flow.dialog is not None and flow.dialog is not first
-        conditions = flow.dialog
+        dialog, first = flow.dialog, flow.dialog.page
+        click(dialog, "Sign in")
+        yield lambda: dialog.page is not first
         yield self.pause(0.5)
-        choose_purpose(conditions, PURPOSE)
-        conditions.agreed.setChecked(True)
+        choose_purpose(dialog.page, PURPOSE)
+        dialog.page.agreed.setChecked(True)
         yield self.pause(0.3)
-        self.picture("conditions", conditions)
-        conditions.accept_button.click()
+        self.picture("conditions", dialog)
+        dialog.action_button.click()
         yield lambda: self.plugin.desk.signed_in
         self.say(f"signed in as {ACCOUNT}, accepted the conditions of use for “{PURPOSE}”")
 
@@ -227,9 +226,10 @@ class Job:
 
 def fill_in_account(dialog: QDialog) -> None:
     """Server and account of the demonstration, as a person would type them."""
-    dialog.server.setText(SERVER)
-    dialog.username.setText(ACCOUNT)
-    dialog.password.setText(PASSWORD)
+    page = dialog.page
+    page.server.setText(SERVER)
+    page.username.setText(ACCOUNT)
+    page.password.setText(PASSWORD)
 
 
 def click(parent: QWidget, words: str) -> None:
@@ -243,11 +243,11 @@ def click(parent: QWidget, words: str) -> None:
     raise LookupError(f"there is no button “{words}”")
 
 
-def choose_purpose(dialog: QDialog, code: str) -> None:
+def choose_purpose(page: QWidget, code: str) -> None:
     """Tick the purpose with that code."""
-    for button in dialog.findChildren(QRadioButton):
+    for button in page.findChildren(QRadioButton):
         button.setChecked(True)
-        if dialog.purpose is not None and dialog.purpose.code == code:
+        if page.purpose is not None and page.purpose.code == code:
             return
     raise LookupError(f"there is no purpose “{code}”")
 

@@ -61,8 +61,8 @@ def measure(arguments: dict[str, Any]) -> list[Measure]:
     account, dataset, root = Account.of(arguments), arguments["dataset"], Path(arguments["store"])
     settings = DeskSettings(QgsSettings(str(root.with_suffix(".ini")), QSettings.Format.IniFormat))
     desk = Desk(settings, LocalStore(root), QgisNetwork(), "0.1.0", QgsProject.instance())
-    _until(lambda *ends: desk.sign_in(account.url, account.user, account.password, *ends))
-    _until(lambda *ends: desk.accept(PURPOSE, *ends))
+    _until(lambda *ends: desk.steps.sign_in(account.url, account.user, account.password, *ends))
+    _until(lambda *ends: desk.steps.accept(PURPOSE, "", *ends))
     if arguments["first"]:
         _until(lambda *ends: desk.pull(dataset, dataset, *ends))
         return []

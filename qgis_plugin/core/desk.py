@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,17 +20,27 @@ from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from . import layers
 from .copy_watch import CopyWatch, Home
 from .desk_session import DeskSession, SessionState
-from .errors import Cancelled, DeskError, LocalCopyTrouble, ServerTrouble, SessionEnded
+from .errors import (
+    AgreementRefused,
+    Cancelled,
+    ConditionsNotAccepted,
+    DeskError,
+    LocalCopyTrouble,
+    ServerTrouble,
+    SessionEnded,
+)
 from .events import EventKind, EventQueue
 from .housekeeping import Housekeeper
 from .local_store import AccountStore, LocalCopy, LocalStore
 from .pull import PullResult, pull_layer
 from .saved_projects import SavedProjects, is_stand_in
+from .session_steps import SessionSteps
 from .settings import DeskSettings
 from .shown_copies import ShownCopies
 from .standing import ends_the_right
 from .tasks import DeskTask
 from .transport import Network, Transport
+from .uses import Use, require_use
 
 # QGIS runs as many tasks at once as there are processors. Ours mostly wait for the network, so a few pulls would hold
 # up everybody else's on a small machine.
@@ -37,12 +48,14 @@ _TASKS_AT_ONCE = 8
 _LOOK_AGAIN_S = 0.3
 # An answer that is not understood may come from a server that was changed since the sign-in.
 _MAY_BE_ANOTHER_VERSION = {"unreadable", "not-safestats", "not-found"}
+# What the server answers an active session once new conditions are in force.
+_NEW_CONDITIONS = {"conditions-changed", "conditions-not-accepted"}
 
 
 class Desk(QObject):
     """The server connection, the session, the local copies, the queue of events and the settings.
 
-    ``session_changed()``: signed in, accepted, declined, signed out or ended.
+    ``session_changed()``: opened, a step on, active, for another purpose, asked to accept new conditions, ended.
     ``layer_opened(QgsVectorLayer)``: a local copy was opened in the project, or an open one renewed.
     ``copies_changed(str)``: the local copy of that dataset is new, renewed or gone.
     ``told(str)``: a sentence about layers in the project that nobody asked for just now.
@@ -69,7 +82,9 @@ class Desk(QObject):
         self.plugin_version = plugin_version
         self.project = project
         self.session: DeskSession | None = None
+        self.steps = SessionSteps(self)
         self.events = EventQueue(store.events_path)
+        self._listed: dict[Home, dict[str, Any]] = {}  # what the server last said of each dataset
         self._running: set[DeskTask] = set()
         self._sending = threading.Lock()
         self._housekeeper = Housekeeper(self)
@@ -99,8 +114,12 @@ class Desk(QObject):
     def transport(self) -> Transport:
         """The way to the server: ``desk.transport.get_json("/v1/…")``, in a task only.
 
-        Raises ``SessionEnded`` where nobody is signed in.
+        Raises ``SessionEnded`` where nobody is signed in, ``ConditionsNotAccepted`` where there are new conditions.
         """
+        if self.session is not None and self.session.state is SessionState.PENDING:
+            raise ConditionsNotAccepted(
+                "The conditions of use wait for your acceptance: read and accept them first.", "conditions-changed"
+            )
         if self.session is None or not self.signed_in:
             raise SessionEnded("You are not signed in. Sign in first, then try again.", "not-signed-in")
         return self.session.transport
@@ -138,10 +157,8 @@ class Desk(QObject):
         def ended(error: DeskError) -> None:
             self._running.discard(task)
             # Another session may have begun since, and several tasks hear of the same end.
-            over = isinstance(error, SessionEnded) and session is not None and session is self.session
-            if over and session.state is not SessionState.ENDED:
-                session.end()
-                self.session_changed.emit()
+            if session is not None and session is self.session:
+                self._heed(session, error)
             if failed is not None:
                 failed(error)
 
@@ -171,53 +188,19 @@ class Desk(QObject):
 
     # ------------------------------------------------------------------ what the sign-in and layers docks do
 
-    def sign_in(
-        self,
-        server: str,
-        username: str,
-        password: str,
-        done: Callable[[DeskSession], None],
-        failed: Callable[[DeskError], None],
-    ) -> DeskTask:
-        """Open a session, pending until its conditions are accepted; ``done`` gets it."""
-        transport = Transport(server, self.network, self.plugin_version)
-
-        def work(task: DeskTask) -> DeskSession:
-            session = DeskSession(transport)
-            session.sign_in(username, password, cancelled=task.isCanceled)
-            if task.isCanceled():
-                session.sign_out()
-                raise Cancelled
-            return session
-
-        def signed_in(session: DeskSession) -> None:
-            self.session = session
-            self.settings.server = transport.base_url
-            self.settings.username = session.user.username
-            self.session_changed.emit()
-            done(session)
-
-        return self.run("Signing in to SafeStats", work, signed_in, failed)
-
-    def accept(
-        self, purpose: str, done: Callable[[DeskSession], None], failed: Callable[[DeskError], None]
-    ) -> DeskTask:
-        """Accept the conditions shown, for ``purpose`` (a code); the session is active afterwards."""
-        session = self._pending()
-
-        def accepted(_result: None) -> None:
-            self.session_changed.emit()
-            done(session)
-
-        return self.run(
-            "Accepting the conditions of use",
-            lambda task: session.accept(purpose, cancelled=task.isCanceled),
-            accepted,
-            failed,
-        )
+    def adopt(self, session: DeskSession) -> None:
+        """The session that was just opened is the desk's; who opened it is remembered for the next time."""
+        self.session = session
+        self.settings.server = session.transport.base_url
+        self.settings.username = session.user.username
+        self.session_changed.emit()
 
     def decline(self, done: Callable[[], None]) -> DeskTask:
-        """Decline the conditions: the session ends here at once, and on the server as soon as it hears."""
+        """Decline the conditions: the session ends here at once, and on the server as soon as it hears.
+
+        Layers that were opened under former conditions are closed.
+        """
+        layers.close_layers(self.project)
         return self._leave("Declining the conditions of use", DeskSession.decline, done)
 
     def sign_out(self, done: Callable[[], None]) -> DeskTask:
@@ -237,10 +220,11 @@ class Desk(QObject):
 
         def work(task: DeskTask) -> tuple[list[dict[str, Any]], dict[str, LocalCopy | None]]:
             entries = session.layers(cancelled=task.isCanceled)
-            return entries, {entry["dataset"]: _copy_of(copies, entry["dataset"]) for entry in entries}
+            return entries, {entry["dataset"]: _copy_of(copies, entry) for entry in entries}
 
         def listed(found: tuple[list[dict[str, Any]], dict[str, LocalCopy | None]]) -> None:
             entries, here = found
+            self._listed.update({(key, entry["dataset"]): entry for entry in entries})
             for dataset, copy in here.items():
                 self._watch.watch((key, dataset), copy)
             done(entries)
@@ -256,12 +240,15 @@ class Desk(QObject):
         """
         transport, copies, session, key = self.transport, self.copies, self.session, self._account_key()
         assert copies is not None and session is not None
+        uses = _uses(self._listed.get((key, dataset)))
 
         def work(task: DeskTask) -> PullResult:
             self._send_events(task.isCanceled)
             while True:
                 try:
-                    return pull_layer(transport, copies, dataset, task.report, task.isCanceled)
+                    result = pull_layer(transport, copies, dataset, task.report, task.isCanceled)
+                    copy = copies.note_uses(dataset, uses) if uses is not None else None
+                    return replace(result, copy=copy) if copy is not None else result
                 except LocalCopyTrouble as trouble:
                     if trouble.code != "copy-busy":
                         raise
@@ -303,6 +290,31 @@ class Desk(QObject):
             self.copies_changed.emit(dataset)
         return had or bool(closed)
 
+    def give_up_account(self, server: str, username: str) -> list[str]:
+        """Close the layers of an account and delete its copies: its right to all of them is over. Their datasets."""
+        key = self.store.account_key(server, username)
+        copies = self.store.account_of_key(key)
+        given_up = copies.datasets()
+        for dataset in given_up:
+            layers.close_copy(self.project, key, dataset)
+            self._watch.watch((key, dataset), None)
+            self.shown_copies.remove(copies, dataset)
+        self._note_shown()
+        for dataset in given_up:
+            self.copies_changed.emit(dataset)
+        return given_up
+
+    def require_use(self, dataset: str, title: str, use: Use) -> None:
+        """Raise ``AgreementRefused`` where the agreement on ``dataset`` does not grant ``use``, as last told.
+
+        What comes of layers that are none of ours is their owners' own business.
+        """
+        key = self._account_key()
+        entry, copy = self._listed.get((key, dataset)), self.copy(dataset)
+        if entry is not None and not entry["permitted"]:
+            raise AgreementRefused(entry["reason"], str(entry.get("reason_code", "")))
+        require_use(_uses(entry) or (copy.uses if copy is not None else None), use, title)
+
     def remove_lapsed(self, now: datetime) -> None:
         """Delete, off the GUI thread, the copies whose time is over and what former sessions left."""
         self._housekeeper.do(lambda: self.store.remove_lapsed(now))
@@ -340,13 +352,24 @@ class Desk(QObject):
 
     # ------------------------------------------------------------------ inside
 
-    def _pending(self) -> DeskSession:
+    def _heed(self, session: DeskSession, error: DeskError) -> None:
+        """Note what an answer says of the session itself."""
+        if isinstance(error, SessionEnded) and session.state is not SessionState.ENDED:
+            session.end()
+        elif error.code in _NEW_CONDITIONS and session.state is SessionState.ACTIVE:
+            session.state = SessionState.PENDING
+        else:
+            return
+        self.session_changed.emit()
+
+    def pending(self) -> DeskSession:
+        """The session, whatever its state; raises ``SessionEnded`` where there is none."""
         if self.session is None:
             raise SessionEnded("You are not signed in. Sign in first, then try again.", "not-signed-in")
         return self.session
 
     def _leave(self, description: str, leave: Callable[[DeskSession], None], done: Callable[[], None]) -> DeskTask:
-        session = self._pending()
+        session = self.pending()
         self.session = None
         self.session_changed.emit()
 
@@ -437,7 +460,15 @@ class Desk(QObject):
         self._note_shown()
 
 
-def _copy_of(copies: AccountStore, dataset: str) -> LocalCopy | None:
+def _copy_of(copies: AccountStore, entry: dict[str, Any]) -> LocalCopy | None:
     with suppress(LocalCopyTrouble):  # a name that cannot be a folder's has no copy
-        return copies.copy(dataset)
+        uses = _uses(entry)
+        return copies.copy(entry["dataset"]) if uses is None else copies.note_uses(entry["dataset"], uses)
     return None
+
+
+def _uses(entry: dict[str, Any] | None) -> tuple[str, ...] | None:
+    """What the agreement grants by an entry of ``GET /v1/layers``; ``None`` where it does not say."""
+    if entry is None or not isinstance(entry.get("uses"), list):
+        return None
+    return tuple(str(use) for use in entry["uses"])

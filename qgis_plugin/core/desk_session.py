@@ -1,13 +1,18 @@
-"""A session as the desk sees it: pending until the conditions are accepted, then active, then ended."""
+"""A session as the desk sees it: opened in steps, pending until the conditions are accepted, active, ended."""
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from qgis.core import Qgis
+
 from ...shared.manifest import API_VERSION
 from .errors import PluginTooOld, ServerTrouble
+from .local_store import instant
 from .transport import Cancel, Transport, never
 
 # What a card shows of a layer; members that came later may be missing.
@@ -17,14 +22,20 @@ _MEMBERS = {
     **dict.fromkeys(("permitted", "preparing"), bool),
     **dict.fromkeys(("rows", "size"), int),
 }
+OTHER_PURPOSE = "other"  # it is told in the person's own words
 
 
 class SessionState(Enum):
-    """Where a session stands."""
+    """Where a session stands. The values of all but ``ENDED`` are the server's words."""
 
+    SECOND_FACTOR = "second-factor"  # the password was right, a code is wanted
+    ENROLMENT = "enrolment"  # the role needs a second factor, which has to be set up in the console first
     PENDING = "pending"
     ACTIVE = "active"
     ENDED = "ended"
+
+
+_OPENED = {SessionState.SECOND_FACTOR, SessionState.ENROLMENT, SessionState.PENDING}
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,24 @@ class About:
     lease_days: int
 
 
+@dataclass(frozen=True)
+class OwnSession:
+    """One of the person's sessions, at this desk or anywhere else."""
+
+    id: str
+    created_at: datetime
+    last_used_at: datetime
+    client: str
+    address: str
+    current: bool
+
+
+def client_name() -> str:
+    """By what name the server lists a session of this program, such as “QGIS 3.40 on Linux”."""
+    version = ".".join(Qgis.version().split("-")[0].split(".")[:2])
+    return f"QGIS {version} on {platform.system() or 'an unknown system'}"
+
+
 class DeskSession:
     """One session. Methods talk to the server and raise ``DeskError``; call them in tasks."""
 
@@ -76,31 +105,99 @@ class DeskSession:
         self.about: About
         self.user: User
         self.conditions: Conditions
-        self.purposes: tuple[Purpose, ...]
+        self.purposes: tuple[Purpose, ...] = ()
+        self._handle = ""  # claims a sign-in that goes on in the browser; nobody else has it
+
+    # ------------------------------------------------------------------ signing in
 
     def sign_in(self, username: str, password: str, *, cancelled: Cancel = never) -> None:
-        """Prove who it is; the session is pending afterwards and knows the conditions and purposes."""
+        """Prove who it is; ``state`` says what is wanted next: a code, an enrolment, or the conditions."""
         self.check_version(cancelled=cancelled)
         answer = self.transport.post_json(
-            "/v1/session", {"username": username, "password": password}, cancelled=cancelled
+            "/v1/session",
+            {"username": username, "password": password, "client": client_name()},
+            cancelled=cancelled,
         )
-        try:
-            self.transport.use_token(answer["token"])
-            self.user = User(**{name: answer["user"][name] for name in User.__dataclass_fields__})
-            self.conditions = Conditions(
-                **{name: answer["conditions"][name] for name in Conditions.__dataclass_fields__}
-            )
-            self.purposes = tuple(
-                Purpose(**{name: entry[name] for name in Purpose.__dataclass_fields__}) for entry in answer["purposes"]
-            )
-        except (KeyError, TypeError) as error:
-            self.transport.use_token("")
-            raise _unreadable(self.transport.base_url, "sign-in") from error
-        self.state = SessionState.PENDING
+        self._opened(answer)
+
+    def prove_second_factor(self, code: str, *, cancelled: Cancel = never) -> None:
+        """The code of the person's device, or one of the recovery codes; blanks in it do not matter."""
+        answer = self.transport.post_json(
+            "/v1/session/second-factor", {"code": "".join(code.split())}, cancelled=cancelled
+        )
+        self._opened(answer)
+
+    def begin_in_browser(self, organisation: str, port: int, *, cancelled: Cancel = never) -> str:
+        """Where the browser signs the person in with the organisation of that code; ``port`` is the listener's."""
+        self.check_version(cancelled=cancelled)
+        answer = self.transport.post_json(
+            "/v1/session/oidc/start", {"organisation": organisation, "loopback_port": port}, cancelled=cancelled
+        )
+        url, handle = answer.get("authorisation_url"), answer.get("handle")
+        if not isinstance(url, str) or not isinstance(handle, str):
+            raise _unreadable(self.transport.base_url, "sign-in with an organisation")
+        self._handle = handle
+        return url
+
+    def finish_in_browser(self, code: str, *, cancelled: Cancel = never) -> None:
+        """Go on with the one-time code that the browser brought or showed."""
+        answer = self.transport.post_json(
+            "/v1/session/oidc/finish",
+            {"handle": self._handle, "code": "".join(code.split()), "client": client_name()},
+            cancelled=cancelled,
+        )
+        self._opened(answer)
 
     def check_version(self, *, cancelled: Cancel = never) -> None:
         """Ask what the server is; raises ``PluginTooOld``, or ``ServerTrouble`` where it is too old itself."""
         self.about = _about(self.transport.get_json("/v1/about", cancelled=cancelled), self.transport.base_url)
+
+    # ------------------------------------------------------------------ conditions and purpose
+
+    def read_conditions(self, *, cancelled: Cancel = never) -> None:
+        """Ask for the conditions in force and the purposes: they have changed since this session accepted some."""
+        self._take_conditions(self.transport.get_json("/v1/session/conditions", cancelled=cancelled))
+        self.state = SessionState.PENDING
+
+    def accept(self, purpose: str, detail: str = "", *, cancelled: Cancel = never) -> None:
+        """Accept the conditions for ``purpose`` (a code of ``purposes``); the session is active afterwards."""
+        answer = self.transport.post_json(
+            "/v1/session/accept",
+            {
+                "conditions_version": self.conditions.version,
+                "conditions_sha256": self.conditions.sha256,
+                "purpose": purpose,
+                "purpose_detail": detail,
+            },
+            cancelled=cancelled,
+        )
+        try:
+            token = answer["token"]
+        except KeyError as error:
+            raise _unreadable(self.transport.base_url, "acceptance") from error
+        self.transport.use_token(token)
+        self.purpose = self._known_purpose(purpose)
+        self.state = SessionState.ACTIVE
+
+    def ask_purposes(self, *, cancelled: Cancel = never) -> None:
+        """Ask for the purposes to choose from now: one in the person's own words may have been approved."""
+        self._take_conditions(self.transport.get_json("/v1/session/conditions", cancelled=cancelled))
+
+    def change_purpose(self, purpose: str, detail: str = "", *, cancelled: Cancel = never) -> None:
+        """Go on for another purpose under the same conditions."""
+        self.transport.post_json(
+            "/v1/session/purpose", {"purpose": purpose, "purpose_detail": detail}, cancelled=cancelled
+        )
+        self.purpose = self._known_purpose(purpose)
+
+    def decline(self) -> None:
+        """Decline the conditions: the session ends."""
+        try:
+            self.transport.post_json("/v1/session/decline", {})
+        finally:
+            self.end()
+
+    # ------------------------------------------------------------------ while it lasts
 
     def layers(self, *, cancelled: Cancel = never) -> list[dict[str, Any]]:
         """What may be pulled and what not: ``layers`` of ``GET /v1/layers``.
@@ -114,31 +211,32 @@ class DeskSession:
             raise _unreadable(self.transport.base_url, "question what may be pulled")
         return entries
 
-    def accept(self, purpose: str, *, cancelled: Cancel = never) -> None:
-        """Accept the conditions for ``purpose`` (a code of ``purposes``); the session is active afterwards."""
-        answer = self.transport.post_json(
-            "/v1/session/accept",
-            {
-                "conditions_version": self.conditions.version,
-                "conditions_sha256": self.conditions.sha256,
-                "purpose": purpose,
-            },
-            cancelled=cancelled,
-        )
+    def own_sessions(self, *, cancelled: Cancel = never) -> list[OwnSession]:
+        """Where the person is signed in: this session first, then by when they were last used."""
+        document = self.transport.get_json("/v1/sessions", cancelled=cancelled)
         try:
-            token = answer["token"]
-        except KeyError as error:
-            raise _unreadable(self.transport.base_url, "acceptance") from error
-        self.transport.use_token(token)
-        self.purpose = next((known for known in self.purposes if known.code == purpose), None)
-        self.state = SessionState.ACTIVE
+            found = [
+                OwnSession(
+                    id=str(entry["id"]),
+                    created_at=instant(entry["created_at"]),
+                    last_used_at=instant(entry["last_used_at"]),
+                    client=str(entry["client"]),
+                    address=str(entry["address"]),
+                    current=bool(entry["current"]),
+                )
+                for entry in document["sessions"]
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unreadable(self.transport.base_url, "question where you are signed in") from error
+        return sorted(found, key=lambda one: (not one.current, -one.last_used_at.timestamp()))
 
-    def decline(self) -> None:
-        """Decline the conditions: the session ends."""
-        try:
-            self.transport.post_json("/v1/session/decline", {})
-        finally:
-            self.end()
+    def end_one(self, id_: str, *, cancelled: Cancel = never) -> None:
+        """End another session of the same person."""
+        self.transport.delete(f"/v1/sessions/{id_}", cancelled=cancelled)
+
+    def end_others(self, *, cancelled: Cancel = never) -> None:
+        """End all of the person's sessions but this one."""
+        self.transport.delete("/v1/sessions", cancelled=cancelled)
 
     def sign_out(self) -> None:
         """End the session on the server; whatever it answers, the token is forgotten here."""
@@ -151,6 +249,35 @@ class DeskSession:
         """Forget the token: the session is over on this side."""
         self.transport.use_token("")
         self.state = SessionState.ENDED
+
+    # ------------------------------------------------------------------ inside
+
+    def _opened(self, answer: dict[str, Any]) -> None:
+        try:
+            state = SessionState(answer["state"])
+            if state not in _OPENED:
+                raise ValueError(f"a session begins as “{state.value}”")
+            self.transport.use_token(answer["token"])
+            self.user = User(**{name: answer["user"][name] for name in User.__dataclass_fields__})
+            if state is SessionState.PENDING:
+                self._take_conditions(answer)
+        except (KeyError, TypeError, ValueError) as error:
+            self.transport.use_token("")
+            raise _unreadable(self.transport.base_url, "sign-in") from error
+        self.state = state
+
+    def _take_conditions(self, answer: dict[str, Any]) -> None:
+        try:
+            conditions = Conditions(**{name: answer["conditions"][name] for name in Conditions.__dataclass_fields__})
+            purposes = tuple(
+                Purpose(**{name: entry[name] for name in Purpose.__dataclass_fields__}) for entry in answer["purposes"]
+            )
+        except (KeyError, TypeError) as error:
+            raise _unreadable(self.transport.base_url, "question for the conditions of use") from error
+        self.conditions, self.purposes = conditions, purposes
+
+    def _known_purpose(self, code: str) -> Purpose | None:
+        return next((known for known in self.purposes if known.code == code), None)
 
 
 def _readable(entry: Any) -> bool:

@@ -46,7 +46,7 @@ class CertificateTrouble(DeskError):
 
 
 class SignInRefused(DeskError):
-    """User name or password wrong, account inactive, or too many tries."""
+    """User name, password or code wrong, account inactive, or too many tries."""
 
     code = "wrong-password"
 
@@ -63,8 +63,14 @@ class ConditionsNotAccepted(DeskError):
     code = "conditions-not-accepted"
 
 
+class PurposeHeld(DeskError):
+    """The purpose in the person's own words waits for the SafeStats team's approval."""
+
+    code = "purpose-held"
+
+
 class AgreementRefused(DeskError):
-    """The Data Sharing Agreement does not permit it; the sentence is the server's reason."""
+    """The Data Sharing Agreement, or the person's role, does not permit it; the sentence is the server's reason."""
 
     code = "no-agreement"
 
@@ -106,21 +112,37 @@ _KINDS: dict[str, type[DeskError]] = {
     "wrong-password": SignInRefused,
     "account-inactive": SignInRefused,
     "too-many-tries": SignInRefused,
+    "wrong-code": SignInRefused,
+    "code-used": SignInRefused,
     "not-signed-in": SessionEnded,
     "session-ended": SessionEnded,
     "conditions-not-accepted": ConditionsNotAccepted,
     "conditions-changed": ConditionsNotAccepted,
     "purpose-refused": ConditionsNotAccepted,
     "purpose-missing": ConditionsNotAccepted,
+    "purpose-held": PurposeHeld,
     "no-agreement": AgreementRefused,
     "agreement-not-started": AgreementRefused,
     "agreement-ended": AgreementRefused,
     "agreement-suspended": AgreementRefused,
     "not-published": AgreementRefused,
     "use-not-granted": AgreementRefused,
+    "aggregates-only": AgreementRefused,
+    "purpose-not-agreed": AgreementRefused,
+    "role-without-data": AgreementRefused,
+    "role-not-permitted": AgreementRefused,
 }
+# A supplier's terms, whichever of them it is.
+_TERMS = "terms-"
+# Where the server names the member of a request that it could not read: a program's words, not a person's.
+_NOT_UNDERSTOOD = (
+    "The server could not make sense of what was entered: something is too long, empty or holds signs that it cannot "
+    "have. Correct it, then try again; if it stays, update the plugin."
+)
 
 
 def from_problem(problem: ProblemDocument) -> DeskError:
     """The error that a problem document of the server stands for; its sentence is the server's."""
-    return _KINDS.get(problem.code, ServerTrouble)(problem.detail, problem.code, **problem.extra)
+    kind = AgreementRefused if problem.code.startswith(_TERMS) else _KINDS.get(problem.code, ServerTrouble)
+    sentence = _NOT_UNDERSTOOD if problem.code == "invalid-request" else problem.detail
+    return kind(sentence, problem.code, **problem.extra)

@@ -73,6 +73,7 @@ class LocalCopy:
     pulled_at: str
     categories: tuple[str, ...]  # empty where there are too many to tell apart by colour
     changes: Changes | None = None  # none for a first copy, and where the two cannot be compared
+    uses: tuple[str, ...] | None = None  # what the agreement grants, as last told; ``None`` where nobody has told
 
     @property
     def valid_until(self) -> datetime:
@@ -191,6 +192,7 @@ class AccountStore:
                 pulled_at=document["pulled_at"],
                 categories=tuple(document["categories"]),
                 changes=Changes(**document["changes"]) if document.get("changes") else None,
+                uses=tuple(document["uses"]) if document.get("uses") is not None else None,
             )
             _ = copy.valid_until  # a copy whose end cannot be read has none
         except (OSError, ValueError, KeyError, TypeError, LocalCopyTrouble):
@@ -262,6 +264,24 @@ class AccountStore:
         """The same file fulfils ``manifest`` too: record the new validity."""
         return self._write_state(self._folder(dataset), replace(copy, manifest=manifest, pulled_at=_now()))
 
+    def note_uses(self, dataset: str, uses: tuple[str, ...]) -> LocalCopy | None:
+        """The copy of ``dataset``, which knows from now on what the agreement grants.
+
+        Where another QGIS is making a new one, the next contact with the server notes it.
+        """
+        copy = self.copy(dataset)
+        if copy is None or copy.uses == uses:
+            return copy
+        with suppress(LocalCopyTrouble), self.lock(dataset):
+            copy = self.copy(dataset)
+            if copy is not None:
+                copy = self._write_state(self._folder(dataset), replace(copy, uses=uses))
+        return copy
+
+    def datasets(self) -> list[str]:
+        """The datasets that there may be a copy of."""
+        return sorted(state.parent.name for state in self.folder.glob(f"*/{STATE}"))
+
     def discard_superseded(self, dataset: str) -> None:
         """Delete GeoPackages that the state does not name and no QGIS shows.
 
@@ -297,6 +317,7 @@ class AccountStore:
             "pulled_at": copy.pulled_at,
             "categories": list(copy.categories),
             "changes": asdict(copy.changes) if copy.changes else None,
+            "uses": None if copy.uses is None else list(copy.uses),
             "manifest": copy.manifest.to_json(),
         }
         new = folder / f"{STATE}.new"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -46,6 +47,14 @@ class DeskSettings:
     def username(self, username: str) -> None:
         self._settings.setValue(f"{_SECTION}/username", username)
 
+    def organisation(self, server: str) -> str:
+        """The code of the organisation by which somebody last signed in at ``server``; empty where nobody has."""
+        return str(self._organisations().get(server, ""))
+
+    def remember_organisation(self, server: str, code: str) -> None:
+        """Keep the code for the next sign-in at ``server``."""
+        self._settings.setValue(f"{_SECTION}/organisations", json.dumps({**self._organisations(), server: code}))
+
     @property
     def local_root(self) -> Path:
         """The folder of local copies: the environment's, the profile's, or one that does not roam."""
@@ -55,6 +64,13 @@ class DeskSettings:
         # On Windows this is AppData/Local, which does not roam.
         location = QStandardPaths.StandardLocation.GenericDataLocation
         return Path(QStandardPaths.writableLocation(location)) / "SafeStats"
+
+    def _organisations(self) -> dict[str, str]:
+        try:
+            found = json.loads(self._text("organisations") or "{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def _text(self, name: str) -> str:
         return str(self._settings.value(f"{_SECTION}/{name}", "", type=str))

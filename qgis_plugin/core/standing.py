@@ -9,7 +9,12 @@ from .errors import AgreementRefused
 from .local_store import LocalCopy
 
 # Refusals that end the right to hold a copy. A layer that is merely not published keeps its copy until it lapses.
-_ENDING = {"no-agreement", "agreement-ended", "agreement-suspended", "agreement-not-started", "use-not-granted"}
+_ENDING = {
+    *("no-agreement", "agreement-ended", "agreement-suspended", "agreement-not-started", "use-not-granted"),
+    *("aggregates-only", "purpose-not-agreed", "role-without-data", "role-not-permitted"),
+}
+_TERMS = "terms-"  # a supplier's, whichever of them it is
+AGGREGATES_ONLY = "aggregates-only"
 
 
 class Standing(Enum):
@@ -24,7 +29,7 @@ class Standing(Enum):
 def standing(entry: dict[str, Any], copy: LocalCopy) -> Standing:
     """The standing of ``copy``. A server that does not tell release or fingerprint says nothing about them."""
     if not entry["permitted"]:
-        return Standing.ENDED if entry.get("reason_code") in _ENDING else Standing.CURRENT
+        return Standing.ENDED if _ends(str(entry.get("reason_code", ""))) else Standing.CURRENT
     if entry.get("fingerprint") and entry["fingerprint"] != copy.manifest.fingerprint:
         return Standing.RIGHTS_CHANGED
     if int(entry.get("release") or 0) > copy.manifest.release:
@@ -34,4 +39,8 @@ def standing(entry: dict[str, Any], copy: LocalCopy) -> Standing:
 
 def ends_the_right(error: Exception) -> bool:
     """Whether a refusal means that the copy must go."""
-    return isinstance(error, AgreementRefused) and error.code in _ENDING
+    return isinstance(error, AgreementRefused) and _ends(error.code)
+
+
+def _ends(code: str) -> bool:
+    return code in _ENDING or code.startswith(_TERMS)

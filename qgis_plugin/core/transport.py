@@ -101,7 +101,7 @@ def server_address(text: str) -> str:
         ) from error
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or parts.username:
         raise AddressTrouble(f"“{text}” is no server address. It should look like https://safestats.example.org.")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise AddressTrouble(
             f"“{text}” is not encrypted, so your password could be read on the way. Use https:// (plain "
             "http:// is for a server on this machine only)."
@@ -109,7 +109,8 @@ def server_address(text: str) -> str:
     return text
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine itself."""
     if host == "localhost":
         return True
     try:
@@ -143,7 +144,7 @@ class Transport:
         self._http.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._http.headers.update({"X-SafeStats-Client": f"qgis/{plugin_version}", "Accept-Encoding": "identity"})
         self._http.mount("https://", _TrustingAdapter(_context(network.trusted_authorities())))
-        if not _is_loopback(urlsplit(self.base_url).hostname or ""):
+        if not is_loopback(urlsplit(self.base_url).hostname or ""):
             proxy = network.proxy(self.base_url)
             self._http.proxies = {"http": proxy, "https": proxy} if proxy else {}
 
@@ -220,12 +221,15 @@ class Transport:
                 **options,
             )
 
+        sent = self._http.headers.get("Authorization")
         exchange = Exchange(send, cancelled, READ_TIMEOUT_S)
         try:
-            try:
-                response = exchange.head()
-            except (StalledError, requests.RequestException, HTTPError, OSError, ValueError) as error:
-                raise trouble_with(error, self.base_url, self.host) from error
+            response = self._head(exchange)
+            if response.status_code == requests.codes.unauthorized and sent != self._http.headers.get("Authorization"):
+                # The token was renewed while the request was on its way: the new one has not been refused.
+                exchange.leave()
+                exchange = Exchange(send, cancelled, READ_TIMEOUT_S)
+                response = self._head(exchange)
             if response.is_redirect:
                 raise self._sent_on(response.headers["Location"], path)
             if response.status_code >= requests.codes.bad_request:
@@ -233,6 +237,12 @@ class Transport:
             yield response, exchange
         finally:
             exchange.leave()
+
+    def _head(self, exchange: Exchange) -> requests.Response:
+        try:
+            return exchange.head()
+        except (StalledError, requests.RequestException, HTTPError, OSError, ValueError) as error:
+            raise trouble_with(error, self.base_url, self.host) from error
 
     def _json(self, method: str, path: str, cancelled: Cancel, **options: Any) -> dict[str, Any]:
         with self._exchange(method, path, cancelled, **options) as (response, exchange):

@@ -52,6 +52,7 @@ from ..core.points import PointFacts, PointSource, check_layer, describe
 from ..core.resource_files import BOUNDARIES
 from ..core.study_areas import Borough, BoroughMap, StudyArea, extent_area, mostly_held, polygon_area
 from ..core.tasks import DeskTask
+from ..core.uses import Use
 from .analysis_widgets import MonthRange, ProgressLine, caption
 from .icons import icon
 from .surfaces import GAP, MARGIN, Strip, Tone, small
@@ -355,10 +356,12 @@ class HotspotDock(QgsDockWidget):
             area = self.study_area()
             settings = self.settings()
             wanted = IncidentFilter(self.months.period(), tuple(self.category_box.checkedItemsData()))
-        except AnalysisError as error:
+            chosen = self.file_widget.filePath()
+            if chosen:
+                self._desk.require_use(source.facts.dataset, source.facts.title, Use.EXPORT)
+        except DeskError as error:
             self._failed(error)
             return
-        chosen = self.file_widget.filePath()
         path = Path(chosen).with_suffix(settings.method.suffix) if chosen else temporary_path(settings.method)
 
         def work(task: DeskTask) -> HotspotRun:

@@ -13,8 +13,9 @@ from ..core.days import BRITISH, day_in_words, day_of
 from ..core.errors import Cancelled, DeskError
 from ..core.local_store import Changes, LocalCopy
 from ..core.pull import PullKind, PullResult
-from ..core.standing import Standing, standing
+from ..core.standing import AGGREGATES_ONLY, Standing, standing
 from ..core.tasks import DeskTask
+from ..core.uses import Use
 from .icons import icon
 from .surfaces import GAP, Card, Strip, Tone, heading, plain, small
 
@@ -37,6 +38,8 @@ class LayerCard(Card):
         self._supplier = small(self._words())
         self.facts = self._words()
         self._agreement = small(self._words())
+        self.uses_line = small(self._words())
+        self.questions = Strip(self)
         self.copy_line = self._words()
         self.changes_line = small(self._words())
         self.news = Strip(self)
@@ -95,6 +98,19 @@ class LayerCard(Card):
                     reference=entry["agreement"], date=day_in_words(day_of(entry["agreement_until"]))
                 )
             )
+        uses = self._uses(entry.get("uses")) if permitted else ""
+        self.uses_line.setText(uses)
+        self.uses_line.setVisible(bool(uses))
+        if entry.get("reason_code") == AGGREGATES_ONLY:
+            self.questions.say(
+                self.tr(
+                    "You can ask for counts around the centre of a postcode: within 100, 250 and 500 m, for whole "
+                    "months, by the most frequent categories. Small counts are hidden."
+                ),
+                Tone.NOTE,
+            )
+        else:
+            self.questions.clear()
         for widget in (self.pull_button, self.open_button, self.copy_line):
             widget.setVisible(permitted)
         if not permitted:
@@ -154,16 +170,10 @@ class LayerCard(Card):
         self._ended()
         self.strip.say(error.sentence, Tone.NOTE if isinstance(error, Cancelled) else Tone.TROUBLE)
 
-    def interrupted(self) -> None:
-        """The session ended in the middle of the pull."""
+    def interrupted(self, sentence: str) -> None:
+        """The pull stopped in the middle, and goes on when its person has done what ``sentence`` says."""
         self._ended()
-        self.strip.say(
-            self.tr(
-                "Your session ended in the middle. What has arrived is kept: sign in again and the pull goes on from "
-                "there."
-            ),
-            Tone.WARNING,
-        )
+        self.strip.say(sentence, Tone.WARNING)
 
     def copy_removed(self) -> None:
         """The local copy had to go; the card itself says why."""
@@ -200,6 +210,8 @@ class LayerCard(Card):
         self.body.addWidget(self._supplier)
         self.body.addWidget(self.facts)
         self.body.addWidget(self._agreement)
+        self.body.addWidget(self.uses_line)
+        self.body.addWidget(self.questions)
         self.body.addWidget(self.copy_line)
         self.body.addWidget(self.changes_line)
         self.body.addWidget(self.news)
@@ -227,6 +239,19 @@ class LayerCard(Card):
             published = self._entry.get("published_at")
             words = self.tr("Newer data of {date}: update.") if published else self.tr("There are newer data: update.")
             self.news.say(words.format(date=day_in_words(day_of(published)) if published else ""), Tone.NOTE)
+
+    def _uses(self, granted: object) -> str:
+        """What may be done with what comes of the layer; empty where the server does not say."""
+        if not isinstance(granted, list):
+            return ""
+        export, publish = Use.EXPORT.value in granted, Use.PUBLISH.value in granted
+        if export and publish:
+            return self.tr("Export and publication are granted.")
+        if export:
+            return self.tr("Export is granted, publication is not.")
+        if publish:
+            return self.tr("Publication is granted, export is not.")
+        return self.tr("For work in QGIS only: neither export nor publication is granted.")
 
     def _changes(self, changes: Changes) -> str:
         since = day_in_words(day_of(changes.since))

@@ -20,8 +20,8 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..core.desk import Desk
-from ..core.desk_session import SessionState
-from ..core.errors import Cancelled, DeskError, SessionEnded
+from ..core.desk_session import DeskSession, SessionState
+from ..core.errors import Cancelled, ConditionsNotAccepted, DeskError, SessionEnded
 from ..core.standing import Standing, ends_the_right, standing
 from ..layouts.base_map import backdrop
 from .icons import icon
@@ -32,11 +32,13 @@ _PREPARING_MS = 10_000
 
 
 class LayersDock(QgsDockWidget):
-    """One card a dataset. ``sign_in_requested(str)`` (with a reason to show, or none) and ``sign_out_requested()``
-    ask the plugin to do so."""
+    """One card a dataset. ``sign_in_requested(str)`` (with a reason to show, or none), ``sign_out_requested()``,
+    ``purpose_requested()`` and ``sessions_requested()`` ask the plugin for the windows."""
 
     sign_in_requested = pyqtSignal(str)
     sign_out_requested = pyqtSignal()
+    purpose_requested = pyqtSignal()
+    sessions_requested = pyqtSignal()
 
     def __init__(self, desk: Desk, iface: QgisInterface, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,6 +47,8 @@ class LayersDock(QgsDockWidget):
         self.cards: dict[str, LayerCard] = {}
         self._interrupted: dict[str, None] = {}  # datasets whose pulls go on after the next sign-in, in order
         self._owner: tuple[str, str] | None = None  # server and user of the cards
+        self._session: DeskSession | None = None  # the one that has been active here
+        self._waiting_for_conditions = False
         self.setObjectName("SafeStatsLayersDock")
         self.setWindowTitle(self.tr("SafeStats layers"))
         self.setMinimumWidth(320)
@@ -69,6 +73,10 @@ class LayersDock(QgsDockWidget):
     def tell(self, sentence: str) -> None:
         """Show a sentence on the page of those who are not signed in."""
         self.signed_out_strip.say(sentence, Tone.NOTE)
+
+    def complain(self, sentence: str) -> None:
+        """Show trouble above the cards."""
+        self.strip.say(sentence, Tone.TROUBLE)
 
     def refresh(self) -> None:
         """Ask the server again what may be pulled."""
@@ -115,9 +123,20 @@ class LayersDock(QgsDockWidget):
         words = QVBoxLayout()
         words.setSpacing(2)
         words.addWidget(self.who)
-        words.addWidget(self.purpose)
+        self.purpose_button = QPushButton(self.tr("Change…"), page)
+        self.purpose_button.setFlat(True)
+        self.purpose_button.setAccessibleName(self.tr("Change the purpose"))
+        self.purpose_button.setToolTip(self.tr("Go on for another purpose, without signing out"))
+        self.purpose_button.clicked.connect(self.purpose_requested)
+        line = QHBoxLayout()
+        line.setSpacing(GAP)
+        line.addWidget(self.purpose, 1)
+        line.addWidget(self.purpose_button, 0, Qt.AlignmentFlag.AlignTop)
+        words.addLayout(line)
         self.refresh_button = self._tool("refresh", self.tr("Ask again what you may pull"))
         self.refresh_button.clicked.connect(self.refresh)
+        self.sessions_button = self._tool("sessions", self.tr("Where you are signed in"))
+        self.sessions_button.clicked.connect(self.sessions_requested)
         self.sign_out_button = self._tool("sign_out", self.tr("Sign out"))
         self.sign_out_button.clicked.connect(self.sign_out_requested)
         head = QHBoxLayout()
@@ -127,6 +146,7 @@ class LayersDock(QgsDockWidget):
         self.update_all_button.clicked.connect(self._update_all)
         head.addWidget(self.update_all_button, 0, Qt.AlignmentFlag.AlignTop)
         head.addWidget(self.refresh_button, 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(self.sessions_button, 0, Qt.AlignmentFlag.AlignTop)
         head.addWidget(self.sign_out_button, 0, Qt.AlignmentFlag.AlignTop)
 
         self.synthetic_strip = Strip(page)
@@ -183,9 +203,14 @@ class LayersDock(QgsDockWidget):
 
     def _session_changed(self) -> None:
         session = self._desk.session
+        if session is not None and session is self._session and session.state is SessionState.PENDING:
+            self._conditions_changed()
+            return
+        self._waiting_for_conditions = False
         if session is None or not self._desk.signed_in:
             self._not_signed_in(lost=session is not None and session.state is not SessionState.ACTIVE)
             return
+        self._session = session
         self.signed_out_strip.clear()
         self.strip.clear()
         self.again_button.hide()
@@ -215,11 +240,23 @@ class LayersDock(QgsDockWidget):
                 self._pull(dataset)
         self.refresh()
 
+    def _conditions_changed(self) -> None:
+        """The session goes on once its person has accepted the new conditions; so does what was under way."""
+        if self._waiting_for_conditions:
+            return
+        self._waiting_for_conditions = True
+        sentence = self.tr("The conditions of use have changed. Read and accept them to go on.")
+        self.strip.say(sentence, Tone.WARNING)
+        self.again_button.setText(self.tr("Read the conditions…"))
+        self.again_button.show()
+        self.sign_in_requested.emit(sentence)
+
     def _not_signed_in(self, lost: bool) -> None:
         was_listed = bool(self.cards)
         if lost and (self._interrupted or any(card.pulling for card in self.cards.values())):
             # The cards keep what is under way: it goes on once the same person has signed in again.
             self.strip.say(self.tr("Your session has ended. Sign in again to go on."), Tone.WARNING)
+            self.again_button.setText(self.tr("Sign in again…"))
             self.again_button.show()
             return
         self._clear_cards()
@@ -275,7 +312,13 @@ class LayersDock(QgsDockWidget):
     def _not_listed(self, error: DeskError) -> None:
         self.refresh_button.setEnabled(True)
         self.waiting.hide()
-        if not isinstance(error, Cancelled):
+        session = self._desk.session
+        if ends_the_right(error) and session is not None:
+            # Not one layer but all of them: the person's role has no data.
+            self._desk.give_up_account(session.transport.base_url, session.user.username)
+            for dataset in list(self.cards):
+                self._drop_card(dataset)
+        if not isinstance(error, (Cancelled, ConditionsNotAccepted)):
             self.strip.say(error.sentence, Tone.TROUBLE)
 
     def _copy_changed(self, dataset: str) -> None:
@@ -301,12 +344,27 @@ class LayersDock(QgsDockWidget):
 
     def _pull_failed(self, card: LayerCard, error: DeskError) -> None:
         if isinstance(error, SessionEnded):
-            card.interrupted()
+            card.interrupted(
+                self.tr(
+                    "Your session ended in the middle. What has arrived is kept: sign in again and the pull goes on "
+                    "from there."
+                )
+            )
             self._interrupted[card.dataset] = None
             # For the first of several pulls: those that follow find the dialog open.
             self.sign_in_requested.emit(
                 self.tr("Your session ended in the middle of a pull. Sign in again and it goes on from there.")
             )
+            return
+        if isinstance(error, ConditionsNotAccepted):
+            card.interrupted(
+                self.tr(
+                    "The conditions of use have changed. What has arrived is kept: accept them and the pull goes on "
+                    "from there."
+                )
+            )
+            self._interrupted[card.dataset] = None
+            self.sign_in_requested.emit(self.tr("The conditions of use have changed. Read and accept them to go on."))
             return
         card.pull_failed(error)
         if ends_the_right(error):

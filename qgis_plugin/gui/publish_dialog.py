@@ -31,6 +31,7 @@ from ..core.errors import DeskError
 from ..core.events import EventKind
 from ..core.hotspots import HotspotResult
 from ..core.proximity import ProximityResult
+from ..core.uses import Use
 from ..layouts.export import Format, check, export
 from ..layouts.hotspot_map import HotspotMap, build_hotspot_layout
 from ..layouts.incident_points import incidents_of
@@ -195,6 +196,14 @@ class PublishDialog(QDialog):
     def _show_state(self) -> None:
         if self._layout is None:
             return
+        self.designer_button.setEnabled(self._iface is not None)
+        try:
+            self._require_use()
+        except DeskError as error:
+            self.strip.say(error.sentence, Tone.WARNING)
+            for button in (self.export_button, self.designer_button):
+                button.setEnabled(False)
+            return
         try:
             check(self._layout)
         except DeskError as error:
@@ -203,6 +212,15 @@ class PublishDialog(QDialog):
             return
         self.strip.clear()
         self.export_button.setEnabled(bool(self._chosen()))
+
+    def _require_use(self) -> None:
+        """Raise ``AgreementRefused`` where an agreement does not grant what the page is for."""
+        use = Use.PUBLISH if self.imprint.mode is Mode.PUBLICATION else Use.EXPORT
+        if isinstance(self._result, HotspotResult):
+            self._desk.require_use(self._result.dataset, self._result.dataset_title, use)
+            return
+        for dataset in self._result.datasets:
+            self._desk.require_use(dataset.dataset, dataset.title, use)
 
     def _chosen(self) -> list[Format]:
         return [kind for kind, box in self.formats.items() if box.isChecked()]
@@ -213,6 +231,11 @@ class PublishDialog(QDialog):
         """Write the chosen files; they, or an empty list and the reason in the strip."""
         if self._timer.isActive() or self._layout is None:
             self.redraw()
+        try:
+            self._require_use()  # rights may have changed since the page was drawn
+        except DeskError as error:
+            self.strip.say(error.sentence, Tone.WARNING)
+            return []
         name = re.sub(r"[^\w\- ]+", "", self.imprint.title).strip()[:100] or "SafeStats"
         folder, written = Path(self.folder.filePath()), []
         chosen = self._chosen()
@@ -252,6 +275,11 @@ class PublishDialog(QDialog):
 
     def open_designer(self) -> None:
         """Put the page into the user's project and open QGIS's layout designer on it."""
+        try:
+            self._require_use()
+        except DeskError as error:
+            self.strip.say(error.sentence, Tone.WARNING)
+            return
         project = self._desk.project
         layout = self.build(project)
         manager = project.layoutManager()

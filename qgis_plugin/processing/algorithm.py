@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -10,7 +11,9 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
+    QgsProcessingUtils,
     QgsSettings,
     QgsVectorLayer,
 )
@@ -24,6 +27,7 @@ from ..core.periods import Period
 from ..core.points import PointSource, check_layer
 from ..core.resource_files import ICONS
 from ..core.settings import DeskSettings
+from ..core.uses import Use, require_use
 
 
 def tr(text: str) -> str:
@@ -77,6 +81,24 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
         except DeskError as error:
             raise QgsProcessingException(error.sentence) from error
 
+    def require_export(self, sources: list[PointSource], parameters: dict) -> None:
+        """Raise ``QgsProcessingException`` where a file is to be kept of a local copy whose export is not granted.
+
+        What is made in memory or in QGIS's temporary folder goes when QGIS closes.
+        """
+        if not any(_is_kept(parameters.get(output.name())) for output in self.destinationParameterDefinitions()):
+            return
+        store = LocalStore(DeskSettings(QgsSettings()).local_root)
+        for source in sources:
+            owner = store.owner_of(source.file)
+            copy = store.account_of_key(owner[0]).copy(owner[1]) if owner is not None else None
+            if copy is None:
+                continue
+            try:
+                require_use(copy.uses, Use.EXPORT, copy.manifest.title)
+            except DeskError as error:
+                raise QgsProcessingException(error.sentence) from error
+
     def note_use(self, source: PointSource, kind: EventKind, filters: dict[str, Any], rows: int) -> None:
         """Note for the audit what was done with a local copy; it is sent when its user is next signed in.
 
@@ -97,6 +119,16 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
             return {}
         except DeskError as error:
             raise QgsProcessingException(error.sentence) from error
+
+
+def _is_kept(output: Any) -> bool:
+    """Whether the value of an output parameter names a file that stays."""
+    if isinstance(output, QgsProcessingOutputLayerDefinition):
+        output = output.sink.staticValue()
+    target = str(output or "")
+    if not target or target in ("TEMPORARY_OUTPUT", "memory:"):
+        return False
+    return Path(QgsProcessingUtils.tempFolder()).resolve() not in Path(target).resolve().parents
 
 
 def advanced(definition: QgsProcessingParameterDefinition) -> QgsProcessingParameterDefinition:

@@ -135,6 +135,7 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
         self, parameters: dict, context: QgsProcessingContext, _feedback: QgsProcessingFeedback
     ) -> bool:
         self._source = self.point_source(self.parameterAsVectorLayer(parameters, self.INPUT, context))
+        self.require_export([self._source], parameters)
         # Layers belong to the thread that prepares; a study area that cannot be had stops the run there.
         self._trouble: AnalysisError | None = None
         try:

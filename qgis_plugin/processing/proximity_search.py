@@ -122,6 +122,7 @@ class ProximitySearch(SafeStatsAlgorithm):
     ) -> bool:
         layers = self.parameterAsLayerList(parameters, self.INPUT, context)
         self._sources = [self.point_source(layer) for layer in layers]
+        self.require_export(self._sources, parameters)
         return True
 
     def processAlgorithm(

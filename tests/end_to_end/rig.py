@@ -219,11 +219,11 @@ class Analyst:
 
     def sign_in(self) -> Any:
         """The session, pending."""
-        return self._wait(lambda *ends: self.desk.sign_in(self._server, self.username, PASSWORD, *ends))
+        return self._wait(lambda *ends: self.desk.steps.sign_in(self._server, self.username, PASSWORD, *ends))
 
     def accept(self, purpose: str = PURPOSE) -> Any:
         """The session, active."""
-        return self._wait(lambda *ends: self.desk.accept(purpose, *ends))
+        return self._wait(lambda *ends: self.desk.steps.accept(purpose, "", *ends))
 
     def begin(self) -> Analyst:
         """Sign in and accept; the analyst."""

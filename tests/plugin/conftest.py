@@ -132,7 +132,7 @@ def write_city_file(path: Path, month: str, rows: int, seed: int) -> None:
 def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The City's incidents of two months, synthetic and published.
 
-    ada and carol of Camden may sync all of them; bob of the GLA has no agreement, dora's has ended.
+    ada, carol and erin of Camden may sync all of them; bob of the GLA has no agreement, dora's has ended.
     """
     folder = tmp_path_factory.mktemp("server")
     with socket.socket() as probe:
@@ -147,6 +147,7 @@ def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer
         "org add past 'An Organisation of the Past'",
         "user add ada --org camden --name 'Ada Okafor' --password-stdin",
         "user add carol --org camden --password-stdin",
+        "user add erin --org camden --password-stdin",
         "user add bob --org gla --password-stdin",
         "user add dora --org past --password-stdin",
         *server.loading(("2025-08", 300, 1), ("2025-09", 200, 2)),
@@ -201,12 +202,12 @@ def sign_in(desk: Desk, qtbot) -> Callable[..., DeskSession]:
 
     def act(server: str, username: str, accept: bool = True) -> DeskSession:
         arrived: list[Any] = []
-        desk.sign_in(server, username, PASSWORD, arrived.append, arrived.append)
+        desk.steps.sign_in(server, username, PASSWORD, arrived.append, arrived.append)
         qtbot.waitUntil(lambda: bool(arrived), timeout=WAIT_MS)
         assert isinstance(arrived[0], DeskSession), arrived[0]
         if accept:
             accepted: list[Any] = []
-            desk.accept(PURPOSE, accepted.append, accepted.append)
+            desk.steps.accept(PURPOSE, "", accepted.append, accepted.append)
             qtbot.waitUntil(lambda: bool(accepted), timeout=WAIT_MS)
             assert desk.signed_in, accepted[0]
         return arrived[0]

@@ -63,11 +63,11 @@ def main(server: str, root: str, password: str, purpose: str) -> None:
 
     desk.layer_opened.connect(lambda layer: say(layer=str(shown_path(layer))))
     desk.told.connect(lambda sentence: say(told=sentence))
-    desk.sign_in(
+    desk.steps.sign_in(
         server,
         "ada",
         password,
-        lambda _session: desk.accept(purpose, lambda _session: say(ready=True), failed),
+        lambda _session: desk.steps.accept(purpose, "", lambda _session: say(ready=True), failed),
         failed,
     )
     commands = Commands()

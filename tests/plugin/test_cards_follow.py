@@ -13,7 +13,7 @@ from safestats.qgis_plugin.core import layers
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.local_store import Changes
 from safestats.qgis_plugin.core.standing import Standing, standing
-from safestats.qgis_plugin.gui.conditions_dialog import ConditionsDialog
+from safestats.qgis_plugin.gui.conditions_page import ConditionsPage
 from safestats.qgis_plugin.gui.layer_card import LayerCard
 from safestats.qgis_plugin.gui.layers_dock import LayersDock
 from safestats.qgis_plugin.gui.sign_in_dialog import SignInDialog
@@ -188,13 +188,18 @@ def test_an_update_says_what_it_brought_and_goes_on_saying_so(
 def sign_in_by_dialog(flow: SignInFlow, live_server, qtbot, accept: bool = True) -> None:
     dialog = flow.dialog
     assert isinstance(dialog, SignInDialog)
-    dialog.password.setText(live_server.password)
-    dialog.sign_in.click()
-    qtbot.waitUntil(lambda: isinstance(flow.dialog, ConditionsDialog), timeout=WAIT_MS)
-    conditions = flow.dialog
-    next(button for button, purpose in conditions._purposes.items() if purpose.code == live_server.purpose).click()
-    conditions.agreed.click()
-    conditions.accept_button.click()
+    dialog.page.password.setText(live_server.password)
+    dialog.action_button.click()
+    accept_by_dialog(flow, live_server, qtbot)
+
+
+def accept_by_dialog(flow: SignInFlow, live_server, qtbot) -> None:
+    qtbot.waitUntil(lambda: isinstance(flow.dialog.page, ConditionsPage), timeout=WAIT_MS)
+    page = flow.dialog.page
+    buttons = page.chooser._purposes.items()
+    next(button for button, purpose in buttons if purpose.code == live_server.purpose).click()
+    page.agreed.click()
+    flow.dialog.action_button.click()
     qtbot.waitUntil(lambda: flow.dialog is None, timeout=WAIT_MS)
 
 
@@ -206,14 +211,14 @@ def test_a_session_that_ends_in_a_pull_asks_once_and_goes_on(
     card = dock.cards["colp"]
     opened: list[Any] = []
     show = flow._show
-    flow._show = lambda dialog, *rest: opened.append(dialog) or show(dialog, *rest)
+    flow._show = lambda reason: opened.append(reason) or show(reason)
     desk.session.transport.delete("/v1/session")  # the server ends it
     card.pull_button.click()
     card.follow(desk.pull("colp", "colp", card.pulled, lambda e: dock._pull_failed(card, e)))  # and a second pull
     qtbot.waitUntil(lambda: flow.dialog is not None, timeout=WAIT_MS)
     qtbot.waitUntil(lambda: not desk._running, timeout=WAIT_MS)
     assert "Your session ended in the middle of a pull" in flow.dialog.strip.text
-    assert [type(dialog) for dialog in opened] == [SignInDialog]  # one for both
+    assert len(opened) == 1  # one for both
     assert dock.cards["colp"] is card and dock.pages.currentWidget() is dock.list_page
     assert "What has arrived is kept" in card.strip.text
 

@@ -71,7 +71,7 @@ def test_the_list_tells_what_may_be_pulled_and_why_not(listed: LayersDock) -> No
     assert not refused.pull_button.isVisible()
     assert "Not permitted" in refused.accessibleName()
     assert "Synthetic data" in listed.synthetic_strip.text
-    assert "Local problem solving" in listed.purpose.text()
+    assert "Needs assessment" in listed.purpose.text()
 
 
 def test_a_click_pulls_and_another_opens(pulled: LayerCard, desk: Desk) -> None:

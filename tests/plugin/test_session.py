@@ -72,9 +72,9 @@ def test_declining_ends_the_session(session: DeskSession, live_server) -> None:
 
 
 def test_a_session_that_the_server_ended_is_told_as_that(session: DeskSession, live_server) -> None:
-    session.sign_in("carol", live_server.password)
+    session.sign_in("erin", live_server.password)
     session.accept(live_server.purpose)
-    live_server.run("user deactivate carol")
+    live_server.run("user deactivate erin")
     with pytest.raises(SessionEnded):
         session.transport.get_json("/v1/layers")
 
