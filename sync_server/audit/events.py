@@ -60,7 +60,7 @@ class EventType(StrEnum):
 
     # Use of the data
     LAYERS_LISTED = "layers.list", Recorder.SERVER, "The list of layers was read", {"permitted": "datasets permitted"}
-    LAYER_DESCRIBED = "layer.describe", Recorder.SERVER, "The properties and the extent of a layer were read online", {}
+    LAYER_DESCRIBED = "layer.describe", Recorder.SERVER, "The properties and the extent of a layer were read online"
     LAYER_MANIFEST = "layer.manifest", Recorder.SERVER, "A layer's manifest was read", {"release": "number"}
     LAYER_PULL = (
         "layer.pull",

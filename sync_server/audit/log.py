@@ -21,7 +21,7 @@ from .pace import WINDOW_SECONDS, Pace
 from .sealing import Sealing, seal_with_patience
 from .seals import SealFolder
 from .signing import PublicKey
-from .store import AuditStore, AuditStoreError, StoredEvent
+from .store import AuditStore, AuditUnavailable, StoredEvent
 from .verification import VerifyResult, read_heads, verify
 
 __all__ = ["COMMAND_LINE", "WORKER", "AuditLog", "AuditUnavailable", "Event", "EventType", "Outcome"]
@@ -30,18 +30,6 @@ logger = logging.getLogger(__name__)
 
 # What tells a caller nothing, or the same again, is what floods are made of.
 _CHEAP_POINTS, _DEAR_POINTS = 1, 10
-
-
-class AuditUnavailable(Problem):
-    """The audit cannot be written, so nothing is given out."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            503,
-            "audit-unavailable",
-            "The audit cannot be written",
-            "The server cannot keep its audit at the moment, so it gives out no data: tell the SafeStats team.",
-        )
 
 
 class TooManyRequests(Problem):
@@ -106,10 +94,7 @@ class AuditLog:
 
         Raises ``AuditUnavailable``, and ``ValueError`` where there is no such event.
         """
-        try:
-            intended = self.store.event(of)
-        except AuditStoreError as error:
-            raise AuditUnavailable from error
+        intended = self.store.event(of)
         if intended is None:
             raise ValueError(f"There is no event {of} whose outcome could be recorded.")
         members = json.loads(intended.body)
@@ -134,7 +119,7 @@ class AuditLog:
     def seal(self) -> int:
         """Seal what is not sealed and export the seals; how many seals that took.
 
-        Raises ``AuditKeyError``, ``AuditBrokenError``, ``AuditStoreError``, ``OSError`` (of the export).
+        Raises ``AuditKeyError``, ``AuditBrokenError``, ``AuditUnavailable``, ``OSError`` (of the export).
         """
         if self.store.head()[0] == 0:
             return 0
@@ -145,6 +130,20 @@ class AuditLog:
         self.sealing.export()
         return sealed
 
+    def rotate_key(self, actor: str) -> PublicKey:
+        """Sign with a new key from now on; that it is the right one is the last thing that the former key seals.
+
+        Where the former key is lost, the new one seals at once: verifiers must be handed it. Raises as ``seal``.
+        """
+        keyring = self.sealing.keyring
+        public, waiting = keyring.prepare()
+        self.announce(public, actor)
+        if keyring.exists():
+            self.seal()
+        keyring.take_over(waiting)
+        self.seal()
+        return public
+
     def announce(self, key: PublicKey, actor: str) -> None:
         """Record that seals are signed by this key from now on."""
         self.record(
@@ -154,7 +153,7 @@ class AuditLog:
     def verify(self, folder: SealFolder | None = None, keys: Mapping[str, PublicKey] | None = None) -> VerifyResult:
         """Prove the chain against the exported seals (of ``folder``, else of this audit's own) and public keys.
 
-        Raises ``AuditStoreError``, ``AuditKeyError``.
+        Raises ``AuditUnavailable``, ``AuditKeyError``.
         """
         exported = (folder or self.sealing.folder).read()
         trusted = self.sealing.keyring.public_keys() if keys is None else keys
@@ -209,9 +208,9 @@ class AuditLog:
             if session and event != EventType.DELIVERY_ENDED:
                 self._spend(body)
             return self.store.append(body, once)
-        except (AuditStoreError, OSError) as error:
-            logger.error("The audit cannot be written: %s", error)
-            raise AuditUnavailable from error
+        except AuditUnavailable as error:
+            logger.error("The audit cannot be written: %s", error.__cause__)
+            raise
 
     def _spend(self, body: Mapping[str, Any]) -> None:
         dear = body["outcome"] == Outcome.REFUSED or body["event"] == EventType.LAYERS_LISTED

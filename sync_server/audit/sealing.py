@@ -14,7 +14,7 @@ from ..instants import iso, now
 from .canonical import START, link
 from .seals import Seal, SealFolder, seal_digest
 from .signing import Keyring, PublicKey
-from .store import AuditStore, AuditStoreError, StoredEvent, StoredSeal
+from .store import AuditStore, AuditUnavailable, StoredEvent, StoredSeal
 
 if TYPE_CHECKING:
     from .log import AuditLog
@@ -46,7 +46,7 @@ class Sealing:
     def seal(self) -> int:
         """Seal what is not sealed; how many seals that took.
 
-        Raises ``AuditKeyError``, ``AuditBrokenError``, ``AuditStoreError``.
+        Raises ``AuditKeyError``, ``AuditBrokenError``, ``AuditUnavailable``.
         """
         made = 0
         while self.store.seal(self._make, _EVENTS_AT_ONCE) is not None:
@@ -54,7 +54,7 @@ class Sealing:
         return made
 
     def export(self) -> int:
-        """Bring the folder up to date; how many seals were written. Raises ``OSError``, ``AuditStoreError``."""
+        """Bring the folder up to date; how many seals were written. Raises ``OSError``, ``AuditUnavailable``."""
         seals = list(self.store.seals(after=self.folder.newest()))
         if seals:
             self.folder.add(seals, self.keyring.public_keys().values())
@@ -89,7 +89,7 @@ def seal_with_patience(audit: AuditLog) -> None:
     """Seal and export; what hinders it is logged, for it may be righted before the next time."""
     try:
         audit.seal()
-    except (SafeStatsError, AuditStoreError, OSError, ValueError) as error:
+    except (SafeStatsError, AuditUnavailable, OSError, ValueError) as error:
         logger.error("The audit could not be sealed or its seals exported: %s", error)
 
 

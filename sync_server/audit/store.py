@@ -11,14 +11,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any, Protocol
 
+from ..errors import SafeStatsError
+from ..problems import Problem
 from .canonical import canonical, link
 
 # Members that stand beside the body too, so that a search needs no JSON; verification proves them equal.
 COPIED = ("at", "event", "actor", "organisation", "dataset", "outcome")
 
 
-class AuditStoreError(Exception):
-    """The store cannot be read or written at the moment."""
+class AuditUnavailable(Problem):
+    """The audit cannot be read or written at the moment, so nothing is given out."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "audit-unavailable",
+            "The audit cannot be written",
+            "The server cannot keep its audit at the moment, so it gives out no data: tell the SafeStats team.",
+        )
 
 
 @dataclass(frozen=True)
@@ -68,11 +78,11 @@ class Criteria:
 
 
 def last_sealed(seal: StoredSeal | None) -> int:
-    """The number of the last event under the seal, 0 where there is none; raises ``AuditStoreError``."""
+    """The number of the last event under the seal, 0 where there is none; raises ``SafeStatsError``."""
     try:
         return 0 if seal is None else int(json.loads(seal.body)["last"])
     except (ValueError, KeyError, TypeError) as error:
-        raise AuditStoreError("The newest seal is damaged: run “safestats audit verify”.") from error
+        raise SafeStatsError("The newest seal is damaged: run “safestats audit verify”.") from error
 
 
 # Given the newest seal and the events after it, in order: the next seal, or none.
@@ -80,7 +90,7 @@ MakesSeal = Callable[[StoredSeal | None, Sequence[StoredEvent]], StoredSeal | No
 
 
 class AuditStore(Protocol):
-    """Events and seals on one engine. Every method raises ``AuditStoreError`` where the engine fails."""
+    """Events and seals on one engine. Every method raises ``AuditUnavailable`` where the engine fails."""
 
     def append(self, members: Mapping[str, Any], once: str | None) -> tuple[int, bool]:
         """Keep an event durably; its number, and whether it is new (False: ``once`` was there already)."""

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .canonical import START
 from .store import (
     ALL,
-    AuditStoreError,
+    AuditUnavailable,
     Criteria,
     MakesSeal,
     Statements,
@@ -134,7 +134,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        raise AuditStoreError(str(error)) from error
+        raise AuditUnavailable from error
 
 
 def _head(connection: Connection) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from .canonical import START
 from .store import (
     ALL,
     COPIED,
-    AuditStoreError,
+    AuditUnavailable,
     Criteria,
     MakesSeal,
     Statements,
@@ -162,7 +162,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise AuditStoreError(str(error)) from error
+        raise AuditUnavailable from error
 
 
 def _head(connection: sqlite3.Connection) -> tuple[int, str]:

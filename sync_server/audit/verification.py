@@ -12,7 +12,7 @@ from .canonical import START, link
 from .events import EventType
 from .seals import FolderContent, Seal, as_line, seal_digest
 from .signing import PublicKey
-from .store import COPIED, AuditStore, StoredEvent, StoredSeal
+from .store import ALL, COPIED, AuditStore, Criteria, StoredEvent, StoredSeal
 
 _UNSIGNED = "does not bear the signature of the key {}"
 _HEAD = re.compile(r"(\d+) ([0-9a-f]{64}) ")
@@ -75,24 +75,20 @@ def verify(
         if not any(as_line(seal).startswith(line) for seal in stored.values()):
             found.sentences.append(f"The last line of {name} is no seal.")
     trusted = dict(keys)
+
+    def is_proved(seal: Seal) -> bool:
+        return _is_proved(seal, stored, exported.seals, trusted)
+
     seals = list(_chain_of_seals(stored, exported.seals, trusted, found))
     by_last = {seal.last: seal for seal in seals}
     proved = 0
 
     previous, expected, count = START, 1, 0
-    archived_until: set[int] = {0}
     unsealed_since = ""
-    first = 0
     for event in store.events():
-        if not first:
-            first = event.number
-            if first > 1 and first - 1 in by_last:
-                # Earlier batches may have been archived; whether they were is known at the end.
-                previous, expected = by_last[first - 1].head, first
-                proved = max(
-                    (s.number for s in seals if s.last < first and _is_proved(s, stored, exported.seals, trusted)),
-                    default=0,
-                )
+        if not count and (floor := _archived_until(store, event.number)) in by_last:
+            previous, expected = by_last[floor].head, floor + 1
+            proved = max((s.number for s in seals if s.last <= floor and is_proved(s)), default=0)
         trouble = _trouble(event, previous, expected)
         if trouble is None and heads.get(event.number, event.hash) != event.hash:
             trouble = "is not the one whose head was exported: the chain was written anew"
@@ -100,15 +96,12 @@ def verify(
             found.of_event(expected, trouble)
             break
         previous, expected, count = event.hash, event.number + 1, count + 1
-        if event.event == EventType.AUDIT_RETENTION:
-            archived_until.add(json.loads(event.body)["filter"]["until"])
         sealed = by_last.get(event.number)
         if sealed is None:
             if seals and event.number > seals[-1].last or not seals:
                 unsealed_since = unsealed_since or event.at
             continue
-        is_proved = _is_proved(sealed, stored, exported.seals, trusted)
-        if sealed.key in trusted and not is_proved:
+        if sealed.key in trusted and not is_proved(sealed):
             found.of_seal(sealed.number, _UNSIGNED.format(sealed.key))
             break
         if sealed.head != event.hash:
@@ -118,11 +111,11 @@ def verify(
                 "the chain was written anew",
             )
             break
-        if is_proved:
+        if is_proved(sealed):
             proved = sealed.number
             trusted.update(_announced(store, sealed))
     else:
-        _judge_the_ends(found, first, expected - 1, archived_until, seals, heads)
+        _judge_the_end(found, expected - 1, seals, heads)
     last = expected - 1
     for seal in seals:
         if seal.number > proved and found.event is None:
@@ -130,7 +123,7 @@ def verify(
     sealed_until = seals[-1].last if seals else 0
     unsealed = max(0, last - sealed_until)
     ok = not found.sentences
-    message = _told(first, count, seals, unsealed, unsealed_since) if ok else " ".join(found.sentences)
+    message = _told(count, last, seals, unsealed, unsealed_since) if ok else " ".join(found.sentences)
     return VerifyResult(ok, count, found.event, message, found.seal, len(seals), sealed_until, unsealed, unsealed_since)
 
 
@@ -217,27 +210,25 @@ def _announced(store: AuditStore, seal: Seal) -> dict[str, PublicKey]:
     return keys
 
 
-def _judge_the_ends(
-    found: _Findings,
-    first: int,
-    last: int,
-    archived_until: set[int],
-    seals: list[Seal],
-    heads: Mapping[int, str],
-) -> None:
-    if first > 1 and first - 1 not in archived_until:
-        found.of_event(1, f"is missing, with those up to {first - 1}: no retention archived them")
-    elif seals and seals[-1].last > last:
+def _archived_until(store: AuditStore, first: int) -> int:
+    """The last event before ``first`` that retention took, as the chain itself tells; 0: it took none."""
+    retired = store.search(Criteria(event=EventType.AUDIT_RETENTION), None, ALL)
+    until = [json.loads(event.body)["filter"]["until"] for event in retired]
+    return max((number for number in until if number < first), default=0)
+
+
+def _judge_the_end(found: _Findings, last: int, seals: list[Seal], heads: Mapping[int, str]) -> None:
+    if seals and seals[-1].last > last:
         held = next(seal for seal in seals if seal.last > last)
         found.of_event(last + 1, f"is missing: the chain ends at {last}, but seal {held.number} reaches to {held.last}")
     elif (newest := max(heads, default=0)) > last:
         found.of_event(last + 1, f"is missing: the chain ends at {last}, but the head of event {newest} was exported")
 
 
-def _told(first: int, count: int, seals: list[Seal], unsealed: int, unsealed_since: str) -> str:
+def _told(count: int, last: int, seals: list[Seal], unsealed: int, unsealed_since: str) -> str:
     sentences = [f"All {count} events are in place and unaltered."]
-    if first > 1:
-        sentences.append(f"Events 1 to {first - 1} were archived; their seals are in place.")
+    if last > count:
+        sentences.append(f"Events 1 to {last - count} were archived; their seals are in place.")
     if seals:
         newest = seals[-1]
         sentences.append(f"Up to event {newest.last} they are sealed (seal {newest.number} of {newest.at}).")
