@@ -55,7 +55,7 @@ def begin_enrolment(services: Services, token: str, channel: Channel = Channel.D
     with writing(services, token, channel) as (_session, found):
         user = _enrolling(found).sign_in.user
         user.totp_secret, user.totp_confirmed_at = _box(services).seal(secret, user.id), None
-    return Enrolment(secret, pyotp.TOTP(secret).provisioning_uri(user.username, issuer_name=ISSUER))
+    return Enrolment(secret, pyotp.TOTP(secret).provisioning_uri(name=user.username, issuer_name=ISSUER))
 
 
 def confirm_enrolment(services: Services, token: str, code: str, channel: Channel = Channel.DESK) -> Enrolled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -25,6 +26,12 @@ def newest_release(session: Session, dataset: str, state: ReleaseState) -> Relea
         .order_by(Release.number.desc())
         .limit(1)
     )
+
+
+def releases_of(session: Session, dataset: str, count: int) -> Sequence[Release]:
+    """The newest releases of a dataset, the newest one first."""
+    newest = select(Release).where(Release.dataset == dataset).order_by(Release.number.desc()).limit(count)
+    return session.scalars(newest).all()
 
 
 def begin_building(session: Session, planned: Release) -> None:

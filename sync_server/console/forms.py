@@ -1,0 +1,130 @@
+"""What a page posts: read within bounds, proved to come from our own form, kept for showing again.
+
+A form carries a token made from the visit's secret cookie, and the browser must not say that another site sent
+it. What was typed comes back with the trouble beside it, but never a password.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.datastructures import FormData, UploadFile
+
+from ..errors import SafeStatsError
+from ..problems import Problem
+
+TOKEN_FIELD = "form_token"
+SESSION_COOKIE = "safestats_session"
+VISIT_COOKIE = "safestats_visit"
+MOST_FIELDS = 300
+LONGEST_FIELD = 400_000  # the conditions of use are one
+_SECRET = ("password", "password_again", "current_password", "code")
+
+
+@dataclass
+class Form:
+    """Fields as typed, and what is wrong with them: field name (or "" for the whole) → sentence."""
+
+    data: FormData = field(default_factory=FormData)
+    errors: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """The field without blanks around it; "" where it is missing."""
+        value = self.data.get(name)
+        return value.strip().replace("\r\n", "\n") if isinstance(value, str) else ""
+
+    def secret(self, name: str) -> str:
+        """The field exactly as typed."""
+        value = self.data.get(name)
+        return value if isinstance(value, str) else ""
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a field that may come several times."""
+        return [value for value in self.data.getlist(name) if isinstance(value, str)]
+
+    def ticked(self, name: str) -> bool:
+        """Whether a box is ticked."""
+        return self.text(name) == "yes"
+
+    def upload(self, name: str) -> tuple[str, bytes]:
+        """Name and bytes of a file; ("", b"") where none was chosen."""
+        value = self.data.get(name)
+        if not isinstance(value, UploadFile) or not value.filename:
+            return "", b""
+        return value.filename, value.file.read()
+
+    def required(self, name: str, sentence: str) -> str:
+        """The field; notes the sentence as its trouble where it is empty."""
+        value = self.text(name)
+        if not value:
+            self.errors[name] = sentence
+        return value
+
+    def shown(self, name: str) -> str:
+        """What to show in the field: never a password."""
+        if name in _SECRET:
+            return ""
+        return self.text(name) if name in self.data else self.defaults.get(name, "")
+
+    def chosen(self, name: str, value: str) -> bool:
+        """Whether a box or radio of a field is to be shown as chosen."""
+        if self.data:
+            return value in self.all(name)
+        return value in self.defaults.get(name, "").split()
+
+    @contextmanager
+    def telling(self, name: str = "") -> Iterator[None]:
+        """Notes trouble that a person can act on as that of the field; what was begun inside is rolled back."""
+        try:
+            yield
+        except SafeStatsError as error:
+            self.errors[name] = str(error)
+        except Problem as problem:
+            if problem.document.status >= 500:
+                raise
+            self.errors[name] = problem.document.detail
+
+
+def form_token(request: Request, visit_secret: str = "") -> str:
+    """What a form of this visit carries; worthless without the cookie that it is made from."""
+    secret = request.cookies.get(SESSION_COOKIE) or visit_secret or request.cookies.get(VISIT_COOKIE, "")
+    return hmac.new(secret.encode(), b"safestats console form", hashlib.sha256).hexdigest() if secret else ""
+
+
+async def _posted(request: Request) -> Form:
+    _refuse_other_sites(request)
+    data = await request.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD)
+    sent, wanted = data.get(TOKEN_FIELD), form_token(request)
+    if not wanted or not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), wanted.encode()):
+        raise _forged()
+    return Form(data)
+
+
+PostedDep = Annotated[Form, Depends(_posted)]
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """By what the browser says of the sender. Our pages send no referrer, so that an origin may be “null”."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin", "null")
+    if site is not None and site != "same-origin":
+        raise _forged()
+    if origin != "null" and urlsplit(origin).netloc != request.headers.get("host"):
+        raise _forged()
+
+
+def _forged() -> Problem:
+    return Problem(
+        403,
+        "form-not-ours",
+        "This form is out of date",
+        "The form did not come from this page, or you have signed in anew since: go back, reload it and send it again.",
+    )

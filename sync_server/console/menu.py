@@ -1,0 +1,44 @@
+"""The menu: what a role may look at, in the order of the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..agreements.scope import Subject
+from ..identity.permissions import Permission, permitted
+
+
+@dataclass(frozen=True)
+class MenuEntry:
+    """A page of the menu; ``current`` where it, or one below it, is being looked at."""
+
+    title: str
+    address: str
+    current: bool
+
+
+_PAGES: tuple[tuple[str, str, Permission | None], ...] = (
+    ("Overview", "/console", None),
+    ("Organisations", "/console/organisations", Permission.SEE_ORGANISATIONS),
+    ("People", "/console/people", Permission.SEE_PEOPLE),
+    ("Agreements", "/console/agreements", Permission.SEE_AGREEMENTS),
+    ("Suppliers’ terms", "/console/terms", Permission.SEE_ORGANISATIONS),
+    ("Conditions of use", "/console/conditions-of-use", Permission.SEE_CONDITIONS),
+    ("Purposes", "/console/purposes", Permission.SEE_DECISIONS),
+    ("Releases", "/console/releases", Permission.SEE_RELEASES),
+    ("Supplies", "/console/supplies", Permission.SEE_SUPPLIES),
+    ("Audit", "/console/audit", Permission.READ_AUDIT),
+    ("Oversight", "/console/oversight", Permission.READ_OVERSIGHT),
+)
+
+
+def menu_for(subject: Subject | None, path: str) -> list[MenuEntry]:
+    """What the person may choose from; nothing before the session is active."""
+    if subject is None:
+        return []
+    allowed = permitted(subject.role)
+    return [
+        MenuEntry(title, address, path == address or (address != "/console" and path.startswith(f"{address}/")))
+        for title, address, permission in _PAGES
+        if permission is None or permission in allowed
+    ]

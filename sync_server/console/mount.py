@@ -1,0 +1,49 @@
+"""The console as a part of the application."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import FastAPI, Response
+
+from ..agreements.documents import MOST_BYTES
+from . import account, agreements, conditions, grants, overview, people, releases, session, terms
+from .routes import console_router
+from .signed_in import MemberDep
+from .site import Site, site_of
+from .visits import GuestDep, gone
+
+_SUBJECTS = (session, overview, account, people, grants, agreements, terms, conditions, releases)
+
+_DOCUMENT = re.compile(r"/console/agreements/[^/]+/sign")
+_FORM_BYTES = 100_000  # beside the document
+
+_rest = console_router()
+
+
+@_rest.get("/static/{name}")
+def static(name: str, visit: GuestDep) -> Response:
+    """A static file."""
+    file = site_of(visit.request).static(name)
+    if file is None:
+        raise gone()
+    return file
+
+
+@_rest.get("/{anything:path}")
+def nothing(anything: str, visit: MemberDep) -> Response:
+    """A page that there is not, for those who are signed in; others are asked to sign in, and learn nothing."""
+    raise gone()
+
+
+def add_console(app: FastAPI) -> None:
+    """Put the console's pages under ``/console``."""
+    app.state.console = Site(app.state.services.settings.resources_dir)
+    for subject in _SUBJECTS:
+        app.include_router(subject.router)
+    app.include_router(_rest)
+
+
+def longest_body(path: str) -> int | None:
+    """How many bytes a request to the address may have, where that is more than usual."""
+    return MOST_BYTES + _FORM_BYTES if _DOCUMENT.fullmatch(path) else None

@@ -1,0 +1,88 @@
+"""The first page: what needs somebody's attention, as far as it is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fastapi import Response
+
+from ..agreements.review import due_for_review
+from ..agreements.terms import datasets_without_terms
+from ..identity.permissions import Permission, sees_all
+from ..instants import london_today
+from ..publishing.jobs import Jobs
+from ..publishing.models import OPEN_STATES, JobState
+from ..publishing.worker_lock import worker_lives
+from .agreements import entries_for, title_of
+from .people import people_for
+from .routes import console_router
+from .signed_in import MemberDep
+from .site import slug
+from .visits import Visit
+
+_JOBS = 10
+
+router = console_router()
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Something to look at: a word for how urgent it is, a sentence, and where."""
+
+    word: str
+    kind: str
+    sentence: str
+    address: str
+
+
+@router.get("")
+def overview(visit: MemberDep) -> Response:
+    """What needs attention."""
+    return visit.page("overview.html", attention=list(_attention(visit)), cards=_cards(visit))
+
+
+def _attention(visit: Visit) -> Iterator[Attention]:
+    services, today = visit.services, london_today()
+    with services.database.read() as session:
+        if visit.may(Permission.SEE_AGREEMENTS):
+            shown = {entry.agreement.reference for entry in entries_for(visit, session)}
+            for notice in due_for_review(session, today):
+                if notice.reference in shown:
+                    word = ("Ends" if notice.ends else "Review") if notice.days >= 0 else "Overdue"
+                    kind = "bad" if notice.days < 0 else "warn"
+                    yield Attention(word, kind, notice.sentence, f"/console/agreements/{slug(notice.reference)}")
+        if visit.may(Permission.SEE_RELEASES):
+            for dataset in datasets_without_terms(session, services.definitions):
+                sentence = f"No supplier’s terms are recorded for {title_of(visit, dataset)}."
+                yield Attention("Terms", "warn", sentence, "/console/terms")
+    if visit.may(Permission.SEE_RELEASES):
+        yield from _jobs(visit)
+
+
+def _jobs(visit: Visit) -> Iterator[Attention]:
+    jobs = Jobs(visit.services.database).newest(_JOBS)
+    lives = worker_lives(visit.services.settings.data_dir)
+    newest: dict[str, int] = {}
+    for job in jobs:
+        newest.setdefault(job.dataset, job.id)
+        address = f"/console/releases/{job.dataset}"
+        if job.state == JobState.FAILED and newest[job.dataset] == job.id:
+            yield Attention("Failed", "bad", f"Job {job.id} of {job.dataset}: {job.message}", address)
+        elif job.state in OPEN_STATES:
+            how = "runs" if job.state == JobState.RUNNING else "waits" if lives else "waits, and no worker lives"
+            yield Attention("Job", "calm" if lives else "warn", f"Job {job.id} of {job.dataset} {how}.", address)
+
+
+def _cards(visit: Visit) -> list[tuple[str, int, str]]:
+    """Figures of what the person may see: title, number, address."""
+    cards = []
+    with visit.services.database.read() as session:
+        if visit.may(Permission.SEE_AGREEMENTS):
+            live = [entry for entry in entries_for(visit, session) if entry.standing == "active"]
+            cards.append(("agreements in force", len(live), "/console/agreements?standing=active"))
+        if visit.may(Permission.SEE_PEOPLE):
+            people = [person for person in people_for(visit, session) if person.active]
+            title = "people with an account" if sees_all(visit.who.role) else "people of your organisation"
+            cards.append((title, len(people), "/console/people"))
+    return cards

@@ -1,0 +1,64 @@
+"""The person behind a page: who has an active session of the console goes on, others are sent to its next step."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from ..identity.models import Channel, SignInState
+from ..identity.sessions import Found, active_subject, find_session
+from ..problems import Problem
+from .visits import HOME, Elsewhere, GuestDep, Visit, with_query
+
+STEPS = {
+    SignInState.SECOND_FACTOR: "/second-factor",
+    SignInState.ENROLMENT: "/enrolment",
+    SignInState.PENDING: "/conditions",
+}
+
+
+def found_session(visit: Visit) -> Found:
+    """The session of the cookie in whatever state; raises ``Problem`` 401 where there is none."""
+    with visit.services.database.read() as session:
+        return find_session(session, visit.token, visit.services.settings, Channel.CONSOLE)
+
+
+def _member(visit: GuestDep, request: Request) -> Visit:
+    where = request.scope["path"] if request.method == "GET" else ""
+    try:
+        found = found_session(visit)
+    except Problem:
+        address = with_query(
+            f"{HOME}/sign-in", {"next": where if where != HOME else "", "ended": "1" if visit.token else ""}
+        )
+        raise Elsewhere(address) from None
+    if found.state != SignInState.ACTIVE:
+        raise Elsewhere(with_query(HOME + STEPS[found.state], {"next": where if where != HOME else ""}))
+    visit.subject = active_subject(visit.services.database, visit.token, visit.services.settings, Channel.CONSOLE)
+    request.scope["console_subject"] = visit.subject  # so that a page of trouble keeps the menu
+    return visit
+
+
+# Who is signed in: conditions accepted, purpose chosen.
+MemberDep = Annotated[Visit, Depends(_member)]
+
+
+def _unfinished(visit: GuestDep, request: Request) -> Visit:
+    """A session that may still be on its way; the handler looks at its step."""
+    if not visit.token:
+        raise Elsewhere(f"{HOME}/sign-in")
+    try:
+        found = found_session(visit)
+    except Problem:
+        raise Elsewhere(f"{HOME}/sign-in?ended=1") from None
+    step = STEPS.get(found.state, "")
+    path = request.scope["path"].removeprefix(HOME)
+    if path != step and path in STEPS.values():
+        raise Elsewhere(HOME + step)
+    visit.found = found
+    return visit
+
+
+# Who is at one of the steps between password and work.
+StepDep = Annotated[Visit, Depends(_unfinished)]

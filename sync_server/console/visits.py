@@ -1,0 +1,174 @@
+"""Who looks at a page: the session cookie, what its role may do, and the answers that a page gives."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from ..agreements.scope import Subject
+from ..dependencies import AddressDep, ServicesDep
+from ..identity.permissions import Permission, permitted, require
+from ..identity.sessions import Found
+from ..problems import Problem
+from ..services import Services
+from .forms import SESSION_COOKIE, VISIT_COOKIE, Form, form_token
+from .menu import menu_for
+from .site import site_of
+
+HOME = "/console"
+NOTICE_COOKIE = "safestats_notice"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Elsewhere(Exception):  # noqa: N818 - no error: the way to another page
+    """Ends a request by sending the browser to another page of the console."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
+
+
+@dataclass
+class Visit:
+    """One request for a page, from an ``address`` as far as limits are concerned.
+
+    ``subject`` is the person in an active session; before that, ``found`` is the session on its way.
+    """
+
+    request: Request
+    services: Services
+    address: str = ""
+    subject: Subject | None = None
+    found: Found | None = None
+    _visit_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+
+    @property
+    def token(self) -> str:
+        """The session's token; "" where there is no cookie."""
+        return self.request.cookies.get(SESSION_COOKIE, "")
+
+    @property
+    def who(self) -> Subject:
+        """The person who is signed in."""
+        assert self.subject is not None
+        return self.subject
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the person's role permits it."""
+        return self.subject is not None and permission in permitted(self.subject.role)
+
+    def require(self, permission: Permission) -> None:
+        """Raises ``Problem`` role-not-permitted."""
+        require(self.who, permission)
+
+    def page(self, template: str, *, status: int = 200, form: Form | None = None, **context: Any) -> HTMLResponse:
+        """The page; a form with troubles makes it 422."""
+        form = form or Form()
+        notice = _read_notice(self)
+        html = site_of(self.request).render(
+            template,
+            {
+                "visit": self,
+                "form": form,
+                "form_token": form_token(self.request, self._visit_secret),
+                "menu": menu_for(self.subject, self.request.scope["path"]),
+                "may": self.may,
+                "Permission": Permission,
+                "notice": notice,
+                **context,
+            },
+        )
+        answer = HTMLResponse(html, 422 if form.errors and status == 200 else status)
+        if notice:
+            answer.delete_cookie(NOTICE_COOKIE, path=HOME)
+        if not self.token and VISIT_COOKIE not in self.request.cookies:
+            self._set_cookie(answer, VISIT_COOKIE, self._visit_secret)
+        return answer
+
+    def go(self, address: str, notice: str = "") -> Response:
+        """To another page, which shows the notice once."""
+        answer = RedirectResponse(HOME + address, 303)
+        if notice:
+            self._set_cookie(answer, NOTICE_COOKIE, _sealed(self.token, notice))
+        return answer
+
+    def signed_in(self, token: str, address: str, notice: str = "") -> Response:
+        """To another page, with the session's token as cookie."""
+        answer = RedirectResponse(HOME + address, 303)
+        self._set_cookie(answer, SESSION_COOKIE, token)
+        if notice:
+            self._set_cookie(answer, NOTICE_COOKIE, _sealed(token, notice))
+        return answer
+
+    def signed_out(self, address: str) -> Response:
+        """To another page, without a session."""
+        answer = RedirectResponse(HOME + address, 303)
+        answer.delete_cookie(SESSION_COOKIE, path=HOME)
+        answer.headers["Clear-Site-Data"] = '"cache"'
+        return answer
+
+    def set_session(self, answer: Response, token: str) -> None:
+        """Give an answer that is no redirect the session's token."""
+        self._set_cookie(answer, SESSION_COOKIE, token)
+
+    def _set_cookie(self, answer: Response, name: str, value: str) -> None:
+        url = self.request.url
+        answer.set_cookie(
+            name,
+            value,
+            path=HOME,
+            httponly=True,
+            samesite="strict",
+            secure=not (url.scheme == "http" and url.hostname in _LOOPBACK),
+        )
+
+
+def gone() -> Problem:
+    """The answer where there is nothing, or nothing that the person may know of."""
+    return Problem(404, "not-found", "There is nothing here", "This page does not exist, or is not yours to see.")
+
+
+def local_address(text: str) -> str:
+    """An address inside the console to go on to; "" for anything else."""
+    parts = urlsplit(text)
+    inside = text.startswith(f"{HOME}/") and not (parts.scheme or parts.netloc) and "\\" not in text
+    return text.removeprefix(HOME) if inside and text.isprintable() else ""
+
+
+def with_query(address: str, parameters: Mapping[str, str]) -> str:
+    """The address with the parameters that are not empty."""
+    pairs = "&".join(f"{quote(name)}={quote(value)}" for name, value in parameters.items() if value)
+    return f"{address}?{pairs}" if pairs else address
+
+
+def _guest(request: Request, services: ServicesDep, address: AddressDep) -> Visit:
+    return Visit(request, services, address)
+
+
+# Anybody: pages before a session is active.
+GuestDep = Annotated[Visit, Depends(_guest)]
+
+
+def _sealed(secret: str, notice: str) -> str:
+    text = base64.urlsafe_b64encode(notice.encode()).decode()
+    return f"{text}.{_seal(secret, text)}"
+
+
+def _seal(secret: str, text: str) -> str:
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def _read_notice(visit: Visit) -> str:
+    text, _, seal = visit.request.cookies.get(NOTICE_COOKIE, "").partition(".")
+    if not text or not hmac.compare_digest(seal.encode(), _seal(visit.token, text).encode()):
+        return ""
+    return base64.urlsafe_b64decode(text).decode()
