@@ -112,6 +112,7 @@ def worker(
     # What it was doing is taken up again: there is nothing to clean up.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+    from ..audit.sealing import sealed_regularly
     from .worker import work
 
     def goes_on() -> bool:
@@ -123,7 +124,8 @@ def worker(
         while goes_on():
             with sole_worker(services.settings.data_dir) as mine:
                 if mine:
-                    work(services, goes_on)
+                    with sealed_regularly(services.audit):
+                        work(services, goes_on)
                     return
             if not parent and time.monotonic() > refused_after:
                 raise SafeStatsError("A worker lives already: it does what is asked for.")
