@@ -22,7 +22,7 @@ from ..publishing.commands import build_for_agreement
 from ..services import Services
 from . import documents, grants, service, terms
 from .ceiling import precision_in_words
-from .explain import explain as explained
+from .explain import explain as explain_access
 from .models import Agreement, AgreementState, ContactRole, ControllerStatus, Grant, Precision, Use
 from .profiles import Profile, apply_profile
 from .review import due_for_review, standing
@@ -355,7 +355,7 @@ def explain(
 ) -> None:
     """What a person sees of a dataset today, and why."""
     with initialised() as services:
-        for line in explained(services, username, dataset, use).lines:
+        for line in explain_access(services, username, dataset, use).lines:
             typer.echo(line)
 
 
@@ -366,13 +366,16 @@ def load_terms(
     """Record suppliers' terms as new versions. Narrower ones hold from the next request on."""
     with initialised() as services:
         changed = set()
+        with services.database.read() as session:
+            in_force = [a for a in service.agreements(session) if a.state == AgreementState.ACTIVE]
         for path in files or terms.supplied_terms(services):
             with services.database.write() as session:
                 loaded = terms.load_terms(services, session, COMMAND_LINE, path)
             if loaded is None:
                 typer.echo(f"{path.name}: this version is recorded already.")
                 continue
-            changed.add(loaded.dataset)
+            if any(loaded.dataset == a.dataset for a in in_force):
+                changed.add(loaded.dataset)
             typer.echo(f"Recorded version {loaded.version} of the terms on {loaded.dataset}, from {loaded.starts}.")
         for dataset in sorted(changed):
             build_for_agreement(services, dataset)

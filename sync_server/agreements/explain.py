@@ -109,13 +109,13 @@ def explain(
     """
     today = today or london_today()
     with services.database.read() as session:
-        user = find_user(session, username)
-        return _explained(services, session, user, dataset, use, count_rows, today)
+        return explained(services, session, find_user(session, username), dataset, use, count_rows, today)
 
 
-def _explained(
+def explained(
     services: Services, session: Session, user: User, dataset: str, use: Use, count_rows: bool, today: date
 ) -> Explanation:
+    """As ``explain``, within the session of who asks."""
     definition = services.definitions.get(dataset)
     agreement = _nearest(session, user.organisation_id, dataset, today)
     blank = Explanation(

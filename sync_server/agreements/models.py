@@ -184,7 +184,9 @@ class Grant(Base):
     edge_m: Mapped[int] = mapped_column(Integer, default=0)
 
     agreement: Mapped[Agreement] = relationship(back_populates="grants")
-    areas: Mapped[list[GrantArea]] = relationship(cascade="all, delete-orphan", order_by="GrantArea.code")
+    areas: Mapped[list[GrantArea]] = relationship(
+        lazy="selectin", cascade="all, delete-orphan", order_by="GrantArea.code"
+    )
 
     @property
     def uses(self) -> frozenset[Use]:

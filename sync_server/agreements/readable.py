@@ -85,7 +85,8 @@ def countable(scope: Scope) -> Select:
 def rows_by_grant(scope: Scope) -> Select:
     """``position`` (from 1) and ``rows``: how many rows each grant covers first, whether it shows them or not."""
     table = incident_table(scope.definition)
-    first = case(*((_covered(table, grant), number) for number, grant in enumerate(scope.grants, start=1)), else_=0)
+    whens = [(_covered(table, grant), number) for number, grant in enumerate(scope.grants, start=1)]
+    first = case(*whens, else_=0) if whens else literal(0)
     shares = select(first.label("position")).where(_live(table, scope, None)).subquery("shares")
     return select(shares.c.position, func.count().label("rows")).where(shares.c.position > 0).group_by("position")
 

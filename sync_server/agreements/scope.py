@@ -27,11 +27,9 @@ from .terms import ceiling_on
 
 COORDINATES = frozenset({"easting", "northing"})
 _OTHER = "other"
-# All that a scope is made of in three statements, however many grants there are.
-_WITH_GRANTS = (
-    selectinload(Agreement.grants).selectinload(Grant.areas),
-    joinedload(Agreement.organisation).options(lazyload("*")),
-)
+_IN_FORCE_ONCE = (AgreementState.ACTIVE, AgreementState.SUSPENDED, AgreementState.ENDED)
+# Of the organisation its own columns are enough.
+_BARE = joinedload(Agreement.organisation).options(lazyload("*"))
 
 
 @dataclass(frozen=True)
@@ -281,7 +279,7 @@ def live_scopes(
             Agreement.state == AgreementState.ACTIVE,
             Agreement.ends >= today,
         )
-        .options(*_WITH_GRANTS)
+        .options(_BARE, selectinload(Agreement.grants))
         .order_by(Agreement.reference)
     )
     scopes: list[Scope] = []
@@ -380,9 +378,9 @@ def _agreement(session: Session, subject: Subject, dataset_code: str, title: str
             .where(
                 Agreement.organisation_id == subject.organisation_id,
                 Agreement.dataset == dataset_code,
-                Agreement.state != AgreementState.DRAFT,
+                Agreement.state.in_(_IN_FORCE_ONCE),
             )
-            .options(*_WITH_GRANTS)
+            .options(_BARE)
             .order_by(Agreement.ends.desc(), Agreement.id.desc())
         )
     )

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from ..audit.log import EventType, Outcome
 from ..errors import SafeStatsError
@@ -357,7 +357,7 @@ def find_agreement(session: Session, reference: str) -> Agreement:
 
 def agreements(session: Session, organisation_id: int | None = None) -> Sequence[Agreement]:
     """All agreements by reference, or those of one organisation."""
-    wanted = select(Agreement).options(selectinload(Agreement.grants)).order_by(Agreement.reference)
+    wanted = select(Agreement).order_by(Agreement.reference)
     if organisation_id is not None:
         wanted = wanted.where(Agreement.organisation_id == organisation_id)
     return session.scalars(wanted).all()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safestats.sync_server.agreements.models import Precision, Use
-from safestats.sync_server.agreements.readable import readable
+from safestats.sync_server.agreements.readable import countable, readable, rows_by_grant
 from safestats.sync_server.agreements.scope import GrantProfile, Scope
 from safestats.sync_server.database import Database
 from safestats.sync_server.datasets.definitions import (
@@ -26,6 +26,9 @@ from safestats.sync_server.datasets.definitions import (
     Outside,
 )
 from safestats.sync_server.datasets.incidents import incident_table
+from safestats.sync_server.services import open_database
+from safestats.sync_server.settings import Part
+from safestats.tests.server.engines import settings_for
 from sqlalchemy import insert
 
 DEFINITION = DatasetDefinition(
@@ -75,7 +78,7 @@ RELEASE = 3
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    opened = Database.open(tmp_path_factory.mktemp("readable") / "test.sqlite")
+    opened = open_database(settings_for(tmp_path_factory.mktemp("readable")), Part.OWNER)
     incident_table(DEFINITION).create(opened.engine)
     yield opened
     opened.engine.dispose()
@@ -148,12 +151,16 @@ def first_covering(grant_list: list[GrantProfile], row: dict[str, Any]) -> Grant
 
 
 def kind_of(grant: GrantProfile) -> str:
+    if grant.precision.value == "aggregate":
+        return "aggregate"
     return grant.precision.value if "location" in [g.value for g in grant.groups] else "area"
 
 
 def columns_of(grant: GrantProfile) -> list[str]:
     groups = [g.value for g in grant.groups]
     hidden = {"easting", "northing"} if kind_of(grant) == "area" else set()
+    if kind_of(grant) == "aggregate":
+        return []
     return [name for name, group in ORDER if group in groups and name not in hidden]
 
 
@@ -176,18 +183,34 @@ def seen(grant: GrantProfile, row: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def live(row: dict[str, Any]) -> bool:
+    return row["from_release"] <= RELEASE and (row["to_release"] is None or row["to_release"] > RELEASE)
+
+
+def counted(grant: GrantProfile, row: dict[str, Any]) -> tuple[Any, ...]:
+    """month, borough_code, category, x, y, aggregate: the place as the grant has it, exact where it is only counted."""
+    groups = [g.value for g in grant.groups]
+    kind = kind_of(grant)
+    place = (None, None)
+    if kind == "aggregate" and "location" in groups:
+        place = (row["easting"], row["northing"])
+    elif kind in ("point", "grid"):
+        shown = seen(grant, row)
+        place = (shown["x"], shown["y"])
+    area = row["borough_code"] if "area" in groups else None
+    return (row["month"], area, row["category"] if "core" in groups else None, *place, int(kind == "aggregate"))
+
+
 def oracle(all_rows: list[dict], grant_list: list[GrantProfile], period: str | None) -> tuple[list[str], Counter]:
-    open_grants = [g for g in grant_list if Use.SYNC in g.uses]
+    open_grants = [g for g in grant_list if Use.SYNC in g.uses and kind_of(g) != "aggregate"]
     names = [name for name, _ in ORDER if any(name in columns_of(g) for g in open_grants)]
     columns = ["fid"] + (["x", "y"] if any(kind_of(g) != "area" for g in open_grants) else []) + names
     expected: Counter = Counter()
     for row in all_rows:
-        if row["from_release"] > RELEASE or (row["to_release"] is not None and row["to_release"] <= RELEASE):
-            continue
-        if period is not None and row["period"] != period:
+        if not live(row) or (period is not None and row["period"] != period):
             continue
         grant = first_covering(grant_list, row)
-        if grant is not None and Use.SYNC in grant.uses:
+        if grant in open_grants:
             shown = seen(grant, row)
             expected[tuple(shown.get(column) for column in columns)] += 1
     return columns, expected
@@ -209,6 +232,43 @@ def test_rows_and_columns_are_the_permitted_ones(
         assert list(result.keys()) == columns
         assert Counter(tuple(row) for row in result) == expected
     assert columns[1:] == (["x", "y"] if scope.geometry == "point" else []) + [f.name for f in scope.columns]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(all_rows=rows(), grant_list=st.lists(grants(), max_size=4))
+def test_what_may_be_counted_is_what_the_first_grant_lets_count(
+    database: Database, all_rows: list[dict], grant_list: list[GrantProfile]
+) -> None:
+    scope = Scope(DEFINITION, tuple(grant_list), "DSA-1", date(2030, 1, 1), RELEASE, Use.VIEW)
+    covering = [(row, first_covering(grant_list, row)) for row in all_rows if live(row)]
+    with database.read() as session:
+        if all_rows:
+            session.execute(insert(incident_table(DEFINITION)), all_rows)
+        result = session.execute(countable(scope))
+        assert list(result.keys()) == ["month", "borough_code", "category", "x", "y", "aggregate"]
+        expected = Counter(counted(g, row) for row, g in covering if g is not None and Use.VIEW in g.uses)
+        assert Counter(tuple(row) for row in result) == expected
+        # How many rows each grant stands before, shown or not.
+        shares = {row.position: row.rows for row in session.execute(rows_by_grant(scope))}
+    assert sum(shares.values()) == sum(g is not None for _, g in covering)
+    for position, found in shares.items():
+        first = [g for g in grant_list[: position - 1] if g == grant_list[position - 1]]
+        own = sum(g == grant_list[position - 1] for _, g in covering)
+        assert found == (0 if first else own)
+
+
+def test_an_aggregate_grant_hides_its_rows_from_later_grants(database: Database) -> None:
+    table = incident_table(DEFINITION)
+    row = {"identity": "1", "content": "", "delivery_id": 1, "from_release": 1, "to_release": None}
+    row |= {"fid_point": 1, "fid_grid": 2, "fid_area": 3, "period": "2025-01", "area_code": "E01000842"}
+    row |= {"borough_code": "E09000007", "easting": 100, "northing": 200, "category": "burglary"}
+    counts = grant(areas=("E01000842",), precision=Precision.AGGREGATE)
+    scope = Scope(DEFINITION, (counts, grant()), "DSA-1", date(2030, 1, 1), RELEASE, Use.VIEW)
+    with database.read() as session:
+        session.execute(insert(table), [row])
+        assert session.execute(readable(scope)).all() == []
+        assert session.execute(countable(scope)).all() == [(None, None, "burglary", 100, 200, 1)]
+        assert len(session.execute(readable(replace(scope, grants=scope.grants[::-1]))).all()) == 1
 
 
 def grant(**changes: Any) -> GrantProfile:
@@ -242,6 +302,7 @@ def test_equal_rights_have_equal_fingerprints() -> None:
         {"groups": (FieldGroup.CORE, FieldGroup.LOCATION, FieldGroup.PLACE)},
         {"precision": Precision.GRID, "grid_m": 250},
         {"precision": Precision.AREA},
+        {"precision": Precision.AGGREGATE},
         {"uses": frozenset({Use.VIEW})},
     ],
 )
