@@ -17,12 +17,11 @@ from ..shared.areas import BOUNDARIES_FILE
 from .command_line import initialised, printable
 from .database import CannotLoadSpatialiteError
 from .datasets.definitions import DefinitionError
-from .datasets.service import ensure_incident_tables
 from .domains import Domains
 from .errors import SafeStatsError, disk_full_sentence, is_disk_full
 from .keys import KeysError
 from .problems import Problem
-from .schema import create_schema
+from .schema import prepare_database
 from .services import open_services
 from .settings import Part, Settings
 
@@ -45,8 +44,7 @@ def init() -> None:
 
     services = open_services(Settings(), Part.OWNER)
     try:
-        create_schema(services.database)
-        ensure_incident_tables(services.database, services.definitions)
+        prepare_database(services.database, services.settings, services.definitions)
         resources = services.settings.resources_dir
         with services.database.write() as session:
             edition = load_supplied_areas(session, resources / BOUNDARIES_FILE)

@@ -6,8 +6,11 @@ A row version is valid from ``from_release`` until before ``to_release`` (open w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from geoalchemy2 import Geometry
 from sqlalchemy import (
+    BigInteger,
     Column,
     Date,
     Float,
@@ -27,9 +30,20 @@ from sqlalchemy.types import TypeEngine
 from ...shared.manifest import SRID
 from .definitions import DatasetDefinition, FieldType
 
-_TYPES: dict[FieldType, type[TypeEngine]] = {
-    FieldType.TEXT: String,
-    FieldType.INTEGER: Integer,
+
+def _text(length: int | None = None) -> String:
+    """Text that every engine puts in the same order, that of its bytes."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def _long() -> TypeEngine:
+    """A whole number of 64 bits, which SQLite's INTEGER is, and only as such its own row id."""
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
+_TYPES: dict[FieldType, Callable[[], TypeEngine]] = {
+    FieldType.TEXT: _text,
+    FieldType.INTEGER: _long,
     FieldType.REAL: Float,
     FieldType.DATE: Date,
     FieldType.BOOLEAN: SmallInteger,
@@ -46,26 +60,26 @@ def incident_table(definition: DatasetDefinition, metadata: MetaData | None = No
     return Table(
         name,
         metadata,
-        Column("row_id", Integer, primary_key=True),
-        Column("identity", String(64), nullable=False),
-        Column("content", String(64), nullable=False),
+        Column("row_id", _long(), primary_key=True),
+        Column("identity", _text(64), nullable=False),
+        Column("content", _text(64), nullable=False),
         Column("delivery_id", Integer, nullable=False),
         Column("from_release", Integer, nullable=False),
         Column("to_release", Integer),
         # One feature id a precision, so that a snapped copy cannot be joined to an exact one.
-        Column("fid_point", Integer, nullable=False),
-        Column("fid_grid", Integer, nullable=False),
-        Column("fid_area", Integer, nullable=False),
-        Column("period", String(7), nullable=False),
+        Column("fid_point", _long(), nullable=False),
+        Column("fid_grid", _long(), nullable=False),
+        Column("fid_area", _long(), nullable=False),
+        Column("period", _text(7), nullable=False),
         # The code that grants name: an LSOA's, or "outside", or "unplaced".
-        Column("area_code", String(16), nullable=False),
-        Column("month", String(7)),
-        Column("borough_code", String(16)),
-        Column("borough", String),
-        Column("lsoa_code", String(16)),
+        Column("area_code", _text(16), nullable=False),
+        Column("month", _text(7)),
+        Column("borough_code", _text(16)),
+        Column("borough", _text()),
+        Column("lsoa_code", _text(16)),
         Column("easting", Integer),
         Column("northing", Integer),
-        Column("location_method", String),
+        Column("location_method", _text()),
         Column("precision_m", Integer),
         *(Column(field.name, _TYPES[field.type]()) for field in definition.fields),
         Column("geometry", Geometry("POINT", SRID, spatial_index=False)),

@@ -61,7 +61,9 @@ def load(
     progress("Reading files", len(sources), len(sources))
     good = pl.concat(incoming.good) if incoming.good else None
     ensure_incident_tables(services.database, {dataset: definition})
-    with services.database.write() as session:
+    if good is not None:
+        services.spatial.make_room(services.database, definition, good.get_column("period").unique().to_list())
+    with services.database.write(dataset=dataset) as session:
         _refuse_mixture(session, definition, report.synthetic)
         if good is None:
             return report

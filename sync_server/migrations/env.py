@@ -9,7 +9,7 @@ metadata = context.config.attributes["metadata"]
 
 
 def include_object(_thing: object, name: str | None, kind: str, reflected: bool, _other: object) -> bool:
-    """Leave alone undeclared tables: SpatiaLite's own, and those made from dataset definitions."""
+    """Leave alone undeclared tables: the engine's own, and those made from dataset definitions."""
     return not (kind == "table" and reflected and name not in metadata.tables)
 
 

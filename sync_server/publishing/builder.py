@@ -155,6 +155,6 @@ class Builder:
             if slice_ is not None:
                 session.merge(slice_)
 
-        in_a_write(self.database, record, between)
+        in_a_write(self.database, record, between, self.release.dataset)
         if made is not None:
             self.made.add(made.name)

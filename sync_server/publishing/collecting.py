@@ -52,7 +52,7 @@ def collect_dataset(services: Services, dataset: str, today: date, between: Call
         session.flush()
         return removed
 
-    return in_a_write(services.database, retire, between)
+    return in_a_write(services.database, retire, between, dataset)
 
 
 def remove_strays(services: Services, store: ArtefactStore) -> None:

@@ -43,7 +43,7 @@ def stage_rollback(services: Services, definition: DatasetDefinition, target: in
     Raises ``SafeStatsError`` where there is none, where it is the visible one, or where something is staged.
     """
     dataset = definition.code
-    with services.database.write() as session:
+    with services.database.write(dataset=dataset) as session:
         visible = newest_release(session, dataset, ReleaseState.PUBLISHED)
         staged = newest_release(session, dataset, ReleaseState.STAGED)
         if staged is not None:
@@ -80,7 +80,7 @@ def stage_rollback(services: Services, definition: DatasetDefinition, target: in
 def discard_staged(services: Services, definition: DatasetDefinition) -> Discarded:
     """Drop the staged release, with its deliveries; raises ``SafeStatsError`` where nothing is staged."""
     dataset = definition.code
-    with services.database.write() as session:
+    with services.database.write(dataset=dataset) as session:
         staged = newest_release(session, dataset, ReleaseState.STAGED)
         if staged is None:
             raise SafeStatsError(f"Nothing is staged for {dataset}: there is nothing to discard.")

@@ -98,7 +98,7 @@ def publish_in_turn(
     if builder is None:
         return PublishReport(dataset, 0, False, 0, 0, 0, 0, 0, 0)
     published = builder.release.state == ReleaseState.STAGED
-    in_a_write(services.database, lambda session: begin_building(session, builder.release), between)
+    in_a_write(services.database, lambda session: begin_building(session, builder.release), between, dataset)
     _build_and_show(services, builder, definition, progress, today)
     keys = {key for scope in _scopes(services, builder, today) for key in slice_keys(scope, builder.periods)}
     _complete(services, builder, progress, today)
@@ -169,7 +169,10 @@ def _build_and_show(
                 _show(session, services, release, builder)
             return release
 
-        shown = in_a_write(services.database, show, lambda: progress(f"Publishing {definition.code}", 0, 1))
+        def between() -> None:
+            progress(f"Publishing {definition.code}", 0, 1)
+
+        shown = in_a_write(services.database, show, between, definition.code)
         if shown is not None:
             builder.release = shown
             return

@@ -13,9 +13,24 @@ from safestats.sync_server.identity.models import Role
 from safestats.sync_server.identity.service import add_organisation, add_user
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import open_services
-from safestats.sync_server.settings import Settings
-from safestats.tests.server.engines import settings_for
+from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.engines import ON_POSTGIS, databases_of_a_test, settings_for
 from safestats.tests.server.trust_rig import PASSWORD, USERNAME, Server
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostGIS, leave out the tests of the embedded database's own file."""
+    if not ON_POSTGIS:
+        return
+    embedded = [item for item in items if item.get_closest_marker("embedded")]
+    config.hook.pytest_deselected(items=embedded)
+    items[:] = [item for item in items if item not in embedded]
+
+
+@pytest.fixture(autouse=True)
+def _databases() -> Iterator[None]:
+    with databases_of_a_test():
+        yield
 
 
 @pytest.fixture
@@ -26,7 +41,7 @@ def quick_settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def server(quick_settings: Settings) -> Iterator[Server]:
-    services = open_services(quick_settings)
+    services = open_services(quick_settings, Part.PUBLISHER)
     create_schema(services.database)
     with services.database.write() as session:
         publish_supplied_conditions(session, services.audit, quick_settings.resources_dir / "conditions")

@@ -1,13 +1,113 @@
-"""The settings of a test's server."""
+"""The settings of a test's server, and the engine that it runs on.
+
+    SAFESTATS_TEST_ENGINE=postgis .venvs/server/bin/pytest tests/server -q -m 'not slow'
+
+runs the tests on PostGIS: in a cluster of the run's own, which is made when the first test asks and gone with the
+run. Each ``settings_for`` is a new database, copied from one that ``safestats init`` would have left; a test's
+databases are dropped when it ends. Nothing else is to be done, and a test that opens its services with
+``open_services(settings, Part.PUBLISHER)`` may load and publish on both engines.
+"""
 
 from __future__ import annotations
 
+import atexit
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from safestats.sync_server.settings import Settings
+import psycopg
+from safestats.sync_server.datasets.definitions import read_definitions
+from safestats.sync_server.schema import prepare_database
+from safestats.sync_server.services import open_database
+from safestats.sync_server.settings import Part, Settings
+
+ENGINE = os.environ.get("SAFESTATS_TEST_ENGINE", "spatialite")
+ON_POSTGIS = ENGINE == "postgis"
+_SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "postgis.sh"
+_ROLES = {"owner_url": "safestats_owner", "publisher_url": "safestats_publisher", "database_url": "safestats_app"}
+_TEMPLATE = "safestats"
 
 
 def settings_for(folder: Path, **changes: Any) -> Settings:
-    """A server in a folder of its own, with passwords that are hashed fast."""
-    return Settings(data_dir=folder, **{"password_rounds": 1, "password_memory_kib": 64, **changes})
+    """A server in a folder of its own, with passwords that are hashed fast; on PostGIS in a database of its own."""
+    urls = _cluster().new_database() if ON_POSTGIS and "database_url" not in changes else {}
+    return Settings(data_dir=folder, **{"password_rounds": 1, "password_memory_kib": 64, **urls, **changes})
+
+
+def empty_database(folder: Path) -> Settings:
+    """As ``settings_for``, before ``safestats init``: on PostGIS there is the extension and nothing else."""
+    return settings_for(folder, **(_cluster().new_database("safestats_empty") if ON_POSTGIS else {}))
+
+
+@contextmanager
+def databases_of_a_test() -> Iterator[None]:
+    """Drop, on leaving, the databases that were made meanwhile."""
+    if not ON_POSTGIS or not _cluster.cache_info().currsize:
+        before = 0
+    else:
+        before = len(_cluster().databases)
+    yield
+    if ON_POSTGIS and _cluster.cache_info().currsize:
+        _cluster().drop(before)
+
+
+@dataclass
+class _Cluster:
+    """A cluster of PostgreSQL that lives as long as this process. The folder of its socket is all that is needed."""
+
+    socket: str
+    databases: list[str] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def urls(self, database: str) -> dict[str, str]:
+        """The settings of a server in the database."""
+        return {name: f"postgresql+psycopg://{role}@/{database}?host={self.socket}" for name, role in _ROLES.items()}
+
+    def new_database(self, template: str = _TEMPLATE) -> dict[str, str]:
+        """The settings of a server in a copy of the template."""
+        name = f"test_{next(self._numbers)}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        self.databases.append(name)
+        return self.urls(name)
+
+    def drop(self, first: int) -> None:
+        """Drop the databases from that one on, whoever is still connected."""
+        for name in self.databases[first:]:
+            self._run(f"DROP DATABASE {name} WITH (FORCE)")
+        del self.databases[first:]
+
+    def _run(self, statement: str) -> None:
+        with psycopg.connect(host=self.socket, user="safestats_owner", dbname="postgres", autocommit=True) as session:
+            session.execute(statement)
+
+
+@cache
+def _cluster() -> _Cluster:
+    # It ends when its standard input does: with this process, however that ends.
+    process = subprocess.Popen(
+        [_SCRIPT, "throwaway"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdin and process.stdout and process.stderr
+    socket = process.stdout.readline().strip()
+    if not socket:
+        raise RuntimeError(f"There is no PostgreSQL for the tests: {process.stderr.read()}")
+    atexit.register(process.wait, 30)
+    atexit.register(process.stdin.close)
+    cluster = _Cluster(socket)
+    cluster._run(f"CREATE DATABASE safestats_empty TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
+    settings = Settings(**cluster.urls(_TEMPLATE))
+    database = open_database(settings, Part.OWNER)
+    prepare_database(database, settings, read_definitions(settings.resources_dir / "datasets"))
+    database.engine.dispose()
+    return cluster

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from safestats.tests.server.sync_rig import CAMDEN, CITY, Incident, Rig
+from safestats.tests.server.sync_rig import CAMDEN, CITY, DATASET, Incident, Rig
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 PROGRAM = [sys.executable, "-m", "safestats.sync_server.cli"]
 MONTHS = [f"{year}-{month:02d}" for year in (2023, 2024) for month in range(1, 13)]
@@ -44,7 +45,11 @@ class Commands:
             **os.environ,
             "SAFESTATS_DATA_DIR": str(self.folder),
             "SAFESTATS_RESOURCES_DIR": str(rig.services.settings.resources_dir),
+            "SAFESTATS_DATABASE_URL": rig.services.settings.database_url,
+            "SAFESTATS_PUBLISHER_URL": rig.services.settings.publisher_url,
+            "SAFESTATS_OWNER_URL": rig.services.settings.owner_url,
         }
+        self._database = rig.services.database
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """A command that runs on."""
@@ -80,12 +85,13 @@ class Commands:
         def stands_still() -> bool:
             os.killpg(process.pid, signal.SIGSTOP)
             time.sleep(0.05)
-            with closing(sqlite3.connect(self.folder / "safestats.sqlite", timeout=0)) as database:
-                try:
-                    database.execute("BEGIN IMMEDIATE")
-                except sqlite3.OperationalError:
-                    os.killpg(process.pid, signal.SIGCONT)
-                    return False
+            try:
+                for dataset in ("", DATASET):
+                    with self._database.write(1, dataset=dataset) as session:
+                        session.connection()
+            except OperationalError:
+                os.killpg(process.pid, signal.SIGCONT)
+                return False
             return True
 
         eventually(stands_still, "it never lets go of the database")
@@ -96,8 +102,8 @@ class Commands:
 
     def query(self, statement: str) -> list[tuple]:
         """Rows of the database, read past all of the server's code."""
-        with closing(sqlite3.connect(self.folder / "safestats.sqlite")) as database:
-            return database.execute(statement).fetchall()
+        with self._database.read() as session:
+            return [tuple(row) for row in session.execute(text(statement))]
 
     def jobs(self) -> list[tuple]:
         """Number, state and message of each job."""

@@ -20,6 +20,7 @@ from safestats.sync_server.publishing.artefact_store import ArtefactStore
 from safestats.sync_server.publishing.models import Release, ReleaseState
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
+from safestats.sync_server.settings import Part
 from safestats.tests.server.engines import settings_for
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
@@ -59,7 +60,7 @@ class Rig:
     @classmethod
     def make(cls, folder: Path) -> Rig:
         settings = settings_for(folder)
-        services = open_services(settings)
+        services = open_services(settings, Part.PUBLISHER)
         create_schema(services.database)
         ensure_incident_tables(services.database, services.definitions)
         with services.database.write() as session:
@@ -72,7 +73,9 @@ class Rig:
 
     def stage(self, *added: Incident, withdrawn: tuple[int, ...] = ()) -> int:
         """Stage rows as a load does; returns the number of the staged release."""
-        table = incident_table(self.services.definitions[DATASET])
+        definition = self.services.definitions[DATASET]
+        table = incident_table(definition)
+        self.services.spatial.make_room(self.services.database, definition, {incident.month for incident in added})
         with self.services.database.write() as session:
             releases = session.scalars(select(Release).where(Release.dataset == DATASET)).all()
             staged = next((r for r in releases if r.state == ReleaseState.STAGED), None)

@@ -52,7 +52,7 @@ def comparable(shown: Manifest) -> dict:
 
 def table(rig: Rig) -> list[tuple]:
     with rig.services.database.read() as session:
-        names = "row_id, identity, from_release, to_release, category, fid_point, hex(geometry)"
+        names = "row_id, identity, from_release, to_release, category, fid_point, ST_AsBinary(geometry)"
         return [tuple(row) for row in session.execute(text(f"SELECT {names} FROM incident_{DATASET} ORDER BY row_id"))]
 
 

@@ -1,0 +1,239 @@
+"""PostGIS: incidents partitioned by year, behind row-level security.
+
+Who works as the application sees the parent table only, and of it the rows that ``admit`` opened to the transaction.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Collection, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyarrow import csv
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Identity,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    Select,
+    Table,
+    and_,
+    cast,
+    func,
+    inspect,
+    text,
+)
+from sqlalchemy.orm import Session
+
+from ...shared.manifest import SRID, UNDATED
+from ..datasets.incidents import incident_table
+from ..errors import SafeStatsError
+from .held_columns import missing_columns
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ..database import Database
+    from ..datasets.definitions import DatasetDefinition
+
+PARTITION_FUNCTION = "safestats_add_year"
+_CHUNK_ROWS = 50_000
+_BYTES_A_ROW = 160
+_INCOMING = "safestats_incoming"
+# What transactions note and the policies read; see ``rights``.
+DATASET, AREAS, RELEASE = "safestats.dataset", "safestats.areas", "safestats.release"
+
+
+class PostgisBackend:
+    """Incidents in a partitioned table of PostgreSQL."""
+
+    def admit(self, session: Session, dataset: str, areas: Collection[str], release: int) -> None:
+        """For this transaction: a connection that is used again admits nothing by itself."""
+        session.execute(
+            text(
+                f"SELECT set_config('{DATASET}', :dataset, true), set_config('{AREAS}', :areas, true), "
+                f"set_config('{RELEASE}', :release, true)"
+            ),
+            {"dataset": dataset, "areas": ",".join(sorted(areas)), "release": str(release)},
+        )
+
+    def in_bbox(
+        self, x: ColumnElement[int], y: ColumnElement[int], west: int, south: int, east: int, north: int
+    ) -> ColumnElement[bool]:
+        """Comparisons of integers: unlike ``&&`` they may use an index beneath row-level security."""
+        return and_(x.between(west, east), y.between(south, north))
+
+    def within(
+        self, x: ColumnElement[int], y: ColumnElement[int], easting: int, northing: int, radius_m: int
+    ) -> ColumnElement[bool]:
+        """The box around the circle for the index, then the distance, in 64 bits."""
+        dx, dy = cast(x, BigInteger) - easting, cast(y, BigInteger) - northing
+        box = self.in_bbox(x, y, easting - radius_m, northing - radius_m, easting + radius_m, northing + radius_m)
+        return and_(box, dx * dx + dy * dy <= cast(radius_m * radius_m, BigInteger))
+
+    def ensure_tables(self, database: Database, definition: DatasetDefinition) -> None:
+        """As the protocol says; others than the owner are told to have it done."""
+        name = incident_table(definition).name
+        there = inspect(database.engine).has_table(name)
+        missing = missing_columns(database.engine, definition) if there else []
+        if there and not missing:
+            return
+        with database.write() as session:
+            if not session.scalar(text("SELECT has_schema_privilege('public', 'CREATE')")):
+                raise SafeStatsError(
+                    f"The database lacks what the definition of {definition.code} asks for: run “safestats init”, "
+                    "which works as the owner of the tables."
+                )
+            if not there:
+                self._make(session, definition)
+            for column in missing:
+                kind = column.type.compile(database.engine.dialect)
+                session.execute(text(f'ALTER TABLE "{name}" ADD COLUMN "{column.name}" {kind}'))
+
+    def _make(self, session: Session, definition: DatasetDefinition) -> None:
+        """The parent, a partition for undated rows, and one for years that nobody made room for."""
+        table = _partitioned(incident_table(definition))
+        table.create(session.connection())
+        for statement in (
+            f"CREATE TABLE \"{table.name}_undated\" PARTITION OF \"{table.name}\" FOR VALUES FROM ('') TO ('0')",
+            f'CREATE TABLE "{table.name}_other" PARTITION OF "{table.name}" DEFAULT',
+            # Nobody is admitted before a policy says so, the owner neither.
+            f'ALTER TABLE "{table.name}" ENABLE ROW LEVEL SECURITY',
+            f'ALTER TABLE "{table.name}" FORCE ROW LEVEL SECURITY',
+        ):
+            session.execute(text(statement))
+
+    def make_room(self, database: Database, definition: DatasetDefinition, periods: Collection[str]) -> None:
+        """A partition for each year that has none; rows of a year that wait elsewhere stay there."""
+        name = incident_table(definition).name
+        years = sorted({period[:4] for period in periods if period != UNDATED})
+        there = inspect(database.engine)
+        missing = [year for year in years if not there.has_table(f"{name}_{year}")]
+        if missing:
+            # On its own: it keeps readers out for the moment that it takes.
+            with database.write(dataset=definition.code) as session:
+                for year in missing:
+                    session.execute(
+                        text(f"SELECT {PARTITION_FUNCTION}(:parent, :year)"), {"parent": name, "year": int(year)}
+                    )
+
+    def store(
+        self,
+        session: Session,
+        definition: DatasetDefinition,
+        rows: pl.DataFrame,
+        stored: Callable[[int], None],
+    ) -> None:
+        """By COPY into a table of the transaction's own: PostgreSQL copies into none with row-level security."""
+        import polars as pl
+
+        table = incident_table(definition).name
+        columns = ", ".join(f'"{name}"' for name in rows.columns)
+        session.execute(
+            text(f'CREATE TEMPORARY TABLE {_INCOMING} ON COMMIT DROP AS SELECT {columns} FROM "{table}" WITH NO DATA')
+        )
+        # SQLite's booleans are numbers, and so are these columns.
+        ready = rows.sort("identity").with_columns(
+            *(pl.col(name).cast(pl.Int16) for name, kind in rows.schema.items() if kind == pl.Boolean)
+        )
+        driver: Any = session.connection().connection.driver_connection
+        for start in range(0, len(ready), _CHUNK_ROWS):
+            chunk = ready.slice(start, _CHUNK_ROWS)
+            statement = f"COPY {_INCOMING} ({columns}) FROM STDIN (FORMAT csv)"
+            with driver.cursor() as cursor, cursor.copy(statement) as copy:
+                # Text is quoted, what is missing is not: so "" stays "".
+                copy.write(chunk.write_csv(include_header=False, quote_style="non_numeric").encode())
+            session.execute(
+                text(
+                    f'INSERT INTO "{table}" ({columns}, geometry) SELECT {columns}, '
+                    f"ST_SetSRID(ST_MakePoint(easting, northing), {SRID}) FROM {_INCOMING}"
+                )
+            )
+            session.execute(text(f"TRUNCATE {_INCOMING}"))
+            stored(start + len(chunk))
+        session.execute(text(f"DROP TABLE {_INCOMING}"))
+
+    def batches(
+        self, connection: Connection, query: Select, schema: pa.Schema, batch_rows: int
+    ) -> Generator[pa.RecordBatch]:
+        """By COPY, read as CSV: rows as Python objects take several times as long."""
+        compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+        driver: Any = connection.connection.driver_connection
+        with (
+            driver.cursor() as cursor,
+            cursor.copy(f"COPY ({compiled}) TO STDOUT (FORMAT csv)", compiled.construct_params()) as copy,
+        ):
+            stream = _Stream(bytes(block) for block in copy)
+            if stream.empty:
+                return
+            reader = csv.open_csv(
+                pa.PythonFile(stream, mode="r"),
+                csv.ReadOptions(use_threads=False, column_names=schema.names, block_size=batch_rows * _BYTES_A_ROW),
+                csv.ParseOptions(newlines_in_values=True),
+                csv.ConvertOptions(
+                    column_types=schema,
+                    null_values=[""],
+                    true_values=["1"],
+                    false_values=["0"],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            )
+            for batch in reader:
+                yield batch.cast(schema)
+
+    def settle(self, session: Session) -> None:
+        """Nothing: the database's administrator decides about its memory."""
+
+
+class _Stream(io.RawIOBase):
+    """Blocks of bytes as a file that is read from its beginning."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._held = next(blocks, b"")
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to read."""
+        return not self._held
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
+        parts, wanted = [], size if size >= 0 else 1 << 62
+        while wanted and self._held:
+            part, self._held = self._held[:wanted], self._held[wanted:]
+            parts.append(part)
+            wanted -= len(part)
+            if not self._held:
+                self._held = next(self._blocks, b"")
+        return b"".join(parts)
+
+
+def _partitioned(table: Table) -> Table:
+    """The table as PostgreSQL keeps it: by year, which its primary key must have."""
+    made = Table(
+        table.name,
+        MetaData(),
+        *(
+            Column(column.name, column.type, *([Identity()] if column.primary_key else []), nullable=column.nullable)
+            for column in table.columns
+        ),
+        PrimaryKeyConstraint("row_id", "period", name=f"pk_{table.name}"),
+        postgresql_partition_by="RANGE (period)",
+    )
+    for index in table.indexes:
+        Index(index.name, *(made.c[column.name] for column in index.columns))
+    # The two ways in which a grant covers a row.
+    Index(f"ix_{table.name}_area", made.c.area_code)
+    Index(f"ix_{table.name}_borough", func.coalesce(made.c.borough_code, text("''")))
+    return made
