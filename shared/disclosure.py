@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Optional
+from typing import Optional, Union
 
 ROUNDING = 5
 SMALLEST_BASE = 20
@@ -25,6 +25,10 @@ class Sensitivity(Enum):
     HEALTH = 7
 
 
+# Or the largest masked count itself, where a supplier's terms name another.
+Masking = Union[Sensitivity, int]
+
+
 @dataclass(frozen=True)
 class PublishedTable:
     """Rows of published counts (row order and columns as given) and the totals of the columns."""
@@ -33,24 +37,24 @@ class PublishedTable:
     totals: tuple[PublishedCount, ...]
 
 
-def published_count(count: int, sensitivity: Sensitivity = Sensitivity.STANDARD) -> PublishedCount:
+def published_count(count: int, sensitivity: Masking = Sensitivity.STANDARD) -> PublishedCount:
     """0 stays, 1 to the threshold is masked (``None``), the rest is rounded to the nearest 5."""
     if count < 0:
         raise ValueError(f"A count cannot be negative; this one is {count}.")
     if count == 0:
         return 0
-    if count <= sensitivity.value:
+    if count <= _largest_masked(sensitivity):
         return None
     return max(ROUNDING, (count + ROUNDING // 2) // ROUNDING * ROUNDING)
 
 
-def published_words(count: PublishedCount, sensitivity: Sensitivity = Sensitivity.STANDARD) -> str:
+def published_words(count: PublishedCount, sensitivity: Masking = Sensitivity.STANDARD) -> str:
     """The count as it is printed: “<5” (health “<8”) where masked."""
-    return f"<{sensitivity.value + 1}" if count is None else f"{count:,}"
+    return f"<{_largest_masked(sensitivity) + 1}" if count is None else f"{count:,}"
 
 
 def published_rings(
-    counts: Sequence[int], sensitivity: Sensitivity = Sensitivity.STANDARD
+    counts: Sequence[int], sensitivity: Masking = Sensitivity.STANDARD
 ) -> tuple[PublishedCount, ...]:
     """Cumulative counts of rings, inner first, so that no difference of two rings tells a small number.
 
@@ -65,9 +69,9 @@ def published_rings(
             raise ValueError("Counts of rings must not fall from the inner to the outer ring.")
         if count == 0:
             shown.append(0)
-        elif count <= sensitivity.value:
+        elif count <= _largest_masked(sensitivity):
             shown.append(None)
-        elif 0 < between <= sensitivity.value and before_exact > 0:
+        elif 0 < between <= _largest_masked(sensitivity) and before_exact > 0:
             shown.append(before_shown)
         else:
             value = published_count(count, sensitivity)
@@ -77,7 +81,7 @@ def published_rings(
     return tuple(shown)
 
 
-def published_table(rows: Sequence[Sequence[int]], sensitivity: Sensitivity = Sensitivity.STANDARD) -> PublishedTable:
+def published_table(rows: Sequence[Sequence[int]], sensitivity: Masking = Sensitivity.STANDARD) -> PublishedTable:
     """A table whose columns have totals, safe against subtraction.
 
     Where a column has exactly one masked count, the next smallest count above zero of that column is masked too, or, if
@@ -112,3 +116,7 @@ def published_change(now: PublishedCount, before: PublishedCount) -> float | Non
     if now is None or before is None or before < SMALLEST_BASE:
         return None
     return now / before - 1
+
+
+def _largest_masked(sensitivity: Masking) -> int:
+    return sensitivity.value if isinstance(sensitivity, Sensitivity) else sensitivity

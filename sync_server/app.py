@@ -20,10 +20,14 @@ from ..shared.problems import MEDIA_TYPE
 from .about import VERSION
 from .about import router as about
 from .analysis.routes import router as analysis
+from .console.mount import add_console, longest_body
 from .database import is_busy
 from .datasets.service import ensure_incident_tables
 from .identity.conditions import current_conditions
+from .identity.oidc_routes import router as single_sign_on
 from .identity.routes import router as identity
+from .identity.supplier_routes import router as supplier
+from .ogc.routes import router as ogc
 from .problems import Problem
 from .schema import check_schema
 from .services import open_services
@@ -59,8 +63,9 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    for router in (about, identity, analysis, sync):
+    for router in (about, identity, single_sign_on, supplier, analysis, sync, ogc):
         app.include_router(router)
+    add_console(app)
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
@@ -121,7 +126,7 @@ async def _answer_failure(request: Request, error: Exception) -> JSONResponse:
 
 
 class BodyLimit:
-    """Refuses bodies longer than ``LONGEST_BODY`` bytes, by their declared length and as they come in."""
+    """Refuses bodies longer than the address takes, by their declared length and as they come in."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -133,8 +138,9 @@ class BodyLimit:
             return
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > LONGEST_BODY:
-            problem = Problem(413, "too-long", "Too long", f"A request has at most {LONGEST_BODY} bytes.")
+        longest = longest_body(scope["path"]) or LONGEST_BODY
+        if not declared.isdigit() or int(declared) > longest:
+            problem = Problem(413, "too-long", "Too long", f"A request has at most {longest} bytes.")
             answer = await _answer_problem(Request(scope), problem)
             await answer(scope, receive, send)
             return
@@ -144,7 +150,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > LONGEST_BODY:
+            if received > longest:
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return dict(message)
 

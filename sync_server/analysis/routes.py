@@ -1,17 +1,50 @@
-"""Looking up a postcode, so that a place can be searched around."""
+"""Questions that the server answers itself: a postcode's place, counts by property, counts around a place."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from ..dependencies import ServicesDep, SubjectDep
+from fastapi import APIRouter, Path, Request, Response
+
+from ..answers import problems
+from ..dependencies import ReadDep, ServicesDep, SubjectDep
+from . import facets as facet_counts
+from . import proximity as proximity_counts
 from . import service
-from .schemas import PostcodeAnswer
+from .parameters import FACETS_PARAMETERS
+from .schemas import FacetsAnswer, PostcodeAnswer, ProximityAnswer, ProximityRequest
 
-router = APIRouter(prefix="/v1", tags=["analysis"])
+router = APIRouter(prefix="/v1", tags=["analysis"], responses=problems(401, 403, 404))
+
+_KEEP_NOWHERE = {"Cache-Control": "private, no-store"}
 
 
 @router.get("/postcodes/{postcode}")
-def postcode(postcode: str, services: ServicesDep, subject: SubjectDep) -> PostcodeAnswer:
+def postcode(
+    postcode: Annotated[str, Path(max_length=64)], services: ServicesDep, subject: SubjectDep
+) -> PostcodeAnswer:
     """Where a postcode is and how well that is known."""
     return service.find_postcode(services, subject, postcode)
+
+
+@router.get("/layers/{dataset}/facets", responses=problems(400), openapi_extra={"parameters": FACETS_PARAMETERS})
+def facets(
+    dataset: Annotated[str, Path(max_length=32)],
+    request: Request,
+    services: ServicesDep,
+    session: ReadDep,
+    subject: SubjectDep,
+    response: Response,
+) -> FacetsAnswer:
+    """How many of the visible rows have each value of a property."""
+    response.headers.update(_KEEP_NOWHERE)
+    return facet_counts.count_facets(services, session, subject, dataset, request.query_params.multi_items())
+
+
+@router.post("/proximity", responses=problems(400))
+def proximity(
+    body: ProximityRequest, services: ServicesDep, session: ReadDep, subject: SubjectDep, response: Response
+) -> ProximityAnswer:
+    """Counts around a postcode or a place, by ring and category."""
+    response.headers.update(_KEEP_NOWHERE)
+    return proximity_counts.count_around(services, session, subject, body)

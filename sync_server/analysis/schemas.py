@@ -1,8 +1,17 @@
-"""What the analysis routes give."""
+"""What the analysis routes take and give."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, StringConstraints, model_validator
+
+MONTH_PATTERN = r"^[12][0-9]{3}-(0[1-9]|1[0-2])$"
+MOST_RADII = 6
+WIDEST_M = 5_000
+
+Month = Annotated[str, StringConstraints(pattern=MONTH_PATTERN)]
+Radius = Annotated[int, Field(ge=1, le=WIDEST_M, strict=True)]
 
 
 class PostcodeAnswer(BaseModel):
@@ -17,3 +26,132 @@ class PostcodeAnswer(BaseModel):
     borough_code: str
     borough: str
     edition: str
+
+
+class FacetAnswer(BaseModel):
+    """How many visible rows have a value; ``null`` counts those that do not show one."""
+
+    value: Any
+    rows: int
+
+
+class FacetsAnswer(BaseModel):
+    """Counts by a property, the largest first; ``others`` are rows of values that are not listed."""
+
+    dataset: str
+    release: int
+    by: str
+    rows: int
+    facets: list[FacetAnswer]
+    others: int
+
+
+class ProximityRequest(BaseModel):
+    """Around what, in a postcode's or a place's words; ``radii`` in metres, months both included."""
+
+    dataset: str = Field(max_length=32)
+    postcode: str | None = Field(default=None, max_length=16)
+    easting: int | None = Field(default=None, ge=0, le=700_000, strict=True)
+    northing: int | None = Field(default=None, ge=0, le=1_300_000, strict=True)
+    radii: list[Radius] = Field(default=[100, 250, 500], min_length=1, max_length=MOST_RADII)
+    from_month: Month | None = None
+    to_month: Month | None = None
+    by: str | None = Field(default=None, max_length=64)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ProximityRequest:
+        place = (self.easting is not None, self.northing is not None)
+        if place not in ((True, True), (False, False)) or (self.postcode is None) != place[0]:
+            raise ValueError("give a postcode, or an easting and a northing")
+        if self.from_month and self.to_month and self.from_month > self.to_month:
+            raise ValueError("the months end before they begin")
+        return self
+
+
+class PlaceAnswer(BaseModel):
+    """The middle of the rings; ``warning`` where it is coarse against them."""
+
+    postcode: str
+    easting: int
+    northing: int
+    warning: str
+
+
+class RingAnswer(BaseModel):
+    """Rows at most ``radius_m`` away; ``coarse`` of them have a place that is known less exactly than that."""
+
+    radius_m: int
+    rows: int
+    coarse: int
+
+
+class RingsByValue(BaseModel):
+    """Rows of one value in each ring, inner first."""
+
+    value: Any
+    rows: list[int]
+
+
+class MonthAnswer(BaseModel):
+    """Rows of a month; "" are those that show no month."""
+
+    month: str
+    rows: int
+
+
+class ExactCounts(BaseModel):
+    """Counts of the rows that the agreement shows. ``unplaced`` rows lie in no ring: they show no place."""
+
+    rings: list[RingAnswer]
+    by: str
+    table: list[RingsByValue]
+    unplaced: list[MonthAnswer]
+
+
+class RoundedRing(BaseModel):
+    """A ring's count, rounded; ``null`` where it is small, and then fewer than ``fewer_than``."""
+
+    radius_m: int
+    rows: int | None
+
+
+class RoundedValue(BaseModel):
+    """A category's count in the outermost ring, rounded; ``null`` where it is withheld."""
+
+    value: Any
+    rows: int | None
+
+
+class RoundedMonth(BaseModel):
+    """A month's count, rounded; ``null`` where it is small."""
+
+    month: str
+    rows: int | None
+
+
+class RoundedCounts(BaseModel):
+    """Counts of rows that are only counted, never shown: small ones withheld, the others rounded."""
+
+    rounding: int
+    fewer_than: int
+    rings: list[RoundedRing]
+    by: str
+    table: list[RoundedValue]
+    unplaced: list[RoundedMonth]
+
+
+class ProximityAnswer(BaseModel):
+    """Counts around a place: ``exact`` of rows that are shown, ``rounded`` of others; each where there are such."""
+
+    dataset: str
+    title: str
+    release: int
+    agreement: str
+    place: PlaceAnswer
+    from_month: str
+    to_month: str
+    exact: ExactCounts | None
+    rounded: RoundedCounts | None
+    notes: list[str]
+    caveats: list[str]
+    attribution: str

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from ...shared.postcodes import PostcodeError, PostcodeNotCovered, PostcodeWithoutPlace, UnknownPostcode
+from ...shared.postcodes import (
+    PostcodeError,
+    PostcodeNotCovered,
+    PostcodePlace,
+    PostcodeWithoutPlace,
+    UnknownPostcode,
+)
 from ..agreements.scope import Subject
 from ..audit.log import EventType, Outcome
 from ..problems import Problem
@@ -13,18 +19,11 @@ from .schemas import PostcodeAnswer
 def find_postcode(services: Services, subject: Subject, text: str) -> PostcodeAnswer:
     """Where the postcode is, in the loaded areas; audited. Raises ``Problem``, which says what to type instead."""
     try:
-        place = services.postcodes.find(text)
-    except PostcodeError as error:
+        place = find_place(services, text)
+    except Problem as problem:
         # What was typed may be anything, a name even: it is not kept.
-        _audit(services, subject, {}, error.code)
-        absent = isinstance(error, UnknownPostcode | PostcodeNotCovered | PostcodeWithoutPlace)
-        raise Problem(
-            404 if absent else 422,
-            error.code,
-            "No place to search around",
-            str(error),
-            suggestions=list(error.suggestions),
-        ) from error
+        _audit(services, subject, {}, problem.document.code)
+        raise
     areas = services.areas
     (lsoa_code,) = areas.assign([place.easting], [place.northing]).codes
     borough_code = areas.lsoas[lsoa_code].borough_code if lsoa_code else ""
@@ -40,6 +39,21 @@ def find_postcode(services: Services, subject: Subject, text: str) -> PostcodeAn
         borough=areas.boroughs.get(borough_code, ""),
         edition=areas.edition,
     )
+
+
+def find_place(services: Services, text: str) -> PostcodePlace:
+    """The postcode's place; raises ``Problem``, which says what to type instead."""
+    try:
+        return services.postcodes.find(text)
+    except PostcodeError as error:
+        absent = isinstance(error, UnknownPostcode | PostcodeNotCovered | PostcodeWithoutPlace)
+        raise Problem(
+            404 if absent else 422,
+            error.code,
+            "No place to search around",
+            str(error),
+            suggestions=list(error.suggestions),
+        ) from error
 
 
 def _audit(services: Services, subject: Subject, searched: dict[str, str], refused: str = "") -> None:

@@ -15,7 +15,11 @@ _EVENTS_AT_ONCE = 500
 
 
 class LayerAnswer(BaseModel):
-    """One declared dataset: what of it may be synced, or why not. Figures are those of the agreement's rows."""
+    """One declared dataset: what of it may be synced, or why not. Figures are those of the agreement's rows.
+
+    ``uses`` is what the agreement permits of rows, whether or not they may be synced: view (questions to the server),
+    sync, export, publish. ``aggregate``: some rows are never shown, but may be counted (``POST /v1/proximity``).
+    """
 
     dataset: str
     title: str
@@ -24,6 +28,8 @@ class LayerAnswer(BaseModel):
     permitted: bool
     reason: str = ""
     reason_code: str = ""
+    uses: list[str] = []
+    aggregate: bool = False
     preparing: bool = False
     rows: int = 0
     size: int = 0  # bytes to download for the whole layer

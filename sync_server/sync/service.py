@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...shared import manifest as contract
-from ..agreements.models import Precision
-from ..agreements.scope import Refusal, Scope, Subject, scope
+from ..agreements.models import Precision, Use
+from ..agreements.scope import Refusal, Scope, Subject, opened_scope, scope
 from ..audit.log import EventType, Outcome
 from ..ingest.models import Delivery
 from ..instants import LONDON, iso, now
@@ -255,6 +256,8 @@ def _layer_answer(services: Services, session: Session, subject: Subject, datase
         permitted=False,
     )
     try:
+        opened = opened_scope(session, subject, dataset, services.definitions)
+        answer = answer.model_copy(update=_uses(opened))
         permitted = scope(session, subject, dataset, services.definitions)
     except Refusal as refusal:
         return answer.model_copy(update={"reason": refusal.reason, "reason_code": refusal.code})
@@ -283,6 +286,15 @@ def _layer_answer(services: Services, session: Session, subject: Subject, datase
             "synthetic": layer.release.synthetic,
         }
     )
+
+
+def _uses(opened: Scope) -> dict[str, Any]:
+    """What may be done with rows, and whether rows that are never shown may be counted."""
+    online = replace(opened, use=Use.VIEW)
+    return {
+        "uses": [use.value for use in Use if replace(opened, use=use).gives_rows],
+        "aggregate": any(online.counts(grant) and not online.gives(grant) for grant in online.grants),
+    }
 
 
 def _precision_in_words(permitted: Scope) -> str:

@@ -1,0 +1,316 @@
+"""What everybody should be answered, from the rules and nothing else: no code of the server is asked.
+
+The rules: an active agreement within its dates opens a dataset to its organisation's analysts, licensing officers and
+administrators, for its purposes. A row is seen through the first grant that covers it; one that does not permit the use
+hides it. The supplier's terms clip every grant. Officers only count, unless a grant gives them records.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+WORKING = ("analyst", "licensing-officer", "organisation-admin")
+COARSENESS = ("point", "grid", "area", "aggregate")
+PLACES = ("easting", "northing")
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    group: str
+    kind: str = "text"
+
+
+BUILT_IN = (
+    Column("month", "core"),
+    Column("borough_code", "area"),
+    Column("borough", "area"),
+    Column("lsoa_code", "area"),
+    Column("easting", "location", "integer"),
+    Column("northing", "location", "integer"),
+    Column("location_method", "location"),
+    Column("precision_m", "location", "integer"),
+)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    code: str
+    own: tuple[Column, ...]
+    threshold: int = 5
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return BUILT_IN + self.own
+
+
+@dataclass(frozen=True)
+class Row:
+    """``values`` are all columns as held; ``fids`` by precision; ``place`` are the codes that grants may name."""
+
+    number: int
+    values: dict[str, Any]
+    fids: dict[str, int]
+    place: frozenset[str]
+
+    @property
+    def month(self) -> str:
+        return self.values["month"] or ""
+
+
+@dataclass(frozen=True)
+class Grant:
+    areas: frozenset[str]
+    groups: frozenset[str]
+    precision: str
+    grid_m: int = 0
+    from_month: str = ""
+    to_month: str = ""
+    uses: frozenset[str] = frozenset({"view", "sync"})
+    officer_records: bool = False
+
+
+@dataclass(frozen=True)
+class Agreement:
+    reference: str
+    organisation: str
+    dataset: str
+    state: str
+    starts: date
+    ends: date
+    purposes: frozenset[str]
+    grants: tuple[Grant, ...]
+
+
+@dataclass(frozen=True)
+class Terms:
+    dataset: str
+    version: int
+    groups: frozenset[str]
+    precision: str
+    grid_m: int
+    uses: frozenset[str]
+    recipients: frozenset[str]
+    threshold: int
+    keep_from: str  # the oldest month that may be given; "" = all
+    starts: date
+    ends: date | None
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str
+    organisation: str
+    kind: str
+    role: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class State:
+    """A world at one moment. ``contents``: the row numbers of each published release of a dataset, in order."""
+
+    datasets: tuple[Dataset, ...]
+    rows: dict[str, tuple[Row, ...]]
+    contents: dict[str, tuple[frozenset[int], ...]]
+    agreements: tuple[Agreement, ...]
+    terms: tuple[Terms, ...]
+    today: date
+
+    def dataset(self, code: str) -> Dataset:
+        return next(dataset for dataset in self.datasets if dataset.code == code)
+
+
+@dataclass(frozen=True)
+class Refused:
+    code: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What an agreement holds for a person: the grants that count, in order."""
+
+    dataset: Dataset
+    grants: tuple[Grant, ...]
+    rows: tuple[Row, ...]
+    threshold: int
+    release: int
+    reference: str
+
+    def seen(self, use: str) -> list[dict[str, Any]]:
+        """The rows that are shown for the use: ``fid``, ``x``, ``y`` and every column of the layer."""
+        return [show(self, grant, row, use) for grant, row in self.shares(use) if grant.precision != "aggregate"]
+
+    def counted(self) -> list[Row]:
+        """The rows that are only counted."""
+        return [row for grant, row in self.shares("view") if grant.precision == "aggregate"]
+
+    def counting_grant(self, row: Row) -> Grant:
+        return next(grant for grant in self.grants if covers(grant, row))
+
+    def shares(self, use: str) -> list[tuple[Grant, Row]]:
+        found = []
+        for row in self.rows:
+            first = next((grant for grant in self.grants if covers(grant, row)), None)
+            if first is not None and use in first.uses:
+                found.append((first, row))
+        return found
+
+    def giving(self, use: str) -> list[Grant]:
+        return [grant for grant in self.grants if use in grant.uses and grant.precision != "aggregate"]
+
+    def counting(self) -> list[Grant]:
+        return [grant for grant in self.grants if "view" in grant.uses and grant.precision == "aggregate"]
+
+    def columns(self, use: str) -> list[Column]:
+        return [c for c in self.dataset.columns if any(c in columns_of(g, self.dataset) for g in self.giving(use))]
+
+    def placed(self, use: str) -> bool:
+        return any(kind(grant) in ("point", "grid") for grant in self.giving(use))
+
+
+def opened(state: State, person: Person, code: str) -> Opened | Refused:
+    if code not in {dataset.code for dataset in state.datasets}:
+        return Refused("unknown-dataset")
+    if person.role not in WORKING:
+        return Refused("role-without-data")
+    agreement = in_force(state, person, code)
+    if isinstance(agreement, Refused):
+        return agreement
+    if agreement.purposes and person.purpose not in agreement.purposes:
+        return Refused("purpose-not-agreed")
+    grants = agreement.grants
+    threshold = state.dataset(code).threshold
+    if person.role == "licensing-officer":
+        grants = tuple(g if g.officer_records else replace(g, precision="aggregate") for g in grants)
+    terms = counting_terms(state, code)
+    if terms is not None:
+        if state.today < terms.starts or (terms.ends is not None and terms.ends < state.today):
+            return Refused("terms-not-in-force")
+        if terms.recipients and not terms.recipients & {person.organisation, person.kind}:
+            return Refused("not-a-recipient")
+        grants = tuple(clipped(grant, terms) for grant in grants)
+        threshold = max(threshold, terms.threshold)
+    releases = state.contents[code]
+    live = releases[-1] if releases else frozenset()
+    rows = tuple(row for row in state.rows[code] if row.number in live)
+    return Opened(state.dataset(code), grants, rows, threshold, len(releases), agreement.reference)
+
+
+def asked(state: State, person: Person, code: str, use: str, *, counts: bool = False) -> Opened | Refused:
+    """What is open for a use: rows, or with ``counts`` rows or counts."""
+    found = opened(state, person, code)
+    if isinstance(found, Refused):
+        return found
+    if not found.giving(use) and not (counts and found.counting()):
+        only_counts = any(use in g.uses and g.precision == "aggregate" for g in found.grants)
+        return Refused("aggregates-only" if only_counts and not counts else "use-not-granted")
+    return found if found.release else Refused("not-published")
+
+
+def in_force(state: State, person: Person, code: str) -> Agreement | Refused:
+    theirs = [
+        a for a in state.agreements if (a.organisation, a.dataset) == (person.organisation, code) and a.state != "draft"
+    ]
+    for agreement in theirs:
+        if agreement.state == "active" and agreement.starts <= state.today <= agreement.ends:
+            return agreement
+    if any(a.state == "suspended" for a in theirs):
+        return Refused("agreement-suspended")
+    if any(a.state == "active" and a.starts > state.today for a in theirs):
+        return Refused("agreement-not-started")
+    if any(a.state != "signed" for a in theirs):
+        return Refused("agreement-ended")
+    return Refused("no-agreement")
+
+
+def counting_terms(state: State, code: str) -> Terms | None:
+    versions = sorted((t for t in state.terms if t.dataset == code), key=lambda t: t.version)
+    started = [t for t in versions if t.starts <= state.today]
+    if started:
+        return started[-1]
+    return min(versions, key=lambda t: t.starts) if versions else None
+
+
+def clipped(grant: Grant, terms: Terms) -> Grant:
+    precision = max(grant.precision, terms.precision, key=COARSENESS.index)
+    cells = [g for p, g in ((grant.precision, grant.grid_m), (terms.precision, terms.grid_m)) if p == "grid"]
+    return replace(
+        grant,
+        groups=grant.groups & terms.groups,
+        precision=precision,
+        grid_m=max(cells, default=0),
+        from_month=max(grant.from_month, terms.keep_from),
+        uses=grant.uses & terms.uses,
+    )
+
+
+def covers(grant: Grant, row: Row) -> bool:
+    if not grant.areas & row.place:
+        return False
+    if not row.month:
+        return not grant.from_month and not grant.to_month
+    return grant.from_month <= row.month and (not grant.to_month or row.month <= grant.to_month)
+
+
+def kind(grant: Grant) -> str:
+    """The precision that shows."""
+    return grant.precision if "location" in grant.groups or grant.precision == "aggregate" else "area"
+
+
+def columns_of(grant: Grant, dataset: Dataset) -> list[Column]:
+    hidden = PLACES if kind(grant) == "area" else ()
+    return [column for column in dataset.columns if column.group in grant.groups and column.name not in hidden]
+
+
+def show(opened: Opened, grant: Grant, row: Row, use: str) -> dict[str, Any]:
+    values = dict(row.values)
+    how = kind(grant)
+    placed = values["easting"] is not None
+    if how == "grid" and placed:
+        for name in PLACES:
+            values[name] = math.floor(values[name] / grant.grid_m) * grant.grid_m + grant.grid_m // 2
+        values["precision_m"] = max(values["precision_m"] or 0, grant.grid_m)
+        values["location_method"] = "grid"
+    if how == "area":
+        values["precision_m"] = None
+        values["location_method"] = "area" if placed else values["location_method"]
+    theirs = columns_of(grant, opened.dataset)
+    shown = {c.name: values[c.name] if c in theirs else None for c in opened.columns(use)}
+    at = (None, None) if how == "area" else (values["easting"], values["northing"])
+    return {"fid": row.fids[how], "x": at[0], "y": at[1], **shown}
+
+
+def masked(count: int, threshold: int) -> int | None:
+    """A published count: small ones withheld, others to the nearest five."""
+    if count == 0:
+        return 0
+    return None if count < threshold else max(5, 5 * math.floor(count / 5 + 0.5))
+
+
+def masked_rings(counts: list[int], threshold: int) -> list[int | None]:
+    """Cumulative counts; where what lies between two rings is small, the outer one is told as the inner one."""
+    told: list[int | None] = []
+    base, base_told = 0, 0
+    for count in counts:
+        if 0 < count - base < threshold and base > 0:
+            told.append(base_told)
+            continue
+        told.append(masked(count, threshold))
+        if told[-1]:
+            base, base_told = count, told[-1]
+    return told
+
+
+def masked_column(counts: dict[Any, int], threshold: int) -> dict[Any, int | None]:
+    """Categories side by side: a single one withheld takes the smallest of the others with it."""
+    told = {value: masked(count, threshold) for value, count in counts.items()}
+    withheld = [value for value, shown in told.items() if shown is None]
+    if len(withheld) == 1 and len(counts) > 1:
+        others = [value for value in counts if value not in withheld and counts[value]]
+        if others:
+            told[min(others, key=lambda value: counts[value])] = None
+    return told
