@@ -7,13 +7,43 @@ import re
 from fastapi import FastAPI, Response
 
 from ..agreements.documents import MOST_BYTES
-from . import account, agreements, conditions, grants, overview, people, releases, session, terms
+from . import (
+    account,
+    agreements,
+    audit,
+    conditions,
+    grants,
+    organisations,
+    overview,
+    people,
+    purposes,
+    releases,
+    session,
+    single_sign_on,
+    supplier,
+    terms,
+)
 from .routes import console_router
 from .signed_in import MemberDep
 from .site import Site, site_of
 from .visits import GuestDep, gone
 
-_SUBJECTS = (session, overview, account, people, grants, agreements, terms, conditions, releases)
+_SUBJECTS = (
+    session,
+    single_sign_on,
+    overview,
+    account,
+    organisations,
+    people,
+    grants,
+    agreements,
+    terms,
+    conditions,
+    purposes,
+    releases,
+    supplier,
+    audit,
+)
 
 _DOCUMENT = re.compile(r"/console/agreements/[^/]+/sign")
 _FORM_BYTES = 100_000  # beside the document
