@@ -15,6 +15,8 @@ DOMAIN_OF = {
     "org": "identity",
     "user": "identity",
     "conditions": "identity",
+    "key": "identity",
+    "decision": "identity",
     "agreement": "agreements",
     "terms": "agreements",
     "areas": "datasets",

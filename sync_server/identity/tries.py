@@ -27,6 +27,7 @@ _HOUR = 3600
 CODES_AN_HOUR = 20
 CODES_AN_HOUR_IN_ALL = 60
 RESETS_AN_HOUR = 20
+STARTS_FROM_AN_ADDRESS = 60
 # When the server is flooded, strangers go through one by one, and this slowly.
 SLOW_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 5
@@ -51,6 +52,7 @@ class SignInTries:
         self._code = RateLimitItemPerSecond(CODES_AN_HOUR, _HOUR, "code")
         self._codes = RateLimitItemPerSecond(CODES_AN_HOUR_IN_ALL, _HOUR, "codes")
         self._reset = RateLimitItemPerSecond(RESETS_AN_HOUR, _HOUR, "reset")
+        self._start = RateLimitItemPerSecond(STARTS_FROM_AN_ADDRESS, WINDOW_SECONDS, "start")
         self._sleep = sleep
         self._slow_lane = threading.Lock()
         self.window_seconds = WINDOW_SECONDS
@@ -98,6 +100,10 @@ class SignInTries:
     def permit_reset(self, address: str) -> bool:
         """Count a request for a reset; whether a mail may be sent for it."""
         return self._asked(lambda: self._limiter.hit(self._reset, address))
+
+    def permit_start(self, address: str) -> bool:
+        """Count a sign-in begun at an organisation; whether its provider may be asked."""
+        return self._asked(lambda: self._limiter.hit(self._start, address))
 
     def _waited(self) -> bool:
         """Wait for one's turn when there are too many failures everywhere; whether it came."""

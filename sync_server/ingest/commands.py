@@ -26,10 +26,11 @@ def load(
     accept_withdrawals: Annotated[
         bool, typer.Option(help="Load it although many incidents of a month are no longer in it.")
     ] = False,
+    site: Annotated[str, typer.Option(help="Whose delivery it is, where the supplier has several sites.")] = "",
 ) -> None:
     """Read, check and place a delivery and stage it for the next release; “publish” makes it visible."""
     with initialised() as services, progress_bars() as progress:
-        report = load_delivery(services, dataset, files, progress, synthetic, accept_withdrawals)
+        report = load_delivery(services, dataset, files, progress, synthetic, accept_withdrawals, site=site)
     for line in receipt(report):
         typer.echo(printable(line))
 

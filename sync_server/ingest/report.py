@@ -12,6 +12,7 @@ class DeliveryReport:
     """The receipt of one load. ``release`` is the one that it was staged for, ``None`` if nothing changed."""
 
     dataset: str
+    site: str = ""  # of a supplier with several
     files: list[dict[str, Any]] = field(default_factory=list)
     months: list[str] = field(default_factory=list)
     synthetic: bool = False

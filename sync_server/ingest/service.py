@@ -39,10 +39,12 @@ def load(
     synthetic: bool | None = None,
     accept_withdrawals: bool = False,
     today: date | None = None,
+    site: str = "",
 ) -> DeliveryReport:
     """Load one delivery of a dataset and stage it for the next release.
 
-    ``synthetic`` tells that the incidents are made up; unless told, the files' names tell. Raises
+    ``synthetic`` tells that the incidents are made up; unless told, the files' names tell. ``site`` is the one that
+    delivered it, of a supplier with several. Raises
     ``SafeStatsError`` with one sentence where the delivery cannot be loaded: then nothing was.
     """
     if dataset not in services.definitions:
@@ -51,7 +53,8 @@ def load(
     definition = services.definitions[dataset]
     mappings = read_mappings(services.settings.resources_dir / "mappings", dict(services.definitions))
     areas = services.areas
-    report = DeliveryReport(dataset, area_edition=areas.edition, identity_within=str(definition.identity.within))
+    within = str(definition.identity.within)
+    report = DeliveryReport(dataset, site=site, area_edition=areas.edition, identity_within=within)
     report.synthetic = _is_synthetic(files, synthetic)
     sources = _sources(files, report)
     incoming = _Incoming(definition, areas, mappings, today or london_today(), report)
@@ -242,6 +245,7 @@ def _record(
     """The delivery and the rows of it that were not taken; returns its id."""
     delivery = Delivery(
         dataset=report.dataset,
+        site=report.site,
         release=release,
         loaded_at=now(),
         synthetic=report.synthetic,

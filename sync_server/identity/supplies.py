@@ -1,0 +1,78 @@
+"""What a supplier, a person or a machine, sees: its own deliveries of its own dataset and site, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from ..agreements.scope import Subject
+from ..audit.log import EventType
+from ..ingest.models import Delivery
+from ..problems import Problem
+from ..services import Services
+from .machine_keys import PREFIX, find_key
+from .models import Channel, Role
+from .permissions import not_permitted
+from .sessions import active_subject
+
+MOST = 200
+
+
+@dataclass(frozen=True)
+class Supplier:
+    """Who asks: a supplier's person or machine, bound to (dataset, site) pairs."""
+
+    actor: str  # opaque: the user's id, or the key's
+    organisation: str
+    organisation_name: str
+    sites: tuple[tuple[str, str], ...]
+    session_id: str = ""
+
+
+def supplier_of(services: Services, token: str) -> Supplier:
+    """The supplier behind a machine key or a supplier's session; raises ``Problem`` 401, or 403 for other roles."""
+    if token.startswith(PREFIX):
+        entry = find_key(services, token)
+        home = entry.organisation
+        return Supplier(entry.id, home.code, home.name, ((entry.dataset, entry.site),))
+    return of_subject(active_subject(services.database, token, services.settings, Channel.DESK))
+
+
+def of_subject(subject: Subject) -> Supplier:
+    """The supplier that a person is; raises ``Problem`` 403 for another role."""
+    if subject.role != Role.SUPPLIER:
+        raise not_permitted()
+    return Supplier(subject.user_id, subject.organisation, subject.organisation_name, subject.sites, subject.session_id)
+
+
+def deliveries(
+    services: Services, session: Session, supplier: Supplier, dataset: str | None = None, site: str | None = None
+) -> Sequence[Delivery]:
+    """The supplier's own deliveries, the newest first; raises ``Problem`` 404 for what is not its own.
+
+    Whether another's dataset or site exists cannot be told from the answer.
+    """
+    wanted = [
+        pair for pair in supplier.sites if (dataset is None or pair[0] == dataset) and (site is None or pair[1] == site)
+    ]
+    services.audit.record(
+        EventType.SUPPLIES_READ,
+        actor=supplier.actor,
+        organisation=supplier.organisation,
+        # Of what is not its own only that it was asked for, not what somebody typed.
+        dataset=wanted[0][0] if wanted else "",
+        filter={"site": wanted[0][1]} if wanted else {},
+        outcome="ok" if wanted else "refused",
+        reason="" if wanted else "no-such-supply",
+        session=supplier.session_id,
+    )
+    if not wanted:
+        detail = "You have no dataset and site of that name: “/v1/supplier” tells which are yours."
+        raise Problem(404, "no-such-supply", "Not one of yours", detail)
+    own = or_(*(and_(Delivery.dataset == d, Delivery.site == s) for d, s in wanted))
+    return session.scalars(
+        select(Delivery).where(own).order_by(Delivery.loaded_at.desc(), Delivery.delivery_id.desc()).limit(MOST)
+    ).all()
