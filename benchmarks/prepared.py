@@ -83,12 +83,15 @@ class Prepared:
         """A server without incidents, with an analyst who may have every incident of the Met's."""
         server = Server(self.root, self.folder / name)
         server.command("init")
-        server.command("org", "add", "desk", "An Organisation")
+        server.command("terms", "load")
+        server.command("org", "add", "desk", "An Organisation", "--remit", "Section 17, Crime and Disorder Act 1998.")
         server.command("user", "add", USER, "--org", "desk", "--password-stdin", stdin=f"{self.password}\n")
         agreement = ["--org", "desk", "--dataset", DATASET, "--from", "2016-01-01", "--to", "2099-12-31"]
-        server.command("agreement", "add", "DSA-BENCH", *agreement)
+        said = ["--basis", "Public task.", "--contact", "data-protection:D. Officer:dpo@example.org"]
+        server.command("agreement", "add", "DSA-BENCH", *agreement, *said)
         grant = ["--areas", "london,unplaced,outside", "--fields", "core,area,location,place", "--precision", "point"]
         server.command("agreement", "grant", "DSA-BENCH", *grant)
+        server.command("agreement", "sign", "DSA-BENCH", "--by", "A. Director")
         server.command("agreement", "activate", "DSA-BENCH")
         return server
 

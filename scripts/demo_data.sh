@@ -32,9 +32,8 @@ $safestats init
 head -c 9 /dev/urandom | base64 | tr '+/' 'ab' > "$folder/demo-password"
 chmod 600 "$folder/demo-password"
 account() { $safestats user add "$1" --org "$2" --name "$3" --role analyst --password-stdin < "$folder/demo-password"; }
-$safestats org add camden "London Borough of Camden"
-$safestats org add city "City of London Corporation"
-$safestats org add gla "Greater London Authority"
+$safestats org load
+$safestats terms load
 account camden.analyst camden "Camden analyst (demonstration)"
 account city.analyst city "City analyst (demonstration)"
 account gla.analyst gla "GLA analyst (demonstration)"
@@ -55,18 +54,38 @@ else
     $safestats load rnli "$folder"/sample/rnli/*
 fi
 
+# draft REFERENCE ORGANISATION DATASET: what an agreement says beside its grants. The GLA is a controller beside others.
+draft() {
+    local party=()
+    [ "$2" = gla ] || party=(--controller "Greater London Authority:independent")
+    $safestats agreement add "$1" --org "$2" --dataset "$3" --from 2024-01-01 --to "${until:-2030-12-31}" \
+        --basis "Public task: preventing crime and disorder, section 17 of the Crime and Disorder Act 1998." \
+        --purposes needs-assessment,violence-reduction,licence-application,cumulative-impact,policy,service-planning \
+        --contact "data-protection:Data protection officer (demonstration):dpo@$2.example" \
+        --contact "operational:Community safety team (demonstration):safety@$2.example" \
+        --review 2027-03-31 --onward "None; maps and figures as the conditions of use permit." "${party[@]}"
+}
+# in_force REFERENCE ORGANISATION: signed by every party, then activated.
+in_force() {
+    $safestats agreement sign "$1" --by "Director of community safety (demonstration)"
+    [ "$2" = gla ] || $safestats agreement sign "$1" --by "Head of SafeStats (demonstration)" --party "Greater London Authority"
+    $safestats agreement activate "$1"
+}
 # agreement REFERENCE ORGANISATION DATASET, then one grant's options
 agreement() {
     local reference=$1 organisation=$2 dataset=$3
     shift 3
-    $safestats agreement add "$reference" --org "$organisation" --dataset "$dataset" --from 2024-01-01 --to "${until:-2030-12-31}"
+    draft "$reference" "$organisation" "$dataset"
     $safestats agreement grant "$reference" "$@"
-    $safestats agreement activate "$reference"
+    in_force "$reference" "$organisation"
 }
 everything=core,area,location,place
-# Camden: its own records and an edge of 1 km; no agreement for the fire brigade's incidents nor the lifeboats'.
+# Camden, as boroughs have it: its own records and an edge of 1 km, counts of the rest of London. No agreement for the
+# fire brigade's incidents nor the lifeboats'.
 for dataset in mps colp btp; do
-    agreement "DSA-CAMDEN-${dataset^^}" camden "$dataset" --areas E09000007 --edge-km 1 --fields $everything --precision point
+    draft "DSA-CAMDEN-${dataset^^}" camden "$dataset"
+    $safestats agreement profile "DSA-CAMDEN-${dataset^^}" borough
+    in_force "DSA-CAMDEN-${dataset^^}" camden
 done
 # The City: its own police in full; around it the Met on a 250 m grid; rail crime by area only.
 agreement DSA-CITY-COLP city colp --areas E09000001,unplaced --edge-km 1 --fields $everything --precision point
@@ -76,7 +95,9 @@ agreement DSA-CITY-BTP city btp --areas E09000001 --fields core,area --precision
 agreement DSA-CITY-RNLI city rnli --areas E09000001 --edge-km 1 --fields core,area --precision area
 # The GLA: all of London, what could not be placed and what lies outside.
 for dataset in mps colp btp lfb rnli; do
-    agreement "DSA-GLA-${dataset^^}" gla "$dataset" --areas london,unplaced,outside --fields $everything --precision point
+    draft "DSA-GLA-${dataset^^}" gla "$dataset"
+    $safestats agreement profile "DSA-GLA-${dataset^^}" pan-london
+    in_force "DSA-GLA-${dataset^^}" gla
 done
 $safestats publish all
 $safestats status

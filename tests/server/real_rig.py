@@ -22,18 +22,21 @@ import numpy as np
 import pyogrio
 import shapely
 from convertbng.cutil import convert_bng
+from safestats.sync_server.agreements.grants import GrantTerms, add_grant
 from safestats.sync_server.agreements.models import Precision
 from safestats.sync_server.agreements.readable import readable
 from safestats.sync_server.agreements.scope import live_scopes
-from safestats.sync_server.agreements.service import GrantTerms, activate, add_agreement, add_grant
+from safestats.sync_server.agreements.service import activate, draft, sign
+from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.datasets.areas import load_supplied_areas
-from safestats.sync_server.datasets.definitions import FieldGroup
+from safestats.sync_server.datasets.definitions import FieldGroup, layer_fields
 from safestats.sync_server.identity.service import add_organisation
 from safestats.sync_server.instants import london_today
 from safestats.sync_server.publishing.models import LayerSlice
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Settings
+from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.agreements_rig import DETAILS, REMIT, record_supplied_terms
 from safestats.tests.server.engines import settings_for
 from sqlalchemy import select
 
@@ -43,19 +46,23 @@ _NO_PLACES = {"", "No Location", "No location"}
 
 def real_server(folder: Path) -> Services:
     """An empty server on which one organisation may have everything of every dataset."""
-    services = open_services(settings_for(folder))
+    services = open_services(settings_for(folder), Part.PUBLISHER)
     create_schema(services.database)
     today = london_today()
-    terms = GrantTerms(("london", "unplaced", "outside"), tuple(FieldGroup), Precision.POINT)
+    until = today + timedelta(days=365)
     with services.database.write() as session:
         load_supplied_areas(session, _BOUNDARIES)
+        record_supplied_terms(services, session)
     with services.database.write() as session:
-        gla = add_organisation(session, "gla", "Greater London Authority")
-        for dataset in services.definitions:
-            until = today + timedelta(days=365)
-            agreement = add_agreement(session, services.definitions, f"GLA-{dataset}", gla, dataset, today, until)
-            add_grant(session, services.areas, agreement, terms)
-            activate(session, agreement, today)
+        gla = add_organisation(session, "gla", "Greater London Authority", remit=REMIT)
+        for dataset, definition in services.definitions.items():
+            groups = {field.group for field in layer_fields(definition)}
+            everything = tuple(group for group in FieldGroup if group in groups)
+            grant = GrantTerms(("london", "unplaced", "outside"), everything, Precision.POINT)
+            agreement = draft(services, session, COMMAND_LINE, f"GLA-{dataset}", gla, dataset, today, until, DETAILS)
+            add_grant(services, session, COMMAND_LINE, agreement, grant)
+            sign(services, session, COMMAND_LINE, agreement, "A. Director")
+            activate(services, session, COMMAND_LINE, agreement)
     return services
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from safestats.sync_server.audit.log import EventType
 from safestats.sync_server.audit.opening import open_audit
 from safestats.sync_server.domains import DOMAIN_OF, _commands, domains
 from safestats.sync_server.errors import SafeStatsError
+from safestats.sync_server.instants import london_today
 from safestats.sync_server.settings import Settings
 from typer.testing import CliRunner, Result
 
@@ -40,7 +43,8 @@ def done(*words: str, typed: str | None = None) -> str:
 def test_from_nothing_to_an_agreement_in_force(folder: Path) -> None:
     assert "lsoa-2011" in done("init") and "2026-11" in done("init")
     assert folder.stat().st_mode & 0o777 == 0o700
-    done("org", "add", "camden", "London Borough of Camden")
+    remit = ("--remit", "Section 17.", "--area", "E09000007")
+    done("org", "add", "camden", "London Borough of Camden", *remit)
     assert "Camden" in done("org", "list")
     words = "three random words\n"
     done("user", "add", "Ann", "--org", "camden", "--name", "Ann A.", "--password-stdin", typed=words)
@@ -50,6 +54,9 @@ def test_from_nothing_to_an_agreement_in_force(folder: Path) -> None:
     done("user", "deactivate", "bob")
     assert "inactive" in done("user", "list")
 
+    assert "Recorded version 1 of the terms on mps" in done("terms", "load")
+    assert "recorded already" in done("terms", "load")
+    assert "in force" in done("terms", "list") and "points as supplied" in done("terms", "show", "mps")
     dates = ("--from", "2024-01-01", "--to", "2030-12-31")
     done("agreement", "add", "DSA-1", "--org", "camden", "--dataset", "mps", *dates)
     granted = done(
@@ -58,13 +65,42 @@ def test_from_nothing_to_an_agreement_in_force(folder: Path) -> None:
         *("--uses", "view,sync"),
     )
     assert "500 m grid" in granted and "LSOAs" in granted and "to view, sync." in granted
+    assert "Not ready: it names no lawful basis" in done("agreement", "show", "DSA-1")
+    review = london_today() + timedelta(days=10)
+    said = ("--basis", "Public task.", "--contact", "data-protection:D. Officer:dpo@example.org")
+    done("agreement", "set", "DSA-1", *said, "--controller", "Greater London Authority:joint", "--review", str(review))
+    schedule = done("agreement", "schedule", "DSA-1")
+    text, _, sha256 = schedule.rpartition("\nSHA-256: ")
+    assert hashlib.sha256(text.encode()).hexdigest() == sha256.strip()
+    paper = folder / "signed.pdf"
+    paper.write_bytes(b"%PDF-1.7 signed")
+    signing = ("agreement", "sign", "DSA-1", "--by", "A. Director", "--sha256", sha256.strip())
+    assert "Still to sign: Greater London Authority." in done(*signing, "--document", str(paper))
+    assert "is draft: only a signed one" in str(run("agreement", "activate", "DSA-1").exception)
+    assert "Still to sign" not in done(*signing, "--party", "Greater London Authority")
+    assert done("agreement", "schedule", "DSA-1", "--signed") == schedule
     assert "in force until 2030-12-31" in done("agreement", "activate", "DSA-1")
     assert "not-published" in done("agreement", "explain", "ann", "mps")
-    assert "1. Camden, " in done("agreement", "show", "DSA-1")
-    done("agreement", "suspend", "DSA-1")
-    assert "suspended" in done("agreement", "list")
-    done("agreement", "activate", "DSA-1")
-    done("agreement", "end", "DSA-1")
+    shown = done("agreement", "show", "DSA-1")
+    assert "1. Camden, " in shown and "joint controller, signed by A. Director" in shown and "signed.pdf" in shown
+    assert f"DSA-1 is to be reviewed in 10 days, on {review:%-d %B %Y}." in done("agreement", "due")
+    done("agreement", "suspend", "DSA-1", "--reason", "A breach is looked into.")
+    listed = done("agreement", "list")
+    assert "suspended" in listed and str(review) in listed
+    done("agreement", "resume", "DSA-1")
+    done("agreement", "amend", "DSA-1")
+    done("agreement", "grant", "DSA-1.v2", "--areas", "london", "--fields", "core", "--precision", "aggregate")
+    done("agreement", "move-grant", "DSA-1.v2", "2", "1")
+    done("agreement", "remove-grant", "DSA-1.v2", "1")
+    assert "all 33 boroughs" in done("agreement", "profile", "DSA-1.v2", "borough")
+    for party in ("London Borough of Camden", "Greater London Authority"):
+        done("agreement", "sign", "DSA-1.v2", "--by", "A. Director", "--party", party)
+    done("agreement", "redraft", "DSA-1.v2")
+    for party in ("London Borough of Camden", "Greater London Authority"):
+        done("agreement", "sign", "DSA-1.v2", "--by", "A. Director", "--party", party)
+    done("agreement", "activate", "DSA-1.v2")
+    assert "Replaced by DSA-1.v2." in done("agreement", "show", "DSA-1")
+    done("agreement", "end", "DSA-1.v2", "--reason", "No longer needed.")
     assert "agreement-ended" in done("agreement", "explain", "ann", "mps")
 
     text = folder / "new.md"
