@@ -118,7 +118,9 @@ async def _answer_busy(request: Request, error: Exception) -> JSONResponse:
 async def _answer_failure(request: Request, error: Exception) -> JSONResponse:
     """No word of the cause: that is in the log, under the reference."""
     reference = secrets.token_hex(6)
-    logger.error("Failure %s at %s %s", reference, request.method, request.scope["path"], exc_info=error)
+    # The route, not the path: that may hold a secret of somebody's mail.
+    where = getattr(request.scope.get("route"), "path", "an unknown path")
+    logger.error("Failure %s at %s %s", reference, request.method, where, exc_info=error)
     detail = f"The server failed. Tell the SafeStats team the reference {reference}."
     return await _answer_problem(
         request, Problem(500, "server-failure", "The server failed", detail, reference=reference)

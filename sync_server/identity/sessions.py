@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defaultload, lazyload
 
 from ..agreements.scope import Subject
 from ..audit.log import EventType, Outcome
@@ -25,7 +25,7 @@ from ..problems import Problem
 from ..services import Services
 from ..settings import Settings
 from .conditions import current_conditions
-from .models import Channel, ConditionsOfUse, Role, SignIn, SignInState, User
+from .models import Channel, ConditionsOfUse, Organisation, Role, SignIn, SignInState, User
 from .permissions import NEEDS_SECOND_FACTOR
 from .purpose_choice import Chosen, choose
 from .tokens import digest, new_id, new_token
@@ -34,6 +34,10 @@ from .tokens import digest, new_id, new_token
 CLOCK_SLACK = timedelta(minutes=2)
 _TOUCH_PATIENCE_MS = 250
 _LONGEST_CLIENT = 100
+# Each request looks its session up: what few need is not fetched with it.
+_BARE = defaultload(SignIn.user).options(
+    lazyload(User.sites), defaultload(User.organisation).lazyload(Organisation.areas)
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def find_session(session: Session, token: str, settings: Settings, channel: Chan
     """The session of the token on its channel; raises ``Problem`` not-signed-in or session-ended."""
     in_force = select(ConditionsOfUse.sha256).order_by(ConditionsOfUse.published_at.desc()).limit(1).scalar_subquery()
     row = session.execute(
-        select(SignIn, in_force).where(SignIn.token_hash == digest(token), SignIn.channel == channel)
+        select(SignIn, in_force).where(SignIn.token_hash == digest(token), SignIn.channel == channel).options(_BARE)
     ).one_or_none()
     if row is None:
         raise not_signed_in()
@@ -130,10 +134,11 @@ def active_subject(database: Database, token: str, settings: Settings, channel: 
     """Who asks, if the session is active, which counts as work; raises ``Problem`` otherwise."""
     with database.read() as session:
         found = find_session(session, token, settings, channel)
-    if found.state != SignInState.ACTIVE:
-        raise not_active(found)
+        if found.state != SignInState.ACTIVE:
+            raise not_active(found)
+        subject = subject_of(found.sign_in)
     _touch(database, found.sign_in, settings)
-    return subject_of(found.sign_in)
+    return subject
 
 
 def not_active(found: Found) -> Problem:
@@ -175,7 +180,7 @@ def subject_of(sign_in: SignIn) -> Subject:
         conditions_version=sign_in.conditions_version,
         organisation_name=user.organisation.name,
         channel=Channel(sign_in.channel),
-        sites=tuple(sorted((site.dataset, site.site) for site in user.sites)),
+        sites=tuple(sorted((s.dataset, s.site) for s in user.sites)) if user.role == Role.SUPPLIER else (),
     )
 
 

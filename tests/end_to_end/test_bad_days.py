@@ -256,7 +256,7 @@ def test_the_audit_holds_the_day(server: LiveServer, arrive, qtbot, qgis_new_pro
     assert len({event["actor"] for event in at_work}) == 1
     assert "camden.analyst" not in str(new), "the audit names people by opaque ids"
     for event in at_work[1:]:
-        assert (event["purpose"], event["conditions"].split()[0]) == (PURPOSE, "2026-11")
+        assert (event["purpose"], event["conditions"].split()[0]) == (PURPOSE, "2026-11.2")
         assert event["session"] == at_work[1]["session"]
     by_kind = {(event["event"], event["dataset"]): event for event in new}
     assert by_kind["layer.pull", "mps"]["agreement"] == reference("camden", "mps")
