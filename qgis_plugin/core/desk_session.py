@@ -22,7 +22,6 @@ _MEMBERS = {
     **dict.fromkeys(("permitted", "preparing"), bool),
     **dict.fromkeys(("rows", "size"), int),
 }
-OTHER_PURPOSE = "other"  # it is told in the person's own words
 
 
 class SessionState(Enum):
@@ -65,6 +64,7 @@ class Purpose:
     description: str
     allowed: bool
     advice: str
+    held: bool = False  # it is told in the person's own words, which the SafeStats team approves
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,10 @@ class DeskSession:
         try:
             conditions = Conditions(**{name: answer["conditions"][name] for name in Conditions.__dataclass_fields__})
             purposes = tuple(
-                Purpose(**{name: entry[name] for name in Purpose.__dataclass_fields__}) for entry in answer["purposes"]
+                Purpose(
+                    **{name: entry[name] for name in Purpose.__dataclass_fields__ if name != "held" or name in entry}
+                )
+                for entry in answer["purposes"]
             )
         except (KeyError, TypeError) as error:
             raise _unreadable(self.transport.base_url, "question for the conditions of use") from error

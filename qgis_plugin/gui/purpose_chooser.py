@@ -18,7 +18,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..core.desk_session import OTHER_PURPOSE, Purpose
+from ..core.desk_session import Purpose
 from .surfaces import GAP, MARGIN, Strip, Tone, plain, small
 
 _LONGEST_DETAIL = 500
@@ -95,7 +95,7 @@ class PurposeChooser(QWidget):
         self._chosen()
 
     def _wants_words(self) -> bool:
-        return self.purpose is not None and self.purpose.code == OTHER_PURPOSE
+        return self.purpose is not None and self.purpose.held
 
     def _chosen(self) -> None:
         purpose = self.purpose

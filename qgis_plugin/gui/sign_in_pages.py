@@ -22,7 +22,7 @@ from .surfaces import GAP, MARGIN, plain, small
 
 Done = Callable[[DeskSession], None]
 Failed = Callable[[DeskError], None]
-_LONGEST = {"server": 300, "username": 200, "password": 1000, "organisation": 32, "code": 200}
+_LONGEST = {"server": 300, "username": 200, "password": 1000, "organisation": 32, "code": 64}
 
 
 class Page(QWidget):

@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from safestats.tests.commands import SUPPLIERS_TERMS, agreement, organisation
 from safestats.tests.end_to_end.fault_stage import Stage, set_up
 from safestats.tests.end_to_end.faults import COMPILER, build
 from safestats.tests.end_to_end.rig import DATASETS, REAL, ServerFolder, loading, thinned
@@ -21,15 +22,20 @@ REAL_FILES = {
     "rnli": ("rnli/2020-h1-launches.csv",),
 }
 EVERYTHING = "--fields core,area,location,place --precision point"
+EVERYTHING_THERE_IS = "--fields core,area,location --precision point"  # of those who have no street or place names
 # As in scripts/demo_data.sh, but that the City has had an agreement with the fire brigade, ended yesterday.
 GRANTS = {
     **{("camden", dataset): f"--areas E09000007 --edge-km 1 {EVERYTHING}" for dataset in ("mps", "colp", "btp")},
     ("city", "colp"): f"--areas E09000001,unplaced --edge-km 1 {EVERYTHING}",
     ("city", "mps"): "--areas E09000001 --edge-km 1 --fields core,area,location --precision grid --grid-m 250",
     ("city", "btp"): "--areas E09000001 --fields core,area --precision area",
-    ("city", "lfb"): f"--areas E09000001 {EVERYTHING}",
+    ("city", "lfb"): f"--areas E09000001 {EVERYTHING_THERE_IS}",
     ("city", "rnli"): "--areas E09000001 --edge-km 1 --fields core,area --precision area",
-    **{("gla", dataset): f"--areas london,unplaced,outside {EVERYTHING}" for dataset in DATASETS},
+    **{
+        ("gla", dataset): "--areas london,unplaced,outside "
+        + (EVERYTHING_THERE_IS if dataset in ("lfb", "rnli") else EVERYTHING)
+        for dataset in DATASETS
+    },
 }
 
 
@@ -45,20 +51,15 @@ def reference(organisation: str, dataset: str) -> str:
 
 def agreements() -> list[str]:
     """The commands that make organisations, analysts and agreements."""
-    commands = []
+    commands = [SUPPLIERS_TERMS]
     for code, name in (
         ("camden", "London Borough of Camden"),
         ("city", "City of London Corporation"),
         ("gla", "Greater London Authority"),
     ):
-        commands += [f"org add {code} '{name}'", f"user add {code}.analyst --org {code} --password-stdin"]
-    for (organisation, dataset), grant in GRANTS.items():
-        name = reference(organisation, dataset)
-        commands += [
-            f"agreement add {name} --org {organisation} --dataset {dataset} --from 2024-01-01 --to 2099-12-31",
-            f"agreement grant {name} {grant}",
-            f"agreement activate {name}",
-        ]
+        commands += [organisation(code, name), f"user add {code}.analyst --org {code} --password-stdin"]
+    for (code, dataset), grant in GRANTS.items():
+        commands += agreement(reference(code, dataset), code, dataset, grant)
     return commands
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from safestats.qgis_plugin.core.desk_session import DeskSession
 from safestats.qgis_plugin.core.local_store import AccountStore, LocalStore
 from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+from safestats.tests.commands import SUPPLIERS_TERMS, agreement, ended, organisation
 from safestats.tests.end_to_end.faults import COPIES, FAULTS, Plan, Scenario, trials
 from safestats.tests.end_to_end.rig import PASSWORD, PURPOSE, LiveServer, ServerFolder, loading, thinned
 
@@ -66,7 +67,8 @@ def _set_up(folder: Path, library: Path, server: LiveServer) -> Stage:
     server.folder.run(
         "init",
         f"sample-data '{folder / 'sample'}' --scale {_SCALE}",
-        "org add gla 'Greater London Authority'",
+        SUPPLIERS_TERMS,
+        organisation("gla", "Greater London Authority"),
         f"user add {USERNAME} --org gla --password-stdin",
         *_agreement("DSA-NARROW", "core,area,location"),
     )
@@ -78,7 +80,7 @@ def _set_up(folder: Path, library: Path, server: LiveServer) -> Stage:
     narrow = _digest(library, folder / "narrow", first)
     server.stop()
     wide = _agreement("DSA-WIDE", "core,area,location,place")
-    server.folder.run("agreement end DSA-NARROW", *wide, f"publish {DATASET}")
+    server.folder.run(ended("DSA-NARROW"), *wide, f"publish {DATASET}")
     server.start()
     old = _digest(library, folder / "old", first)
     server.stop()
@@ -98,11 +100,7 @@ def _set_up(folder: Path, library: Path, server: LiveServer) -> Stage:
 
 
 def _agreement(reference: str, fields: str) -> tuple[str, ...]:
-    return (
-        f"agreement add {reference} --org gla --dataset {DATASET} --from 2024-01-01 --to 2099-12-31",
-        f"agreement grant {reference} --areas london,unplaced,outside --fields {fields} --precision point",
-        f"agreement activate {reference}",
-    )
+    return agreement(reference, "gla", DATASET, f"--areas london,unplaced,outside --fields {fields} --precision point")
 
 
 def _digest(library: Path, folder: Path, scenario: Scenario) -> str:

@@ -19,6 +19,7 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QCoreApplication, QTimer
 from safestats.qgis_plugin.core.errors import DeskError
 from safestats.qgis_plugin.core.pull import PullKind
+from safestats.tests.commands import SUPPLIERS_TERMS, agreement, organisation
 from safestats.tests.end_to_end.bad_line import MeddlingLine
 from safestats.tests.end_to_end.rig import REAL, ROOT, Analyst, LiveServer, ServerFolder, copy_of, loading, thinned
 
@@ -124,11 +125,15 @@ def pair(qgis_app, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[t
         folder = ServerFolder(tmp_path / "one")
         folder.run(
             "init",
-            "org add gla 'Greater London Authority'",
+            SUPPLIERS_TERMS,
+            organisation("gla", "Greater London Authority"),
             "user add gla.analyst --org gla --password-stdin",
-            f"agreement add DSA --org gla --dataset {DATASET} --from 2024-01-01 --to 2099-12-31",
-            "agreement grant DSA --areas london,unplaced,outside --fields core,area,location,place --precision point",
-            "agreement activate DSA",
+            *agreement(
+                "DSA",
+                "gla",
+                DATASET,
+                "--areas london,unplaced,outside --fields core,area,location,place --precision point",
+            ),
             loading(DATASET, months),
             f"publish {DATASET}",
         )

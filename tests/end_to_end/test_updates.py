@@ -18,6 +18,7 @@ import pytest
 from safestats.qgis_plugin.core.errors import AgreementRefused
 from safestats.qgis_plugin.core.local_store import LocalStore
 from safestats.qgis_plugin.core.pull import PullKind, PullResult, pull_layer
+from safestats.tests.commands import SUPPLIERS_TERMS, agreement, ended, organisation
 from safestats.tests.end_to_end.conftest import SCALE
 from safestats.tests.end_to_end.rig import DATASETS, REAL, ROOT, Analyst, LiveServer, ServerFolder, loading, thinned
 from safestats.tests.end_to_end.soundness import faults_of, row_digests, rows_digest
@@ -41,7 +42,10 @@ class Office:
         self._folder = folder
         self.server = LiveServer(ServerFolder(folder / "server"))
         self.server.folder.run(
-            "init", "org add gla 'Greater London Authority'", "user add ann --org gla --password-stdin"
+            "init",
+            SUPPLIERS_TERMS,
+            organisation("gla", "Greater London Authority"),
+            "user add ann --org gla --password-stdin",
         )
         self.agree("DSA-1", grant)
         self.server.start()
@@ -52,11 +56,7 @@ class Office:
 
     def agree(self, reference: str, grant: str) -> None:
         """Put an agreement in force."""
-        self.server.folder.run(
-            f"agreement add {reference} --org gla --dataset {self.dataset} --from 2024-01-01 --to 2099-12-31",
-            f"agreement grant {reference} {grant}",
-            f"agreement activate {reference}",
-        )
+        self.server.folder.run(*agreement(reference, "gla", self.dataset, grant))
 
     def bring(self, *files: Path) -> PullResult:
         """Load and publish, and pull."""
@@ -182,7 +182,7 @@ def rights(city: Office) -> None:
             ("DSA-N1", EVERYTHING),
         )
     ):
-        city.server.folder.run(f"agreement end {former}")
+        city.server.folder.run(ended(former))
         with pytest.raises(AgreementRefused, match="ended"):
             city.pull()
         city.agree(f"DSA-N{number}", grant)
@@ -190,7 +190,7 @@ def rights(city: Office) -> None:
         result = city.pull()
         assert result.copy.manifest.fingerprint != all_.manifest.fingerprint or number == 2
     assert rows_digest(result.copy.path) == rows_digest_of(all_, city)
-    city.server.folder.run("agreement end DSA-N2")
+    city.server.folder.run(ended("DSA-N2"))
     with pytest.raises(AgreementRefused, match="ended"):
         city.pull()
     assert rows_digest(city.analyst.desk.copies.copy(city.dataset).path) == rows_digest(result.copy.path)

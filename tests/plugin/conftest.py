@@ -27,6 +27,7 @@ from safestats.qgis_plugin.core.desk_session import DeskSession
 from safestats.qgis_plugin.core.local_store import LocalStore
 from safestats.qgis_plugin.core.settings import DeskSettings
 from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+from safestats.tests.commands import SUPPLIERS_TERMS, agreement, ended, organisation
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_PYTHON = ROOT / ".venvs" / "server" / "bin" / "python"
@@ -99,15 +100,6 @@ class LiveServer:
         return f"load colp --synthetic --accept-withdrawals {' '.join(files)}", "publish colp"
 
 
-def agreement(reference: str, organisation: str, grant: str) -> tuple[str, ...]:
-    """The commands that put an agreement on the City's incidents in force."""
-    return (
-        f"agreement add {reference} --org {organisation} --dataset colp --from 2025-01-01 --to 2099-12-31",
-        f"agreement grant {reference} {grant}",
-        f"agreement activate {reference}",
-    )
-
-
 def server_environment(folder: Path) -> dict[str, str]:
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return {**keep, **SERVER_ENVIRONMENT, "SAFESTATS_DATA_DIR": str(folder)}
@@ -142,18 +134,19 @@ def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer
     everything = "--areas london,unplaced,outside --fields core,area,location,place --precision point"
     server.run(
         "init",
-        "org add camden 'London Borough of Camden'",
-        "org add gla 'Greater London Authority'",
-        "org add past 'An Organisation of the Past'",
+        SUPPLIERS_TERMS,
+        organisation("camden", "London Borough of Camden"),
+        organisation("gla", "Greater London Authority"),
+        organisation("past", "An Organisation of the Past"),
         "user add ada --org camden --name 'Ada Okafor' --password-stdin",
         "user add carol --org camden --password-stdin",
         "user add erin --org camden --password-stdin",
         "user add bob --org gla --password-stdin",
         "user add dora --org past --password-stdin",
         *server.loading(("2025-08", 300, 1), ("2025-09", 200, 2)),
-        *agreement("DSA-CAMDEN", "camden", everything),
-        *agreement("DSA-PAST", "past", everything),
-        "agreement end DSA-PAST",
+        *agreement("DSA-CAMDEN", "camden", "colp", everything),
+        *agreement("DSA-PAST", "past", "colp", everything),
+        ended("DSA-PAST"),
     )
     log = (folder / "serve.log").open("wb")
     process = subprocess.Popen(

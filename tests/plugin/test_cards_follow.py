@@ -18,6 +18,7 @@ from safestats.qgis_plugin.gui.layer_card import LayerCard
 from safestats.qgis_plugin.gui.layers_dock import LayersDock
 from safestats.qgis_plugin.gui.sign_in_dialog import SignInDialog
 from safestats.qgis_plugin.gui.sign_in_flow import SignInFlow
+from safestats.tests.commands import agreement, ended, organisation, suspended
 
 WAIT_MS = 20_000
 EVERYTHING = "--areas london,unplaced,outside --fields core,area,location,place --precision point"
@@ -58,11 +59,9 @@ def agreed(live_server) -> Callable[[str], str]:
     def act(grant: str) -> str:
         name = f"case{next(NUMBERS)}"
         live_server.run(
-            f"org add {name} 'Organisation {name}'",
+            organisation(name, f"Organisation {name}"),
             f"user add {name} --org {name} --password-stdin",
-            f"agreement add DSA-{name} --org {name} --dataset colp --from 2025-01-01 --to 2099-12-31",
-            f"agreement grant DSA-{name} {grant}",
-            f"agreement activate DSA-{name}",
+            *agreement(f"DSA-{name}", name, "colp", grant),
         )
         return name
 
@@ -81,7 +80,7 @@ def test_what_an_agreement_no_longer_permits_leaves_map_and_disk(
     card = pulled(dock, qtbot)
     card.open_button.click()
     copy = desk.copy("colp")
-    live_server.run(f"agreement {end} DSA-{user}")
+    live_server.run(ended(f"DSA-{user}") if end == "end" else suspended(f"DSA-{user}"))
     if contact == "list":
         dock.refresh()
     else:
@@ -273,7 +272,7 @@ def test_several_layers_are_pulled_at_once_each_with_its_own_progress_and_cancel
     files = live_server.folder / "sample"
     live_server.run(
         f"sample-data {files} --scale 0.01",
-        f"org add {user} 'Organisation {user}'",
+        organisation(user, f"Organisation {user}"),
         f"user add {user} --org {user} --password-stdin",
     )
     for dataset in ("btp", "lfb", "mps"):
@@ -281,9 +280,7 @@ def test_several_layers_are_pulled_at_once_each_with_its_own_progress_and_cancel
         live_server.run(
             f"load {dataset} --synthetic {file}",
             f"publish {dataset}",
-            f"agreement add DSA-{user}-{dataset} --org {user} --dataset {dataset} --from 2025-01-01 --to 2099-12-31",
-            f"agreement grant DSA-{user}-{dataset} {EVERYTHING}",
-            f"agreement activate DSA-{user}-{dataset}",
+            *agreement(f"DSA-{user}-{dataset}", user, dataset, EVERYTHING.replace(",place", "")),
         )
     sign_in(live_server.url, user)
     qtbot.waitUntil(lambda: sum(c.pull_button.isEnabled() for c in dock.cards.values()) >= 3, timeout=WAIT_MS)
