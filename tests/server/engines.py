@@ -13,9 +13,11 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
+import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,7 @@ from safestats.sync_server.datasets.definitions import read_definitions
 from safestats.sync_server.schema import prepare_database
 from safestats.sync_server.services import open_database
 from safestats.sync_server.settings import Part, Settings
+from sqlalchemy import make_url, text
 
 ENGINE = os.environ.get("SAFESTATS_TEST_ENGINE", "spatialite")
 ON_POSTGIS = ENGINE == "postgis"
@@ -37,12 +40,40 @@ _TEMPLATE = "safestats"
 def settings_for(folder: Path, **changes: Any) -> Settings:
     """A server in a folder of its own, with passwords that are hashed fast; on PostGIS in a database of its own."""
     urls = _cluster().new_database() if ON_POSTGIS and "database_url" not in changes else {}
-    return Settings(data_dir=folder, **{"password_rounds": 1, "password_memory_kib": 64, **urls, **changes})
+    quick = {"password_rounds": 1, "password_memory_kib": 64, "audit_points_per_minute": 1_000_000}
+    return Settings(data_dir=folder, **{**quick, **urls, **changes})
 
 
 def empty_database(folder: Path) -> Settings:
     """As ``settings_for``, before ``safestats init``: on PostGIS there is the extension and nothing else."""
     return settings_for(folder, **(_cluster().new_database("safestats_empty") if ON_POSTGIS else {}))
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a process works with that is to serve, or to command, the same server."""
+    names = ("data_dir", "resources_dir", "database_url", "publisher_url", "owner_url")
+    return {**os.environ, **{f"SAFESTATS_{name.upper()}": str(getattr(settings, name)) for name in names}}
+
+
+def copied(server: Settings, folder: Path) -> Settings:
+    """A server of its own with all that a closed one has."""
+    shutil.copytree(server.data_dir, folder)
+    if not ON_POSTGIS:
+        return settings_for(folder)
+    return settings_for(folder, **_cluster().new_database(str(make_url(server.owner_url).database)))
+
+
+def break_audit(settings: Settings) -> None:
+    """Let the audit take no event any more."""
+    if ON_POSTGIS:
+        statement = "REVOKE INSERT ON audit_event FROM safestats_app, safestats_publisher"
+        database = open_database(settings, Part.OWNER)
+        with database.write() as session:
+            session.execute(text(statement))
+        database.engine.dispose()
+        return
+    with closing(sqlite3.connect(settings.audit_path)) as audit:
+        audit.execute("CREATE TRIGGER full BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'disk full'); END")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from safestats.tests.server.engines import environment
 from safestats.tests.server.sync_rig import CAMDEN, CITY, DATASET, Incident, Rig
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -41,14 +42,7 @@ class Commands:
 
     def __init__(self, rig: Rig) -> None:
         self.folder: Path = rig.services.settings.data_dir
-        self.environment = {
-            **os.environ,
-            "SAFESTATS_DATA_DIR": str(self.folder),
-            "SAFESTATS_RESOURCES_DIR": str(rig.services.settings.resources_dir),
-            "SAFESTATS_DATABASE_URL": rig.services.settings.database_url,
-            "SAFESTATS_PUBLISHER_URL": rig.services.settings.publisher_url,
-            "SAFESTATS_OWNER_URL": rig.services.settings.owner_url,
-        }
+        self.environment = environment(rig.services.settings)
         self._database = rig.services.database
 
     def start(self, *words: str) -> subprocess.Popen[str]:

@@ -12,7 +12,9 @@ from safestats.sync_server.datasets.areas import AreaIndex, Lsoa, list_areas, lo
 from safestats.sync_server.datasets.models import AreaLevel
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.schema import create_schema
-from safestats.sync_server.settings import Settings
+from safestats.sync_server.services import open_database
+from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.engines import settings_for
 from safestats.tests.server.ingest_rig import REAL
 
 BOUNDARIES = Settings().resources_dir / "boundaries" / "london-lsoa-2011.gpkg"
@@ -44,7 +46,7 @@ def test_an_edge_is_what_lies_within_the_distance(squares: AreaIndex) -> None:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    database = Database.open(tmp_path / "d.sqlite")
+    database = open_database(settings_for(tmp_path), Part.PUBLISHER)
     create_schema(database)
     with database.write() as session:
         load_supplied_areas(session, BOUNDARIES)

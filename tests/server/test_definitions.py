@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from safestats.sync_server.database import Database
 from safestats.sync_server.datasets.definitions import DefinitionError, FieldGroup, read_definition, read_definitions
 from safestats.sync_server.datasets.incidents import incident_table
 from safestats.sync_server.datasets.service import ensure_incident_tables
 from safestats.sync_server.ingest.mappings import read_mappings
-from safestats.sync_server.settings import Settings
+from safestats.sync_server.services import open_database
+from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.engines import empty_database
 from sqlalchemy import inspect
 
 RESOURCES = Settings().resources_dir
@@ -87,7 +88,7 @@ def test_what_makes_a_mapping_unusable(tmp_path: Path, old: str, new: str, messa
 
 
 def test_a_new_field_becomes_a_column_and_rows_stay(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "d.sqlite")
+    database = open_database(empty_database(tmp_path), Part.OWNER)
     text = (RESOURCES / "datasets" / "lfb.toml").read_text(encoding="utf-8")
     (tmp_path / "lfb.toml").write_text(text[: text.index('[[fields]]\nname = "pumps"')], encoding="utf-8")
     old = read_definition(tmp_path / "lfb.toml")

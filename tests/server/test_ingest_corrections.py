@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -23,8 +22,8 @@ from safestats.sync_server.publishing.models import Release
 from safestats.sync_server.publishing.slices import period_range
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Settings
-from safestats.tests.server.engines import settings_for
+from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.engines import copied, settings_for
 from safestats.tests.server.ingest_rig import (
     REAL,
     deliveries,
@@ -49,20 +48,19 @@ MARGATE = "1.38000,51.42000"
 
 
 @pytest.fixture(scope="module")
-def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    settings = Settings(data_dir=tmp_path_factory.mktemp("empty") / "server")
-    services = open_services(settings)
+def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = settings_for(tmp_path_factory.mktemp("empty") / "server")
+    services = open_services(settings, Part.PUBLISHER)
     create_schema(services.database)
     with services.database.write() as session:
         load_supplied_areas(session, settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")
     services.close()
-    return settings.data_dir
+    return settings
 
 
 @pytest.fixture
-def services(empty_server: Path, tmp_path: Path) -> Iterator[Services]:
-    shutil.copytree(empty_server, tmp_path / "server")
-    services = open_services(settings_for(tmp_path / "server"))
+def services(empty_server: Settings, tmp_path: Path) -> Iterator[Services]:
+    services = open_services(copied(empty_server, tmp_path / "server"), Part.PUBLISHER)
     yield services
     services.close()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -15,8 +13,8 @@ from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Settings
-from safestats.tests.server.engines import settings_for
+from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.engines import break_audit, copied, settings_for
 from safestats.tests.server.ingest_rig import (
     BRIGHTON,
     STREET_HEADER,
@@ -34,20 +32,19 @@ from safestats.tests.server.ingest_rig import (
 
 
 @pytest.fixture(scope="module")
-def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    settings = Settings(data_dir=tmp_path_factory.mktemp("empty") / "server")
-    services = open_services(settings)
+def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = settings_for(tmp_path_factory.mktemp("empty") / "server")
+    services = open_services(settings, Part.PUBLISHER)
     create_schema(services.database)
     with services.database.write() as session:
         load_supplied_areas(session, settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")
     services.close()
-    return settings.data_dir
+    return settings
 
 
 @pytest.fixture
-def services(empty_server: Path, tmp_path: Path) -> Iterator[Services]:
-    shutil.copytree(empty_server, tmp_path / "server")
-    services = open_services(settings_for(tmp_path / "server"))
+def services(empty_server: Settings, tmp_path: Path) -> Iterator[Services]:
+    services = open_services(copied(empty_server, tmp_path / "server"), Part.PUBLISHER)
     yield services
     services.close()
 
@@ -403,8 +400,7 @@ def test_zip_files_that_are_wrong(services: Services, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_audited_is_not_loaded(services: Services, file: Path) -> None:
-    with sqlite3.connect(services.settings.audit_path) as audit:
-        audit.execute("CREATE TRIGGER full BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    break_audit(services.settings)
     with pytest.raises(AuditUnavailable):
         load_street(services, file, street_row("a"))
     assert held(services, "colp") == [] and releases(services, "colp") == []

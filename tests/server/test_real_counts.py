@@ -15,6 +15,7 @@ from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
+from safestats.sync_server.settings import Part
 from safestats.tests.server.engines import settings_for
 from safestats.tests.server.ingest_rig import REAL, held
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason=f"the real files are n
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    services = open_services(settings_for(tmp_path / "server"))
+    services = open_services(settings_for(tmp_path / "server"), Part.PUBLISHER)
     create_schema(services.database)
     with services.database.write() as session:
         load_supplied_areas(session, services.settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")

@@ -16,7 +16,8 @@ from safestats.sync_server.ingest.service import load
 from safestats.sync_server.sample.service import YEARLY_ROWS, make_sample
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Settings
+from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.engines import settings_for
 from safestats.tests.server.ingest_rig import held
 
 SCALE = 0.1
@@ -37,7 +38,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def loaded(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Services, dict]]:
-    services = open_services(Settings(data_dir=tmp_path_factory.mktemp("server") / "server"))
+    services = open_services(settings_for(tmp_path_factory.mktemp("server") / "server"), Part.PUBLISHER)
     create_schema(services.database)
     with services.database.write() as session:
         load_supplied_areas(session, RESOURCES / "boundaries" / "london-lsoa-2011.gpkg")

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import itertools
 import json
-import os
 import signal
 import socket
 import sqlite3
@@ -29,6 +28,7 @@ from safestats.sync_server.app import create_app
 from safestats.sync_server.instants import LONDON, london_today
 from safestats.sync_server.publishing.models import Artefact
 from safestats.sync_server.publishing.service import build_missing, publish
+from safestats.tests.server.engines import break_audit, environment
 from safestats.tests.server.sync_rig import (
     CAMDEN,
     CITY,
@@ -428,9 +428,7 @@ def test_one_pull_is_one_intent(rig: Rig, api: TestClient) -> None:
 def test_no_audit_no_data(rig: Rig, api: TestClient) -> None:
     who = sign_in(api, "gla")
     name = manifest_of(api, who).slices[0].name
-    saboteur = sqlite3.connect(rig.services.settings.audit_path)
-    saboteur.execute("CREATE TRIGGER broken BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-    saboteur.commit()
+    break_audit(rig.services.settings)
     for answer in (fetch(api, who, name), api.get(f"/v1/layers/{DATASET}/manifest", headers=who)):
         assert (answer.status_code, answer.json()["code"]) == (503, "audit-unavailable")
 
@@ -491,14 +489,12 @@ def served(rig: Rig) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = rig.services.settings
-    environment = os.environ | {
-        "SAFESTATS_DATA_DIR": str(settings.data_dir),
+    variables = environment(rig.services.settings) | {
         "SAFESTATS_PASSWORD_ROUNDS": "1",
         "SAFESTATS_PASSWORD_MEMORY_KIB": "64",
     }
     command = [sys.executable, "-m", "safestats.sync_server.cli", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(100):
