@@ -29,6 +29,7 @@ DOMAIN_OF = {
     "collect": "publishing",
     "status": "publishing",
     "audit": "audit",
+    "oversight": "oversight",
     "sample-data": "sample",
 }
 

@@ -21,7 +21,7 @@ from .pace import WINDOW_SECONDS, Pace
 from .sealing import Sealing, seal_with_patience
 from .seals import SealFolder
 from .signing import PublicKey
-from .store import AuditStore, AuditUnavailable, StoredEvent
+from .store import AuditStore, AuditUnavailable, StoredEvent, last_sealed
 from .verification import VerifyResult, read_heads, verify
 
 __all__ = ["COMMAND_LINE", "WORKER", "AuditLog", "AuditUnavailable", "Event", "EventType", "Outcome"]
@@ -129,6 +129,10 @@ class AuditLog:
         sealed = self.sealing.seal()
         self.sealing.export()
         return sealed
+
+    def sealed_until(self) -> int:
+        """The number of the last event under a seal; 0: none is sealed."""
+        return last_sealed(self.store.newest_seal())
 
     def rotate_key(self, actor: str) -> PublicKey:
         """Sign with a new key from now on; that it is the right one is the last thing that the former key seals.

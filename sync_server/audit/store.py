@@ -110,6 +110,9 @@ class AuditStore(Protocol):
     def seals(self, after: int = 0) -> Iterator[StoredSeal]:
         """The seals with a number above ``after``, in order."""
 
+    def newest_seal(self) -> StoredSeal | None:
+        """The newest seal."""
+
     def seal(self, make: MakesSeal, at_most: int) -> StoredSeal | None:
         """Keep what ``make`` makes of the newest seal and the next ``at_most`` events, while nobody else writes."""
 

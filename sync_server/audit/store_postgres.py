@@ -92,6 +92,12 @@ class PostgresAuditStore:
             for row in streamed.execute(text(_SQL.seals), {"after": after}):
                 yield StoredSeal(*row)
 
+    def newest_seal(self) -> StoredSeal | None:
+        """See ``AuditStore``."""
+        with self._reading() as connection:
+            newest = connection.execute(text(_SQL.newest_seal)).first()
+        return StoredSeal(*newest) if newest else None
+
     def seal(self, make: MakesSeal, at_most: int) -> StoredSeal | None:
         """See ``AuditStore``."""
         with self._writing() as connection:

@@ -107,6 +107,12 @@ class SqliteAuditStore:
             for row in connection.execute(_SQL.seals, {"after": after}):
                 yield StoredSeal(*row)
 
+    def newest_seal(self) -> StoredSeal | None:
+        """See ``AuditStore``."""
+        with self._reading() as connection:
+            newest = connection.execute(_SQL.newest_seal).fetchone()
+        return StoredSeal(*newest) if newest else None
+
     def seal(self, make: MakesSeal, at_most: int) -> StoredSeal | None:
         """See ``AuditStore``."""
         with self._writing() as connection:

@@ -1,1 +1,1 @@
-"""Oversight: reports on the use of the data, made from the audit."""
+"""Oversight: reports on the use of the data, made from the audit. They name organisations, never persons."""
