@@ -89,7 +89,7 @@ class Caller:
 
     def get(self, address: str, **parameters: Any) -> Response:
         return self._kept(
-            self.client.get(address, params=parameters, headers={"Authorization": f"Bearer {self.token}"})
+            self.client.get(address, params=parameters or None, headers={"Authorization": f"Bearer {self.token}"})
         )
 
     def post(self, address: str, body: dict[str, Any]) -> Response:
@@ -116,6 +116,7 @@ class MatrixRig:
             publish_conditions(session, CONDITIONS, "Be good.")
         self.app = create_app(settings)
         self.client = TestClient(self.app)
+        self.client.__enter__()  # one event loop for all requests
         self._tables = {code: incident_table(definition) for code, definition in self.publisher.definitions.items()}
         self._staged: dict[str, frozenset[int]] = {}
 
@@ -208,8 +209,8 @@ class MatrixRig:
 
     def close(self) -> None:
         """Let go of everything."""
-        self.client.close()
-        for services in (self.app.state.services, self.publisher, self.owner):
+        self.client.__exit__(None, None, None)
+        for services in (self.publisher, self.owner):
             services.close()
 
 

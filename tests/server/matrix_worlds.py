@@ -189,8 +189,12 @@ def terms(draw: st.DrawFn, dataset: str, version: int) -> Terms:
 def people(draw: st.DrawFn) -> Person:
     organisation = draw(st.sampled_from(list(ORGANISATIONS)))
     role = draw(
-        st.sampled_from(["analyst"] * 6 + ["licensing-officer"] * 3 + ["organisation-admin"])
-        | st.sampled_from(["auditor", "supplier", "publisher", "system-admin"])
+        st.sampled_from(
+            ["analyst"] * 12
+            + ["licensing-officer"] * 6
+            + ["organisation-admin"] * 2
+            + ["auditor", "supplier", "publisher", "system-admin"]
+        )
     )
     name = f"{organisation}.{role}.{draw(st.integers(1, 99))}"
     return Person(name, organisation, ORGANISATIONS[organisation], role, draw(st.sampled_from(PURPOSES)))
