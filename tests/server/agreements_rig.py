@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from safestats.sync_server.agreements.models import Agreement, ContactRole
 from safestats.sync_server.agreements.scope import Scope, Subject, countable_scope, scope
 from safestats.sync_server.agreements.service import ContactDetails, Details
 from safestats.sync_server.audit.log import COMMAND_LINE
+from safestats.sync_server.database import Database
 from safestats.sync_server.identity.models import Organisation, Role, User
 from safestats.sync_server.services import Services
 from sqlalchemy import select
@@ -116,32 +116,31 @@ class Life:
         return countable_scope(self.session, self.subject(role), dataset, self.services.definitions, self.today)
 
 
-def sign_for_real(services: Services, session: Session, agreement: Agreement, *asked: GrantTerms) -> None:
-    """From a draft to an agreement in force."""
-    for terms_asked in asked:
-        grants.add_grant(services, session, COMMAND_LINE, agreement, terms_asked)
-    service.sign(services, session, COMMAND_LINE, agreement, "A. Director")
-    service.activate(services, session, COMMAND_LINE, agreement)
-
-
 def record_supplied_terms(services: Services, session: Session) -> None:
     """The terms that come with the project, on every dataset."""
     for path in terms.supplied_terms(services):
         terms.load_terms(services, session, COMMAND_LINE, path)
 
 
+class _Undo(Exception):  # noqa: N818 - nothing went wrong
+    """Ends a transaction without a trace."""
+
+
+@contextmanager
+def undone(database: Database) -> Iterator[Session]:
+    """A writing session that leaves nothing behind, and waits for no disk."""
+    with suppress(_Undo), database.write() as session:
+        yield session
+        raise _Undo
+
+
 @contextmanager
 def rolled_back(services: Services, today: date) -> Iterator[Life]:
-    """A transaction that leaves nothing behind."""
-    with services.database.read() as session:
+    """A transaction in which agreements are led through their life, and which leaves nothing behind."""
+    with undone(services.database) as session:
         yield Life(services, session, today)
 
 
-def copied(folder: Path, to: Path) -> Path:
-    """A server's folder, to be changed."""
-    shutil.copytree(folder, to)
-    return to
-
-
 def days(count: int) -> timedelta:
+    """So many."""
     return timedelta(days=count)

@@ -51,7 +51,7 @@ TERMS = GrantTerms((CAMDEN,), ALL, Precision.POINT)
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    opened = open_services(settings_for(tmp_path_factory.mktemp("agreements")), Part.OWNER)
+    opened = open_services(settings_for(tmp_path_factory.mktemp("agreements")), Part.PUBLISHER)
     create_schema(opened.database)
     ensure_incident_tables(opened.database, opened.definitions)
     with opened.database.write() as session:

@@ -51,7 +51,7 @@ from = 2024-01-01
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    opened = open_services(settings_for(tmp_path_factory.mktemp("terms")), Part.OWNER)
+    opened = open_services(settings_for(tmp_path_factory.mktemp("terms")), Part.PUBLISHER)
     create_schema(opened.database)
     with opened.database.write() as session:
         load_supplied_areas(session, opened.settings.resources_dir / BOUNDARIES_FILE)
