@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ..errors import SafeStatsError
@@ -11,6 +12,9 @@ LONGEST = 128
 ENOUGH = 3  # of zxcvbn's 0 to 4: more than 10^8 guesses
 # What is looked at: matching takes long for long texts, and more letters make no password weaker.
 _LOOKED_AT = 64
+_SHORTEST_WORD = 3
+# Characters of a password that are not of its owner's names.
+_OF_ITS_OWN = 8
 
 
 class WeakPasswordError(SafeStatsError):
@@ -23,12 +27,23 @@ def check_strength(password: str, about: Iterable[str] = ()) -> None:
         raise WeakPasswordError(f"A password has {SHORTEST} to {LONGEST} characters.")
     from zxcvbn import zxcvbn  # its word lists take a while to read
 
-    words = [
-        word.casefold() for phrase in about for word in [phrase, *phrase.replace("@", " ").replace(".", " ").split()]
-    ]
-    result = zxcvbn(password[:_LOOKED_AT], user_inputs=[word for word in words if len(word) > 2], max_length=_LOOKED_AT)
-    if result["score"] < ENOUGH:
+    words = _words(about)
+    result = zxcvbn(password[:_LOOKED_AT], user_inputs=words, max_length=_LOOKED_AT)
+    if result["score"] < ENOUGH or len(_without(password, words)) < _OF_ITS_OWN:
         raise WeakPasswordError(
             "This password would be guessed soon: take four or more words that have nothing to do with you, with each "
             "other or with this service."
         )
+
+
+def _words(about: Iterable[str]) -> list[str]:
+    """The names, and the words of which they are made."""
+    found = {word for name in about for word in [name.casefold(), *re.split(r"[^\w]+", name.casefold())]}
+    return sorted((word for word in found if len(word) >= _SHORTEST_WORD), key=len, reverse=True)
+
+
+def _without(password: str, words: list[str]) -> str:
+    rest = password.casefold()
+    for word in words:
+        rest = rest.replace(word, "")
+    return rest
