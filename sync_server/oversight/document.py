@@ -306,7 +306,7 @@ def _refusals(reasons: Mapping[str, int]) -> Section:
 def _published(releases: Sequence[Publication], names: Names) -> Section:
     return Section(
         "Time to publish",
-        [Column("Dataset"), Column("Release", True), Column("Received"), Column("Visible"), Column("Took", True)],
+        [Column("Dataset"), Column("Release"), Column("Received"), Column("Visible"), Column("Took", True)],
         [
             [_name(names.datasets, one.dataset), one.release, _day(one.received), _day(one.visible), one.took]
             for one in releases

@@ -121,9 +121,8 @@ class Names:
     @classmethod
     def read(cls, session: Session, definitions: Mapping[str, DatasetDefinition], purposes: Sequence[Purpose]) -> Names:
         """As they are today."""
-        organisations = session.execute(select(Organisation.code, Organisation.name)).tuples()
         return cls(
-            organisations=dict(organisations.all()),
+            organisations={o.code: o.name for o in session.scalars(select(Organisation))},
             datasets={code: definition.title for code, definition in definitions.items()},
             purposes={purpose.code: purpose.title for purpose in purposes},
         )

@@ -13,8 +13,6 @@ from safestats.sync_server.audit.events import EventType
 from safestats.sync_server.audit.log import AuditLog
 from safestats.sync_server.audit.opening import open_audit
 from safestats.sync_server.audit.store import StoredEvent, StoredSeal
-from safestats.sync_server.schema import create_schema
-from safestats.sync_server.services import open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import settings_for
 from sqlalchemy import Engine, create_engine, text
@@ -25,11 +23,6 @@ class AuditRig:
 
     def __init__(self, folder: Path) -> None:
         self.settings: Settings = settings_for(folder, audit_export_dir=folder.parent / f"{folder.name}-elsewhere")
-        if not self.settings.embedded:
-            services = open_services(self.settings, Part.OWNER)
-            create_schema(services.database)
-            services.database.engine.dispose()
-            services.audit.store.close()
         self.log = self.open()
 
     def open(self, part: Part = Part.APPLICATION) -> AuditLog:
