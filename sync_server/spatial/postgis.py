@@ -24,7 +24,6 @@ from sqlalchemy import (
     Table,
     and_,
     cast,
-    func,
     inspect,
     text,
 )
@@ -235,5 +234,5 @@ def _partitioned(table: Table) -> Table:
         Index(index.name, *(made.c[column.name] for column in index.columns))
     # The two ways in which a grant covers a row.
     Index(f"ix_{table.name}_area", made.c.area_code)
-    Index(f"ix_{table.name}_borough", func.coalesce(made.c.borough_code, text("''")))
+    Index(f"ix_{table.name}_borough", made.c.borough_code)
     return made
