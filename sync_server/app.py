@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import OperationalError
@@ -20,6 +20,7 @@ from ..shared.problems import MEDIA_TYPE
 from .about import VERSION
 from .about import router as about
 from .analysis.routes import router as analysis
+from .answers import describe
 from .console.mount import add_console, longest_body
 from .database import is_busy
 from .datasets.service import ensure_incident_tables
@@ -28,6 +29,7 @@ from .identity.oidc_routes import router as single_sign_on
 from .identity.routes import router as identity
 from .identity.supplier_routes import router as supplier
 from .ogc.routes import router as ogc
+from .plain_text import require_plain_text
 from .problems import Problem
 from .schema import check_schema
 from .services import open_services
@@ -61,7 +63,9 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        dependencies=[Depends(require_plain_text)],
     )
+    describe(app)
     app.state.services = services
     for router in (about, identity, single_sign_on, supplier, analysis, sync, ogc):
         app.include_router(router)

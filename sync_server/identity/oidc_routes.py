@@ -7,12 +7,13 @@ from html import escape
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from ..answers import problems
 from ..dependencies import AddressDep, ServicesDep
 from . import oidc
 from .routes import step
 from .schemas import OidcFinishRequest, OidcStartAnswer, OidcStartRequest, StepAnswer
 
-router = APIRouter(prefix="/v1/session/oidc", tags=["session"])
+router = APIRouter(prefix="/v1/session/oidc", tags=["session"], responses=problems(401, 403, 404, 409))
 
 _HEADERS = {
     "Cache-Control": "no-store",

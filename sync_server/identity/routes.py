@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, BackgroundTasks
 from sqlalchemy.orm import Session
 
+from ..answers import problems
 from ..audit.log import EventType
 from ..dependencies import AddressDep, PersonDep, ReadDep, ServicesDep, TokenDep
 from ..instants import iso
@@ -37,7 +38,7 @@ from .schemas import (
     UserAnswer,
 )
 
-router = APIRouter(prefix="/v1", tags=["session"])
+router = APIRouter(prefix="/v1", tags=["session"], responses=problems(401, 403, 404, 409))
 
 
 @router.post("/session", status_code=201)

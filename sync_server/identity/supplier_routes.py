@@ -6,12 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
+from ..answers import problems
 from ..dependencies import ReadDep, ServicesDep, TokenDep
 from ..instants import iso
 from . import supplies
 from .schemas import DeliveriesAnswer, DeliveryAnswer, SupplierAnswer, SupplyAnswer
 
-router = APIRouter(prefix="/v1/supplier", tags=["supplier"])
+router = APIRouter(prefix="/v1/supplier", tags=["supplier"], responses=problems(401, 403, 404))
 
 
 def _supplier(services: ServicesDep, token: TokenDep) -> supplies.Supplier:

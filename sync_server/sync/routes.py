@@ -8,11 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import FileResponse
 
+from ..answers import problems
+from ..audit.sending import AuditedFileResponse
 from ..dependencies import ReadDep, ServicesDep, SubjectDep
 from . import service
 from .schemas import EventsAnswer, EventsRequest, LayersAnswer
 
-router = APIRouter(prefix="/v1", tags=["sync"])
+router = APIRouter(prefix="/v1", tags=["sync"], responses=problems(401, 403, 404))
 
 _KEEP_NOWHERE = {"Cache-Control": "private, no-store"}
 
@@ -43,9 +45,15 @@ def artefact(
     pull: Annotated[UUID | None, Query(description="Ties the requests of one pull to one audit event.")] = None,
 ) -> FileResponse:
     """A file of the layer, whole or by range: the gzip is the content, not its encoding."""
-    found, path = service.artefact_file(services, session, subject, dataset, name, pull)
+    found, path, intent = service.artefact_file(services, session, subject, dataset, name, pull)
     headers = {**_KEEP_NOWHERE, "ETag": f'"{found.sha256}"'}
-    return FileResponse(path, media_type="application/gzip", headers=headers, stat_result=path.stat())
+
+    def ended(completed: bool, sent: int) -> None:
+        services.audit.outcome(intent, completed=completed, part=found.name, bytes=sent, rows=found.rows)
+
+    return AuditedFileResponse(
+        path, media_type="application/gzip", headers=headers, stat_result=path.stat(), ended=ended
+    )
 
 
 @router.post("/events", status_code=202)

@@ -16,13 +16,12 @@ from safestats.sync_server.agreements import models as agreed
 from safestats.sync_server.app import create_app
 from safestats.sync_server.database import Base
 from safestats.sync_server.datasets.incidents import incident_table
-from safestats.sync_server.datasets.service import ensure_incident_tables
 from safestats.sync_server.identity.conditions import publish_conditions
 from safestats.sync_server.identity.models import Organisation, SignIn, SignInState, User
 from safestats.sync_server.instants import now
 from safestats.sync_server.publishing.models import Release, ReleaseState
 from safestats.sync_server.publishing.rollback import stage_rollback
-from safestats.sync_server.schema import create_schema
+from safestats.sync_server.schema import prepare_database
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import PACKAGE_ROOT, Part
 from safestats.tests.server.engines import settings_for
@@ -107,10 +106,9 @@ class MatrixRig:
 
     def __init__(self, folder: Path, datasets: tuple[Dataset, ...]) -> None:
         resources = write_resources(folder / "resources", datasets)
-        settings = settings_for(folder / "server", resources_dir=resources, audit_points_per_minute=10**9)
+        settings = settings_for(folder / "server", resources_dir=resources)
         self.owner = open_services(settings, Part.OWNER)
-        create_schema(self.owner.database)
-        ensure_incident_tables(self.owner.database, self.owner.definitions)
+        prepare_database(self.owner.database, settings, self.owner.definitions)
         self.publisher: Services = open_services(settings, Part.PUBLISHER)
         with self.publisher.database.write() as session:
             publish_conditions(session, CONDITIONS, "Be good.")
@@ -136,7 +134,7 @@ class MatrixRig:
                 session.add(_account(person))
             session.flush()
             for person in world.people:
-                session.add(_session(person))
+                session.add(new_session(person, _token(person)))
             self._write_rights(session, world.start)
         state = replace(world.start, contents=dict.fromkeys(world.start.contents, ()))
         for code, contents in world.start.contents.items():
@@ -247,18 +245,20 @@ def _account(person: Person) -> User:
     )
 
 
-def _session(person: Person) -> SignIn:
+def new_session(person: Person, token: str, state: SignInState = SignInState.ACTIVE) -> SignIn:
+    """A session of the person under the token."""
     at = now()
+    active = state == SignInState.ACTIVE
     return SignIn(
-        id=hashlib.md5(person.name.encode()).hexdigest(),
-        token_hash=hashlib.sha256(_token(person).encode()).hexdigest(),
+        id=hashlib.md5(token.encode()).hexdigest(),
+        token_hash=hashlib.sha256(token.encode()).hexdigest(),
         user_id=hashlib.md5(person.name.encode()).hexdigest(),
-        state=SignInState.ACTIVE,
-        conditions_version=CONDITIONS,
-        conditions_sha256=hashlib.sha256(b"Be good.").hexdigest(),
-        purpose=person.purpose,
+        state=state,
+        conditions_version=CONDITIONS if active else "",
+        conditions_sha256=hashlib.sha256(b"Be good.").hexdigest() if active else "",
+        purpose=person.purpose if active else "",
         created_at=at,
-        accepted_at=at,
+        accepted_at=at if active else None,
         last_used_at=at,
         expires_at=at + timedelta(hours=6),
     )
