@@ -26,7 +26,13 @@ class EventType(StrEnum):
     meaning: str
     members: dict[str, str]
 
-    def __new__(cls, value: str, recorder: Recorder, meaning: str, members: dict[str, str] | None = None) -> EventType:
+    def __new__(
+        cls,
+        value: str,
+        recorder: Recorder = Recorder.SERVER,
+        meaning: str = "",
+        members: dict[str, str] | None = None,
+    ) -> EventType:
         """The member with what is told of it."""
         member = str.__new__(cls, value)
         member._value_ = value
