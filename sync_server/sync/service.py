@@ -50,8 +50,9 @@ def manifest(services: Services, session: Session, subject: Subject, dataset: st
 
 def artefact_file(
     services: Services, session: Session, subject: Subject, dataset: str, name: str, pull: UUID | None
-) -> tuple[Artefact, Path]:
-    """A file that the subject may have now, its intent audited: once for a pull, else each time.
+) -> tuple[Artefact, Path, int]:
+    """A file that the subject may have now, and the number of the audit's event that tells of it, which is recorded
+    once for a pull, else each time.
 
     Raises ``Problem``: 404 for any name that is not in the layer's current manifest.
     """
@@ -71,7 +72,7 @@ def artefact_file(
     if not path.is_file() or path.stat().st_size != found.size:
         raise LayerPreparing(layer.scope)  # gone or damaged: the worker makes it anew
     release = layer.release.number
-    _audit(
+    intent = _audit(
         services,
         subject,
         EventType.LAYER_PULL,
@@ -81,7 +82,7 @@ def artefact_file(
         # Rights that change while the session lasts make it another pull.
         once=None if pull is None else f"pull:{subject.session_id}:{layer.scope.agreement}:{release}:{pull}",
     )
-    return found, path
+    return found, path, intent
 
 
 def record_events(services: Services, subject: Subject, events: list[ClientEvent]) -> int:
@@ -151,8 +152,8 @@ def _audit(
     filter: dict[str, Any],
     rows: int | None = None,
     once: str | None = None,
-) -> None:
-    services.audit.record(
+) -> int:
+    return services.audit.intent(
         event,
         actor=subject.user_id,
         organisation=subject.organisation,
