@@ -95,7 +95,7 @@ class Form:
 
 def form_token(request: Request, visit_secret: str = "") -> str:
     """What a form of this visit carries; worthless without the cookie that it is made from."""
-    secret = request.cookies.get(SESSION_COOKIE) or visit_secret or request.cookies.get(VISIT_COOKIE, "")
+    secret = request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISIT_COOKIE) or visit_secret
     return hmac.new(secret.encode(), b"safestats console form", hashlib.sha256).hexdigest() if secret else ""
 
 

@@ -21,6 +21,7 @@ _PAGES: tuple[tuple[str, str, Permission | None], ...] = (
     ("Overview", "/console", None),
     ("Organisations", "/console/organisations", Permission.SEE_ORGANISATIONS),
     ("People", "/console/people", Permission.SEE_PEOPLE),
+    ("Use", "/console/usage", Permission.SEE_USAGE),
     ("Agreements", "/console/agreements", Permission.SEE_AGREEMENTS),
     ("Suppliers’ terms", "/console/terms", Permission.SEE_ORGANISATIONS),
     ("Conditions of use", "/console/conditions-of-use", Permission.SEE_CONDITIONS),

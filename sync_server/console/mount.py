@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fastapi import FastAPI, Response
+from fastapi.routing import APIRoute
 
 from ..agreements.documents import MOST_BYTES
 from . import (
@@ -14,6 +15,7 @@ from . import (
     conditions,
     grants,
     organisations,
+    oversight,
     overview,
     people,
     purposes,
@@ -43,6 +45,7 @@ _SUBJECTS = (
     releases,
     supplier,
     audit,
+    oversight,
 )
 
 _DOCUMENT = re.compile(r"/console/agreements/[^/]+/sign")
@@ -64,6 +67,12 @@ def static(name: str, visit: GuestDep) -> Response:
 def nothing(anything: str, visit: MemberDep) -> Response:
     """A page that there is not, for those who are signed in; others are asked to sign in, and learn nothing."""
     raise gone()
+
+
+def all_routes() -> list[APIRoute]:
+    """Every route of the console."""
+    routers = [*(subject.router for subject in _SUBJECTS), _rest]
+    return [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
 
 
 def add_console(app: FastAPI) -> None:

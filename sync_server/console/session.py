@@ -32,9 +32,10 @@ def sign_in(visit: GuestDep, form: PostedDep) -> Response:
     if not password:
         form.errors["password"] = "Enter your password."
     if not form.errors:
-        client = visit.request.headers.get("user-agent", "")
         with form.telling("username"):
-            opened = signing_in.sign_in(visit.services, username, password, visit.address, client, Channel.CONSOLE)
+            opened = signing_in.sign_in(
+                visit.services, username, password, visit.address, visit.browser, Channel.CONSOLE
+            )
             return visit.signed_in(opened.token, with_query("/conditions", {"next": form.text("next")}))
     return visit.page("sign_in.html", form=form, next=form.text("next"), ended=False, set=False)
 

@@ -40,9 +40,8 @@ def finish(visit: GuestDep, form: PostedDep) -> Response:
     """The session, at its next step."""
     code, handle = form.required("code", "Enter the code."), form.text("handle")
     if not form.errors:
-        client = visit.request.headers.get("user-agent", "")
         with form.telling("code"):
-            opened = oidc.finish(visit.services, handle, code, visit.address, client, Channel.CONSOLE)
+            opened = oidc.finish(visit.services, handle, code, visit.address, visit.browser, Channel.CONSOLE)
             return visit.signed_in(opened.token, "/conditions")
     provider = form.text("provider")
     return _code_page(visit, form, handle, provider if provider.startswith(("https://", "http://127.0.0.1")) else "")

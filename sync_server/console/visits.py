@@ -26,6 +26,15 @@ from .site import site_of
 
 HOME = "/console"
 NOTICE_COOKIE = "safestats_notice"
+# Each claims to be those after it as well.
+_BROWSERS = (("Edg", "Edge"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("Mac", "macOS"),
+    ("Linux", "Linux"),
+)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -61,6 +70,14 @@ class Visit:
         """The person who is signed in."""
         assert self.subject is not None
         return self.subject
+
+    @property
+    def browser(self) -> str:
+        """What the browser says it is, in two words that its person knows it by."""
+        said = self.request.headers.get("user-agent", "")
+        name = next((name for mark, name in _BROWSERS if mark in said), "A browser")
+        system = next((name for mark, name in _SYSTEMS if mark in said), "")
+        return f"{name} on {system}" if system else name
 
     def may(self, permission: Permission) -> bool:
         """Whether the person's role permits it."""

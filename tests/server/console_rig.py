@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -56,6 +60,22 @@ DETAILS = service.Details(
 
 def make_server(settings: Settings) -> None:
     """Organisations, people of every role, the suppliers' terms, and an agreement in force of Camden and of Hackney."""
+    if settings.embedded:
+        shutil.copytree(_made(settings.password_rounds, settings.password_memory_kib), settings.data_dir)
+    else:
+        _make(settings)
+
+
+@cache
+def _made(rounds: int, memory_kib: int) -> Path:
+    """A folder with all of it, made once for a run and copied since."""
+    folder = Path(tempfile.mkdtemp(prefix="console-"))
+    atexit.register(shutil.rmtree, folder)
+    _make(Settings(data_dir=folder / "server", password_rounds=rounds, password_memory_kib=memory_kib))
+    return folder / "server"
+
+
+def _make(settings: Settings) -> None:
     services = open_services(settings, Part.PUBLISHER)
     create_schema(services.database)
     ensure_incident_tables(services.database, services.definitions)
