@@ -210,13 +210,17 @@ def sign(
     document: Annotated[Path | None, typer.Option(help="The signed document (PDF), attached.")] = None,
 ) -> None:
     """Record that the schedule was signed for a party. It is signed when every party has."""
-    with _writing() as (services, session):
-        agreement = service.find_agreement(session, reference)
-        day = on.date() if on else None
-        schedule = service.sign(services, session, COMMAND_LINE, agreement, by, party, day, sha256)
-        if document is not None:
-            _attach(services, session, agreement, document)
-        missing = {known.name for known in agreement.parties} - {known.party for known in agreement.signatures}
+    with initialised() as services:
+        with services.database.write() as session:
+            agreement = service.find_agreement(session, reference)
+            day = on.date() if on else None
+            schedule = service.sign(services, session, COMMAND_LINE, agreement, by, party, day, sha256)
+            if document is not None:
+                _attach(services, session, agreement, document)
+            missing = {known.name for known in agreement.parties} - {known.party for known in agreement.signatures}
+        if not missing:
+            # What its people will pull is there when it comes into force.
+            build_for_agreement(services, agreement.dataset)
     waits = f" Still to sign: {', '.join(sorted(missing))}." if missing else ""
     typer.echo(f"Recorded a signature under the schedule {schedule.sha256} of {reference}.{waits}")
 

@@ -102,7 +102,7 @@ class Agreement(Base):
     onward_sharing: Mapped[str] = mapped_column(Text, default="")
     retention: Mapped[str] = mapped_column(Text, default="")
     review_on: Mapped[date | None] = mapped_column(Date)
-    schedule: Mapped[str] = mapped_column(Text, default="")
+    schedule: Mapped[str] = mapped_column(Text, default="", deferred=True)
     schedule_sha256: Mapped[str] = mapped_column(String(64), default="")
     document_sha256: Mapped[str] = mapped_column(String(64), default="")
     document_name: Mapped[str] = mapped_column(String, default="")

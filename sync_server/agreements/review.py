@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from .models import Agreement, AgreementState
@@ -57,6 +57,14 @@ def standing(agreement: Agreement, today: date) -> Standing:
         if agreement.starts > today:
             return Standing.NOT_STARTED
     return Standing(agreement.state)
+
+
+def in_force(session: Session, dataset: str, today: date) -> int:
+    """How many active agreements on the dataset have not run out."""
+    wanted = select(func.count()).where(
+        Agreement.dataset == dataset, Agreement.state == AgreementState.ACTIVE, Agreement.ends >= today
+    )
+    return session.scalar(wanted) or 0
 
 
 def due_for_review(session: Session, today: date) -> list[ReviewNotice]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, joinedload, lazyload, selectinload
+from sqlalchemy.orm import Session, defaultload, joinedload, lazyload, selectinload
 
 from ..datasets.definitions import DatasetDefinition, Field, FieldGroup, layer_fields
 from ..identity.models import Channel, Organisation, Role
@@ -21,7 +21,7 @@ from ..instants import london_today
 from ..problems import Problem
 from ..publishing.models import Release, ReleaseState
 from .ceiling import Ceiling
-from .models import Agreement, AgreementState, Grant, Precision, Use
+from .models import Agreement, AgreementState, Grant, GrantArea, Precision, Use
 from .months import months_back
 from .terms import ceiling_on
 
@@ -30,6 +30,8 @@ _OTHER = "other"
 _IN_FORCE_ONCE = (AgreementState.ACTIVE, AgreementState.SUSPENDED, AgreementState.ENDED)
 # Of the organisation its own columns are enough.
 _BARE = joinedload(Agreement.organisation).options(lazyload("*"))
+# An edge has hundreds of areas: their codes are read as they are, not as objects.
+_AREAS_APART = defaultload(Agreement.grants).lazyload(Grant.areas)
 
 
 @dataclass(frozen=True)
@@ -258,7 +260,8 @@ def opened_scope(
         check_ceiling(ceiling, agreement.organisation, definition.title, today)
     release = _published_release(session, dataset_code)
     officer = subject.role == Role.LICENSING_OFFICER
-    return scope_of(agreement, definition, release, use, today, ceiling, officer=officer)
+    areas = _codes(session, [agreement.id])
+    return scope_of(agreement, definition, release, use, today, ceiling, areas, officer=officer)
 
 
 def live_scopes(
@@ -266,8 +269,9 @@ def live_scopes(
 ) -> list[Scope]:
     """The scopes, at the published release (or 0), of the agreements that permit sync, by their references.
 
-    Of those in force, and of signed ones that have not started: their layers are ready on their first day. Where
-    licensing officers are shown fewer rows than others, theirs is a scope of its own.
+    Of those in force, and of those signed that are not yet: their layers are ready on their first day, and one that
+    amends another takes its place without a pause. Where licensing officers are shown fewer rows than others, theirs
+    is a scope of its own.
     """
     release = _published_release(session, dataset_code)
     definition = definitions[dataset_code]
@@ -276,16 +280,17 @@ def live_scopes(
         select(Agreement)
         .where(
             Agreement.dataset == dataset_code,
-            Agreement.state == AgreementState.ACTIVE,
+            Agreement.state.in_((AgreementState.ACTIVE, AgreementState.SIGNED)),
             Agreement.ends >= today,
         )
-        .options(_BARE, selectinload(Agreement.grants))
+        .options(_BARE, selectinload(Agreement.grants).lazyload(Grant.areas))
         .order_by(Agreement.reference)
-    )
+    ).all()
+    areas = _codes(session, [agreement.id for agreement in agreements])
     scopes: list[Scope] = []
     for agreement in agreements:
         for officer in (False, True):
-            found = scope_of(agreement, definition, release, Use.SYNC, today, ceiling, officer=officer)
+            found = scope_of(agreement, definition, release, Use.SYNC, today, ceiling, areas, officer=officer)
             if found.gives_rows and found not in scopes[-1:]:
                 scopes.append(found)
     return scopes
@@ -298,15 +303,16 @@ def scope_of(
     use: Use,
     today: date,
     ceiling: Ceiling | None,
+    areas: Mapping[int, tuple[str, ...]],
     *,
     officer: bool = False,
 ) -> Scope:
     """The agreement's grants under the supplier's terms as a scope, for a licensing ``officer`` or for others.
 
-    Whether the agreement is in force is the caller's question. Terms that are not in force, or do not admit the
-    organisation, leave grants that permit nothing.
+    ``areas`` are the codes of each grant, by its id, sorted. Whether the agreement is in force is the caller's
+    question. Terms that are not in force, or do not admit the organisation, leave grants that permit nothing.
     """
-    grants = [profile_of(grant, today) for grant in agreement.grants]
+    grants = [profile_of(grant, today, areas.get(grant.id, ())) for grant in agreement.grants]
     until, threshold, version = agreement.ends, definition.suppression_threshold, None
     if officer:
         grants = [g if g.officer_records else replace(g, precision=Precision.AGGREGATE, grid_m=0) for g in grants]
@@ -333,14 +339,14 @@ def check_ceiling(ceiling: Ceiling, organisation: Organisation, title: str, toda
         raise Refusal("not-a-recipient", reason)
 
 
-def profile_of(grant: Grant, today: date) -> GrantProfile:
-    """The grant as signed, today: before role and supplier's terms."""
+def profile_of(grant: Grant, today: date, areas: tuple[str, ...] | None = None) -> GrantProfile:
+    """The grant as signed, before role and supplier's terms. ``areas``: its codes, where they are read already."""
     from_month = grant.from_month
     if grant.last_months:
         # The current month is the last of them.
         from_month = max(from_month, months_back(f"{today:%Y-%m}", grant.last_months - 1))
     return GrantProfile(
-        areas=tuple(sorted(area.code for area in grant.areas)),
+        areas=tuple(sorted(area.code for area in grant.areas)) if areas is None else areas,
         groups=tuple(group for group in FieldGroup if group in grant.groups.split()),
         precision=Precision(grant.precision),
         grid_m=grant.grid_m,
@@ -349,6 +355,19 @@ def profile_of(grant: Grant, today: date) -> GrantProfile:
         uses=grant.uses,
         officer_records=bool(grant.officer_records),
     )
+
+
+def _codes(session: Session, agreement_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """The area codes of each grant of the agreements, by the grant's id."""
+    rows = session.execute(
+        select(GrantArea.grant_id, GrantArea.code)
+        .join(Grant, Grant.id == GrantArea.grant_id)
+        .where(Grant.agreement_id.in_(agreement_ids))
+    )
+    found: dict[int, list[str]] = {}
+    for grant_id, code in rows:
+        found.setdefault(grant_id, []).append(code)
+    return {grant_id: tuple(sorted(codes)) for grant_id, codes in found.items()}
 
 
 def _check_purpose(agreement: Agreement, subject: Subject) -> None:
@@ -380,7 +399,7 @@ def _agreement(session: Session, subject: Subject, dataset_code: str, title: str
                 Agreement.dataset == dataset_code,
                 Agreement.state.in_(_IN_FORCE_ONCE),
             )
-            .options(_BARE)
+            .options(_BARE, _AREAS_APART)
             .order_by(Agreement.ends.desc(), Agreement.id.desc())
         )
     )

@@ -210,13 +210,13 @@ def sign(
     today = today or london_today()
     signed_on = signed_on or today
     require_draft(agreement)
-    party = party or agreement.organisation.name
+    _refuse_unready(services, session, agreement, today)
     names = [known.name for known in agreement.parties]
+    party = party or next(iter(names), "")
     if party not in names:
         raise SafeStatsError(f"“{party}” is no party of {agreement.reference}; there are: {', '.join(names)}.")
     if signed_on > today:
         raise SafeStatsError(f"Nobody has signed on {signed_on} yet: give the day on which it was signed.")
-    _refuse_unready(services, session, agreement, today)
     current = schedule(services, session, agreement, today)
     if sha256 and sha256 != current.sha256:
         raise SafeStatsError(
@@ -465,10 +465,10 @@ def _write_details(
         for contact in details.contacts
     ]
     agreement.starts, agreement.ends, agreement.review_on = starts, ends, review_on
-    agreement.lawful_basis = details.lawful_basis.strip()
+    agreement.lawful_basis = _prose(details.lawful_basis)
     agreement.purposes = " ".join(dict.fromkeys(details.purposes))
-    agreement.onward_sharing = details.onward_sharing.strip()
-    agreement.retention = details.retention.strip()
+    agreement.onward_sharing = _prose(details.onward_sharing)
+    agreement.retention = _prose(details.retention)
     agreement.contacts[:] = contacts
     agreement.parties.clear()
     if session is not None:
@@ -514,6 +514,12 @@ def _line(text: str, what: str) -> str:
     if not text or not text.isprintable():
         raise SafeStatsError(f"{what} is missing or holds characters that cannot be printed.")
     return text
+
+
+def _prose(text: str) -> str:
+    """Several lines at most, without control characters: it is printed on terminals and in the schedule."""
+    lines = (" ".join("".join(c if c.isprintable() else " " for c in line).split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line)
 
 
 def _email(text: str) -> str:

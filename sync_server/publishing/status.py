@@ -8,7 +8,7 @@ from datetime import date
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import live_scopes
+from ..agreements.review import in_force
 from ..datasets.incidents import changes_by_period, rows_by_period
 from ..ingest.models import Delivery, Fate, RejectedRow
 from ..services import Services
@@ -75,5 +75,5 @@ def _status(services: Services, session: Session, dataset: str, today: date) -> 
         rejected=rejected or 0,
         files=files[0],
         size=files[1],
-        agreements=len(live_scopes(session, dataset, services.definitions, today)),
+        agreements=in_force(session, dataset, today),
     )

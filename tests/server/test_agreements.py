@@ -21,7 +21,7 @@ from safestats.sync_server.agreements.models import (
     Use,
 )
 from safestats.sync_server.agreements.profiles import Profile, apply_profile
-from safestats.sync_server.agreements.review import Standing, due_for_review, standing
+from safestats.sync_server.agreements.review import Standing, due_for_review, in_force, standing
 from safestats.sync_server.agreements.scope import Refusal, live_scopes, months_back
 from safestats.sync_server.agreements.service import ContactDetails, Details, PartyDetails
 from safestats.sync_server.audit.log import COMMAND_LINE
@@ -384,7 +384,14 @@ def test_an_amendment_waits_for_its_first_day_and_its_like_are_refused(life: Lif
 
 
 def test_live_scopes_are_those_in_force_and_those_that_will_be(life: Life) -> None:
-    agreement = life.in_force(TERMS, ends=TODAY + days(9))
+    agreement = life.draft(ends=TODAY + days(9))
+    life.grant(agreement, TERMS)
+    assert live_scopes(life.session, "mps", life.services.definitions, TODAY) == []
+    life.sign(agreement)
+    assert len(live_scopes(life.session, "mps", life.services.definitions, TODAY)) == 1
+    assert in_force(life.session, "mps", TODAY) == 0
+    life.activate(agreement)
+    assert (in_force(life.session, "mps", TODAY), in_force(life.session, "mps", TODAY + days(10))) == (1, 0)
 
     def live(day: date) -> list[str]:
         return [s.agreement for s in live_scopes(life.session, "mps", life.services.definitions, day)]
@@ -664,7 +671,7 @@ def test_a_scope_takes_few_statements_however_many_grants(life: Life) -> None:
     life.activate(agreement)
     subject = life.subject()
     statements: list[str] = []
-    life.session.expire_all()
+    life.session.expunge_all()  # as in a request
     engine = life.services.database.engine
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
