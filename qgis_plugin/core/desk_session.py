@@ -127,7 +127,7 @@ class DeskSession:
         )
         self._opened(answer)
 
-    def begin_in_browser(self, organisation: str, port: int, *, cancelled: Cancel = never) -> str:
+    def begin_in_browser(self, organisation: str, port: int | None, *, cancelled: Cancel = never) -> str:
         """Where the browser signs the person in with the organisation of that code; ``port`` is the listener's."""
         self.check_version(cancelled=cancelled)
         answer = self.transport.post_json(

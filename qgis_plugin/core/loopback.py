@@ -1,7 +1,8 @@
 """Where the browser brings the one-time code of a sign-in: a port of this machine, open for that alone.
 
-Nobody but programs on this machine can reach it. What arrives is worth nothing without the handle of the sign-in,
-which stays in the plugin: a code that another program or page sends here opens nobody's session.
+Nobody but programs on this machine can reach it. The organisation's answer itself goes to the server, which checks its
+state and nonce. What arrives here is worth nothing without the handle of this very sign-in, which stays in the plugin:
+a code that another program or page sends opens nobody's session.
 """
 
 from __future__ import annotations
@@ -12,11 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtNetwork import QHostAddress, QTcpServer, QTcpSocket
 
-from .errors import DeskError
-
 PATIENCE_MS = 10 * 60 * 1000
 _LARGEST_REQUEST = 16 * 1024
-_CODE = re.compile(r"[A-Za-z0-9_.~-]{4,512}", re.ASCII)
+_CODE = re.compile(r"[A-Za-z0-9-]{4,64}", re.ASCII)
 _PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>SafeStats</title>'
     "<body style='font: 1.1em sans-serif; margin: 4em auto; max-width: 32em'><h1>{heading}</h1><p>{words}</p></body>"
@@ -26,18 +25,16 @@ _PAGE = (
 class LoopbackListener(QObject):
     """Listens from ``listen`` on until one request brings a code, ``close``, or ``PATIENCE_MS``.
 
-    ``arrived(code)``; ``refused(sentence)`` where the browser brings a reason instead; ``expired()``.
+    ``arrived(code)``, or ``expired()``.
     """
 
     arrived = pyqtSignal(str)
-    refused = pyqtSignal(str)
     expired = pyqtSignal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._server = QTcpServer(self)
         self._server.newConnection.connect(self._connected)
-        self._state = ""
         self.patience = QTimer(self)
         self.patience.setSingleShot(True)
         self.patience.setInterval(PATIENCE_MS)
@@ -48,27 +45,18 @@ class LoopbackListener(QObject):
         """Whether a request would be answered."""
         return self._server.isListening()
 
-    def listen(self) -> int:
-        """Open a port that the system chooses, and tell it."""
+    def listen(self) -> int | None:
+        """Open a port that the system chooses, and tell it; ``None`` where this computer lets nobody listen."""
         self.close()
-        if not self._server.listen(QHostAddress(QHostAddress.SpecialAddress.LocalHost), 0):
-            raise DeskError(
-                f"This computer lets no program wait for the browser ({self._server.errorString()}). Type the code "
-                "that the browser shows.",
-                "no-port",
-            )
         self.patience.start()
+        if not self._server.listen(QHostAddress(QHostAddress.SpecialAddress.LocalHost), 0):
+            return None
         return self._server.serverPort()
-
-    def expect(self, state: str) -> None:
-        """What the request must repeat as its ``state``; empty where the server sends none."""
-        self._state = state
 
     def close(self) -> None:
         """Answer nobody any more."""
         self.patience.stop()
         self._server.close()
-        self._state = ""
 
     def _expired(self) -> None:
         self.close()
@@ -88,29 +76,25 @@ class LoopbackListener(QObject):
                 socket.abort()
             return  # the rest is on its way
         socket.readAll()
-        code, reason = self._judged(head)
-        if code or reason:
-            self.close()  # one request, and no second one
-        if code:
-            _answer(socket, "200 OK", "Signed in", "You can close this page and go back to QGIS.")
-            self.arrived.emit(code)
-        elif reason:
-            _answer(socket, "200 OK", "Not signed in", "Go back to QGIS: it says why.")
-            self.refused.emit(reason)
-        else:
+        code = self._code(head)
+        if not code:
             _answer(socket, "404 Not Found", "Nothing here", "This page belongs to a sign-in that runs in QGIS.")
+            return
+        self.close()  # one code, and no second one
+        _answer(socket, "200 OK", "Back to QGIS", "You can close this page: the sign-in goes on in QGIS.")
+        self.arrived.emit(code)
 
-    def _judged(self, head: bytes) -> tuple[str, str]:
-        """The code, or the reason why there is none; both empty for a request that is not the browser's answer."""
+    def _code(self, head: bytes) -> str:
+        """The code that the request brings; empty where it is another request, such as the one for the page's icon."""
         line = head.split(b"\r\n", 1)[0].decode("ascii", "replace").split(" ")
         if not self.listening or len(line) != len(("GET", "target", "version")) or line[0] != "GET":
-            return "", ""
-        address = urlsplit(line[1])
-        given = {name: values[0] for name, values in parse_qs(address.query).items() if len(values) == 1}
-        if address.path != "/" or given.get("state", "") != self._state:
-            return "", ""
-        code = given.get("code", "")
-        return (code, "") if _CODE.fullmatch(code) else ("", given.get("error", "")[:300])
+            return ""
+        try:
+            address = urlsplit(line[1])
+        except ValueError:
+            return ""
+        codes = parse_qs(address.query).get("code", [])
+        return codes[0] if address.path == "/" and len(codes) == 1 and _CODE.fullmatch(codes[0]) else ""
 
 
 def _answer(socket: QTcpSocket, status: str, heading: str, words: str) -> None:

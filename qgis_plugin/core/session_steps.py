@@ -45,9 +45,12 @@ class SessionSteps:
         )
 
     def begin_in_browser(
-        self, server: str, organisation: str, port: int, done: Callable[[DeskSession, str], None], failed: Failed
+        self, server: str, organisation: str, port: int | None, done: Callable[[DeskSession, str], None], failed: Failed
     ) -> DeskTask:
-        """Begin to sign in with an organisation: ``done`` gets a session to finish, and the browser's address."""
+        """Begin to sign in with an organisation: ``done`` gets a session to finish, and the browser's address.
+
+        ``port``: that of the ``LoopbackListener``; without one the browser shows a code to type.
+        """
         desk = self._desk
         session = DeskSession(Transport(server, desk.network, desk.plugin_version))
 

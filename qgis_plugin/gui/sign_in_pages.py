@@ -154,7 +154,6 @@ class OrganisationPage(Page):
         self.refusal = self.tr("Cancel")
         self.listener = LoopbackListener(self)
         self.listener.arrived.connect(self._arrived)
-        self.listener.refused.connect(self._refused)
         self.listener.expired.connect(self._expired)
         self.server = self._field("server", self.tr("Server address"), server)
         self.organisation = self._field("organisation", self.tr("Code of the organisation"), self._remembered(server))
@@ -238,12 +237,6 @@ class OrganisationPage(Page):
         if self._session is not None:
             self.code.setText(code)
             self.submitted.emit()
-
-    def _refused(self, reason: str) -> None:
-        self._stop()
-        self.complained.emit(
-            self.tr("Your organisation's sign-in was not completed ({reason}). Try again.").format(reason=reason)
-        )
 
     def _expired(self) -> None:
         self._stop()
