@@ -14,7 +14,7 @@ from ..errors import SafeStatsError
 from ..instants import now
 from ..settings import Part
 from .archive import check_archive
-from .events import COMMAND_LINE
+from .events import COMMAND_LINE, EventType, Recorder
 from .export import export_events
 from .log import Event
 from .opening import open_audit
@@ -62,6 +62,21 @@ def verify(
         except ValueError as error:
             raise SafeStatsError(f"The archive is not intact. {error}.") from error
         typer.echo(f"{folder}: events {contents.first} to {contents.last} are in place and unaltered.")
+
+
+@audit_commands.command("events")
+def events() -> None:
+    """What is audited: every kind of event, who records it, and what the members of its filter mean."""
+    rows = [
+        [
+            str(event),
+            {Recorder.SERVER: "server", Recorder.TEAM: "team", Recorder.DESK: "desk, reported"}[event.recorder],
+            event.meaning,
+            "; ".join(f"{name}: {meaning}" for name, meaning in event.members.items()),
+        ]
+        for event in EventType
+    ]
+    print_table(["Event", "Recorded by", "What it tells", "Its filter"], rows)
 
 
 @audit_commands.command("list")

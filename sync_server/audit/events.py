@@ -1,6 +1,6 @@
 """What is audited: the closed list of events, who records each, and what the members of its ``filter`` mean.
 
-A new event is one line here; nothing else may be recorded. ``docs/audit.md`` is checked against this list.
+A new event is one line here; nothing else may be recorded. ``safestats audit events`` prints the list.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ class EventType(StrEnum):
     DATASET_PUBLISHED = "dataset.publish", Recorder.TEAM, "A release became visible", {"release": "number"}
     DATASET_ROLLED_BACK = "dataset.rollback", Recorder.TEAM, "A release was taken back"
     DATASET_DISCARDED = "dataset.discard", Recorder.TEAM, "A staged release was thrown away"
+    SERVER_EXAMINED = "server.examine", Recorder.TEAM, "“safestats doctor” tried whether the audit can be written"
     AREAS_LOADED = "areas.load", Recorder.TEAM, "An edition of boundaries was loaded"
 
     # Organisations and people
