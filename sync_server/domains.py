@@ -31,6 +31,7 @@ DOMAIN_OF = {
     "audit": "audit",
     "oversight": "oversight",
     "sample-data": "sample",
+    "doctor": "doctor",
 }
 
 

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     smtp_port: int = 587
     smtp_security: Literal["starttls", "tls"] = "starttls"
     smtp_user: str = ""
-    smtp_password: str = Field("", repr=False)
+    smtp_password: str = Field(default="", repr=False)
     mail_sender: str = "SafeStats <safestats@localhost>"
     # Argon2id: passes over the memory, and the memory.
     password_rounds: int = 3

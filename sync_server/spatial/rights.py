@@ -89,6 +89,11 @@ def set_rights(session: Session, roles: Roles, definitions: Mapping[str, Dataset
             session.execute(text(statement))
 
 
+def parents_of(definitions: Mapping[str, DatasetDefinition]) -> list[str]:
+    """The tables that bear the policies, by dataset."""
+    return [incident_table(definition).name for definition in definitions.values()]
+
+
 def _policies(definition: DatasetDefinition, application: str, publisher: str) -> Iterable[str]:
     """Rows of the areas, at the release, that ``admit`` has named for this transaction.
 

@@ -19,12 +19,10 @@ from safestats.tests.server.trust_rig import PASSWORD, USERNAME, Server
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostGIS, leave out the tests of the embedded database's own file."""
-    if not ON_POSTGIS:
-        return
-    embedded = [item for item in items if item.get_closest_marker("embedded")]
-    config.hook.pytest_deselected(items=embedded)
-    items[:] = [item for item in items if item not in embedded]
+    """Leave out the tests of what only the other engine has."""
+    others = [item for item in items if item.get_closest_marker("embedded" if ON_POSTGIS else "postgis")]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(autouse=True)
