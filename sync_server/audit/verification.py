@@ -85,6 +85,7 @@ def verify(
 
     previous, expected, count = START, 1, 0
     unsealed_since = ""
+    announced: dict[str, PublicKey] = {}
     for event in store.events():
         if not count and (floor := _archived_until(store, event.number)) in by_last:
             previous, expected = by_last[floor].head, floor + 1
@@ -96,6 +97,9 @@ def verify(
             found.of_event(expected, trouble)
             break
         previous, expected, count = event.hash, event.number + 1, count + 1
+        if event.event == EventType.AUDIT_KEY:
+            key = PublicKey.of_hex(json.loads(event.body)["filter"]["public_key"])
+            announced[key.id] = key
         sealed = by_last.get(event.number)
         if sealed is None:
             if seals and event.number > seals[-1].last or not seals:
@@ -113,7 +117,8 @@ def verify(
             break
         if is_proved(sealed):
             proved = sealed.number
-            trusted.update(_announced(store, sealed))
+            trusted.update(announced)
+            announced.clear()
     else:
         _judge_the_end(found, expected - 1, seals, heads)
     last = expected - 1
@@ -198,16 +203,6 @@ def _is_proved(
     kept = [seals[seal.number] for seals in (stored, exported) if seal.number in seals]
     key = trusted.get(seal.key)
     return key is not None and all(key.proves(one.body, one.signature) for one in kept)
-
-
-def _announced(store: AuditStore, seal: Seal) -> dict[str, PublicKey]:
-    """The keys that events under the seal announce."""
-    keys = {}
-    for event in store.events(after=seal.first - 1, until=seal.last):
-        if event.event == EventType.AUDIT_KEY:
-            key = PublicKey.of_hex(json.loads(event.body)["filter"]["public_key"])
-            keys[key.id] = key
-    return keys
 
 
 def _archived_until(store: AuditStore, first: int) -> int:

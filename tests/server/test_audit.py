@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
+from safestats.sync_server.app import create_app
 from safestats.sync_server.audit.canonical import link
 from safestats.sync_server.audit.events import EventType, Outcome, Recorder
 from safestats.sync_server.audit.log import AuditLog, AuditUnavailable, TooManyRequests
@@ -18,9 +20,15 @@ from safestats.sync_server.audit.opening import open_audit
 from safestats.sync_server.audit.pace import Pace
 from safestats.sync_server.audit.store import StoredEvent
 from safestats.sync_server.audit.store_sqlite import SqliteAuditStore
+from safestats.sync_server.identity.commands import publish_supplied_conditions
+from safestats.sync_server.identity.models import Role
+from safestats.sync_server.identity.service import add_organisation, add_user
+from safestats.sync_server.schema import create_schema
+from safestats.sync_server.services import open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.audit_rig import AuditRig
-from safestats.tests.server.trust_rig import Server
+from safestats.tests.server.engines import settings_for
+from safestats.tests.server.trust_rig import PASSWORD, USERNAME, Server
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -214,11 +222,11 @@ def test_without_the_audit_no_data(server: Server, ruined: Callable[[Server], Ab
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
+    """A file system of a few megabytes."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("no file system can be mounted here, so no disk can be filled")
@@ -226,15 +234,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def fill(folder: Path) -> None:
+    """Leave no block free."""
+    with (folder / "filler").open("ab", buffering=0) as filler, pytest.raises(OSError, match="No space"):
+        while True:
+            filler.write(bytes(4096))
+
+
 @pytest.mark.embedded
 def test_a_full_disk_refuses_and_what_was_recorded_stays(small_disk: Path) -> None:
     log = open_audit(Settings(data_dir=small_disk))
     log.record(EventType.SIGN_IN, actor="a1")
     log.seal()
-    (small_disk / "filler").write_bytes(b"")
-    with (small_disk / "filler").open("ab", buffering=0) as filler, pytest.raises(OSError, match="No space"):
-        while True:
-            filler.write(bytes(4096))
+    fill(small_disk)
     recorded = 2
     with pytest.raises(AuditUnavailable):  # what room was left in the file's last page is used up first
         for _ in range(200):
@@ -249,6 +261,33 @@ def test_a_full_disk_refuses_and_what_was_recorded_stays(small_disk: Path) -> No
     result = again.verify()
     assert (result.ok, result.events, result.unsealed) == (True, recorded + 1, 0), result.message
     again.close()
+
+
+@pytest.mark.embedded
+def test_a_server_whose_disk_is_full_gives_out_nothing_but_says_so(small_disk: Path) -> None:
+    settings = settings_for(small_disk / "server")
+    services = open_services(settings)
+    create_schema(services.database)
+    with services.database.write() as session:
+        publish_supplied_conditions(session, services.audit, settings.resources_dir / "conditions")
+        camden = add_organisation(session, "camden", "London Borough of Camden")
+        add_user(session, services.passwords, USERNAME, camden, "An Analyst", Role.ANALYST, PASSWORD)
+    services.close()
+    app = create_app(settings)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        server = Server(app, app.state.services, client)
+        headers = server.active()
+        assert client.get("/v1/layers", headers=headers).status_code == 200
+        fill(small_disk)
+        answers = [client.get("/v1/layers", headers=headers) for _ in range(30)]
+        assert answers[-1].status_code == 503 and answers[-1].json()["code"] == "audit-unavailable"
+        assert "layers" not in answers[-1].json()
+        assert client.get("/v1/health").status_code == 200
+        told = len(list(server.services.audit.events()))
+        (small_disk / "filler").unlink()
+        assert client.get("/v1/layers", headers=headers).status_code == 200
+        assert len(list(server.services.audit.events())) == told + 1
+        assert server.services.audit.verify().ok
 
 
 # Audits of versions before seals
