@@ -298,11 +298,20 @@ class Desk(QObject):
         for dataset in given_up:
             layers.close_copy(self.project, key, dataset)
             self._watch.watch((key, dataset), None)
-            self.shown_copies.remove(copies, dataset)
         self._note_shown()
         for dataset in given_up:
+            self.shown_copies.remove(copies, dataset)
             self.copies_changed.emit(dataset)
         return given_up
+
+    def close_account(self, server: str, username: str) -> None:
+        """The account was closed: what there is of it goes, which is told."""
+        if self.give_up_account(server, username):
+            self.told.emit(
+                self.tr(
+                    "The account {username} is inactive: its layers were closed and its local copies deleted."
+                ).format(username=username)
+            )
 
     def require_use(self, dataset: str, title: str, use: Use) -> None:
         """Raise ``AgreementRefused`` where the agreement on ``dataset`` does not grant ``use``, as last told.

@@ -30,7 +30,7 @@ class SessionSteps:
 
         def refused(error: DeskError) -> None:
             if error.code == "account-inactive":
-                desk.give_up_account(session.transport.base_url, username.strip().casefold())
+                desk.close_account(session.transport.base_url, username.strip().casefold())
             failed(error)
 
         return self._open(
