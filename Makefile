@@ -7,6 +7,8 @@ DESK := .venvs/desk/bin
 # Where real files are, for `make run DATA=…`; empty: seeded synthetic files.
 DATA ?=
 PORT ?= 8520
+# spatialite (the embedded database) or postgis.
+ENGINE ?= spatialite
 
 .PHONY: help setup run server test test-slow lint format package bench screenshots clean
 
@@ -19,8 +21,8 @@ setup:  ## Install what is missing (Debian 12) and make the two environments
 run: setup  ## Do the main job: server, sample data (or DATA=folder), the plugin in QGIS
 	@scripts/run.sh "$(DATA)"
 
-server: setup  ## Serve the demonstration's data on PORT until Ctrl-C
-	@scripts/serve.sh "$(DATA)" "$(PORT)"
+server: setup  ## Serve the demonstration's data on PORT until Ctrl-C (ENGINE=postgis: on a private PostgreSQL)
+	@scripts/serve.sh "$(DATA)" "$(PORT)" "$(ENGINE)"
 
 test: setup lint  ## Everything that must hold, in under 20 minutes
 	@scripts/test.sh

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Makes a server folder for the demonstration: database, accounts, agreements, incidents loaded and published.
-#   scripts/demo_data.sh FOLDER [DATA]
-# DATA is a folder of real files; without it a seeded, labelled synthetic year is made. A folder made from the
-# same sources is left as it is.
+#   scripts/demo_data.sh FOLDER [DATA [DATABASE]]
+# DATA is a folder of real files; without it a seeded, labelled synthetic year is made. DATABASE is one of the private
+# cluster in build/postgis, which runs; without it the embedded one is made. A folder made from the same sources is
+# left as it is.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=$1
 data=${2:-}
+database=${3:-}
+# Never a server that the environment names.
+unset SAFESTATS_DATABASE_URL SAFESTATS_PUBLISHER_URL SAFESTATS_OWNER_URL
 say() { printf 'demonstration: %s\n' "$*"; }
 stop() { printf 'demonstration: %s\n' "$*" >&2; exit 1; }
 
@@ -25,6 +29,10 @@ fi
 
 rm -rf "$folder" && mkdir -p "$folder"
 export SAFESTATS_DATA_DIR=$folder
+if [ -n "$database" ]; then
+    scripts/postgis.sh recreate build/postgis "$database"
+    eval "$(scripts/postgis.sh environment build/postgis "$database")"
+fi
 safestats=.venvs/server/bin/safestats
 
 say "making the server's folder $folder"

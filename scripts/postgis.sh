@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # A private PostgreSQL cluster with PostGIS: for trying out SafeStats on it, and for the tests. It listens on a Unix
 # socket only and lets in nobody but the user who runs this (and root): no password is made or kept.
-#   scripts/postgis.sh start|stop|status [FOLDER]     FOLDER is build/postgis unless told
-#   scripts/postgis.sh environment [FOLDER]           the settings of a server on it, for eval
-#   scripts/postgis.sh throwaway                      one for tests: prints its socket's folder, and is gone with its stdin
+#   scripts/postgis.sh start|stop|status [FOLDER]        FOLDER is build/postgis unless told
+#   scripts/postgis.sh environment [FOLDER [DATABASE]]   the settings of a server on it, for eval
+#   scripts/postgis.sh recreate FOLDER DATABASE          drop the database and all in it, and make it anew, empty
+#   scripts/postgis.sh throwaway                         one for tests: prints its socket's folder, goes with its stdin
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 say() { printf 'postgis: %s\n' "$*" >&2; }
@@ -83,7 +84,7 @@ make_database() {
     ask "$1" -c "CREATE EXTENSION postgis" -c "ALTER SCHEMA public OWNER TO ${ROLES[0]}"
 }
 
-url() { printf 'postgresql+psycopg://%s@/%s?host=%s\n' "$1" "$DATABASE" "$data"; }
+url() { printf 'postgresql+psycopg://%s@/%s?host=%s\n' "$1" "$database" "$data"; }
 
 command=${1:-status}
 case $command in
@@ -109,8 +110,15 @@ status)
     data=$(place "${2:-build/postgis}")
     if running; then say "the cluster in $data runs"; else say "the cluster in $data does not run: scripts/postgis.sh start"; exit 3; fi
     ;;
+recreate)
+    data=$(place "$2")
+    running || stop "the cluster in $data does not run: scripts/postgis.sh start $2"
+    ask postgres -c "DROP DATABASE IF EXISTS $3 WITH (FORCE)"
+    make_database "$3"
+    ;;
 environment)
     data=$(place "${2:-build/postgis}")
+    database=${3:-$DATABASE}
     printf "export SAFESTATS_OWNER_URL='%s'\n" "$(url "${ROLES[0]}")"
     printf "export SAFESTATS_PUBLISHER_URL='%s'\n" "$(url "${ROLES[1]}")"
     printf "export SAFESTATS_DATABASE_URL='%s'\n" "$(url "${ROLES[2]}")"
@@ -137,6 +145,6 @@ throwaway)
     cat >/dev/null
     ;;
 *)
-    stop "say start, stop, status, environment or throwaway"
+    stop "say start, stop, status, environment, recreate or throwaway"
     ;;
 esac

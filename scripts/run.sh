@@ -12,6 +12,7 @@ server_folder=build/demo-server
 [ -n "$data" ] && server_folder=build/demo-server-real
 demo=build/demo${data:+-real}
 profile=build/demo-profile
+unset SAFESTATS_DATABASE_URL SAFESTATS_PUBLISHER_URL SAFESTATS_OWNER_URL
 scripts/demo_data.sh "$server_folder" "$data"
 
 scripts/package.sh
