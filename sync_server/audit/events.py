@@ -91,7 +91,6 @@ class EventType(StrEnum):
 
     # Data coming in
     SUPPLIES_READ = "supplies.read", Recorder.SERVER, "A supplier looked at its own deliveries", {"site": "of which"}
-    DELIVERY_RECEIVED = "delivery.receive", Recorder.SERVER, "A supplier handed in a file", {"sha256": "of the file"}
     DATASET_LOADED = (
         "dataset.load",
         Recorder.TEAM,
@@ -123,7 +122,6 @@ class EventType(StrEnum):
     AGREEMENT_ADDED = "agreement.add", Recorder.TEAM, "An agreement was drafted"
     AGREEMENT_CHANGED = "agreement.change", Recorder.TEAM, "An agreement was amended"
     AGREEMENT_GRANTED = "agreement.grant", Recorder.TEAM, "A grant was added to an agreement, or removed"
-    AGREEMENT_SCHEDULED = "agreement.schedule", Recorder.TEAM, "What is to be signed was made", {"sha256": "of it"}
     AGREEMENT_DOCUMENT = "agreement.document", Recorder.TEAM, "A signed document was attached", {"sha256": "of it"}
     AGREEMENT_SIGNED = "agreement.sign", Recorder.TEAM, "An agreement was signed"
     AGREEMENT_ACTIVATED = "agreement.activate", Recorder.TEAM, "An agreement came into force, or was refused it"

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ class Event:
     def read(cls, stored: StoredEvent) -> Event:
         """The event as its members."""
         return cls(stored.number, json.loads(stored.body))
+
+
+@dataclass(frozen=True)
+class SealStanding:
+    """The numbers of the newest seal and of the newest exported one; ``unsealed_since``: the first event without."""
+
+    newest: int
+    exported: int
+    unsealed_since: datetime | None
 
 
 class AuditLog:
@@ -133,6 +143,15 @@ class AuditLog:
     def sealed_until(self) -> int:
         """The number of the last event under a seal; 0: none is sealed."""
         return last_sealed(self.store.newest_seal())
+
+    def standing(self) -> SealStanding:
+        """How far sealing and exporting have come. Raises ``AuditUnavailable``, ``OSError``."""
+        newest = self.store.newest_seal()
+        waiting = next(self.store.events(after=last_sealed(newest)), None)
+        exported = self.sealing.folder.newest()
+        return SealStanding(
+            newest.number if newest else 0, exported, datetime.fromisoformat(waiting.at) if waiting else None
+        )
 
     def rotate_key(self, actor: str) -> PublicKey:
         """Sign with a new key from now on; that it is the right one is the last thing that the former key seals.

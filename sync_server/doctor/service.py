@@ -78,6 +78,7 @@ def _of_both(settings: Settings, database: Database) -> Iterator[Finding]:
     yield from _safely("migrations", lambda: store.look_at_schema(database))
     if _migrated(database):
         yield from _safely("content", lambda: store.look_at_content(database))
+        yield from _safely("seals", lambda: store.look_at_seals(settings))
         yield from _safely("audit", lambda: store.look_at_audit(settings))
 
 

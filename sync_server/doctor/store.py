@@ -6,7 +6,7 @@ import itertools
 import platform
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 
@@ -25,6 +25,7 @@ from .findings import Finding, fail, ok, warn
 
 _LIGHT_EVENTS = 1_000
 _NEAR_SECONDS = 2.0
+_LONG_UNSEALED = timedelta(minutes=5)
 
 
 def look_at_embedded(settings: Settings, database: Database) -> Iterator[Finding]:
@@ -90,6 +91,33 @@ def look_at_audit(settings: Settings) -> Iterator[Finding]:
     finally:
         audit.close()
     yield ok("audit", f"it takes events; the newest {min(newest, _LIGHT_EVENTS):,} follow each other")
+
+
+def look_at_seals(settings: Settings) -> Iterator[Finding]:
+    """Whether the audit is sealed in time, and its seals are carried off; to be asked before anything seals it."""
+    audit = open_audit(settings, "" if settings.embedded else settings.url(Part.PUBLISHER))
+    try:
+        standing = audit.standing()
+        keyring = audit.sealing.keyring
+        if standing.newest and not keyring.exists():
+            told = f"the key that signs them, {keyring.path}, is missing"
+            yield fail("seals", told, "put it back, or go on with a new one: “safestats audit keys --rotate”")
+            return
+        since = standing.unsealed_since
+        if since is not None and now() - since > _LONG_UNSEALED:
+            told = f"what the audit recorded since {since:%Y-%m-%d %H:%M:%S} UTC is not sealed"
+            yield warn("seals", told, "“safestats serve” seals every minute; at once: “safestats audit seal”")
+            return
+        if standing.exported < standing.newest:
+            told = f"of {standing.newest} seals only {standing.exported} reached {audit.sealing.folder.path}"
+            yield warn("seals", told, "see that this folder is there and can be written, then “safestats audit seal”")
+            return
+        where = (
+            "" if settings.audit_export_dir else ", on this host: set SAFESTATS_AUDIT_EXPORT_DIR to another's folder"
+        )
+        yield ok("seals", f"{standing.newest:,} made, and exported to {audit.sealing.folder.path}{where}")
+    finally:
+        audit.store.close()
 
 
 def look_at_clock(database: Database) -> Iterator[Finding]:

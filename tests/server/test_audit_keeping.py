@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from safestats.sync_server.audit import log
 from safestats.sync_server.audit.archive import check_archive
 from safestats.sync_server.audit.canonical import digest
 from safestats.sync_server.audit.events import EventType, Outcome
@@ -21,6 +22,8 @@ from safestats.sync_server.audit.seals import Seal, SealFolder
 from safestats.sync_server.audit.search import AuditScope, Page, search
 from safestats.sync_server.audit.signing import AuditKeyError, read_public_keys
 from safestats.sync_server.audit.store import Criteria
+from safestats.sync_server.doctor.findings import State
+from safestats.sync_server.doctor.store import look_at_seals
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.instants import now
 from safestats.sync_server.settings import Part
@@ -137,6 +140,26 @@ def test_the_public_key_of_somebody_else_proves_nothing(rig: AuditRig, tmp_path:
     (tmp_path / "no-key.pem").write_text("x")
     with pytest.raises(AuditKeyError, match=r"no-key\.pem cannot be read as a public key"):
         read_public_keys([tmp_path / "no-key.pem"])
+
+
+def test_the_doctor_sees_what_is_not_sealed_not_exported_or_without_key(
+    rig: AuditRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> tuple[State, str]:
+        (finding,) = look_at_seals(rig.settings)
+        return finding.state, finding.told
+
+    assert found()[0] == State.OK
+    monkeypatch.setattr(log, "now", lambda: now() - timedelta(minutes=6))
+    rig.record(1)
+    monkeypatch.undo()
+    assert found()[0] == State.WARN and "is not sealed" in found()[1]
+    rig.log.seal()
+    assert found() == (State.OK, f"1 made, and exported to {rig.settings.audit_seals_dir}")
+    shutil.rmtree(rig.settings.audit_seals_dir)
+    assert found() == (State.WARN, f"of 1 seals only 0 reached {rig.settings.audit_seals_dir}")
+    rig.settings.audit_key_path.unlink()
+    assert found()[0] == State.FAIL
 
 
 # Exports and archives
