@@ -44,7 +44,13 @@ class Ceiling:
 
     def clip(self, grant: GrantProfile, today: date) -> GrantProfile:
         """What is left of the grant under these terms. It covers the same rows or fewer, and shows no more of them."""
-        precision, grid_m = coarser((grant.precision, grant.grid_m), (self.precision, self.grid_m))
+        finest = (self.precision, self.grid_m)
+        if self.precision == Precision.AGGREGATE:
+            grant = grant.only_counted()
+        elif grant.precision == Precision.AGGREGATE:
+            counted, counted_m = coarser((grant.counted, grant.counted_m), finest)
+            grant = replace(grant, counted=counted, counted_m=counted_m)
+        precision, grid_m = coarser((grant.precision, grant.grid_m), finest)
         from_month = grant.from_month
         if self.retention_months:
             # The current month is the last of those kept.

@@ -6,6 +6,7 @@ Callers filter, sort, count and join on its columns only, so what is hidden cann
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlalchemy import (
     ColumnElement,
@@ -69,7 +70,8 @@ def countable(scope: Scope) -> Select:
 
     Columns: ``month``, ``borough_code``, ``category`` (null where the grant does not have their fields), ``x`` and
     ``y`` in metres, and ``aggregate``: 1 where the row itself is never shown, so that only fixed questions may count
-    it and small counts are masked. Its place is the exact one: never give out ``x`` and ``y``. In no order.
+    it and small counts are masked. Its place is as exact as terms and role allow for
+    counting, the supplier's own mostly: never give out ``x`` and ``y``. In no order.
     """
     table = incident_table(scope.definition)
     parts = [
@@ -141,14 +143,16 @@ def _columns(table: Table, scope: Scope, grant: GrantProfile) -> list[ColumnElem
 def _counted_columns(table: Table, scope: Scope, grant: GrantProfile) -> list[ColumnElement]:
     aggregate = grant.precision == Precision.AGGREGATE
     category = scope.definition.category_field
-    placed = FieldGroup.LOCATION in grant.groups and grant.shown_precision != Precision.AREA
+    precision, grid_m = grant.counted_place
+    at = replace(grant, precision=precision, grid_m=grid_m)
+    placed = at.shown_precision != Precision.AREA
     columns: list[ColumnElement] = [table.c.month.label("month")]
     area = FieldGroup.AREA in grant.groups
     columns.append((table.c.borough_code if area else _nothing(table.c.borough_code.type)).label("borough_code"))
     known = scope.definition.field(category).group in grant.groups
     columns.append((table.c[category] if known else _nothing(table.c[category].type)).label("category"))
     for label, name in (("x", "easting"), ("y", "northing")):
-        columns.append((_seen(table, grant, name) if placed else _nothing(Integer())).label(label))
+        columns.append((_seen(table, at, name) if placed else _nothing(Integer())).label(label))
     columns.append(literal(int(aggregate), Integer()).label("aggregate"))
     return columns
 

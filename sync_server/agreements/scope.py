@@ -63,6 +63,9 @@ class GrantProfile:
     to_month: str
     uses: frozenset[Use]
     officer_records: bool = False  # a licensing officer, too, is shown rows
+    # Where rows that are only counted count as lying: never closer than those who are shown rows could see.
+    counted: Precision = Precision.POINT
+    counted_m: int = 0
 
     @property
     def shown_precision(self) -> Precision:
@@ -70,6 +73,22 @@ class GrantProfile:
         if self.precision == Precision.AGGREGATE or FieldGroup.LOCATION in self.groups:
             return self.precision
         return Precision.AREA
+
+    @property
+    def counted_place(self) -> tuple[Precision, int]:
+        """How exactly a row lies when it is counted, with the cell of the grid in metres."""
+        if FieldGroup.LOCATION not in self.groups:
+            return Precision.AREA, 0
+        if self.precision == Precision.AGGREGATE:
+            return self.counted, self.counted_m
+        return self.precision, self.grid_m if self.precision == Precision.GRID else 0
+
+    def only_counted(self) -> GrantProfile:
+        """The grant without its rows: they are counted where they would have been shown."""
+        if self.precision == Precision.AGGREGATE:
+            return self
+        counted, counted_m = self.counted_place
+        return replace(self, precision=Precision.AGGREGATE, grid_m=0, counted=counted, counted_m=counted_m)
 
     def covers(self, period: str) -> bool:
         """Whether the month is in the grant; undated rows ("") are only where no month bounds it."""
@@ -315,7 +334,7 @@ def scope_of(
     grants = [profile_of(grant, today, areas.get(grant.id, ())) for grant in agreement.grants]
     until, threshold, version = agreement.ends, definition.suppression_threshold, None
     if officer:
-        grants = [g if g.officer_records else replace(g, precision=Precision.AGGREGATE, grid_m=0) for g in grants]
+        grants = [grant if grant.officer_records else grant.only_counted() for grant in grants]
     if ceiling is not None:
         grants = [ceiling.clip(grant, today) for grant in grants]
         organisation = agreement.organisation

@@ -23,6 +23,7 @@ from safestats.tests.server.oracle import (
     Refused,
     State,
     asked,
+    counted_at,
     masked,
     masked_column,
     masked_rings,
@@ -355,15 +356,13 @@ def check_exact(
 
 def check_rounded(told: dict[str, Any], permitted: Opened, category: str, bounds: dict[str, str]) -> None:
     counted = [row for row in permitted.counted() if _in_months(row.values["month"], bounds)]
-    placed, without = [], []
-    for row in counted:
-        shows = row.values["easting"] is not None and "location" in permitted.counting_grant(row).groups
-        (placed if shows else without).append(row)
+    places = [(row, counted_at(permitted.counting_grant(row), row)) for row in counted]
+    without = [row for row, place in places if place is None]
     near = {
         radius: [
             row
-            for row in placed
-            if (row.values["easting"] - EASTING) ** 2 + (row.values["northing"] - NORTHING) ** 2 <= radius**2
+            for row, place in places
+            if place is not None and (place[0] - EASTING) ** 2 + (place[1] - NORTHING) ** 2 <= radius**2
         ]
         for radius in RADII
     }

@@ -71,6 +71,13 @@ class Grant:
     to_month: str = ""
     uses: frozenset[str] = frozenset({"view", "sync"})
     officer_records: bool = False
+    counted: str = "point"  # where rows that are only counted count as lying
+    counted_m: int = 0
+
+    def only_counted(self) -> Grant:
+        if self.precision == "aggregate":
+            return self
+        return replace(self, precision="aggregate", counted=self.precision, counted_m=self.grid_m)
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ def opened(state: State, person: Person, code: str) -> Opened | Refused:
     grants = agreement.grants
     threshold = state.dataset(code).threshold
     if person.role == "licensing-officer":
-        grants = tuple(g if g.officer_records else replace(g, precision="aggregate") for g in grants)
+        grants = tuple(g if g.officer_records else g.only_counted() for g in grants)
     terms = counting_terms(state, code)
     if terms is not None:
         if state.today < terms.starts or (terms.ends is not None and terms.ends < state.today):
@@ -236,6 +243,13 @@ def counting_terms(state: State, code: str) -> Terms | None:
 
 
 def clipped(grant: Grant, terms: Terms) -> Grant:
+    if terms.precision == "aggregate":
+        grant = grant.only_counted()
+    elif grant.precision == "aggregate":
+        # Nobody counts more closely than the supplier lets anybody see.
+        counted = max(grant.counted, terms.precision, key=COARSENESS.index)
+        cells = [m for p, m in ((grant.counted, grant.counted_m), (terms.precision, terms.grid_m)) if p == "grid"]
+        grant = replace(grant, counted=counted, counted_m=max(cells, default=0))
     precision = max(grant.precision, terms.precision, key=COARSENESS.index)
     cells = [g for p, g in ((grant.precision, grant.grid_m), (terms.precision, terms.grid_m)) if p == "grid"]
     return replace(
@@ -282,6 +296,17 @@ def show(opened: Opened, grant: Grant, row: Row, use: str) -> dict[str, Any]:
     shown = {c.name: values[c.name] if c in theirs else None for c in opened.columns(use)}
     at = (None, None) if how == "area" else (values["easting"], values["northing"])
     return {"fid": row.fids[how], "x": at[0], "y": at[1], **shown}
+
+
+def counted_at(grant: Grant, row: Row) -> tuple[int, int] | None:
+    """Where a row counts as lying that is only counted."""
+    x, y = row.values["easting"], row.values["northing"]
+    if x is None or "location" not in grant.groups or grant.counted == "area":
+        return None
+    if grant.counted == "grid":
+        cell = grant.counted_m
+        return math.floor(x / cell) * cell + cell // 2, math.floor(y / cell) * cell + cell // 2
+    return x, y
 
 
 def masked(count: int, threshold: int) -> int | None:

@@ -132,6 +132,8 @@ def grants(draw: st.DrawFn) -> GrantProfile:
         from_month=draw(st.sampled_from(["", "2025-01"])),
         to_month=draw(st.sampled_from(["", "2025-01"])),
         uses=draw(st.sampled_from([frozenset(Use), frozenset({Use.SYNC}), frozenset({Use.VIEW})])),
+        counted=draw(st.sampled_from([Precision.POINT, Precision.GRID, Precision.AREA])),
+        counted_m=500,
     )
 
 
@@ -193,8 +195,11 @@ def counted(grant: GrantProfile, row: dict[str, Any]) -> tuple[Any, ...]:
     groups = [g.value for g in grant.groups]
     kind = kind_of(grant)
     place = (None, None)
-    if kind == "aggregate" and "location" in groups:
-        place = (row["easting"], row["northing"])
+    if kind == "aggregate":
+        as_shown = replace(grant, precision=grant.counted, grid_m=grant.counted_m)
+        if "location" in groups and grant.counted != Precision.AREA:
+            shown = seen(as_shown, row)
+            place = (shown["x"], shown["y"])
     elif kind in ("point", "grid"):
         shown = seen(grant, row)
         place = (shown["x"], shown["y"])

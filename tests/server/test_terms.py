@@ -357,6 +357,17 @@ def test_a_clipped_grant_never_exceeds_grant_nor_terms(grant: GrantProfile, ceil
     assert bool(exceeds) == (unchanged != (grant.groups, grant.precision, grant.grid_m, grant.uses))
 
 
+@given(grant=profiles(), ceiling=ceilings(), officer=st.booleans())
+def test_nobody_counts_more_closely_than_others_are_shown(grant: GrantProfile, ceiling: Ceiling, officer: bool) -> None:
+    left = ceiling.clip(grant.only_counted() if officer else grant, TODAY)
+    limits = [m for m in ((grant.precision, grant.grid_m), (ceiling.precision, ceiling.grid_m)) if m[0] != "aggregate"]
+    closest = max((fineness(*limit) for limit in limits), default=0)
+    if FieldGroup.LOCATION not in left.groups:
+        closest = FINENESS.index("area")
+    # What may only be counted is counted as exactly as it could be shown otherwise.
+    assert fineness(*left.counted_place) == closest
+
+
 @given(one=PRECISIONS, other=PRECISIONS)
 def test_the_coarser_of_two_precisions(one: tuple[Precision, int], other: tuple[Precision, int]) -> None:
     assert coarser(one, other) == coarser(other, one) == max(one, other, key=lambda drawn: fineness(*drawn))
