@@ -32,6 +32,8 @@ class Figure(str, Enum):
 
     TIME = "time"  # seconds
     LONGEST_WAIT = "longest wait"  # seconds
+    MEDIAN_ANSWER = "half of the answers within"  # seconds
+    P95_ANSWER = "95 % of the answers within"  # seconds
     PEAK_MEMORY = "peak memory"  # bytes
 
 
@@ -122,9 +124,17 @@ class Rounds:
         """How long each took."""
         return self._measure(job, Figure.TIME, self.seconds, note, aims=True)
 
-    def told(self, job: str, figure: Figure, note: str = "", aims: bool = True) -> Measure:
-        """Another figure, which each contender's ``act`` returned; ``aims``: the contenders' aims are of this one."""
-        return self._measure(job, figure, self.answers, note, aims)
+    def told(
+        self,
+        job: str,
+        figure: Figure,
+        note: str = "",
+        aims: bool = True,
+        of: Callable[[Any], float] = float,
+    ) -> Measure:
+        """Another figure, ``of`` what each contender's ``act`` returned; ``aims``: the aims are of this one."""
+        values = {name: [of(answer) for answer in answers] for name, answers in self.answers.items()}
+        return self._measure(job, figure, values, note, aims)
 
     def _measure(self, job: str, figure: Figure, values: dict[str, list[Any]], note: str, aims: bool) -> Measure:
         series = (

@@ -10,9 +10,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,40 +90,58 @@ class Desk:
 
 @dataclass(frozen=True)
 class Server:
-    """The command ``safestats`` on a folder of its own."""
+    """The command ``safestats`` on a folder of its own; ``settings``: of the environment, beside the folder."""
 
     root: Path
     folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def command(self, *arguments: str, stdin: str = "") -> str:
         """What the command prints."""
-        return run([str(self._program), *arguments], {"SAFESTATS_DATA_DIR": str(self.folder)}, stdin)
+        return run([str(self._program), *arguments], self._environment, stdin)
 
     def weigh(self, report: Path, *arguments: str) -> int:
         """Run the command; its peak memory in bytes."""
-        return weigh(report, [str(self._program), *arguments], {"SAFESTATS_DATA_DIR": str(self.folder)})
+        return weigh(report, [str(self._program), *arguments], self._environment)
 
     @contextmanager
     def serving(self) -> Iterator[str]:
         """The URL of the server, as long as it is wanted."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        environment = {**os.environ, "SAFESTATS_DATA_DIR": str(self.folder)}
-        with (self.folder / "serve.log").open("wb") as log:
-            process = subprocess.Popen(
-                [self._program, "serve", "--port", str(port)], stdout=log, stderr=log, env=environment
-            )
-            try:
-                _wait_for(f"http://127.0.0.1:{port}/v1/health", process, self.folder / "serve.log")
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                process.terminate()
-                process.wait(20)
+        port = free_port()
+        command = [str(self._program), "serve", "--port", str(port)]
+        with serving(command, port, "/v1/health", self.folder / "serve.log", self._environment) as url:
+            yield url
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"SAFESTATS_DATA_DIR": str(self.folder), **self.settings}
 
     @property
     def _program(self) -> Path:
         return self.root / ".venvs" / "server" / "bin" / "safestats"
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(
+    command: list[str], port: int, path: str, log: Path, environment: dict[str, str] | None = None
+) -> Iterator[str]:
+    """The URL of the server that the command starts on the port, once ``path`` is answered; it ends on leaving."""
+    url = f"http://127.0.0.1:{port}"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **(environment or {})})
+        try:
+            _wait_for(f"{url}{path}", process, log)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -86,7 +86,12 @@ def connect_engine(url: str) -> Engine:
         pool_size=_POOL,
         max_overflow=_MORE,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "safestats"},
+        connect_args={
+            "connect_timeout": _CONNECT_SECONDS,
+            "application_name": "safestats",
+            # Compiling a query of a dozen partitions takes longer than running it.
+            "options": "-c jit=off",
+        },
     )
     event.listen(engine, "begin", _queue)
     return engine
@@ -167,6 +172,11 @@ class Database:
 def is_busy(error: OperationalError) -> bool:
     """Whether the transaction failed because another writer is at work: it may be tried again."""
     return getattr(error.orig, "sqlstate", None) in _BUSY_STATES or "database is locked" in str(error.orig)
+
+
+def is_out_of_reach(error: BaseException) -> bool:
+    """Whether PostgreSQL did not answer, or let nobody in."""
+    return isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") is None
 
 
 def _lane(dataset: str) -> int:

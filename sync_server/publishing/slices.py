@@ -24,7 +24,16 @@ class SliceKey:
 
 def slice_keys(scope: Scope, periods: Iterable[str]) -> list[SliceKey]:
     """The slices that make up the scope's layer, in the order of the periods; it has those that it covers."""
-    return [SliceKey(scope.fingerprint(period), period) for period in sorted(periods) if scope.covers(period)]
+    fingerprints: dict[tuple[bool, ...], str] = {}
+    keys = []
+    for period in sorted(periods):
+        if scope.covers(period):
+            # Months that the same grants cover have the same fingerprint: a layer has many months and few of those.
+            covering = tuple(grant.covers(period) for grant in scope.grants)
+            if covering not in fingerprints:
+                fingerprints[covering] = scope.fingerprint(period)
+            keys.append(SliceKey(fingerprints[covering], period))
+    return keys
 
 
 def snapshot_name(scope: Scope, slices: Sequence[str]) -> str:
