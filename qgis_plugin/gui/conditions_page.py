@@ -14,6 +14,8 @@ from .purpose_chooser import PurposeChooser
 from .sign_in_pages import Done, Failed, Page
 from .surfaces import MARGIN, heading
 
+_LEAST_HEIGHT = 200
+
 
 class ConditionsPage(Page):
     """``renewed``: the session has accepted former conditions already, and goes on once these are accepted."""
@@ -35,6 +37,7 @@ class ConditionsPage(Page):
         self.text.setOpenLinks(False)
         self.text.anchorClicked.connect(_open_page)
         self.text.document().setDocumentMargin(MARGIN)
+        self.text.setMinimumHeight(_LEAST_HEIGHT)
         self.text.setMarkdown(session.conditions.text)
         self.chooser = PurposeChooser(session.purposes, self)
         self.chooser.changed.connect(self.changed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
@@ -13,6 +13,7 @@ from qgis.PyQt.QtWidgets import (
     QLineEdit,
     QRadioButton,
     QScrollArea,
+    QSizePolicy,
     QStyle,
     QVBoxLayout,
     QWidget,
@@ -22,6 +23,7 @@ from ..core.desk_session import Purpose
 from .surfaces import GAP, MARGIN, Strip, Tone, plain, small
 
 _LONGEST_DETAIL = 500
+_LEAST_HEIGHT = 130
 
 
 class PurposeChooser(QWidget):
@@ -45,6 +47,10 @@ class PurposeChooser(QWidget):
         self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._area.setFrameShape(QFrame.Shape.StyledPanel)
         self._area.setAccessibleName(self.tr("Purposes"))
+        self._area.setMinimumHeight(_LEAST_HEIGHT)
+        self._area.setSizePolicy(
+            QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored
+        )  # it scrolls: others come first
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GAP)
@@ -112,4 +118,11 @@ class PurposeChooser(QWidget):
             )
         else:
             self.advice.clear()
+        if self.group.checkedButton() is not None:
+            # Once the list has the height that the words below leave it.
+            QTimer.singleShot(0, self._show_choice)
         self.changed.emit()
+
+    def _show_choice(self) -> None:
+        if self.group.checkedButton() is not None:
+            self._area.ensureWidgetVisible(self.group.checkedButton())

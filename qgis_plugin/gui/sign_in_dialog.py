@@ -66,7 +66,7 @@ class SignInDialog(QDialog):
         self._lay_out()
         self._begin()
         if reason:
-            self.strip.say(reason, Tone.NOTE)
+            self._say(reason, Tone.NOTE)
 
     @property
     def page(self) -> Page:
@@ -127,7 +127,7 @@ class SignInDialog(QDialog):
         self._set_busy(False)
         former = self.pages.currentWidget()
         self.strip.clear()
-        page.complained.connect(lambda sentence: self.strip.say(sentence, Tone.NOTE))
+        page.complained.connect(lambda sentence: self._say(sentence, Tone.NOTE))
         page.changed.connect(self._page_changed)
         page.submitted.connect(self._submit)
         page.went_on.connect(self._went_on)
@@ -142,6 +142,7 @@ class SignInDialog(QDialog):
             self._widen()
         else:
             self.adjustSize()
+            self._fit()
         page.setFocus()
 
     def _page_changed(self) -> None:
@@ -156,12 +157,24 @@ class SignInDialog(QDialog):
         self.refusal_button.setText(page.refusal)
         self.action_button.setEnabled(page.ready and self._task is None)
 
+    def _say(self, sentence: str, tone: Tone) -> None:
+        self.strip.say(sentence, tone)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Room for what is shown, where the window has become too small for it."""
+        self.layout().activate()
+        needed = max(self.layout().totalHeightForWidth(self.width()), self.layout().totalMinimumSize().height())
+        if needed > self.height():
+            self.resize(self.width(), needed)
+
     def _went_on(self) -> None:
         if self._closed:
             self.page.leave()
             return
         self._set_busy(False)
         self._page_changed()
+        self._fit()
 
     def _widen(self) -> None:
         """Room for the text, in the middle of where the narrow window was and inside the screen."""
@@ -218,7 +231,7 @@ class SignInDialog(QDialog):
             return
         else:
             self.page.heed(error)
-        self.strip.say(error.sentence, Tone.NOTE if isinstance(error, PurposeHeld) else Tone.TROUBLE)
+        self._say(error.sentence, Tone.NOTE if isinstance(error, PurposeHeld) else Tone.TROUBLE)
 
     def _read_again(self) -> None:
         """Newer conditions came into force while these were read."""
