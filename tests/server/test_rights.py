@@ -1,0 +1,128 @@
+"""``scope``, ``readable`` and ``countable`` alone against the oracle: the matrix without HTTP, for a quick look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from safestats.sync_server.agreements.models import Precision, Use
+from safestats.sync_server.agreements.readable import countable, open_rows, readable
+from safestats.sync_server.agreements.scope import Refusal, Scope, Subject, countable_scope, scope
+from safestats.sync_server.identity.models import Role
+from safestats.tests.server.matrix_rig import MatrixRig
+from safestats.tests.server.matrix_worlds import CATEGORY, DATASETS, ORGANISATIONS, World, worlds
+from safestats.tests.server.oracle import Opened, Person, Refused, State, asked, counted_at
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+WORLDS = 40
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MatrixRig]:
+    made = MatrixRig(tmp_path_factory.mktemp("rights"), DATASETS)
+    yield made
+    made.close()
+
+
+@settings(
+    max_examples=WORLDS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    phases=(Phase.generate,),
+    report_multiple_bugs=False,
+    derandomize=True,
+)
+@given(world=worlds())
+def test_scopes_and_their_rows(rig: MatrixRig, world: World) -> None:
+    state = rig.begin(world)
+    purpose = world.people[0].purpose
+    others = [
+        Person("somebody", organisation, ORGANISATIONS[organisation], role, purpose)
+        for organisation, role in (("camden", "licensing-officer"), ("met", "analyst"), ("camden", "auditor"))
+    ]
+    with rig.app.state.services.database.read() as session:
+        for person in (*world.people, *others):
+            for dataset in DATASETS:
+                for use in (Use.VIEW, Use.SYNC):
+                    check_rows(rig, session, state, person, dataset.code, use)
+                check_counts(rig, session, state, person, dataset.code)
+
+
+def check_rows(rig: MatrixRig, session: Session, state: State, person: Person, code: str, use: Use) -> None:
+    expected = asked(state, person, code, use.value)
+    try:
+        found = scope(session, subject(person), code, rig.publisher.definitions, use)
+    except Refusal as refusal:
+        assert isinstance(expected, Refused) and refusal.code == expected.code
+        return
+    assert isinstance(expected, Opened)
+    assert (found.agreement, found.release, found.threshold) == (
+        expected.reference,
+        expected.release,
+        expected.threshold,
+    )
+    agreement = next(a for a in state.agreements if a.reference == found.agreement)
+    assert found.until <= agreement.ends
+    names = [column.name for column in expected.columns(use.value)]
+    places = ["x", "y"] if expected.placed(use.value) else []
+    held = rows_of(session, found, readable(found))
+    shown = expected.seen(use.value)
+    assert all(list(row) == ["fid", *places, *names] for row in held)
+    wanted = [{name: row[name] for name in ("fid", *places, *names)} for row in shown]
+    assert bag(held) == bag(wanted)
+    for period in {row.month for row in state.rows[code]} if use == Use.SYNC else ():
+        of_month = [r for r in wanted if month_of(state, code, r["fid"]) == period]
+        assert bag(rows_of(session, found, readable(found, period))) == bag(of_month)
+        assert found.covers(period) or not of_month
+
+
+def check_counts(rig: MatrixRig, session: Session, state: State, person: Person, code: str) -> None:
+    expected = asked(state, person, code, "view", counts=True)
+    try:
+        found = countable_scope(session, subject(person), code, rig.publisher.definitions)
+    except Refusal as refusal:
+        assert isinstance(expected, Refused) and refusal.code == expected.code
+        return
+    assert isinstance(expected, Opened)
+    held = [row for row in rows_of(session, found, countable(found)) if row["aggregate"] == 1]
+    wanted = []
+    for row in expected.counted():
+        grant = expected.counting_grant(row)
+        groups, place = grant.groups, counted_at(grant, row) or (None, None)
+        wanted.append(
+            {
+                "month": row.values["month"],
+                "borough_code": row.values["borough_code"] if "area" in groups else None,
+                "category": row.values[CATEGORY[code]] if "core" in groups else None,
+                "x": place[0],
+                "y": place[1],
+                "aggregate": 1,
+            }
+        )
+    assert bag(held) == bag(wanted)
+    assert any(found.counts(g) and g.precision == Precision.AGGREGATE for g in found.grants) == bool(
+        expected.counting()
+    )
+
+
+def subject(person: Person) -> Subject:
+    number = list(ORGANISATIONS).index(person.organisation) + 1
+    return Subject("u", person.name, number, person.organisation, Role(person.role), "s", person.purpose, "c")
+
+
+def rows_of(session: Session, found: Scope, query: Select[Any]) -> list[dict[str, Any]]:
+    open_rows(session, found)
+    return [dict(row) for row in session.execute(query).mappings()]
+
+
+def month_of(state: State, code: str, fid: int) -> str:
+    return next(row.month for row in state.rows[code] if fid in row.fids.values())
+
+
+def bag(rows: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(str(sorted(row.items(), key=lambda item: item[0])) for row in rows)
