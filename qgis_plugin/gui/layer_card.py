@@ -21,8 +21,12 @@ from .surfaces import GAP, Card, Strip, Tone, heading, plain, small
 
 
 class LayerCard(Card):
-    """``pull_requested(dataset)`` and ``open_requested(dataset)`` are its two buttons."""
+    """``pull_requested(dataset)`` and ``open_requested(dataset)`` are its two buttons.
 
+    ``counts_requested(dataset)`` is the one of a layer whose records are not shown.
+    """
+
+    counts_requested = pyqtSignal(str)
     pull_requested = pyqtSignal(str)
     open_requested = pyqtSignal(str)
 
@@ -54,6 +58,9 @@ class LayerCard(Card):
         self.pull_button.clicked.connect(lambda: self.pull_requested.emit(self.dataset))
         self.open_button = QPushButton(icon("open_map"), self.tr("Open in map"), self)
         self.open_button.clicked.connect(lambda: self.open_requested.emit(self.dataset))
+
+        self.counts_button = QPushButton(icon("proximity"), self.tr("Ask for counts…"), self)
+        self.counts_button.clicked.connect(lambda: self.counts_requested.emit(self.dataset))
 
         self._lay_out()
         self._show_progress(False)
@@ -101,7 +108,10 @@ class LayerCard(Card):
         uses = self._uses(entry.get("uses")) if permitted else ""
         self.uses_line.setText(uses)
         self.uses_line.setVisible(bool(uses))
-        if entry.get("reason_code") == AGGREGATES_ONLY:
+        counted = entry.get("reason_code") == AGGREGATES_ONLY
+        self.counts_button.setVisible(counted)
+        self.counts_button.setAccessibleName(f"{self.counts_button.text()}: {self.title}")
+        if counted:
             self.questions.say(
                 self.tr(
                     "You can ask for counts around the centre of a postcode: within 100, 250 and 500 m, for whole "
@@ -205,6 +215,7 @@ class LayerCard(Card):
         buttons.setSpacing(GAP)
         buttons.addWidget(self.pull_button)
         buttons.addWidget(self.open_button)
+        buttons.addWidget(self.counts_button)
         buttons.addStretch(1)
         self.body.addLayout(words)
         self.body.addWidget(self._supplier)
@@ -262,8 +273,8 @@ class LayerCard(Card):
             words = self.tr("Since {date}: {added} added, {changed} changed, {withdrawn} withdrawn.")
             if changes.rights_changed:
                 words = self.tr(
-                    "Since {date}, when your agreement was another: {added} added, {changed} changed, {withdrawn} "
-                    "withdrawn."
+                    "Since {date}, when your agreement was another: {added} added, {changed} changed, {withdrawn} no "
+                    "longer shown."
                 )
         elif changes.rights_changed:
             words = self.tr("Your agreement has changed since {date}; the incidents are the same.")

@@ -24,6 +24,7 @@ from ..core.desk_session import DeskSession, SessionState
 from ..core.errors import Cancelled, ConditionsNotAccepted, DeskError, SessionEnded
 from ..core.standing import Standing, ends_the_right, standing
 from ..layouts.base_map import backdrop
+from .counts_dialog import CountsDialog
 from .icons import icon
 from .layer_card import LayerCard
 from .surfaces import GAP, MARGIN, Strip, Tone, heading, plain, small
@@ -49,6 +50,7 @@ class LayersDock(QgsDockWidget):
         self._owner: tuple[str, str] | None = None  # server and user of the cards
         self._session: DeskSession | None = None  # the one that has been active here
         self._waiting_for_conditions = False
+        self.counts_dialog: CountsDialog | None = None
         self.setObjectName("SafeStatsLayersDock")
         self.setWindowTitle(self.tr("SafeStats layers"))
         self.setMinimumWidth(320)
@@ -307,6 +309,7 @@ class LayersDock(QgsDockWidget):
         card = LayerCard(entry)
         card.pull_requested.connect(self._pull)
         card.open_requested.connect(self._open)
+        card.counts_requested.connect(self._ask_for_counts)
         return card
 
     def _not_listed(self, error: DeskError) -> None:
@@ -387,6 +390,15 @@ class LayersDock(QgsDockWidget):
         self._iface.setActiveLayer(layer)
         if layer.isSpatial() and not layer.extent().isEmpty():
             self._iface.zoomToActiveLayer()
+
+    def _ask_for_counts(self, dataset: str) -> None:
+        self.counts_dialog = CountsDialog(self._desk, dataset, self.cards[dataset].title, self)
+        self.counts_dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.counts_dialog.finished.connect(self._counts_closed)
+        self.counts_dialog.open()
+
+    def _counts_closed(self) -> None:
+        self.counts_dialog = None
 
     def _clear_cards(self) -> None:
         for dataset in list(self.cards):

@@ -131,6 +131,23 @@ def test_a_role_that_sees_no_records_any_more_loses_the_copy(
     qtbot.waitUntil(lambda: gone(desk, path), timeout=WAIT_MS)
     card = dock.cards["colp"]
     assert not card.pull_button.isVisible() and "counts around the centre of a postcode" in card.questions.text
+    card.counts_button.click()
+    dialog = dock.counts_dialog
+    dialog.ask_button.click()
+    assert "Enter a postcode" in dialog.strip.text
+    dialog.postcode.setText("ec2v 7hh")  # Guildhall
+    dialog.first.setText("2025-8")
+    dialog.ask_button.click()
+    qtbot.waitUntil(lambda: "could not make sense" in dialog.strip.text, timeout=WAIT_MS)  # our words, no program's
+    dialog.first.setText("2025-08")
+    dialog.last.setText("2025-09")
+    dialog.ask_button.click()
+    qtbot.waitUntil(lambda: dialog.table.topLevelItemCount() == 4, timeout=WAIT_MS)
+    shown = [dialog.table.topLevelItem(row).text(0) for row in range(3)]
+    assert shown == ["within 100 m", "within 250 m", "within 500 m"]
+    figures = [dialog.table.topLevelItem(row).text(1) for row in range(3)]
+    assert all(figure.startswith("fewer than") or int(figure) % 5 == 0 for figure in figures), figures
+    dialog.reject()
 
 
 def test_a_closed_account_loses_its_copies_at_the_next_sign_in(
