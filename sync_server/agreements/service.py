@@ -209,6 +209,7 @@ def sign(
     """
     today = today or london_today()
     signed_on = signed_on or today
+    _hold(session, agreement)
     require_draft(agreement)
     _refuse_unready(services, session, agreement, today)
     names = [known.name for known in agreement.parties]
@@ -250,6 +251,7 @@ def sign(
 
 def redraft(services: Services, session: Session, actor: str, agreement: Agreement) -> None:
     """Make a signed agreement, not yet in force, a draft again; its signatures are void."""
+    _hold(session, agreement)
     if agreement.state != AgreementState.SIGNED:
         raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state}: only a signed one is redrafted.")
     unsign(agreement)
@@ -261,6 +263,7 @@ def redraft(services: Services, session: Session, actor: str, agreement: Agreeme
 def activate(services: Services, session: Session, actor: str, agreement: Agreement, today: date | None = None) -> None:
     """Put a signed agreement in force. One that amends another takes its place in the same step."""
     today = today or london_today()
+    _hold(session, agreement)
     try:
         former = _activated(services, session, agreement, today)
     except SafeStatsError as error:
@@ -284,6 +287,7 @@ def activate(services: Services, session: Session, actor: str, agreement: Agreem
 def suspend(services: Services, session: Session, actor: str, agreement: Agreement, reason: str) -> None:
     """Refuse access from the next request on, until resumed."""
     reason = _line(reason, "The reason for suspending an agreement")
+    _hold(session, agreement)
     if agreement.state != AgreementState.ACTIVE:
         raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state}: only an active one is suspended.")
     _move(agreement, AgreementState.SUSPENDED, reason)
@@ -294,6 +298,7 @@ def suspend(services: Services, session: Session, actor: str, agreement: Agreeme
 def resume(services: Services, session: Session, actor: str, agreement: Agreement, today: date | None = None) -> None:
     """Put a suspended agreement in force again."""
     today = today or london_today()
+    _hold(session, agreement)
     if agreement.state != AgreementState.SUSPENDED:
         raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state}: only a suspended one is resumed.")
     _check_remit(agreement.organisation)
@@ -315,6 +320,7 @@ def end(
 ) -> None:
     """End it for good, today at the latest; a draft is dropped in this way too."""
     reason = _line(reason, "The reason for ending an agreement")
+    _hold(session, agreement)
     if agreement.state == AgreementState.ENDED:
         raise SafeStatsError(f"Agreement {agreement.reference} has ended already.")
     agreement.ends = max(agreement.starts, min(agreement.ends, today or london_today()))
@@ -427,6 +433,13 @@ def _check_remit(organisation: Organisation) -> None:
             f"{organisation.name} has no remit under section 17 of the Crime and Disorder Act 1998 in the register: "
             "without one it is given no agreement."
         )
+
+
+def _hold(session: Session, agreement: Agreement) -> None:
+    """Wait for whoever else moves an agreement of the organisation on the dataset, and see what came of it."""
+    theirs = (Agreement.organisation_id == agreement.organisation_id, Agreement.dataset == agreement.dataset)
+    session.execute(select(Agreement.id).where(*theirs).order_by(Agreement.id).with_for_update())
+    session.refresh(agreement, ["state", "schedule_sha256", "starts", "ends"])
 
 
 def _move(agreement: Agreement, state: AgreementState, reason: str = "") -> None:

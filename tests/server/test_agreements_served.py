@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from safestats.sync_server.agreements.terms import load_terms
 from safestats.sync_server.app import create_app
 from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.datasets.definitions import FieldGroup
+from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.identity.models import Organisation, Role
 from safestats.sync_server.identity.service import add_user, find_organisation
 from safestats.sync_server.instants import london_today
@@ -203,3 +206,26 @@ def test_view_without_sync_is_no_layer(desk: Desk) -> None:
     desk.work(grants.replace_grant, 1, online, reference="DSA-1.v2")
     desk.sign_and_activate("DSA-1.v2")
     assert desk.refusal() == "use-not-granted"
+
+
+def test_of_two_who_activate_at_once_one_is_refused(desk: Desk) -> None:
+    for reference in ("DSA-A", "DSA-B"):
+        desk.work(service.amend, reference)
+        desk.work(service.sign, "A. Director", reference=reference)
+    both = Barrier(2)
+
+    def activate(reference: str) -> str:
+        with desk.rig.services.database.read() as session:
+            service.find_agreement(session, reference)
+        both.wait()
+        try:
+            desk.work(service.activate, reference=reference)
+        except SafeStatsError as error:
+            return str(error)
+        return "in force"
+
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(activate, ("DSA-A", "DSA-B")))
+    assert told.count("in force") == 1
+    assert sum("amend that one, or end it first" in words for words in told) == 1
+    assert desk.layer().agreement == ("DSA-A" if told[0] == "in force" else "DSA-B")
