@@ -92,7 +92,10 @@ def _degrees(west: float, south: float, east: float, north: float) -> list[Regio
     bottom, top = max(south, _SOUTH), min(north, _NORTH)
     if left > right or bottom > top:
         return []
-    across, up = np.linspace(left, right, _SAMPLES), np.linspace(bottom, top, _SAMPLES)
+    # Meridians lean: an edge is followed as far beyond its corners as any row of the box may lie.
+    beside, beyond = 0.3 * (top - bottom) + 0.01, 0.15 * (right - left) + 0.01
+    across = np.linspace(left - beside, right + beside, _SAMPLES)
+    up = np.linspace(bottom - beyond, top + beyond, _SAMPLES)
     shift = _shift((left + right) / 2, (bottom + top) / 2)
     edges, eastings, northings = [], [], []
     for longitudes, latitudes, of_eastings, lower, bounds in (
@@ -115,8 +118,8 @@ def _degrees(west: float, south: float, east: float, north: float) -> list[Regio
 
 
 def _edge(bounded: NDArray, along: NDArray, of_eastings: bool, lower: bool) -> Edge:
-    origin, scale = float(along.mean()), max(float(np.ptp(along)) / 2, 1.0)
-    fitted: Sequence[float] = np.polyfit((along - origin) / scale, bounded, _DEGREE if scale > 1 else 0).tolist()
+    origin, scale = float(along.mean()), float(np.ptp(along)) / 2
+    fitted: Sequence[float] = np.polyfit((along - origin) / scale, bounded, _DEGREE).tolist()
     return Edge(of_eastings, lower, tuple(fitted), origin, scale)
 
 

@@ -59,7 +59,6 @@ class CollectionAnswer(BaseModel):
     attribution: str
     itemType: str
     crs: list[str]
-    storageCrs: str
     links: list[Link]
     extent: Extent | None = None
 

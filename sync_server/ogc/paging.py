@@ -127,8 +127,8 @@ def _typed(field: Field, value: Any) -> Any:
         if "\0" in value:
             raise ValueError
         return date.fromisoformat(value) if field.type == FieldType.DATE else value
-    number: float = value
-    if not abs(number) < (_LARGEST_REAL if field.type == FieldType.REAL else 2**31):
+    assert isinstance(value, int | float)
+    if not abs(value) < (_LARGEST_REAL if field.type == FieldType.REAL else 2**31):
         raise ValueError
     return value
 

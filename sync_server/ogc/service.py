@@ -249,8 +249,8 @@ def _collection(asker: Asker, permitted: Scope) -> dict[str, Any]:
         "description": definition.description,
         "attribution": definition.attribution,
         "itemType": "feature",
+        # No "storageCrs": QGIS 3.40 would take it for the layer's and leave the extent in degrees.
         "crs": [Crs.CRS84, Crs.NATIONAL_GRID],
-        "storageCrs": Crs.NATIONAL_GRID,
         "links": [
             _link("self", place, definition.title),
             _link("items", f"{place}/items", "Items", GEOJSON),

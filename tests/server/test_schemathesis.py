@@ -42,7 +42,7 @@ ROLES = ("analyst", "licensing-officer", "publisher", "supplier")
 NOBODY, PENDING = "nobody", "pending"
 
 
-def _row(number: int) -> Row:
+def made_up_row(number: int) -> Row:
     month = month_before(2)
     values = {column.name: None for column in FULL.columns} | {
         "month": month,
@@ -50,7 +50,7 @@ def _row(number: int) -> Row:
         "borough": "Camden",
         "lsoa_code": "E01000842",
         "easting": EASTING + number,
-        "northing": NORTHING,
+        "northing": NORTHING - 7 * number,
         "category": "Burglary",
         "occurred_on": date.fromisoformat(f"{month}-05"),
         "note": f"note {number}",
@@ -68,7 +68,7 @@ def _world() -> World:
         Agreement(f"DSA-{d.code}", "camden", d.code, "active", TODAY, TODAY + timedelta(9), frozenset(), (grant,))
         for d in DATASETS
     ]
-    rows = tuple(_row(number) for number in range(12))
+    rows = tuple(made_up_row(number) for number in range(12))
     content = (frozenset(row.number for row in rows),)
     start = State(
         datasets=DATASETS,
