@@ -13,7 +13,7 @@ from . import oidc
 from .routes import step
 from .schemas import OidcFinishRequest, OidcStartAnswer, OidcStartRequest, StepAnswer
 
-router = APIRouter(prefix="/v1/session/oidc", tags=["session"], responses=problems(401, 403, 404, 409))
+router = APIRouter(prefix="/v1/session/oidc", tags=["session"], responses=problems(401, 403, 404, 409, 502))
 
 _HEADERS = {
     "Cache-Control": "no-store",
