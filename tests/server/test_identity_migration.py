@@ -32,8 +32,8 @@ def test_people_keep_their_accounts_and_sign_in_anew(database: Database) -> None
         for number, role in enumerate(("team", "analyst")):
             session.execute(
                 text(
-                    "INSERT INTO user_account (id, username, display_name, organisation_id, role, password_hash, active)"
-                    " VALUES (:id, :id, 'Somebody', 1, :role, 'hash', :yes)"
+                    "INSERT INTO user_account (id, username, display_name, organisation_id, role, password_hash,"
+                    " active) VALUES (:id, :id, 'Somebody', 1, :role, 'hash', :yes)"
                 ),
                 {"id": f"u{number}", "role": role, "yes": True},
             )

@@ -10,6 +10,8 @@ from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.identity import machine_keys, organisations, people
 from safestats.sync_server.identity.models import MachineKey, Role
 from safestats.sync_server.ingest.models import Delivery
+from safestats.sync_server.services import open_database
+from safestats.sync_server.settings import Part
 from safestats.tests.server.identity_rig import active_session, add_home, add_person, clock, code
 from safestats.tests.server.trust_rig import Server, bearer
 from sqlalchemy import select
@@ -22,7 +24,9 @@ def deliveries(server: Server) -> None:
     """Of the dataset “lfb”, from two sites, and of “mps”."""
     add_home(server, "trust", "An NHS Trust")
     at = datetime(2026, 11, 1, 9, tzinfo=UTC)
-    with server.services.database.write() as session:
+    # On PostgreSQL only who loads may write them.
+    database = open_database(server.services.settings, Part.PUBLISHER)
+    with database.write() as session:
         for number, (dataset, site) in enumerate(
             [("lfb", "st-thomas"), ("lfb", "st-marys"), ("mps", "st-thomas"), ("lfb", ""), ("lfb", "st-thomas")]
         ):
@@ -43,6 +47,7 @@ def deliveries(server: Server) -> None:
                     report={},
                 )
             )
+    database.engine.dispose()
 
 
 def key(server: Server, dataset: str = "lfb", site: str = "st-thomas", days: int = 30) -> str:
