@@ -9,5 +9,5 @@ from .settings import Settings
 
 
 def application() -> FastAPI:
-    """The application."""
-    return create_app(Settings())
+    """The application, which knows the way into PostgreSQL under its own role only."""
+    return create_app(Settings(publisher_url="", owner_url=""))

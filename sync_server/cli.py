@@ -6,23 +6,26 @@ import os
 import socket
 import ssl
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from sqlalchemy import inspect, select
 from sqlalchemy.exc import OperationalError
 
 from ..shared.areas import BOUNDARIES_FILE
 from .command_line import initialised, printable
-from .database import CannotLoadSpatialiteError
+from .database import CannotLoadSpatialiteError, is_busy, is_out_of_reach
 from .datasets.definitions import DefinitionError
 from .domains import Domains
 from .errors import SafeStatsError, disk_full_sentence, is_disk_full
+from .ingest.models import Delivery
 from .keys import KeysError
 from .problems import Problem
 from .schema import prepare_database
-from .services import open_services
+from .services import open_database, open_services
 from .settings import Part, Settings
 
 app = typer.Typer(
@@ -42,7 +45,9 @@ def init() -> None:
     from .datasets.areas import load_supplied_areas
     from .identity.commands import publish_supplied_conditions
 
-    services = open_services(Settings(), Part.OWNER)
+    settings = Settings()
+    _refuse_lost_keys(settings)
+    services = open_services(settings, Part.OWNER)
     try:
         prepare_database(services.database, services.settings, services.definitions)
         resources = services.settings.resources_dir
@@ -54,6 +59,22 @@ def init() -> None:
         services.close()
 
 
+def _refuse_lost_keys(settings: Settings) -> None:
+    """Raises ``SafeStatsError`` where incidents are held elsewhere and the keys that name them are not here."""
+    if settings.embedded or settings.keys_path.exists():
+        return
+    database = open_database(settings, Part.OWNER)
+    try:
+        with database.read() as session:
+            if inspect(session.connection()).has_table("delivery") and session.scalar(select(Delivery.delivery_id)):
+                raise SafeStatsError(
+                    f"The database holds incidents and {settings.keys_path} is missing: restore it from its backup, "
+                    "or name the server's folder in SAFESTATS_DATA_DIR. Other keys would make every incident a new one."
+                )
+    finally:
+        database.engine.dispose()
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "",
@@ -61,7 +82,10 @@ def serve(
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM).")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
 ) -> None:
-    """Serve the API until interrupted, with a publishing worker beside it."""
+    """Serve the API until interrupted, with a publishing worker beside it.
+
+    Without the publisher's address of PostgreSQL it starts no worker: run “safestats worker” as another service.
+    """
     from granian import Granian
     from granian.constants import Interfaces
 
@@ -70,8 +94,9 @@ def serve(
 
     _check_tls(certificate, key)
     # Trouble is told here, in a sentence, not by a worker that is started again and again.
-    with initialised() as services:
-        address, number = host or services.settings.host, port or services.settings.port
+    with initialised(Part.APPLICATION) as services:
+        settings = services.settings
+    address, number = host or settings.host, port or settings.port
     try:
         socket.create_server((address, number)).close()
     except OSError as error:
@@ -88,7 +113,7 @@ def serve(
         ssl_cert=certificate,
         ssl_key=key,
     )
-    with WorkerProcess():
+    with WorkerProcess() if settings.embedded or settings.publisher_url else nullcontext():
         server.serve(target_loader=application, wrap_loader=False)  # a name would be looked for in the working folder
 
 
@@ -118,16 +143,23 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors()[0]
         name = "SAFESTATS_" + "_".join(str(part) for part in first["loc"]).upper()
-        print(printable(f"safestats: {name} is “{first['input']}”: {first['msg']}."), file=sys.stderr)
+        # Addresses and passwords are not shown.
+        told = "not valid" if name.endswith(("_URL", "_PASSWORD")) else f"“{first['input']}”"
+        print(printable(f"safestats: {name} is {told}: {first['msg']}."), file=sys.stderr)
         sys.exit(1)
     except TOLD as error:
         print(printable(f"safestats: {error}"), file=sys.stderr)
         sys.exit(1)
     except (OperationalError, OSError) as error:
-        if not is_disk_full(error):
+        if is_disk_full(error):
+            told = disk_full_sentence(Settings().data_dir)
+        elif is_out_of_reach(error):
+            told = "The database does not answer: “safestats doctor” says what is wrong."
+        elif isinstance(error, OperationalError) and is_busy(error):
+            told = "Another command or load holds the database: try again when it is through."
+        else:
             raise
-        folder = Settings().data_dir
-        print(printable(f"safestats: {disk_full_sentence(folder)}"), file=sys.stderr)
+        print(printable(f"safestats: {told}"), file=sys.stderr)
         sys.exit(1)
 
 

@@ -20,19 +20,19 @@ _LINE = 400
 
 
 @contextmanager
-def initialised() -> Iterator[Services]:
-    """The services on the folder of the environment's settings, as the publisher, closed on leaving.
+def initialised(as_: Part = Part.PUBLISHER) -> Iterator[Services]:
+    """The services on the folder of the environment's settings, closed on leaving.
 
     Raises ``SafeStatsError`` where ``safestats init`` has not been run there.
     """
     settings = Settings()
-    if settings.embedded and not settings.database_path.exists():
-        # Opening the database would make an empty one.
+    if not (settings.database_path if settings.embedded else settings.keys_path).exists():
+        # Opening would make an empty database, or keys under which every incident was another one.
         raise SafeStatsError(
             f"There is no SafeStats server in {settings.data_dir}: run “safestats init” first, "
             "or name its folder in SAFESTATS_DATA_DIR."
         )
-    services = open_services(settings, Part.PUBLISHER)
+    services = open_services(settings, as_)
     try:
         check_schema(services.database)
         ensure_incident_tables(services.database, services.definitions)

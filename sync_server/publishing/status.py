@@ -74,6 +74,6 @@ def _status(services: Services, session: Session, dataset: str, today: date) -> 
         closed=sum(row.closed for row in changes),
         rejected=rejected or 0,
         files=files[0],
-        size=files[1],
+        size=int(files[1]),  # PostgreSQL sums whole numbers to decimals
         agreements=in_force(session, dataset, today),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -17,14 +16,18 @@ from safestats.sync_server.audit.log import EventType
 from safestats.sync_server.audit.opening import open_audit
 from safestats.sync_server.domains import DOMAIN_OF, _commands, domains
 from safestats.sync_server.errors import SafeStatsError
-from safestats.sync_server.instants import london_today
-from safestats.sync_server.settings import Settings
+from safestats.sync_server.ingest.models import Delivery
+from safestats.sync_server.instants import london_today, now
+from safestats.sync_server.services import open_database
+from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.engines import alter_audit, empty_database, environment
 from typer.testing import CliRunner, Result
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SAFESTATS_DATA_DIR", str(tmp_path / "server"))
+    for name, value in environment(empty_database(tmp_path / "server")).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("SAFESTATS_PASSWORD_ROUNDS", "1")
     monkeypatch.setenv("SAFESTATS_PASSWORD_MEMORY_KIB", "64")
     return tmp_path / "server"
@@ -182,16 +185,14 @@ def test_trouble_goes_to_stderr_with_status_1_and_no_traceback(folder: Path) -> 
     assert busy.returncode == 1 and f"port {port}" in busy.stderr and busy.stderr.count("\n") == 1
     taken.close()
 
-    with sqlite3.connect(Settings().audit_path) as audit:
-        audit.execute("DROP TRIGGER event_is_never_changed")
-        audit.execute("UPDATE event SET body = replace(body, 'command-line', 'somebody')")
+    alter_audit(Settings(), "command-line", "somebody")
     after = command("audit", "verify")
     assert after.returncode == 1 and "Event 1 is altered" in after.stderr
 
 
 def test_what_a_client_wrote_is_shown_as_it_is(folder: Path) -> None:
     done("init")
-    audit = open_audit(Settings())
+    audit = open_audit(Settings(), Settings().publisher_url)
     audit.record(EventType.MAP_EXPORT, actor="a", dataset="[/red]\x1b[2Jmps")
     audit.close()
     listed = done("audit", "list")
@@ -211,3 +212,44 @@ def test_tls_is_never_left_out_silently(folder: Path, tmp_path: Path) -> None:
     ):
         result = run("serve", *words)
         assert isinstance(result.exception, SafeStatsError) and told in str(result.exception)
+
+
+@pytest.mark.postgis
+def test_keys_are_not_made_anew_beside_incidents(folder: Path) -> None:
+    done("init")
+    database = open_database(Settings(), Part.PUBLISHER)
+    with database.write() as session:
+        session.add(
+            Delivery(
+                dataset="mps",
+                release=1,
+                loaded_at=now(),
+                synthetic=True,
+                area_edition="",
+                files=[],
+                rows_in=0,
+                accepted=0,
+                rejected=0,
+                duplicates=0,
+                left=0,
+                report={},
+            )
+        )
+    database.engine.dispose()
+    Settings().keys_path.unlink()
+    for words in (("init",), ("status",)):
+        with pytest.raises(SafeStatsError, match="restore it from its backup|There is no SafeStats server"):
+            cli.app(words, standalone_mode=False)
+        assert not Settings().keys_path.exists()
+
+
+@pytest.mark.postgis
+def test_a_database_that_does_not_answer_is_told_in_a_sentence(folder: Path, tmp_path: Path) -> None:
+    done("init")
+    away = {"SAFESTATS_PUBLISHER_URL": f"postgresql+psycopg://nobody:secret@/x?host={tmp_path}"}
+    program = [sys.executable, "-c", "from safestats.sync_server.cli import main; main()", "user", "list"]
+    told = subprocess.run(program, capture_output=True, text=True, env=os.environ | away, timeout=60, check=False)
+    assert told.returncode == 1 and "safestats doctor" in told.stderr and "Traceback" not in told.stderr
+    wrong = os.environ | {"SAFESTATS_OWNER_URL": "postgresql://me:secret@/x"}
+    told = subprocess.run(program, capture_output=True, text=True, env=wrong, timeout=60, check=False)
+    assert "SAFESTATS_OWNER_URL" in told.stderr and "secret" not in told.stderr
