@@ -128,7 +128,7 @@ class Browsers:
         """Somebody new."""
         size = {"width": WIDTH, "height": HEIGHT}
         context = self.browser.new_context(viewport=size, locale="en-GB", timezone_id="Europe/London", **options)  # type: ignore[arg-type]
-        context.set_default_timeout(6_000)
+        context.set_default_timeout(30_000)
         self.contexts.append(context)
         return Person(context.new_page(), self.address)
 
