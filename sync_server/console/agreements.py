@@ -537,7 +537,7 @@ def take(step: str, verb: str, visit: MemberDep, form: PostedDep) -> Response:
     with form.telling():
         agreement = changed(visit, step, move)
         if verb in ("activate", "resume"):
-            Jobs(visit.services.database).request(agreement.dataset, JobKind.BUILD)
+            Jobs(visit.services.database).request(agreement.dataset, JobKind.BUILD, visit.who.user_id)
         shown = successor or agreement.reference
         return visit.go(f"/agreements/{slug(shown)}", STEPS[verb].done.format(shown))
     return _ask(visit, step, verb, form)

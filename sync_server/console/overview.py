@@ -9,8 +9,10 @@ from fastapi import Response
 
 from ..agreements.review import due_for_review
 from ..agreements.terms import datasets_without_terms
+from ..identity.decisions import requests
 from ..identity.permissions import Permission, sees_all
 from ..instants import london_today
+from ..oversight.publishing_times import late_deliveries
 from ..publishing.jobs import Jobs
 from ..publishing.models import OPEN_STATES, JobState
 from ..publishing.worker_lock import worker_lives
@@ -18,10 +20,11 @@ from .agreements import entries_for, title_of
 from .people import people_for
 from .routes import console_router
 from .signed_in import MemberDep
-from .site import slug
+from .site import day, slug
 from .visits import Visit
 
 _JOBS = 10
+MOST_UNSEALED = 1000  # in a minute, which is how often seals are made
 
 router = console_router()
 
@@ -56,6 +59,20 @@ def _attention(visit: Visit) -> Iterator[Attention]:
             for dataset in datasets_without_terms(session, services.definitions):
                 sentence = f"No supplier’s terms are recorded for {title_of(visit, dataset)}."
                 yield Attention("Terms", "warn", sentence, "/console/terms")
+        if visit.may(Permission.SEE_DECISIONS):
+            for request in requests(session):
+                name, home = request.user.username, request.user.organisation.name
+                yield Attention("Purpose", "warn", f"{name} ({home}) asks for a purpose.", "/console/purposes")
+        if visit.may(Permission.READ_OVERSIGHT):
+            for late in late_deliveries(session, services.definitions, today):
+                since = f"was due on {day(late.due)}" if late.due else "has never come"
+                sentence = f"{title_of(visit, late.dataset)}: the delivery of {late.supplier} {since}."
+                yield Attention("Late", "warn", sentence, f"/console/releases/{late.dataset}")
+    if visit.may(Permission.READ_AUDIT):
+        newest, sealed = services.audit.store.head()[0], services.audit.sealed_until()
+        if newest - sealed > MOST_UNSEALED:
+            sentence = f"{newest - sealed:,} events of the audit are not sealed: does the worker live?"
+            yield Attention("Audit", "bad", sentence, "/console/audit/seals")
     if visit.may(Permission.SEE_RELEASES):
         yield from _jobs(visit)
 

@@ -9,10 +9,9 @@ from ..instants import london_today
 from ..publishing.jobs import Jobs
 from ..publishing.models import OPEN_STATES, JobKind
 from ..publishing.releases import releases_of
-from ..publishing.rollback import discard_staged, stage_rollback
-from ..publishing.status import dataset_statuses
+from ..publishing.standing import dataset_standing
 from ..publishing.worker_lock import worker_lives
-from .forms import Form, PostedDep
+from .forms import PostedDep
 from .routes import console_router
 from .signed_in import MemberDep
 from .visits import Visit, gone
@@ -27,10 +26,13 @@ router = console_router()
 def releases(visit: MemberDep) -> Response:
     """Every dataset, and the newest jobs."""
     visit.require(Permission.SEE_RELEASES)
-    jobs = Jobs(visit.services.database).newest(MOST_JOBS)
+    services, today = visit.services, london_today()
+    jobs = Jobs(services.database).newest(MOST_JOBS)
+    with services.database.read() as session:
+        datasets = [dataset_standing(services, session, dataset, today) for dataset in sorted(services.definitions)]
     return visit.page(
         "releases.html",
-        datasets=dataset_statuses(visit.services, london_today()),
+        datasets=datasets,
         jobs=jobs,
         open_states=OPEN_STATES,
         worker_lives=worker_lives(visit.services.settings.data_dir),
@@ -41,14 +43,14 @@ def releases(visit: MemberDep) -> Response:
 def dataset_page(dataset: str, visit: MemberDep) -> Response:
     """One dataset: how it stands, its releases, and what may be done."""
     visit.require(Permission.SEE_RELEASES)
-    return _dataset_page(visit, dataset, Form())
+    return _dataset_page(visit, dataset)
 
 
 @router.post("/releases/{dataset}/publish")
 def publish(dataset: str, visit: MemberDep, form: PostedDep) -> Response:
     """Ask for a job that makes the staged release visible."""
     _managed(visit, dataset)
-    number = Jobs(visit.services.database).request(dataset, JobKind.PUBLISH)
+    number = Jobs(visit.services.database).request(dataset, JobKind.PUBLISH, visit.who.user_id)
     return visit.go(f"/releases/{dataset}", f"Job {number} publishes it. This page tells how far it is.")
 
 
@@ -64,40 +66,29 @@ def cancel(dataset: str, visit: MemberDep, form: PostedDep) -> Response:
 @router.get("/releases/{dataset}/discard")
 def ask_discard(dataset: str, visit: MemberDep) -> Response:
     """Whether to drop what is staged."""
-    return _confirm_discard(visit, dataset, Form())
+    return _confirm_discard(visit, dataset)
 
 
 @router.post("/releases/{dataset}/discard")
 def discard(dataset: str, visit: MemberDep, form: PostedDep) -> Response:
-    """Drop what is staged."""
+    """Ask for a job that drops what is staged."""
     _managed(visit, dataset)
-    with form.telling():
-        dropped = discard_staged(visit.services, visit.services.definition(dataset))
-        return visit.go(
-            f"/releases/{dataset}",
-            f"What was staged for release {dropped.number} is dropped: {dropped.removed:,} new rows.",
-        )
-    return _confirm_discard(visit, dataset, form)
+    number = Jobs(visit.services.database).request(dataset, JobKind.DISCARD, visit.who.user_id)
+    return visit.go(f"/releases/{dataset}", f"Job {number} drops it. This page tells how far it is.")
 
 
 @router.get("/releases/{dataset}/rollback/{target}")
 def ask_rollback(dataset: str, target: int, visit: MemberDep) -> Response:
     """Whether to go back to an old release."""
-    return _confirm_rollback(visit, dataset, target, Form())
+    return _confirm_rollback(visit, dataset, target)
 
 
 @router.post("/releases/{dataset}/rollback/{target}")
 def rollback(dataset: str, target: int, visit: MemberDep, form: PostedDep) -> Response:
-    """Stage the content of an old release and ask for it to be published."""
+    """Ask for a job that publishes the content of an old release anew."""
     _managed(visit, dataset)
-    with form.telling():
-        staged = stage_rollback(visit.services, visit.services.definition(dataset), target)
-        number = Jobs(visit.services.database).request(dataset, JobKind.PUBLISH)
-        return visit.go(
-            f"/releases/{dataset}",
-            f"Release {staged.number} is to hold what release {staged.target} held: job {number} publishes it.",
-        )
-    return _confirm_rollback(visit, dataset, target, form)
+    number = Jobs(visit.services.database).request(dataset, JobKind.ROLLBACK, visit.who.user_id, target)
+    return visit.go(f"/releases/{dataset}", f"Job {number} goes back to release {target}: see below how far it is.")
 
 
 def _managed(visit: Visit, dataset: str) -> None:
@@ -106,16 +97,15 @@ def _managed(visit: Visit, dataset: str) -> None:
         raise gone()
 
 
-def _dataset_page(visit: Visit, dataset: str, form: Form) -> Response:
+def _dataset_page(visit: Visit, dataset: str) -> Response:
     if dataset not in visit.services.definitions:
         raise gone()
-    status = next(s for s in dataset_statuses(visit.services, london_today()) if s.dataset == dataset)
     with visit.services.database.read() as session:
+        status = dataset_standing(visit.services, session, dataset, london_today())
         releases = releases_of(session, dataset, MOST_RELEASES)
     jobs = [job for job in Jobs(visit.services.database).newest(MOST_JOBS) if job.dataset == dataset]
     return visit.page(
         "release.html",
-        form=form,
         dataset_status=status,
         definition=visit.services.definitions[dataset],
         releases=releases,
@@ -125,12 +115,11 @@ def _dataset_page(visit: Visit, dataset: str, form: Form) -> Response:
     )
 
 
-def _confirm_discard(visit: Visit, dataset: str, form: Form) -> Response:
+def _confirm_discard(visit: Visit, dataset: str) -> Response:
     _managed(visit, dataset)
     title = visit.services.definitions[dataset].title
     return visit.page(
         "confirm.html",
-        form=form,
         question=f"Drop what is staged of {title}?",
         consequences=(
             "The staged rows and the records of their deliveries are removed. What is visible stays as it is.",
@@ -144,12 +133,11 @@ def _confirm_discard(visit: Visit, dataset: str, form: Form) -> Response:
     )
 
 
-def _confirm_rollback(visit: Visit, dataset: str, target: int, form: Form) -> Response:
+def _confirm_rollback(visit: Visit, dataset: str, target: int) -> Response:
     _managed(visit, dataset)
     title = visit.services.definitions[dataset].title
     return visit.page(
         "confirm.html",
-        form=form,
         question=f"Take {title} back to release {target}?",
         consequences=(
             f"A new release is published with the content of release {target}. "
