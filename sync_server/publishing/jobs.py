@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from ..audit.events import COMMAND_LINE
 from ..database import Database, is_busy
 from ..errors import SafeStatsError
 from ..instants import now
@@ -32,20 +33,21 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def request(self, dataset: str, kind: JobKind) -> int:
+    def request(self, dataset: str, kind: JobKind, actor: str = COMMAND_LINE, target: int | None = None) -> int:
         """The number of a job that will do it: one that waits already, or a new one."""
         with self._database.write() as session:
             waiting = session.scalar(
                 select(PublishingJob.id).where(
                     PublishingJob.dataset == dataset,
                     PublishingJob.kind == kind,
+                    PublishingJob.target.is_(None) if target is None else PublishingJob.target == target,
                     PublishingJob.state == JobState.WAITING,
                     PublishingJob.cancel_requested.is_(False),
                 )
             )
             if waiting is not None:
                 return waiting
-            job = PublishingJob(dataset=dataset, kind=kind, requested_at=now())
+            job = PublishingJob(dataset=dataset, kind=kind, actor=actor, target=target, requested_at=now())
             session.add(job)
             session.flush()
             return job.id

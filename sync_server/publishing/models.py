@@ -8,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from ..audit.events import COMMAND_LINE
 from ..database import Base
 from ..instants import UtcDateTime
 
@@ -31,6 +32,8 @@ class JobKind(StrEnum):
 
     PUBLISH = "publish"  # make the staged release visible; where none is, as BUILD
     BUILD = "build"  # build what the visible release lacks
+    ROLLBACK = "rollback"  # stage the content of an old release, then as PUBLISH
+    DISCARD = "discard"  # drop what is staged
 
 
 class JobState(StrEnum):
@@ -107,7 +110,7 @@ class PublishingJob(Base):
     """Work that was asked for. Of the running one, ``step``, ``done`` and ``total`` tell how far it is.
 
     ``attempts`` counts how often it was taken up: a job whose process died is taken up again. ``message`` says
-    what came out of it, or why it failed.
+    what came out of it, or why it failed. ``actor`` is who asked for it, ``target`` the release to roll back to.
     """
 
     __tablename__ = "publishing_job"
@@ -116,6 +119,8 @@ class PublishingJob(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     dataset: Mapped[str] = mapped_column(String(32))
     kind: Mapped[JobKind] = mapped_column(String(16))
+    actor: Mapped[str] = mapped_column(String(64), default=COMMAND_LINE)
+    target: Mapped[int | None]
     state: Mapped[JobState] = mapped_column(String(16), default=JobState.WAITING)
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

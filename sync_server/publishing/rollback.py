@@ -37,7 +37,9 @@ class Discarded:
     reopened: int
 
 
-def stage_rollback(services: Services, definition: DatasetDefinition, target: int | None = None) -> StagedRollback:
+def stage_rollback(
+    services: Services, definition: DatasetDefinition, target: int | None = None, actor: str = COMMAND_LINE
+) -> StagedRollback:
     """Stage a release with the content of an old one (``None``: the one before the visible one).
 
     Raises ``SafeStatsError`` where there is none, where it is the visible one, or where something is staged.
@@ -69,7 +71,7 @@ def stage_rollback(services: Services, definition: DatasetDefinition, target: in
         restored, closed = restore_rows(session, definition, visible.number, old.number, number)
         services.audit.record(
             EventType.DATASET_ROLLED_BACK,
-            actor=COMMAND_LINE,
+            actor=actor,
             dataset=dataset,
             filter={"release": number, "to": old.number},
             rows=restored + closed,
@@ -77,7 +79,7 @@ def stage_rollback(services: Services, definition: DatasetDefinition, target: in
         return StagedRollback(number, old.number, restored, closed)
 
 
-def discard_staged(services: Services, definition: DatasetDefinition) -> Discarded:
+def discard_staged(services: Services, definition: DatasetDefinition, actor: str = COMMAND_LINE) -> Discarded:
     """Drop the staged release, with its deliveries; raises ``SafeStatsError`` where nothing is staged."""
     dataset = definition.code
     with services.database.write(dataset=dataset) as session:
@@ -93,7 +95,7 @@ def discard_staged(services: Services, definition: DatasetDefinition) -> Discard
         session.delete(staged)
         services.audit.record(
             EventType.DATASET_DISCARDED,
-            actor=COMMAND_LINE,
+            actor=actor,
             dataset=dataset,
             filter={"release": staged.number},
             rows=removed + reopened,

@@ -85,8 +85,9 @@ def publish_in_turn(
     kind: JobKind,
     progress: ReportsProgress = silent,
     today: date | None = None,
+    actor: str = COMMAND_LINE,
 ) -> PublishReport:
-    """``publish`` or ``build_missing`` for whoever is ``store.building()`` already."""
+    """``publish`` or ``build_missing`` for whoever is ``store.building()`` already; ``actor`` asked for it."""
     definition = services.definition(dataset)
     today = today or london_today()
 
@@ -99,7 +100,7 @@ def publish_in_turn(
         return PublishReport(dataset, 0, False, 0, 0, 0, 0, 0, 0)
     published = builder.release.state == ReleaseState.STAGED
     in_a_write(services.database, lambda session: begin_building(session, builder.release), between, dataset)
-    _build_and_show(services, builder, definition, progress, today)
+    _build_and_show(services, builder, definition, progress, today, actor)
     keys = {key for scope in _scopes(services, builder, today) for key in slice_keys(scope, builder.periods)}
     _complete(services, builder, progress, today)
     removed = collect_dataset(services, dataset, today, between)
@@ -152,7 +153,12 @@ def _scopes(services: Services, builder: Builder, today: date) -> list[Scope]:
 
 
 def _build_and_show(
-    services: Services, builder: Builder, definition: DatasetDefinition, progress: ReportsProgress, today: date
+    services: Services,
+    builder: Builder,
+    definition: DatasetDefinition,
+    progress: ReportsProgress,
+    today: date,
+    actor: str,
 ) -> None:
     """Build the slices of all live scopes, then let people see them."""
     while True:
@@ -166,7 +172,7 @@ def _build_and_show(
                 return None
             _record(session, builder, scopes)
             if release.state == ReleaseState.STAGED:
-                _show(session, services, release, builder)
+                _show(session, services, release, builder, actor)
             return release
 
         def between() -> None:
@@ -207,7 +213,7 @@ def _record(session: Session, builder: Builder, scopes: Iterable[Scope]) -> None
     session.flush()
 
 
-def _show(session: Session, services: Services, release: Release, builder: Builder) -> None:
+def _show(session: Session, services: Services, release: Release, builder: Builder, actor: str) -> None:
     """Make the staged release the visible one."""
     release.state = ReleaseState.PUBLISHED
     release.published_at = now()
@@ -217,7 +223,7 @@ def _show(session: Session, services: Services, release: Release, builder: Build
     )
     services.audit.record(
         EventType.DATASET_PUBLISHED,
-        actor=COMMAND_LINE,
+        actor=actor,
         dataset=release.dataset,
         filter={"release": release.number},
         rows=builder.rows,

@@ -26,6 +26,7 @@ from .collecting import collect
 from .jobs import JobCancelledError, JobProgress, Jobs
 from .models import OPEN_STATES, JobKind, JobState, PublishingJob, ReleaseState
 from .releases import newest_release
+from .rollback import discard_staged, stage_rollback
 from .service import lacks_files, publish_in_turn
 from .worker_lock import worker_lives
 
@@ -123,7 +124,13 @@ def _do(
     """How the job ended, in a sentence."""
     try:
         fresh = _with_fresh_definitions(services)
-        report = publish_in_turn(fresh, store, job.dataset, JobKind(job.kind), progress)
+        kind = JobKind(job.kind)
+        if kind == JobKind.DISCARD:
+            return JobState.DONE, _discard(fresh, job)
+        if kind == JobKind.ROLLBACK:
+            _stage(fresh, job)
+            kind = JobKind.PUBLISH
+        report = publish_in_turn(fresh, store, job.dataset, kind, progress, actor=job.actor)
     except JobCancelledError:
         return JobState.CANCELLED, f"The job of {job.dataset} was cancelled; {_what_shows(services, job.dataset)}."
     except _StoppedError:
@@ -143,6 +150,19 @@ def _do(
             "Put right what is wrong and publish it again."
         )
     return JobState.DONE, report.sentence()
+
+
+def _discard(services: Services, job: PublishingJob) -> str:
+    dropped = discard_staged(services, services.definition(job.dataset), job.actor)
+    return f"{job.dataset}: what was staged for release {dropped.number} is dropped ({dropped.removed:,} new rows)."
+
+
+def _stage(services: Services, job: PublishingJob) -> None:
+    """Stage the job's rollback, unless it did so before its process died."""
+    with services.database.read() as session:
+        staged = newest_release(session, job.dataset, ReleaseState.STAGED)
+    if staged is None or staged.content_of is None or staged.content_of != job.target or job.attempts == 1:
+        stage_rollback(services, services.definition(job.dataset), job.target, job.actor)
 
 
 def _what_shows(services: Services, dataset: str) -> str:
