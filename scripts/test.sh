@@ -36,6 +36,7 @@ done
 trap - EXIT
 [ "$failed" -eq 0 ] || exit 1
 
+tests "console (server process and Chromium)" .venvs/server/bin/python -m pytest -q tests/console
 export QT_QPA_PLATFORM=offscreen
 tests "desk (QGIS $(.venvs/desk/bin/python -c 'from qgis.core import Qgis; print(Qgis.QGIS_VERSION)' 2>/dev/null))" \
     .venvs/desk/bin/python -m pytest -q tests/shared tests/plugin
