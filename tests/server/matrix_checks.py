@@ -35,15 +35,18 @@ RADII = [100, 250, 500]
 _NOT_FOUND = {"unknown-dataset", "not-published"}
 
 
-def check_everything(rig: MatrixRig, state: State, caller: Caller, *, turn: int, files: bool) -> None:
-    """All questions about all datasets; ``turn`` varies them."""
+def check_everything(
+    rig: MatrixRig, state: State, caller: Caller, *, turn: int, files: bool, all_datasets: bool
+) -> None:
+    """All questions about all datasets, or about one of them; ``turn`` varies them."""
     caller.sent.clear()
     if caller.person.role not in WORKING:
         check_no_data(state, caller)
         return
     check_layers(state, caller)
     check_collections(state, caller)
-    for dataset in state.datasets:
+    looked_at = state.datasets if all_datasets else (state.datasets[turn % len(state.datasets)],)
+    for dataset in looked_at:
         check_dataset(state, caller, dataset.code, turn)
         if files:
             build_missing(rig.publisher, dataset.code)
@@ -177,7 +180,7 @@ def questions(
 ) -> Iterable[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Parameters, and the rows that match them."""
     for offset, column in enumerate(columns):
-        if (turn + offset) % 4 == 0:
+        if (turn + offset) % 5 == 0:
             # A value that is seen, or else one that is not there.
             value = next((row[column.name] for row in seen if row[column.name] is not None), _absent(column))
             yield {column.name: _told(column, value)}, [row for row in seen if row[column.name] == value]
@@ -223,7 +226,7 @@ def check_single_items(
     visible = {row["fid"] for row in seen}
     ids = [fid for row in state.rows[permitted.dataset.code] for fid in row.fids.values()]
     for index, fid in enumerate(ids):
-        if (index + turn) % 3:
+        if (index + turn) % 5:
             continue
         answer = caller.get(f"{place}/items/{fid}", crs=GRID)
         if fid in visible:
@@ -235,7 +238,7 @@ def check_single_items(
 
 def check_facets(caller: Caller, code: str, columns: list[Column], seen: list[dict[str, Any]], turn: int) -> None:
     for offset, column in enumerate(columns):
-        if (turn + offset) % 3:
+        if (turn + offset) % 4:
             continue
         answer = caller.get(f"/v1/layers/{code}/facets", by=column.name).json()
         told = {_key(facet["value"]): facet["rows"] for facet in answer["facets"]}

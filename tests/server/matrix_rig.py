@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
 from safestats.sync_server.agreements import models as agreed
-from safestats.sync_server.app import create_app
 from safestats.sync_server.database import Base
 from safestats.sync_server.datasets.incidents import incident_table
 from safestats.sync_server.identity.conditions import publish_conditions
@@ -112,11 +113,23 @@ class MatrixRig:
         self.publisher: Services = open_services(settings, Part.PUBLISHER)
         with self.publisher.database.write() as session:
             publish_conditions(session, CONDITIONS, "Be good.")
-        self.app = create_app(settings)
-        self.client = TestClient(self.app)
-        self.client.__enter__()  # one event loop for all requests
+        # What the application may: of a server that is asked nothing over HTTP.
+        self.application = open_services(settings, Part.APPLICATION)
+        self._settings = settings
         self._tables = {code: incident_table(definition) for code, definition in self.publisher.definitions.items()}
         self._staged: dict[str, frozenset[int]] = {}
+
+    @cached_property
+    def app(self) -> FastAPI:
+        """The web application."""
+        from safestats.sync_server.app import create_app  # with it comes all that makes pages
+
+        return create_app(self._settings)
+
+    @cached_property
+    def client(self) -> TestClient:
+        """One event loop for all requests."""
+        return TestClient(self.app).__enter__()
 
     def begin(self, world: World) -> State:
         """Forget the former world and set up this one; returns its first state."""
@@ -207,8 +220,9 @@ class MatrixRig:
 
     def close(self) -> None:
         """Let go of everything."""
-        self.client.__exit__(None, None, None)
-        for services in (self.publisher, self.owner):
+        if "client" in self.__dict__:
+            self.client.__exit__(None, None, None)
+        for services in (self.application, self.publisher, self.owner):
             services.close()
 
 

@@ -31,11 +31,13 @@ def look_at(rig: MatrixRig, world: World) -> None:
     for turn, change in enumerate(moments):
         if change is not None:
             state = rig.apply(world, state, change)
-        files = world.sync and turn == len(moments) - 1
+        last = turn == len(moments) - 1
+        files = world.sync and last
         # At each moment somebody else; at the last one everybody.
         asking = callers if files else [callers[turn % len(callers)]]
         for number, caller in enumerate(asking):
-            check_everything(rig, state, caller, turn=turn + number + len(state.agreements), files=files)
+            look = turn + number + len(state.agreements)
+            check_everything(rig, state, caller, turn=look, files=files, all_datasets=last)
 
 
 # Worlds are small as drawn, and each takes its time: shrinking one would take minutes.

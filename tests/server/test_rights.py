@@ -18,7 +18,7 @@ from safestats.tests.server.oracle import Opened, Person, Refused, State, asked,
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
-WORLDS = 40
+WORLDS = 30
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_scopes_and_their_rows(rig: MatrixRig, world: World) -> None:
         Person("somebody", organisation, ORGANISATIONS[organisation], role, purpose)
         for organisation, role in (("camden", "licensing-officer"), ("met", "analyst"), ("camden", "auditor"))
     ]
-    with rig.app.state.services.database.read() as session:
+    with rig.application.database.read() as session:
         for person in (*world.people, *others):
             for dataset in DATASETS:
                 for use in (Use.VIEW, Use.SYNC):
