@@ -238,7 +238,9 @@ def _grant(
 
 
 def make_releases(services: Services, session: Session) -> None:
-    """A visible release of each dataset, and the files of every set of rights on it."""
+    """A visible release of each dataset, and the files of every set of rights on it; those that there were go."""
+    for table in (LayerSlice, Artefact, Release):
+        session.execute(delete(table))
     store, at = ArtefactStore(services.settings.artefacts_dir), now()
     store.folder.mkdir(parents=True, exist_ok=True)
     for dataset in services.definitions:

@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import Select, func, select
 
 from ..sync_server.agreements.models import Precision
-from ..sync_server.agreements.readable import open_rows, readable
+from ..sync_server.agreements.readable import Bounds, open_rows, readable
 from ..sync_server.agreements.scope import GrantProfile, Scope, live_scopes
 from ..sync_server.instants import london_today
 from ..sync_server.services import Services
@@ -110,7 +110,7 @@ def _questions(services: Services, records: Scope, gridded: Scope, place: tuple[
 
 
 def _count(services: Services, scope: Scope, place: tuple[int, int]) -> Select[Any]:
-    shown = readable(scope).subquery()
+    shown = readable(scope, within=Bounds.around(*place, _RADIUS_M)).subquery()
     near = services.spatial.within(shown.c.x, shown.c.y, *place, _RADIUS_M)
     return select(func.count()).select_from(shown).where(near)
 

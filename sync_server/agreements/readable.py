@@ -6,7 +6,7 @@ Callers filter, sort, count and join on its columns only, so what is hidden cann
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import (
     ColumnElement,
@@ -39,6 +39,21 @@ _FID = {Precision.POINT: "fid_point", Precision.GRID: "fid_grid", Precision.AREA
 _NOTHING = GrantProfile((), (), Precision.AREA, 0, "", "", frozenset())
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """A rectangle in whole metres of EPSG:27700, edges included."""
+
+    west: int
+    south: int
+    east: int
+    north: int
+
+    @classmethod
+    def around(cls, easting: int, northing: int, reach_m: int) -> Bounds:
+        """The square around a place."""
+        return cls(easting - reach_m, northing - reach_m, easting + reach_m, northing + reach_m)
+
+
 def open_rows(session: Session, scope: Scope) -> None:
     """Let the session's transaction reach the rows of the scope: whoever reads ``readable`` calls this first.
 
@@ -48,15 +63,18 @@ def open_rows(session: Session, scope: Scope) -> None:
     backend_of(session.get_bind().dialect).admit(session, scope.definition.code, areas, scope.release)
 
 
-def readable(scope: Scope, period: str | None = None) -> Select:
+def readable(scope: Scope, period: str | None = None, within: Bounds | None = None) -> Select:
     """Rows that the scope shows (of one month; "" = the undated ones; ``None`` = all), precision applied.
+
+    ``within``: only those that show a place in there. The same as asking for it by ``x`` and ``y``, but an index of
+    the places serves where these show on a grid, too.
 
     Columns: ``fid``; ``x`` and ``y`` in metres of EPSG:27700, or null, where the scope has points; then those
     of ``scope.columns``, null in rows whose grant does not show them. In no order.
     """
     table = incident_table(scope.definition)
     parts = [
-        select(*_columns(table, scope, grant)).where(seen)
+        select(*_columns(table, scope, grant)).where(seen, *_shown_within(table, grant, within))
         for grant, seen in _shares(table, scope, period)
         if scope.gives(grant)
     ]
@@ -124,6 +142,21 @@ def _covered(table: Table, grant: GrantProfile) -> ColumnElement[bool]:
     if grant.to_month:
         conditions.append(and_(table.c.period <= grant.to_month, table.c.period != ""))
     return and_(*conditions)
+
+
+def _shown_within(table: Table, grant: GrantProfile, bounds: Bounds | None) -> list[ColumnElement[bool]]:
+    """Conditions on the exact place that hold just where the one that is shown lies within the bounds."""
+    if bounds is None:
+        return []
+    if grant.shown_precision == Precision.AREA:
+        return [false()]
+    cell = grant.grid_m if grant.shown_precision == Precision.GRID else 1
+    conditions = []
+    for name, least, most in (("easting", bounds.west, bounds.east), ("northing", bounds.south, bounds.north)):
+        # The first and the last cell whose middle lies within.
+        first, last = -((cell // 2 - least) // cell), (most - cell // 2) // cell
+        conditions.append(table.c[name].between(first * cell, last * cell + cell - 1))
+    return conditions
 
 
 def _columns(table: Table, scope: Scope, grant: GrantProfile) -> list[ColumnElement]:

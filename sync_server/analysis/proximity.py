@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Integer, and_, case, func, literal, select
 from sqlalchemy.orm import Session
 
 from ...shared.disclosure import ROUNDING, published_count, published_rings, published_table
-from ..agreements.readable import countable, open_rows
+from ..agreements.readable import Bounds, countable, open_rows
 from ..agreements.scope import Scope, Subject, countable_scope
 from ..audit.log import EventType
 from ..problems import Problem
@@ -111,15 +111,19 @@ def _is_fixed(permitted: Scope, asked: ProximityRequest, radii: Sequence[int]) -
 def _exact(
     session: Session, permitted: Scope, asked: ProximityRequest, place: PlaceAnswer, radii: Sequence[int]
 ) -> ExactCounts:
-    rows = VisibleRows(session, permitted)
+    rows = VisibleRows(session, permitted, Bounds.around(place.easting, place.northing, radii[-1]))
     name = asked.by or permitted.definition.category_field
     by = rows.column(name)
-    months = rows.within_months(asked.from_month or "", asked.to_month or "")
+    first, last = asked.from_month or "", asked.to_month or ""
     rings = [within_radius(rows, place.easting, place.northing, radius) for radius in radii]
     # A place of unknown precision is no coarse one.
     known = rows.column("precision_m") if "precision_m" in rows.fields else literal(0, Integer)
     coarse = [and_(ring, known > radius) for ring, radius in zip(rings, radii, strict=True)]
-    counted = rows.select(by, *map(_how_many, rings), *map(_how_many, coarse)).where(months, rings[-1]).group_by(by)
+    counted = (
+        rows.select(by, *map(_how_many, rings), *map(_how_many, coarse))
+        .where(rows.within_months(first, last), rings[-1])
+        .group_by(by)
+    )
     found = [tuple(row) for row in session.execute(counted)]
     totals = [sum(column) for column in zip(*(row[1:] for row in found), strict=True)] or [0] * (2 * len(radii))
     field = rows.fields[name]
@@ -134,14 +138,19 @@ def _exact(
         ],
         by=name,
         table=table,
-        unplaced=[MonthAnswer(month=month, rows=number) for month, number in _unplaced(session, rows, months)],
+        unplaced=[
+            MonthAnswer(month=month, rows=number) for month, number in _unplaced(session, permitted, first, last)
+        ],
     )
 
 
-def _unplaced(session: Session, rows: VisibleRows, months: ColumnElement[bool]) -> list[tuple[str, int]]:
+def _unplaced(session: Session, permitted: Scope, first: str, last: str) -> list[tuple[str, int]]:
+    rows = VisibleRows(session, permitted)
     without = rows.x.is_(None) if rows.placed else rows.fid.is_not(None)
     month = rows.column("month") if "month" in rows.fields else literal("")
-    shown = rows.select(func.coalesce(month, "").label("month"), literal(1).label("one")).where(months, without)
+    shown = rows.select(func.coalesce(month, "").label("month"), literal(1).label("one")).where(
+        rows.within_months(first, last), without
+    )
     counted = shown.subquery("without_place")
     found = session.execute(select(counted.c.month, func.count()).group_by(counted.c.month).order_by(counted.c.month))
     return [(name, number) for name, number in found]

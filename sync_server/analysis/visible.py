@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
-from ..agreements.readable import open_rows, readable
+from ..agreements.readable import Bounds, open_rows, readable
 from ..agreements.scope import Scope
 from ..datasets.definitions import Field, FieldType
 from ..problems import Problem
@@ -60,14 +60,14 @@ class Days:
 class VisibleRows:
     """``readable(scope)`` with its columns by name: filters, sorts and counts are made of these alone."""
 
-    def __init__(self, session: Session, scope: Scope) -> None:
-        """The database is told that the session's transaction may read the rows."""
+    def __init__(self, session: Session, scope: Scope, within: Bounds | None = None) -> None:
+        """The database is told that the session's transaction may read the rows; ``within``: those in there alone."""
         open_rows(session, scope)
         self._session = session
         self.scope = scope
         self.spatial = backend_of(session.get_bind().dialect)
         self.fields: dict[str, Field] = {field.name: field for field in scope.columns}
-        self._rows = readable(scope).subquery("visible")
+        self._rows = readable(scope, within=within).subquery("visible")
 
     @property
     def placed(self) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ..agreements.scope import Scope
@@ -29,6 +30,19 @@ class LayerPreparing(Problem):
 
 
 @dataclass(frozen=True)
+class PublishedFile:
+    """What a client is told of an artefact: plain data, for a layer has hundreds."""
+
+    name: str
+    rows: int
+    size: int
+    sha256: str
+    chunks: Sequence[str]
+    file_size: int
+    file_sha256: str
+
+
+@dataclass(frozen=True)
 class Layer:
     """What the scope may sync now. ``slices`` are by period; ``snapshot``, if any, holds exactly these.
 
@@ -37,8 +51,8 @@ class Layer:
 
     scope: Scope
     release: Release
-    slices: Sequence[tuple[SliceKey, Artefact]]
-    snapshot: Artefact | None
+    slices: Sequence[tuple[SliceKey, PublishedFile]]
+    snapshot: PublishedFile | None
 
     @property
     def rows(self) -> int:
@@ -61,7 +75,7 @@ class Layer:
         rights = sorted({key.fingerprint for key, _ in self.slices})
         return hashlib.sha256("\n".join(rights).encode()).hexdigest()
 
-    def artefact(self, name: str) -> Artefact | None:
+    def artefact(self, name: str) -> PublishedFile | None:
         """The file of that name, if it is part of the layer."""
         files = [artefact for _, artefact in self.slices] + ([self.snapshot] if self.snapshot else [])
         return next((artefact for artefact in files if artefact.name == name), None)
@@ -72,7 +86,7 @@ def published_layer(session: Session, scope: Scope) -> Layer:
     release = session.get_one(Release, (scope.definition.code, scope.release))
     keys = slice_keys(scope, release.periods)
     found = session.execute(
-        select(LayerSlice, Artefact)
+        _files(LayerSlice.fingerprint, LayerSlice.period)
         .join(Artefact, Artefact.name == LayerSlice.artefact)
         .where(
             LayerSlice.dataset == release.dataset,
@@ -80,13 +94,29 @@ def published_layer(session: Session, scope: Scope) -> Layer:
             LayerSlice.fingerprint.in_({key.fingerprint for key in keys}),
         )
     )
-    artefacts = {SliceKey(slice_.fingerprint, slice_.period): artefact for slice_, artefact in found}
+    artefacts = {SliceKey(fingerprint, period): PublishedFile(*facts) for fingerprint, period, *facts in found}
     if not all(key in artefacts for key in keys):
         raise LayerPreparing(scope)
     slices = [(key, artefacts[key]) for key in keys]
     # Its name is made of the slices' names: a snapshot of any others has another name.
-    snapshot = session.get(Artefact, snapshot_name(scope, [artefact.name for _, artefact in slices]))
+    whole = snapshot_name(scope, [artefact.name for _, artefact in slices])
+    facts = session.execute(_files().where(Artefact.name == whole)).one_or_none()
+    snapshot = PublishedFile(*facts) if facts else None
     shown = [(key, artefact) for key, artefact in slices if artefact.rows]
     if not shown and snapshot is None:
         raise LayerPreparing(scope)
     return Layer(scope, release, shown, snapshot)
+
+
+def _files(*columns: Any) -> Select[Any]:
+    """The columns, then the facts of artefacts as ``PublishedFile`` has them."""
+    return select(
+        *columns,
+        Artefact.name,
+        Artefact.rows,
+        Artefact.size,
+        Artefact.sha256,
+        Artefact.chunks,
+        Artefact.file_size,
+        Artefact.file_sha256,
+    )

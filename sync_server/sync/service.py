@@ -19,10 +19,9 @@ from ..ingest.models import Delivery
 from ..instants import LONDON, iso, now
 from ..problems import Problem
 from ..publishing.artefact_store import ArtefactStore
-from ..publishing.models import Artefact
 from ..publishing.slices import SliceKey, period_range
 from ..services import Services
-from .layer import Layer, LayerPreparing, published_layer
+from .layer import Layer, LayerPreparing, PublishedFile, published_layer
 from .schemas import ClientEvent, LayerAnswer
 
 
@@ -50,7 +49,7 @@ def manifest(services: Services, session: Session, subject: Subject, dataset: st
 
 def artefact_file(
     services: Services, session: Session, subject: Subject, dataset: str, name: str, pull: UUID | None
-) -> tuple[Artefact, Path, int]:
+) -> tuple[PublishedFile, Path, int]:
     """A file that the subject may have now, and the number of the audit's event that tells of it, which is recorded
     once for a pull, else each time.
 
@@ -198,7 +197,7 @@ def _manifest(session: Session, layer: Layer, lease: timedelta) -> contract.Mani
     )
 
 
-def _slice(key: SliceKey, artefact: Artefact) -> contract.Slice:
+def _slice(key: SliceKey, artefact: PublishedFile) -> contract.Slice:
     fid_from, fid_to = period_range(key.period)
     return contract.Slice(
         name=artefact.name,

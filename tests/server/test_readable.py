@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safestats.sync_server.agreements.models import Precision, Use
-from safestats.sync_server.agreements.readable import countable, readable, rows_by_grant
+from safestats.sync_server.agreements.readable import Bounds, countable, readable, rows_by_grant
 from safestats.sync_server.agreements.scope import GrantProfile, Scope
 from safestats.sync_server.database import Database
 from safestats.sync_server.datasets.definitions import (
@@ -237,6 +237,31 @@ def test_rows_and_columns_are_the_permitted_ones(
         assert list(result.keys()) == columns
         assert Counter(tuple(row) for row in result) == expected
     assert columns[1:] == (["x", "y"] if scope.geometry == "point" else []) + [f.name for f in scope.columns]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    all_rows=rows(),
+    grant_list=st.lists(grants(), min_size=1, max_size=3),
+    place=st.tuples(st.integers(-2000, 2000), st.integers(-2000, 2000)),
+    reach=st.integers(0, 1500),
+)
+def test_those_within_bounds_are_those_that_show_a_place_there(
+    database: Database, all_rows: list[dict], grant_list: list[GrantProfile], place: tuple[int, int], reach: int
+) -> None:
+    scope = Scope(DEFINITION, tuple(grant_list), "DSA-1", date(2030, 1, 1), RELEASE)
+    columns, shown = oracle(all_rows, grant_list, None)
+    inside: Counter = Counter()
+    if scope.geometry == "point":
+        x, y = columns.index("x"), columns.index("y")
+        for row, number in shown.items():
+            if row[x] is not None and abs(row[x] - place[0]) <= reach and abs(row[y] - place[1]) <= reach:
+                inside[row] = number
+    with undone(database) as session:
+        if all_rows:
+            session.execute(insert(incident_table(DEFINITION)), all_rows)
+        result = session.execute(readable(scope, within=Bounds.around(*place, reach)))
+        assert Counter(tuple(row) for row in result) == inside
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
