@@ -151,7 +151,7 @@ def _shown_within(table: Table, grant: GrantProfile, bounds: Bounds | None) -> l
     if grant.shown_precision == Precision.AREA:
         return [false()]
     cell = grant.grid_m if grant.shown_precision == Precision.GRID else 1
-    conditions = []
+    conditions: list[ColumnElement[bool]] = []
     for name, least, most in (("easting", bounds.west, bounds.east), ("northing", bounds.south, bounds.north)):
         # The first and the last cell whose middle lies within.
         first, last = -((cell // 2 - least) // cell), (most - cell // 2) // cell
