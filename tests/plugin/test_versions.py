@@ -14,6 +14,7 @@ WAIT_MS = 20_000
 ABOUT = {"name": "SafeStats", "version": "9.9", "api_version": 1, "synthetic": False, "lease_days": 14}
 ANSWER = {
     "token": "t",
+    "state": "pending",
     "user": {"username": "ada", "display_name": "Ada", "organisation": "Camden"},
     "conditions": {"version": "1", "sha256": "x", "text": "Be good."},
     "purposes": [],
