@@ -27,7 +27,7 @@ if [ -n "$data" ] && ! [ -d "$data/police_met_wards_api" ]; then
     stop "$data holds no folder police_met_wards_api: name the folder that holds the real files."
 fi
 
-rm -rf "$folder" && mkdir -p "$folder"
+rm -rf "$folder" && mkdir -p -m 700 "$folder"
 export SAFESTATS_DATA_DIR=$folder
 if [ -n "$database" ]; then
     scripts/postgis.sh recreate build/postgis "$database"
