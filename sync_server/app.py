@@ -31,6 +31,7 @@ from .identity.supplier_routes import router as supplier
 from .ogc.routes import router as ogc
 from .plain_text import require_plain_text
 from .problems import Problem
+from .safeguards import Safeguards
 from .schema import check_schema
 from .services import open_services
 from .settings import Settings
@@ -76,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(OperationalError, _answer_busy)
     app.add_exception_handler(Exception, _answer_failure)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Safeguards, encrypted=settings.public_address.startswith("https:"))
     return app
 
 

@@ -110,6 +110,7 @@ class EventType(StrEnum):
     USER_ADDED = "user.add", Recorder.TEAM, "An account was opened", {"user": "opaque id"}
     USER_CHANGED = "user.change", Recorder.TEAM, "A person's role or name was changed", {"user": "opaque id"}
     USER_PASSWORD = "user.password", Recorder.TEAM, "A password was set", {"user": "opaque id"}
+    USER_PASSWORD_CHANGED = "user.password-change", Recorder.SERVER, "A person changed the own password"
     USER_RESET_ASKED = "user.reset", Recorder.SERVER, "A link to set a new password was asked for"
     USER_SECOND_FACTOR_RESET = "user.second-factor", Recorder.TEAM, "A second factor was removed", {"user": "opaque id"}
     USER_DEACTIVATED = "user.deactivate", Recorder.TEAM, "An account was closed", {"user": "opaque id"}

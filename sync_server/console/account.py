@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import BackgroundTasks, Response
 
-from ..identity import links, second_factor, sessions
+from ..identity import links, own_password, second_factor, sessions
 from ..identity.models import Channel
 from ..identity.purpose_choice import purposes_for
 from .forms import Form, PostedDep
@@ -51,6 +51,26 @@ def end_others(visit: MemberDep, form: PostedDep) -> Response:
 
 
 @router.post("/account/password")
+def change_password(visit: MemberDep, form: PostedDep) -> Response:
+    """Change the password by the present one; the person signs in with the new one."""
+    form.required("current_password", "Enter your present password.")
+    form.required("password", "Choose a new password.")
+    if not form.errors and form.secret("password") != form.secret("password_again"):
+        form.errors["password_again"] = "The two new passwords are not the same."
+    if not form.errors:
+        with form.telling("current_password"):
+            own_password.change_own_password(
+                visit.services,
+                visit.who.user_id,
+                visit.address,
+                form.secret("current_password"),
+                form.secret("password"),
+            )
+            return visit.signed_out("/sign-in")
+    return _account_page(visit, form)
+
+
+@router.post("/account/password-link")
 def password_link(visit: MemberDep, form: PostedDep, later: BackgroundTasks) -> Response:
     """Mail oneself a link to choose a new password."""
     later.add_task(links.request_reset, visit.services, visit.who.username, visit.address)

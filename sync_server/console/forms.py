@@ -19,10 +19,9 @@ from starlette.datastructures import FormData, UploadFile
 
 from ..errors import SafeStatsError
 from ..problems import Problem
+from . import cookies
 
 TOKEN_FIELD = "form_token"
-SESSION_COOKIE = "safestats_session"
-VISIT_COOKIE = "safestats_visit"
 MOST_FIELDS = 300
 LONGEST_FIELD = 400_000  # the conditions of use are one
 _SECRET = ("password", "password_again", "current_password", "code")
@@ -95,7 +94,7 @@ class Form:
 
 def form_token(request: Request, visit_secret: str = "") -> str:
     """What a form of this visit carries; worthless without the cookie that it is made from."""
-    secret = request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISIT_COOKIE) or visit_secret
+    secret = cookies.read(request, cookies.SESSION) or cookies.read(request, cookies.VISIT) or visit_secret
     return hmac.new(secret.encode(), b"safestats console form", hashlib.sha256).hexdigest() if secret else ""
 
 

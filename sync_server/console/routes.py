@@ -27,13 +27,9 @@ POLICY = (
 )
 SAFEGUARDS = {
     "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
-_YEAR = 31_536_000
 _BACK = {
     401: "Sign in again to go on.",
     403: "Nothing was changed. If you need this for your work, ask the SafeStats team.",
@@ -59,9 +55,6 @@ class ConsoleRoute(APIRoute):
             except Exception as error:
                 answer = _trouble_page(request, error)
             answer.headers.update(SAFEGUARDS)
-            answer.headers.setdefault("Cache-Control", "no-store")
-            if request.url.scheme == "https":
-                answer.headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
             return answer
 
         return safely

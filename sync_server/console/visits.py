@@ -20,12 +20,12 @@ from ..identity.permissions import Permission, permitted, require
 from ..identity.sessions import Found
 from ..problems import Problem
 from ..services import Services
-from .forms import SESSION_COOKIE, VISIT_COOKIE, Form, form_token
+from . import cookies
+from .forms import Form, form_token
 from .menu import menu_for
 from .site import site_of
 
 HOME = "/console"
-NOTICE_COOKIE = "safestats_notice"
 # Each claims to be those after it as well.
 _BROWSERS = (("Edg", "Edge"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
 _SYSTEMS = (
@@ -35,7 +35,6 @@ _SYSTEMS = (
     ("Mac", "macOS"),
     ("Linux", "Linux"),
 )
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Elsewhere(Exception):  # noqa: N818 - no error: the way to another page
@@ -63,7 +62,7 @@ class Visit:
     @property
     def token(self) -> str:
         """The session's token; "" where there is no cookie."""
-        return self.request.cookies.get(SESSION_COOKIE, "")
+        return cookies.read(self.request, cookies.SESSION)
 
     @property
     def who(self) -> Subject:
@@ -106,47 +105,36 @@ class Visit:
         )
         answer = HTMLResponse(html, 422 if form.errors and status == 200 else status)
         if notice:
-            answer.delete_cookie(NOTICE_COOKIE, path=HOME)
-        if not self.token and VISIT_COOKIE not in self.request.cookies:
-            self._set_cookie(answer, VISIT_COOKIE, self._visit_secret)
+            cookies.remove(self.request, answer, cookies.NOTICE)
+        if not self.token and not cookies.read(self.request, cookies.VISIT):
+            cookies.write(self.request, answer, cookies.VISIT, self._visit_secret)
         return answer
 
     def go(self, address: str, notice: str = "") -> Response:
         """To another page, which shows the notice once."""
         answer = RedirectResponse(HOME + address, 303)
         if notice:
-            self._set_cookie(answer, NOTICE_COOKIE, _sealed(self.token, notice))
+            cookies.write(self.request, answer, cookies.NOTICE, _sealed(self.token, notice))
         return answer
 
     def signed_in(self, token: str, address: str, notice: str = "") -> Response:
         """To another page, with the session's token as cookie."""
         answer = RedirectResponse(HOME + address, 303)
-        self._set_cookie(answer, SESSION_COOKIE, token)
+        cookies.write(self.request, answer, cookies.SESSION, token)
         if notice:
-            self._set_cookie(answer, NOTICE_COOKIE, _sealed(token, notice))
+            cookies.write(self.request, answer, cookies.NOTICE, _sealed(token, notice))
         return answer
 
     def signed_out(self, address: str) -> Response:
         """To another page, without a session."""
         answer = RedirectResponse(HOME + address, 303)
-        answer.delete_cookie(SESSION_COOKIE, path=HOME)
+        cookies.remove(self.request, answer, cookies.SESSION)
         answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
 
     def set_session(self, answer: Response, token: str) -> None:
         """Give an answer that is no redirect the session's token."""
-        self._set_cookie(answer, SESSION_COOKIE, token)
-
-    def _set_cookie(self, answer: Response, name: str, value: str) -> None:
-        url = self.request.url
-        answer.set_cookie(
-            name,
-            value,
-            path=HOME,
-            httponly=True,
-            samesite="strict",
-            secure=not (url.scheme == "http" and url.hostname in _LOOPBACK),
-        )
+        cookies.write(self.request, answer, cookies.SESSION, token)
 
 
 def gone() -> Problem:
@@ -185,7 +173,7 @@ def _seal(secret: str, text: str) -> str:
 
 
 def _read_notice(visit: Visit) -> str:
-    text, _, seal = visit.request.cookies.get(NOTICE_COOKIE, "").partition(".")
+    text, _, seal = cookies.read(visit.request, cookies.NOTICE).partition(".")
     if not text or not hmac.compare_digest(seal.encode(), _seal(visit.token, text).encode()):
         return ""
     return base64.urlsafe_b64decode(text).decode()

@@ -16,7 +16,7 @@ from safestats.sync_server.identity.people import close_account, invite
 from safestats.sync_server.identity.service import find_user
 from safestats.sync_server.settings import Settings
 from safestats.tests.server import console_rig
-from safestats.tests.server.console_rig import PASSWORD, Console, Visitor, letters, link_of
+from safestats.tests.server.console_rig import PASSWORD, Console, Page, Visitor, letters, link_of
 from safestats.tests.server.engines import settings_for
 
 NEW_PASSWORD = "quite another long phrase"
@@ -51,28 +51,29 @@ def test_the_cookie_is_for_the_console_alone(console: Console, address: str, sec
     page = visitor.get("/console/sign-in")
     form = {**page.forms["/console/sign-in"], "username": "camden.admin", "password": PASSWORD}
     # The browser of the test keeps no secure cookie from plain http: it is carried by hand.
-    visit = cookie_of(page.response.headers.get_list("set-cookie"), "safestats_visit")
+    prefix = "__Host-" if secure else ""
+    visit = cookie_of(page.response.headers.get_list("set-cookie"), f"{prefix}safestats_visit")
     assert visit is not None
-    sent = {"Cookie": f"safestats_visit={visit['safestats_visit'].value}"}
+    sent = {"Cookie": f"{prefix}safestats_visit={visit[f'{prefix}safestats_visit'].value}"}
     answer = visitor.client.post("/console/sign-in", data=form, headers=sent, follow_redirects=False)
     assert answer.status_code == 303
-    cookie = cookie_of(answer.headers.get_list("set-cookie"), "safestats_session")
+    cookie = cookie_of(answer.headers.get_list("set-cookie"), f"{prefix}safestats_session")
     assert cookie is not None
-    made = cookie["safestats_session"]
-    assert made["httponly"] and made["samesite"].casefold() == "strict" and made["path"] == "/console"
+    made = cookie[f"{prefix}safestats_session"]
+    assert made["httponly"] and made["samesite"].casefold() == "strict" and made["path"] == "/"
     assert bool(made["secure"]) == secure
     assert not made["max-age"] and not made["expires"] and not made["domain"]
 
 
 def test_a_token_of_one_channel_is_worth_nothing_on_the_other(console: Console) -> None:
     visitor = console.as_("camden.admin")
-    token = visitor.client.cookies.get("safestats_session")
+    token = visitor.client.cookies.get("__Host-safestats_session")
     assert visitor.client.get("/v1/layers", headers={"Authorization": f"Bearer {token}"}).status_code == 401
     assert visitor.client.get("/v1/layers").status_code == 401
     desk = console.visitor().client
     opened = desk.post("/v1/session", json={"username": "camden.admin", "password": PASSWORD}).json()
     stranger = console.visitor()
-    stranger.client.cookies.set("safestats_session", opened["token"], domain="console.test", path="/console")
+    stranger.client.cookies.set("__Host-safestats_session", opened["token"], domain="console.test", path="/")
     assert stranger.get("/console/people").path == "/console/sign-in"
 
 
@@ -84,7 +85,7 @@ def test_each_step_leads_to_the_next_and_none_is_left_out(console: Console) -> N
     assert page.path == "/console/enrolment"
     for path in ("/console", "/console/audit", "/console/conditions", "/console/second-factor"):
         assert visitor.get(path).path == "/console/enrolment", path
-    before = visitor.client.cookies.get("safestats_session")
+    before = visitor.client.cookies.get("__Host-safestats_session")
     page = visitor.send(page, "/console/enrolment/begin")
     assert "<svg role=" in page.response.text
     secret = page.forms["/console/enrolment/confirm"]["secret"]
@@ -93,7 +94,7 @@ def test_each_step_leads_to_the_next_and_none_is_left_out(console: Console) -> N
     page = visitor.send(page, "/console/enrolment/confirm", code=pyotp.TOTP(secret).now())
     codes = [word for word in page.text.split() if word.count("-") == 2 and len(word) == 14]
     assert len(codes) == 10
-    assert visitor.client.cookies.get("safestats_session") != before
+    assert visitor.client.cookies.get("__Host-safestats_session") != before
     page = visitor.get("/console/conditions")
     assert "Prevention only" in page.text
     page = visitor.send(page, "/console/conditions")
@@ -133,11 +134,11 @@ def test_after_signing_in_one_is_where_one_wanted_to_be(console: Console) -> Non
 
 def test_signing_out_and_declining_end_the_session(console: Console) -> None:
     visitor = console.as_("camden.admin")
-    kept = visitor.client.cookies.get("safestats_session")
+    kept = visitor.client.cookies.get("__Host-safestats_session")
     page = visitor.get("/console")
     page = visitor.send(page, "/console/sign-out")
-    assert page.path == "/console/sign-in" and visitor.client.cookies.get("safestats_session") is None
-    visitor.client.cookies.set("safestats_session", str(kept), domain="console.test", path="/console")
+    assert page.path == "/console/sign-in" and visitor.client.cookies.get("__Host-safestats_session") is None
+    visitor.client.cookies.set("__Host-safestats_session", str(kept), domain="console.test", path="/")
     page = visitor.get("/console/people")
     assert page.path == "/console/sign-in" and "has ended" in page.text
     visitor = console.visitor()
@@ -247,13 +248,50 @@ def test_a_second_factor_of_ones_own_accord(console: Console) -> None:
 def test_a_notice_shows_once_and_cannot_be_forged(console: Console) -> None:
     visitor = console.as_("camden.analyst")
     page = visitor.get("/console/account")
-    page = visitor.send(page, "/console/account/password")
+    page = visitor.send(page, "/console/account/password-link")
     assert "is on its way" in page.text
     assert "is on its way" not in visitor.get("/console/account").text
     for forged in ("x", "eA==.x", "eA==." + "0" * 64, "%%%.%%%", "."):
-        visitor.client.cookies.set("safestats_notice", forged, domain="console.test", path="/console")
+        visitor.client.cookies.set("__Host-safestats_notice", forged, domain="console.test", path="/")
         page = visitor.get("/console/account")
         assert page.status == 200 and 'class="notice done"' not in page.response.text
+
+
+def test_the_password_is_changed_by_the_present_one_alone(console: Console) -> None:
+    visitor, elsewhere = console.as_("camden.analyst"), console.visitor()
+    elsewhere.sign_in("camden.analyst")
+    page = visitor.get("/console/account")
+
+    def change(present: str, new: str, again: str) -> Page:
+        typed = {"current_password": present, "password": new, "password_again": again}
+        return visitor.send(page, "/console/account/password", **typed)
+
+    better = "lantern orbit pebble quince"
+    for present, new, again, sentence in (
+        ("", better, better, "Enter your present password."),
+        ("not the present one", better, better, "This is not your present password."),
+        (PASSWORD, "password12345", "password12345", "would be guessed soon"),
+        (PASSWORD, better, better + "s", "are not the same"),
+    ):
+        told = change(present, new, again)
+        assert told.status == 422 and sentence in told.text and better not in told.response.text
+    assert change(PASSWORD, better, better).path == "/console/sign-in"
+    assert elsewhere.get("/console/account").path == "/console/sign-in", "every session has ended"
+    page = visitor.get("/console/sign-in")
+    assert visitor.send(page, "/console/sign-in", username="camden.analyst", password=PASSWORD).status == 422
+    assert visitor.sign_in("camden.analyst", better).path == "/console"
+    assert "user.password-change" in [event["event"] for event in console.events()]
+
+
+def test_every_answer_has_its_safeguards(console: Console) -> None:
+    client = console.visitor().client
+    for path in ("/v1/about", "/v1/layers", "/nowhere", "/console/sign-in", "/console/nowhere"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'none'" in headers["content-security-policy"], path
+        assert "frame-ancestors 'none'" in headers["content-security-policy"], path
+        assert headers["cache-control"] == "no-store", path
+        assert headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
 def test_an_administrator_cannot_invite_into_another_organisation(console: Console) -> None:

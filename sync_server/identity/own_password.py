@@ -1,0 +1,52 @@
+"""Changing one's own password by the present one."""
+
+from __future__ import annotations
+
+import logging
+
+from ..audit.log import EventType
+from ..database import PERSONS_PATIENCE_MS
+from ..errors import SafeStatsError
+from ..problems import Problem
+from ..services import Services
+from .letters import password_changed_letter
+from .models import User
+from .service import about_user, set_password_hash
+from .signing_in import refused, too_many_tries, works_from
+from .strength import WeakPasswordError
+
+logger = logging.getLogger(__name__)
+
+
+def change_own_password(services: Services, user_id: str, address: str, present: str, password: str) -> None:
+    """Set a person's password, which ends all their sessions: whoever asks signs in anew.
+
+    Raises ``Problem``: ``wrong-password`` and ``too-many-tries``, counted as tries to sign in, or ``password-weak``.
+    """
+    with services.database.read() as session:
+        user = session.get_one(User, user_id)
+        known_here = works_from(session, user.id, address)
+    tries = services.sign_in_tries
+    if not tries.permit(user.username, address, known_here):
+        raise refused(services, user, address, too_many_tries(), flood=True)
+    wrong = Problem(401, "wrong-password", "Not your password", "This is not your present password.")
+    right, _ = services.passwords.verify(present, user.password_hash)
+    if not right or user.sso_only:
+        tries.failed(address)
+        raise refused(services, user, address, wrong, flood=True)
+    tries.succeeded(user.username, address)
+    try:
+        password_hash = services.passwords.hash(password, about_user(user))
+    except WeakPasswordError as error:
+        raise Problem(422, "password-weak", "Password too weak", str(error)) from error
+    with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
+        held = session.get_one(User, user_id)
+        if held.password_hash != user.password_hash:
+            raise wrong  # changed meanwhile, by a link say
+        services.audit.record(EventType.USER_PASSWORD_CHANGED, actor=held.id, organisation=held.organisation.code)
+        set_password_hash(session, held, password_hash)
+    if user.email:
+        try:
+            services.mailer.send(user.email, *password_changed_letter(user))
+        except SafeStatsError:
+            logger.exception("The mail that tells %s of a changed password could not be sent", user.id)
