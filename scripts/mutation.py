@@ -1,8 +1,9 @@
-"""Changes the decisions about rights one by one, in a copy, and tells which changes no test notices.
+"""Changes the decisions about rights one by one, in memory, and tells which changes no test notices.
 
     .venvs/server/bin/python scripts/mutation.py [--processes 2] [--only scope.py]
 
-Each mutant is tried with the tests named below, on the embedded engine. docs/mutation.md explains what survives.
+Each mutant is tried in a process of its own on drawn worlds (``tests/server/test_rights.py``), and where these do not
+notice it with the tests named below; all on the embedded engine. docs/mutation.md explains what survives.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import argparse
 import ast
 import copy
 import os
-import shutil
-import subprocess
+import signal
+import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,11 @@ LEFT_OUT = {
     "describe_terms",
 }
 ONLY_IN = {"terms.py": {"ceiling_on", "ceiling_of", "terms_of"}}
-TESTS = ("tests/server/test_rights.py", "tests/server/test_readable.py")
-_TIMEOUT_SECONDS = 120
+TESTS = ("tests/server/test_readable.py",)
+WORLDS = 80
+RICHEST = 10
+_TIMEOUT_SECONDS = 240
+_ALIVE = 77
 
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -187,71 +191,114 @@ def _short(node: ast.AST) -> str:
     return " ".join(ast.unparse(node).split())[:90]
 
 
-# Libraries take longer to import than most mutants take to be found out: a process that has them forks for each.
-_FORKING = """
-import importlib, os, sys
-sys.path.insert(0, sys.argv[1])
-for name in ("pytest", "hypothesis.strategies", "safestats.tests.server.matrix_rig"):
-    importlib.import_module(name)
-for name in [name for name in sys.modules if name.split(".")[0] == "safestats"]:
-    del sys.modules[name]
-for _ in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1), os.dup2(quiet, 2)
-        import pytest
-        os._exit(pytest.main(sys.argv[2:]))
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
+@dataclass(frozen=True)
+class Prepared:
+    """Worlds, each in a database of its own, and what the oracle is told of them."""
+
+    definitions: Any
+    worlds: list[tuple[Path, Any, Any]]
+
+    @classmethod
+    def make(cls, folder: Path) -> Prepared:
+        """As many worlds as the quick test looks at."""
+        from hypothesis import Phase, given, settings
+        from safestats.tests.server.matrix_rig import MatrixRig
+        from safestats.tests.server.matrix_worlds import DATASETS, worlds
+
+        rig = MatrixRig(folder, DATASETS)
+        found: list[tuple[Path, Any, Any]] = []
+
+        @settings(max_examples=WORLDS, deadline=None, database=None, derandomize=True, phases=(Phase.generate,))
+        @given(world=worlds())
+        def prepare(world: Any) -> None:
+            state = rig.begin(world)
+            path = folder / f"{len(found)}.sqlite"
+            held = rig.application.settings.database_path
+            with closing(sqlite3.connect(held)) as here, closing(sqlite3.connect(path)) as there:
+                here.backup(there)
+            found.append((path, state, world))
+
+        prepare()
+        definitions = rig.application.definitions
+        rig.close()
+        # Those first in which most is seen: they notice most.
+        found.sort(key=lambda world: -_seen_in(world[1], world[2]))
+        return cls(definitions, found[:RICHEST] + found[RICHEST::4])
+
+    def notice(self) -> bool:
+        """Whether the quick test fails in any of the worlds."""
+        from safestats.sync_server.database import Database
+        from safestats.tests.server.test_rights import check_world
+
+        for path, state, world in self.worlds:
+            database = Database.open(path)
+            try:
+                with database.read() as session:
+                    check_world(session, self.definitions, state, world)
+            except Exception:  # an error, too, is noticed
+                return True
+        return False
 
 
-class Bench:
-    """A copy of the package in which one mutant after the other is tried."""
+def _seen_in(state: Any, world: Any) -> int:
+    """How many rows its people see."""
+    from safestats.tests.server.oracle import Opened, asked
 
-    def __init__(self, folder: Path) -> None:
-        self.package = folder / "safestats"
-        ignored = shutil.ignore_patterns(".*", "__pycache__", "build", "docs", "benchmarks", "qgis_plugin")
-        shutil.copytree(ROOT, self.package, ignore=ignored)
-        # Compiled once, but for what is changed: nothing is written later.
-        subprocess.run([sys.executable, "-m", "compileall", "-q", str(self.package)], check=False)
-        for file in TARGETS:
-            for compiled in (self.package / AGREEMENTS / "__pycache__").glob(f"{Path(file).stem}.*"):
-                compiled.unlink()
-        options = ["-x", "-q", "-p", "no:cacheprovider", f"--timeout={_TIMEOUT_SECONDS}", "--timeout-method=thread"]
-        options += [f"--basetemp={folder / 'tests'}", *(str(self.package / test) for test in TESTS)]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        environment.pop("SAFESTATS_TEST_ENGINE", None)
-        self._forking = subprocess.Popen(
-            ["nice", "-n", "10", sys.executable, "-c", _FORKING, str(folder), *options],
-            cwd=self.package,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    found = [asked(state, person, d.code, "view") for person in world.people for d in state.datasets]
+    return sum(len(opened.seen("view")) for opened in found if isinstance(opened, Opened))
 
-    def survives(self, mutant: Mutant) -> bool:
-        """Whether all tests pass with the mutant in place."""
-        path = self.package / AGREEMENTS / mutant.file
-        original = path.read_text(encoding="utf-8")
-        path.write_text(mutant.source, encoding="utf-8")
-        try:
-            return self.passes()
-        finally:
-            path.write_text(original, encoding="utf-8")
 
-    def passes(self) -> bool:
-        """Whether all tests pass."""
-        assert self._forking.stdin is not None and self._forking.stdout is not None
-        self._forking.stdin.write("go\n")
-        self._forking.stdin.flush()
-        return self._forking.stdout.readline().strip() == "0"
+def put_in_place(mutant: Mutant) -> None:
+    """Let the running program work with the mutant: every name that meant something of the module means the new."""
+    module = sys.modules[f"safestats.{AGREEMENTS.replace('/', '.')}.{Path(mutant.file).stem}"]
+    before = dict(vars(module))
+    exec(compile(mutant.source, str(module.__file__), "exec"), vars(module))
+    changed = {id(old): vars(module)[name] for name, old in before.items() if vars(module).get(name) is not old}
+    for other in [m for name, m in sys.modules.items() if name.startswith("safestats.")]:
+        for name, value in list(vars(other).items()):
+            if id(value) in changed and name != "__builtins__":
+                setattr(other, name, changed[id(value)])
 
-    def close(self) -> None:
-        """End the process."""
-        self._forking.kill()
-        self._forking.communicate()
+
+def survives(prepared: Prepared, mutant: Mutant) -> bool:
+    """Whether no test notices the mutant. For a process of its own, which is of no use afterwards."""
+    import pytest
+
+    try:
+        put_in_place(mutant)
+    except Exception:
+        return False
+    if prepared.notice():
+        return False
+    return pytest.main(["-x", "-q", "-p", "no:cacheprovider", *(str(ROOT / test) for test in TESTS)]) == 0
+
+
+def try_all(prepared: Prepared, found: list[Mutant], processes: int) -> list[Mutant]:
+    """Those that survive."""
+    alive: list[Mutant] = []
+    running: dict[int, Mutant] = {}
+    for number, mutant in enumerate([*found, *[None] * processes]):
+        if mutant is None or len(running) == processes:
+            if not running:
+                continue
+            child, status = os.wait()
+            done = running.pop(child)
+            if os.waitstatus_to_exitcode(status) == _ALIVE:
+                alive.append(done)
+                print(f"  alive: {done.file}:{done.line} {done.what}", file=sys.stderr, flush=True)
+        if mutant is None:
+            continue
+        if number % 25 == 0:
+            print(f"{number} of {len(found)}", file=sys.stderr, flush=True)
+        child = os.fork()
+        if child == 0:
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            signal.alarm(_TIMEOUT_SECONDS)  # one that never ends is noticed, too
+            os._exit(_ALIVE if survives(prepared, mutant) else 0)
+        running[child] = mutant
+    return alive
 
 
 def main() -> int:
@@ -269,34 +316,20 @@ def main() -> int:
         print("\n".join(f"{m.file}:{m.line} {m.what}" for m in found))
         print(f"{len(found)} mutants")
         return 0
+    os.environ.pop("SAFESTATS_TEST_ENGINE", None)
+    os.nice(5)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        benches = [Bench(Path(folder) / str(number)) for number in range(asked.processes)]
-        if not benches[0].passes():
+        prepared = Prepared.make(Path(folder))
+        if prepared.notice():
             print("The tests fail without any mutant.")
             return 2
-        print(f"{len(found)} mutants; without any the tests pass", file=sys.stderr, flush=True)
-        with ThreadPoolExecutor(asked.processes) as pool:
-            shares = [found[number :: asked.processes] for number in range(asked.processes)]
-            survived = list(pool.map(_try_all, benches, shares))
-        for bench in benches:
-            bench.close()
-    alive = sorted((m for part in survived for m in part), key=lambda m: (m.file, m.line))
+        print(f"{len(prepared.worlds)} worlds, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+        alive = sorted(try_all(prepared, found, asked.processes), key=lambda mutant: (mutant.file, mutant.line))
     for mutant in alive:
         print(f"survived: {mutant.file}:{mutant.line} {mutant.what}")
     print(f"{len(found)} mutants, {len(alive)} survived, {time.monotonic() - begun:.0f} s")
     return 1 if alive else 0
-
-
-def _try_all(bench: Bench, share: list[Mutant]) -> list[Mutant]:
-    alive = []
-    for number, mutant in enumerate(share, start=1):
-        if number % 20 == 0:
-            print(f"{number} of {len(share)}", file=sys.stderr, flush=True)
-        if bench.survives(mutant):
-            alive.append(mutant)
-            print(f"  alive: {mutant.file}:{mutant.line} {mutant.what}", file=sys.stderr, flush=True)
-    return alive
 
 
 if __name__ == "__main__":

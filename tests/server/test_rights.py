@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from safestats.sync_server.agreements.models import Precision, Use
 from safestats.sync_server.agreements.readable import countable, open_rows, readable
 from safestats.sync_server.agreements.scope import Refusal, Scope, Subject, countable_scope, scope
+from safestats.sync_server.datasets.definitions import DatasetDefinition
 from safestats.sync_server.identity.models import Role
 from safestats.tests.server.matrix_rig import MatrixRig
 from safestats.tests.server.matrix_worlds import CATEGORY, DATASETS, ORGANISATIONS, World, worlds
@@ -40,25 +42,43 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MatrixRig]:
 @given(world=worlds())
 def test_scopes_and_their_rows(rig: MatrixRig, world: World) -> None:
     state = rig.begin(world)
+    with rig.application.database.read() as session:
+        check_world(session, rig.application.definitions, state, world)
+
+
+def check_world(session: Session, definitions: Mapping[str, DatasetDefinition], state: State, world: World) -> None:
+    """What people of this world, and some others, see and count at its beginning."""
     purpose = world.people[0].purpose
     others = [
         Person("somebody", organisation, ORGANISATIONS[organisation], role, purpose)
         for organisation, role in (("camden", "licensing-officer"), ("met", "analyst"), ("camden", "auditor"))
     ]
-    with rig.application.database.read() as session:
-        for person in (*world.people, *others):
-            for dataset in DATASETS:
-                for use in (Use.VIEW, Use.SYNC):
-                    check_rows(rig, session, state, person, dataset.code, use)
-                check_counts(rig, session, state, person, dataset.code)
+    # Another day of the same month: rights are those of the day that is asked about.
+    state = replace(state, today=state.today.replace(day=15 if state.today.day != 15 else 16))
+    for person in (*world.people, *others):
+        with pytest.raises(Refusal) as refused:
+            scope(session, subject(person), "nowhere", definitions)
+        assert (refused.value.code, refused.value.document.status) == ("unknown-dataset", 404)
+        for dataset in DATASETS:
+            for use in (Use.VIEW, Use.SYNC):
+                check_rows(session, definitions, state, person, dataset.code, use)
+            check_counts(session, definitions, state, person, dataset.code)
 
 
-def check_rows(rig: MatrixRig, session: Session, state: State, person: Person, code: str, use: Use) -> None:
+def check_rows(
+    session: Session,
+    definitions: Mapping[str, DatasetDefinition],
+    state: State,
+    person: Person,
+    code: str,
+    use: Use,
+) -> None:
     expected = asked(state, person, code, use.value)
     try:
-        found = scope(session, subject(person), code, rig.publisher.definitions, use)
+        found = scope(session, subject(person), code, definitions, use, state.today)
     except Refusal as refusal:
         assert isinstance(expected, Refused) and refusal.code == expected.code
+        assert refusal.document.status == (404 if refusal.code == "not-published" else 403)
         return
     assert isinstance(expected, Opened)
     assert (found.agreement, found.release, found.threshold) == (
@@ -81,12 +101,15 @@ def check_rows(rig: MatrixRig, session: Session, state: State, person: Person, c
         assert found.covers(period) or not of_month
 
 
-def check_counts(rig: MatrixRig, session: Session, state: State, person: Person, code: str) -> None:
+def check_counts(
+    session: Session, definitions: Mapping[str, DatasetDefinition], state: State, person: Person, code: str
+) -> None:
     expected = asked(state, person, code, "view", counts=True)
     try:
-        found = countable_scope(session, subject(person), code, rig.publisher.definitions)
+        found = countable_scope(session, subject(person), code, definitions, state.today)
     except Refusal as refusal:
         assert isinstance(expected, Refused) and refusal.code == expected.code
+        assert refusal.document.status == (404 if refusal.code == "not-published" else 403)
         return
     assert isinstance(expected, Opened)
     held = [row for row in rows_of(session, found, countable(found)) if row["aggregate"] == 1]
