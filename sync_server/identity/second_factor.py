@@ -59,7 +59,10 @@ def begin_enrolment(services: Services, token: str, channel: Channel = Channel.D
 
 
 def confirm_enrolment(services: Services, token: str, code: str, channel: Channel = Channel.DESK) -> Enrolled:
-    """Put the secret to use if the code is of it; raises ``Problem`` ``wrong-code``, or 409 where none is begun."""
+    """Put the secret to use if the code is of it: sessions that were opened without it end.
+
+    Raises ``Problem`` ``wrong-code``, or 409 where none is begun.
+    """
     codes = _new_codes()
     with writing(services, token, channel) as (session, found):
         user = _enrolling(found).sign_in.user
@@ -71,6 +74,7 @@ def confirm_enrolment(services: Services, token: str, code: str, channel: Channe
             user.totp_confirmed_at, user.totp_last_step = now(), step
             _keep_codes(session, services, user, codes)
             renewed = _through(found)
+            _end_others(session, found.sign_in)
         _record(services, EventType.SECOND_FACTOR_ENROLLED, found.sign_in, problem)
     if problem is not None:
         raise problem
@@ -164,6 +168,15 @@ def _through(found: Found) -> str:
     found.sign_in.factor_failures = 0
     found.sign_in.last_used_at = now()
     return renew(found.sign_in)
+
+
+def _end_others(session: Session, sign_in: SignIn) -> None:
+    session.execute(
+        update(SignIn)
+        .where(SignIn.user_id == sign_in.user_id, SignIn.id != sign_in.id, SignIn.state != SignInState.ENDED)
+        .values(state=SignInState.ENDED)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _failure(sign_in: SignIn, problem: Problem | None = None) -> Problem:

@@ -65,6 +65,14 @@ def test_others_may_have_one_and_are_asked_from_then_on(server: Server) -> None:
     assert server.accept(pending).status_code == 200
 
 
+def test_a_second_factor_ends_the_sessions_that_were_opened_without_it(server: Server) -> None:
+    working, waiting = server.active(), server.sign_in().json()
+    _, mine = enrol(server, server.sign_in().json()["token"])
+    assert code(server.client.get("/v1/layers", headers=working)) == (401, "session-ended")
+    assert code(server.accept(waiting)) == (401, "session-ended")
+    assert server.accept(mine).status_code == 200
+
+
 def test_a_code_is_good_once(server: Server, publisher: Authenticator) -> None:
     used = publisher.code()
     assert post(server, "/session/second-factor", {"code": used}, begin(server)).status_code == 200
