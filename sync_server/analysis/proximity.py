@@ -167,13 +167,17 @@ def _rounded(
         conditions.append(rows.c.month >= asked.from_month)
     if asked.to_month:
         conditions.append(rows.c.month <= asked.to_month)
-    rings = [spatial.within(rows.c.x, rows.c.y, place.easting, place.northing, radius) for radius in radii]
+    # All of them whatever is asked: how a ring is told depends on those within it.
+    rings = [spatial.within(rows.c.x, rows.c.y, place.easting, place.northing, radius) for radius in FIXED_RADII]
     counted = select(rows.c.category, *map(_how_many, rings)).where(*conditions, rings[-1]).group_by(rows.c.category)
     found = [tuple(row) for row in session.execute(counted)]
     largest_masked = max(permitted.threshold - 1, 0)
-    totals = [sum(column) for column in zip(*(row[1:] for row in found), strict=True)] or [0] * len(radii)
-    table = published_table([[row[-1]] for row in found], largest_masked)
-    values = [(row[0], shown[0]) for row, shown in zip(found, table.rows, strict=True)]
+    totals = [sum(column) for column in zip(*(row[1:] for row in found), strict=True)] or [0] * len(FIXED_RADII)
+    told = dict(zip(FIXED_RADII, published_rings(totals, largest_masked), strict=True))
+    outermost = 1 + FIXED_RADII.index(radii[-1])
+    inside = [(row[0], row[outermost]) for row in found if row[outermost]]
+    table = published_table([[count] for _, count in inside], largest_masked)
+    values = [(value, shown[0]) for (value, _), shown in zip(inside, table.rows, strict=True)]
     # Those withheld in the order of their names: their own order would tell which is larger.
     values.sort(key=lambda value: (-(value[1] or 0), value[0] is None, str(value[0])))
     month = func.coalesce(rows.c.month, "").label("month")
@@ -184,10 +188,7 @@ def _rounded(
     return RoundedCounts(
         rounding=ROUNDING,
         fewer_than=permitted.threshold,
-        rings=[
-            RoundedRing(radius_m=radius, rows=shown)
-            for radius, shown in zip(radii, published_rings(totals, largest_masked), strict=True)
-        ],
+        rings=[RoundedRing(radius_m=radius, rows=told[radius]) for radius in radii],
         by=permitted.definition.category_field,
         table=[RoundedValue(value=value, rows=shown) for value, shown in values[:_TOP_CATEGORIES]],
         unplaced=[RoundedMonth(month=name, rows=published_count(number, largest_masked)) for name, number in months],

@@ -211,6 +211,19 @@ def test_whoever_only_counts_asks_fixed_questions(rig: MatrixRig) -> None:
     assert (layer["permitted"], layer["uses"], layer["aggregate"]) == (False, [], True)
 
 
+def test_a_ring_is_told_alike_whichever_others_are_asked_for(rig: MatrixRig) -> None:
+    """Fifteen within 100 m and three more within 250 m: a question for the outer ring alone does not tell the three."""
+    what = world(precision="aggregate")
+    eighteen = {FULL.code: (frozenset(range(18)),), PLAIN.code: ()}
+    what = replace(what, start=replace(what.start, contents=eighteen), planned={FULL.code: (), PLAIN.code: ()})
+    rig.begin(what)
+    (caller,) = rig.callers(what)
+    for radii in ([100, 250, 500], [250], [500], [100, 500]):
+        body = {"dataset": "full", "postcode": POSTCODE, "radii": radii}
+        rings = caller.post("/v1/proximity", body).json()["rounded"]["rings"]
+        assert rings == [{"radius_m": radius, "rows": 15} for radius in radii]
+
+
 def test_the_number_of_statements_tells_nothing_of_the_rows(rig: MatrixRig) -> None:
     """As many statements for thirty hidden rows as for none: what is hidden is never looked at row by row."""
     from sqlalchemy import event
