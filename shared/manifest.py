@@ -103,6 +103,7 @@ class Manifest:
     colour: str
     category_field: str
     api_version: int = API_VERSION
+    rights: str = ""  # a digest of the rights whatever the months; known while files are being made, too
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -23,13 +23,15 @@ class Standing(Enum):
     CURRENT = "current"
     NEWER = "newer"  # there is a newer release
     RIGHTS_CHANGED = "rights-changed"  # the copy may hold what is no longer permitted, or lack what is
-    ENDED = "ended"  # there is no right to hold it
+    ENDED = "ended"  # there is no right to hold it, or other rights whose files are still to be made
 
 
 def standing(entry: dict[str, Any], copy: LocalCopy) -> Standing:
     """The standing of ``copy``. A server that does not tell release or fingerprint says nothing about them."""
     if not entry["permitted"]:
         return Standing.ENDED if _ends(str(entry.get("reason_code", ""))) else Standing.CURRENT
+    if entry.get("preparing") and entry.get("rights") and copy.manifest.rights:
+        return Standing.CURRENT if entry["rights"] == copy.manifest.rights else Standing.ENDED
     if entry.get("fingerprint") and entry["fingerprint"] != copy.manifest.fingerprint:
         return Standing.RIGHTS_CHANGED
     if int(entry.get("release") or 0) > copy.manifest.release:

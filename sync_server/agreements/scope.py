@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -193,9 +193,21 @@ class Scope:
         Neither organisation, agreement nor the month itself is in it, so artefacts are shared by those who
         hold the same rights and "the last 36 months" only selects among them.
         """
+        grants = [grant for grant in self.grants if grant.covers(period)]
+        return self._digest(grants, {"definition_version": self.definition.version})
+
+    @property
+    def rights(self) -> str:
+        """What decides rows and columns but for months and the definition's version, as SHA-256.
+
+        It is known before the files of changed rights are made: a client whose copy was made under others lets go.
+        """
+        return self._digest(self.grants, {})
+
+    def _digest(self, grants: Iterable[GrantProfile], beside: Mapping[str, int]) -> str:
         rights = {
             "dataset": self.definition.code,
-            "definition_version": self.definition.version,
+            **beside,
             "geometry": self.geometry,
             "columns": [field.name for field in self.columns],
             "grants": [
@@ -206,8 +218,7 @@ class Scope:
                     "precision": grant.shown_precision,
                     "grid_m": grant.grid_m if grant.shown_precision == Precision.GRID else 0,
                 }
-                for grant in self.grants
-                if grant.covers(period)
+                for grant in grants
             ],
         }
         canonical = json.dumps(rights, sort_keys=True, separators=(",", ":"))

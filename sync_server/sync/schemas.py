@@ -37,6 +37,7 @@ class LayerAnswer(BaseModel):
     release: int = 0
     published_at: str = ""
     fingerprint: str = ""  # as in the manifest: another one where the rights changed
+    rights: str = ""  # likewise, whatever the months: told while the files are being made, too
     agreement: str = ""
     agreement_until: str = ""  # the last day
     geometry: str = ""

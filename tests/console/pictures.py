@@ -122,7 +122,8 @@ def _take(person: Person, name: str) -> None:
     height = min(1700, int(person.page.evaluate("document.documentElement.scrollHeight")))
     person.page.screenshot(path=path, full_page=True, clip={"x": 0, "y": 0, "width": 1280, "height": height})
     # A page has few colours: 48 of them tell no difference and take a third of the room.
-    subprocess.run(["mogrify", "-strip", "+dither", "-colors", "48", "-define", "png:format=png8", str(path)], check=True)
+    few_colours = ["-strip", "+dither", "-colors", "48", "-define", "png:format=png8"]
+    subprocess.run(["mogrify", *few_colours, str(path)], check=True)
 
 
 if __name__ == "__main__":

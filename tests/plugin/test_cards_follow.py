@@ -143,6 +143,21 @@ def test_an_older_server_that_tells_neither_is_believed_to_be_current(
     assert card.news.text == ""
 
 
+def test_a_copy_of_other_rights_goes_while_the_new_files_are_being_made(
+    dock: LayersDock, desk: Desk, live_server, sign_in, qtbot
+) -> None:
+    sign_in(live_server.url, "ada")
+    card = pulled(dock, qtbot)
+    path, rights = desk.copy("colp").path, desk.copy("colp").manifest.rights
+    assert len(rights) == 64 and rights == card._entry["rights"]
+    waiting = entry_of(card, preparing=True, fingerprint="", rights=rights)
+    assert standing(waiting, desk.copy("colp")) is Standing.CURRENT
+    dock._listed([waiting])
+    assert path.exists()
+    dock._listed([{**waiting, "rights": "0" * 64}])
+    qtbot.waitUntil(lambda: desk.copy("colp") is None and not path.exists(), timeout=10_000)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
