@@ -134,7 +134,12 @@ class EventType(StrEnum):
     STEERING_DECISION = "steering.decide", Recorder.TEAM, "A decision of the Steering Group was recorded"
 
     # The audit itself
-    AUDIT_SEARCHED = "audit.search", Recorder.TEAM, "The audit was searched", {"criteria": "by what"}
+    AUDIT_SEARCHED = (
+        "audit.search",
+        Recorder.TEAM,
+        "The audit was searched",
+        {"criteria": "by what", "before": "older than the event of this number"},
+    )
     AUDIT_EXPORTED = (
         "audit.export",
         Recorder.TEAM,

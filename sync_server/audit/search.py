@@ -50,7 +50,7 @@ def search_events(services: Services, scope: AuditScope, filters: Criteria, page
 
 
 def search(audit: AuditLog, scope: AuditScope, criteria: Criteria, page: Page) -> Found:
-    """The events of the scope that meet the criteria. The search itself is recorded, once for all its pages.
+    """The events of the scope that meet the criteria. Every page of a search is recorded: it may be the first.
 
     Raises ``AuditUnavailable``, also where it cannot be recorded: then nothing is shown.
     """
@@ -60,10 +60,13 @@ def search(audit: AuditLog, scope: AuditScope, criteria: Criteria, page: Page) -
         criteria = replace(criteria, organisation=scope.organisation)
     stored = audit.store.search(criteria, page.before, page.size + 1)
     events = [Event.read(event) for event in stored[: page.size]]
-    if page.before is None:
-        asked = {name: value for name, value in asdict(criteria).items() if value}
-        audit.record(
-            EventType.AUDIT_SEARCHED, actor=scope.reader, organisation=scope.organisation, filter={"criteria": asked}
-        )
+    asked = {name: value for name, value in asdict(criteria).items() if value}
+    further = {} if page.before is None else {"before": page.before}
+    audit.record(
+        EventType.AUDIT_SEARCHED,
+        actor=scope.reader,
+        organisation=scope.organisation,
+        filter={"criteria": asked, **further},
+    )
     more = len(stored) > page.size
     return Found(events, Page(events[-1].number, page.size) if more else None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Query, Response
 from sqlalchemy.orm import Session
 
 from ..audit.events import EventType, Outcome
@@ -30,7 +30,7 @@ router = console_router()
 
 
 @router.get("/audit")
-def audit(visit: MemberDep, before: int | None = None) -> Response:
+def audit(visit: MemberDep, before: Annotated[int | None, Query(ge=1, lt=2**62)] = None) -> Response:
     """A search, newest events first; without criteria the newest of all."""
     visit.require(Permission.READ_AUDIT)
     asked = {name: visit.request.query_params.get(name, "").strip() for name in _FILTERS}
@@ -91,6 +91,9 @@ def event_page(number: int, visit: MemberDep) -> Response:
     if stored is None:
         raise gone()
     event = Event.read(stored)
+    visit.services.audit.record(
+        EventType.AUDIT_SEARCHED, actor=visit.who.user_id, filter={"criteria": {"number": number}}
+    )
     with visit.services.database.read() as session:
         names = _names(session)
     meaning = next((known.meaning for known in EventType if known.value == event.body["event"]), "")

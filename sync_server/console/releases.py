@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import Response
+from typing import Annotated
+
+from fastapi import Path, Response
 
 from ..identity.permissions import Permission
 from ..instants import london_today
@@ -18,6 +20,9 @@ from .visits import Visit, gone
 
 MOST_JOBS = 20
 MOST_RELEASES = 50
+
+# A release's number, as the database can hold it.
+Number = Annotated[int, Path(ge=1, lt=2**31)]
 
 router = console_router()
 
@@ -78,13 +83,13 @@ def discard(dataset: str, visit: MemberDep, form: PostedDep) -> Response:
 
 
 @router.get("/releases/{dataset}/rollback/{target}")
-def ask_rollback(dataset: str, target: int, visit: MemberDep) -> Response:
+def ask_rollback(dataset: str, target: Number, visit: MemberDep) -> Response:
     """Whether to go back to an old release."""
     return _confirm_rollback(visit, dataset, target)
 
 
 @router.post("/releases/{dataset}/rollback/{target}")
-def rollback(dataset: str, target: int, visit: MemberDep, form: PostedDep) -> Response:
+def rollback(dataset: str, target: Number, visit: MemberDep, form: PostedDep) -> Response:
     """Ask for a job that publishes the content of an old release anew."""
     _managed(visit, dataset)
     number = Jobs(visit.services.database).request(dataset, JobKind.ROLLBACK, visit.who.user_id, target)

@@ -297,6 +297,25 @@ def test_static_files_are_kept_for_good_by_their_content(console: Console) -> No
     assert console.visitor().get("/console/static/..%2fsite.py").path == "/console/sign-in"
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/console/audit?before=1" + 30 * "0", "/console/audit?before=-1", "/console/releases/btp/rollback/9999999999"],
+)
+def test_a_number_that_no_database_holds_is_no_page(console: Console, path: str) -> None:
+    assert console.as_("gla.admin").get(path).status == 404
+
+
+def test_reading_the_audit_is_recorded_wherever_one_begins(console: Console) -> None:
+    auditor = console.as_("gla.auditor")
+    for path, told in (
+        ("/console/audit?before=5&event=session.sign-in", {"criteria": {"event": "session.sign-in"}, "before": 5}),
+        ("/console/audit/events/2", {"criteria": {"number": 2}}),
+    ):
+        assert auditor.get(path).status == 200
+        newest = console.events()[-1]
+        assert (newest["event"], newest["filter"]) == ("audit.search", told)
+
+
 def test_strangers_learn_nothing_of_what_there_is(console: Console) -> None:
     stranger = console.visitor()
     for path in [*PAGES, "/console/nothing/like/it"]:
@@ -310,7 +329,7 @@ def test_names_are_text_wherever_they_show(tmp_path: Path) -> None:
     hostile = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
     with console_rig.running(settings) as console:
         with console.services.database.write() as session:
-            home = add_organisation(session, "hostile", hostile, hostile, hostile)
+            home = add_organisation(session, "hostile", hostile, hostile[:32], hostile)
             camden = find_organisation(session, "camden")
             passwords = console.services.passwords
             add_user(session, passwords, "zz.hostile", camden, hostile, Role.ANALYST, PASSWORD)
