@@ -123,9 +123,13 @@ def take_back(services: Services, query: Mapping[str, str], address: str) -> Ret
     Whatever does not fit gives the same answer; the audit holds the reason.
     """
     state = query.get("state", "")
+    with services.database.read() as session:
+        # Only who brings a state that was given out may queue for the one writer.
+        if _waiting_attempt(session, state) is None:
+            raise _refuse(services, None, address, "state")
     with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
-        attempt = session.scalar(select(OidcAttempt).where(OidcAttempt.state_hash == digest(state)))
-        if attempt is None or attempt.user_id is not None or attempt.failures or now() >= attempt.expires_at:
+        attempt = _waiting_attempt(session, state)
+        if attempt is None:
             raise _refuse(services, None, address, "state")
         # A state is good for one return, whatever comes of it.
         attempt.failures = 1
@@ -196,6 +200,18 @@ def finish(
 def _challenge(verifier: str) -> str:
     """RFC 7636: what the provider is told of the verifier beforehand."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+
+
+def _waiting_attempt(session: Session, state: str) -> OidcAttempt | None:
+    """The attempt whose browser has not come back."""
+    return session.scalar(
+        select(OidcAttempt).where(
+            OidcAttempt.state_hash == digest(state),
+            OidcAttempt.user_id.is_(None),
+            OidcAttempt.failures == 0,
+            OidcAttempt.expires_at > now(),
+        )
+    )
 
 
 def _open_attempt(session: Session, handle: str, channel: Channel) -> OidcAttempt | None:

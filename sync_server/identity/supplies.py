@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from ..agreements.scope import Subject
 from ..audit.log import EventType
 from ..ingest.models import Delivery
+from ..instants import now
 from ..problems import Problem
 from ..services import Services
 from .machine_keys import PREFIX, find_key
@@ -48,6 +49,14 @@ def of_subject(subject: Subject) -> Supplier:
     return Supplier(subject.user_id, subject.organisation, subject.organisation_name, subject.sites, subject.session_id)
 
 
+def _once_a_minute(supplier: Supplier, wanted: Sequence[tuple[str, str]]) -> str | None:
+    """A machine has no session that is held to a pace: what it asks again within the minute is no event."""
+    if supplier.session_id:
+        return None
+    minute = int(now().timestamp()) // 60
+    return f"supplies:{supplier.actor}:{'/'.join(wanted[0]) if wanted else ''}:{minute}"
+
+
 def deliveries(
     services: Services, session: Session, supplier: Supplier, dataset: str | None = None, site: str | None = None
 ) -> Sequence[Delivery]:
@@ -68,6 +77,7 @@ def deliveries(
         outcome="ok" if wanted else "refused",
         reason="" if wanted else "no-such-supply",
         session=supplier.session_id,
+        once=_once_a_minute(supplier, wanted),
     )
     if not wanted:
         detail = "You have no dataset and site of that name: “/v1/supplier” tells which are yours."

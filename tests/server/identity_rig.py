@@ -21,13 +21,14 @@ from safestats.sync_server.identity import (
     second_factor,
     sessions,
     signing_in,
+    supplies,
 )
 from safestats.sync_server.identity.models import Role, User
 from safestats.sync_server.identity.service import add_organisation, add_user, find_organisation
 from safestats.sync_server.instants import now
 from safestats.tests.server.trust_rig import PASSWORD, Server, bearer
 
-_MODULES: tuple[ModuleType, ...] = (links, machine_keys, oidc, second_factor, sessions, signing_in, decisions)
+_MODULES: tuple[ModuleType, ...] = (links, machine_keys, oidc, second_factor, sessions, signing_in, decisions, supplies)
 
 
 def code(response: Response) -> tuple[int, str]:

@@ -87,6 +87,24 @@ def test_anothers_site_cannot_be_told_from_none(server: Server) -> None:
     assert "st-marys" not in str([e for e in server.events() if e["event"] == "supplies.read"])
 
 
+def test_a_machine_that_asks_without_end_does_not_flood_the_audit(
+    server: Server, clock: Callable[[timedelta], None]
+) -> None:
+    thomas = key(server)
+
+    def told() -> int:
+        return [e["event"] for e in server.events()].count("supplies.read")
+
+    for _ in range(5):
+        releases(server, thomas)
+        refusal(server, thomas, site="st-marys")
+    assert told() <= 4  # two questions, in a minute and perhaps the next
+    before = told()
+    clock(timedelta(minutes=5))
+    releases(server, thomas)
+    assert told() == before + 1
+
+
 def test_a_key_opens_nothing_else(server: Server) -> None:
     headers = bearer(key(server))
     for path in ("/v1/session", "/v1/layers", "/v1/sessions", "/v1/postcodes/SE1", "/v1/session/conditions"):

@@ -206,6 +206,11 @@ def test_a_state_is_good_once_and_only_ours(server: Server, provider: LyingProvi
     assert code(come_back(server, query)) == (403, "single-sign-on-refused")
 
 
+def test_a_state_that_is_not_ours_waits_for_no_writer(server: Server) -> None:
+    with server.services.database.write():
+        assert code(come_back(server, {"state": "made-up", "code": "x"})) == (403, "single-sign-on-refused")
+
+
 def test_a_return_for_another_provider_is_refused(server: Server, provider: LyingProvider) -> None:
     url, _ = start(server)
     answer = come_back(server, {**provider.authorise(url), "iss": "https://login.example.org"})
