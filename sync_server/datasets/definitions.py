@@ -176,6 +176,8 @@ def _trouble(definition: DatasetDefinition) -> str | None:
     for name in (definition.category_field, *definition.identity.stable, *definition.sensitive):
         if name not in fields:
             return f"“{name}” is used but not declared as a field"
+    if "occurred_on" in fields and fields["occurred_on"].group != FieldGroup.CORE:
+        return "“occurred_on” is a core field: a feature's id tells its day to whoever sees the row"
     if not fields[definition.category_field].codes:
         return f"the category field “{definition.category_field}” has no code list"
     for declared in definition.fields:

@@ -72,6 +72,15 @@ def test_a_date_cannot_be_required_of_undated_rows(tmp_path: Path) -> None:
         read_definition(tmp_path / "lfb.toml")
 
 
+def test_a_day_is_shown_to_all_or_it_is_no_part_of_a_feature_id(tmp_path: Path) -> None:
+    text = (RESOURCES / "datasets" / "lfb.toml").read_text(encoding="utf-8")
+    of_the_day = 'type = "date"\ngroup = "core"'
+    assert text.count(of_the_day) == 1
+    (tmp_path / "lfb.toml").write_text(text.replace(of_the_day, of_the_day.replace("core", "place")), encoding="utf-8")
+    with pytest.raises(DefinitionError, match="“occurred_on” is a core field"):
+        read_definition(tmp_path / "lfb.toml")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
