@@ -40,6 +40,8 @@ class PostgresAuditStore:
         options = f"-c lock_timeout={wait_seconds * 1000} -c synchronous_commit=on"
         self._engine = create_engine(
             url,
+            # What fails is logged, and must not tell what it held.
+            hide_parameters=True,
             # Events wait for each other anyhow: a few connections serve any number of requests.
             pool_size=2,
             max_overflow=4,
