@@ -11,7 +11,7 @@ from http import HTTPStatus
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -75,6 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(OperationalError, _answer_busy)
+    app.add_exception_handler(DataError, _answer_unfit)
     app.add_exception_handler(Exception, _answer_failure)
     app.add_middleware(BodyLimit)
     app.add_middleware(Safeguards, encrypted=settings.public_address.startswith("https:"))
@@ -119,6 +120,13 @@ async def _answer_busy(request: Request, error: Exception) -> JSONResponse:
     answer = await _answer_problem(request, Problem(503, "busy", "The server is busy", detail))
     answer.headers["Retry-After"] = "60"
     return answer
+
+
+async def _answer_unfit(request: Request, error: Exception) -> JSONResponse:
+    """PostgreSQL keeps no text with a NUL or longer than its column, no number beyond its own."""
+    assert isinstance(error, DataError)
+    detail = "Something in the request is too long, too large, or holds a character that cannot be kept."
+    return await _answer_problem(request, Problem(422, "invalid-request", "The request is not valid", detail))
 
 
 async def _answer_failure(request: Request, error: Exception) -> JSONResponse:

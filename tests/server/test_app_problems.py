@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -114,3 +115,12 @@ def test_while_a_load_holds_the_writer_people_are_asked_to_come_back(
         load.connection()
         stranger = server.client.delete("/v1/session", headers=bearer("nobody"))
     assert problem(stranger).status == 401
+
+
+def test_what_the_database_cannot_keep_is_the_requests_fault(server: Server) -> None:
+    for username in ("nul\x00", "x" * 10_000, "\ud800"):
+        answer = server.client.post(
+            "/v1/session", content=json.dumps({"username": username, "password": "three words"})
+        )
+        assert answer.status_code in (401, 422), (username[:10], answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"

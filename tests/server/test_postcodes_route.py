@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from safestats.shared.areas import BOUNDARIES_FILE
 from safestats.sync_server.datasets.areas import load_supplied_areas
+from safestats.sync_server.services import open_database
+from safestats.sync_server.settings import Part
 from safestats.tests.server.trust_rig import Server
 
 
 @pytest.fixture
 def placed(server: Server) -> Server:
-    boundaries: Path = server.services.settings.resources_dir / BOUNDARIES_FILE
-    with server.services.database.write() as session:
-        load_supplied_areas(session, boundaries)
+    settings = server.services.settings
+    database = open_database(settings, Part.PUBLISHER)
+    with database.write() as session:
+        load_supplied_areas(session, settings.resources_dir / BOUNDARIES_FILE)
+    database.engine.dispose()
     return server
 
 
