@@ -42,6 +42,7 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9./-]{0,63}")
 _VERSION = re.compile(r"\.v\d+$")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _REVIEW_AFTER = timedelta(days=365)
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199  # beyond lies a slip of the pen
 
 # Where each state may go; the rest is refused.
 _NEXT: dict[AgreementState, frozenset[AgreementState]] = {
@@ -458,6 +459,8 @@ def _write_details(
 ) -> None:
     if ends < starts:
         raise SafeStatsError(f"The agreement would end ({ends}) before it starts ({starts}).")
+    if starts.year < _FIRST_YEAR or ends.year > _LAST_YEAR:
+        raise SafeStatsError(f"An agreement starts and ends between {_FIRST_YEAR} and {_LAST_YEAR}: check its dates.")
     known = {purpose.code: purpose for purpose in services.purposes}
     for code in details.purposes:
         if code not in known:

@@ -200,6 +200,14 @@ def test_without_a_remit_there_is_no_agreement(life: Life) -> None:
     assert last_event(life.services)["outcome"] == "refused"
 
 
+@pytest.mark.parametrize(
+    ("starts", "ends"), [(date(202, 1, 1), TODAY), (date(9999, 6, 1), date.max), (TODAY, date.max)]
+)
+def test_dates_that_are_slips_of_the_pen_are_told(life: Life, starts: date, ends: date) -> None:
+    with pytest.raises(SafeStatsError, match="between 2000 and 2199"):
+        life.draft(starts=starts, ends=ends)
+
+
 def test_one_active_agreement_an_organisation_and_dataset(life: Life) -> None:
     first = life.in_force(TERMS, ends=TODAY)
     second = life.draft("DSA-2", ends=TODAY + days(9))
