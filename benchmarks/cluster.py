@@ -54,7 +54,12 @@ class Cluster:
 
     def engine(self) -> Engine:
         """An engine under the role that made the cluster, to whom no policy applies."""
-        return create_engine(f"postgresql+psycopg://{_superuser()}@/safestats?host={self.folder.resolve()}")
+        return create_engine(self.url)
+
+    @property
+    def url(self) -> str:
+        """As ``engine``, for a database of the server's own kind."""
+        return f"postgresql+psycopg://{_superuser()}@/safestats?host={self.folder.resolve()}"
 
     @property
     def conninfo(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import Select, func, select
 from ..sync_server.agreements.models import Precision
 from ..sync_server.agreements.readable import Bounds, open_rows, readable
 from ..sync_server.agreements.scope import GrantProfile, Scope, live_scopes
+from ..sync_server.database import Database
 from ..sync_server.instants import london_today
 from ..sync_server.services import Services
 from ..sync_server.settings import Part
@@ -47,6 +48,7 @@ class _Question:
 def readable_measures(vault: Vault, scratch: Path) -> list[Measure]:
     """Raises ``RuntimeError`` where the two do not find the same rows."""
     services = vault.services(Part.APPLICATION)
+    superuser = Database.connect(vault.cluster.url)
     try:
         with services.database.read() as session:
             scopes = live_scopes(session, LAYER, services.definitions, london_today())
@@ -55,11 +57,12 @@ def readable_measures(vault: Vault, scratch: Path) -> list[Measure]:
         with psycopg.connect(vault.cluster.conninfo, autocommit=True) as connection:
             place = connection.execute(_PLACE, [list(records.grants[0].areas), _MONTH]).fetchall()[0]
             return [
-                _measured(services, connection, question, scratch)
+                _measured(services, superuser, connection, question, scratch)
                 for question in _questions(services, records, gridded, place)
             ]
     finally:
         services.close()
+        superuser.engine.dispose()
 
 
 # Somewhere in the middle of what happened in the areas.
@@ -155,13 +158,19 @@ def _box(place: tuple[int, int], reach: int) -> str:
     return f"easting BETWEEN {x - reach} AND {x + reach} AND northing BETWEEN {y - reach} AND {y + reach}"
 
 
-def _measured(services: Services, connection: psycopg.Connection[Any], question: _Question, scratch: Path) -> Measure:
-    def ours() -> list[tuple[Any, ...]]:
+def _measured(
+    services: Services, superuser: Database, connection: psycopg.Connection[Any], question: _Question, scratch: Path
+) -> Measure:
+    def ours() -> Sequence[Any]:
         with services.database.read() as session:
             open_rows(session, question.scope)
-            return [tuple(row) for row in session.execute(question.ours)]
+            return session.execute(question.ours).all()
 
-    def bare() -> list[tuple[Any, ...]]:
+    def unguarded() -> Sequence[Any]:
+        with superuser.read() as session:
+            return session.execute(question.ours).all()
+
+    def bare() -> Sequence[Any]:
         return connection.execute(question.bare).fetchall()
 
     found, expected = sorted(ours(), key=repr), sorted(bare(), key=repr)
@@ -169,7 +178,7 @@ def _measured(services: Services, connection: psycopg.Connection[Any], question:
         raise RuntimeError(f"{question.job}: {len(found):,} rows, not the {len(expected):,} of the bare SQL.")
     rows = f"{len(found):,} rows" if len(found) > 1 else f"{found[0][0]:,}"
 
-    def often(act: Callable[[], list[tuple[Any, ...]]]) -> Callable[[Path], None]:
+    def often(act: Callable[[], Sequence[Any]]) -> Callable[[Path], None]:
         def repeated(_folder: Path) -> None:
             for _ in range(question.times):
                 act()
@@ -181,6 +190,7 @@ def _measured(services: Services, connection: psycopg.Connection[Any], question:
         f"{question.job}{times}: {rows} of {INCIDENTS:,}",
         [
             Contender("agreements.readable", Kind.OURS, often(ours)),
+            Contender("the same without row-level security", Kind.PART, often(unguarded)),
             Contender("bare SQL, no row-level security", Kind.LIMIT, often(bare), aim=_AIM),
         ],
         scratch,

@@ -21,7 +21,7 @@ from .prepared_vault import Vault, prepared_vault
 from .programs import free_port, serving
 from .readable_rows import readable_measures
 
-_ROUNDS = 5
+_ROUNDS = 3
 _CLIENTS = 8
 _MANIFEST = f"/v1/layers/{LAYER}/manifest"
 _P95_AIM_S = 0.020
