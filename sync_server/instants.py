@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -39,6 +39,11 @@ def now() -> datetime:
 def london_today() -> date:
     """The date in London, by which agreements begin and end."""
     return datetime.now(LONDON).date()
+
+
+def end_of_day(day: date) -> datetime:
+    """The instant at which the day ends in London."""
+    return datetime.combine(day + timedelta(days=1), time(), LONDON).astimezone(UTC)
 
 
 def iso(instant: datetime) -> str:

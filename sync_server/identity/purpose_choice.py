@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -27,6 +28,7 @@ class Chosen:
     detail: str
     refusal: Problem | None = None
     request: int | None = None  # of a purpose in the person's own words: its number
+    until: date | None = None  # the last day of what was approved or decided for a time
 
 
 def purposes_for(session: Session, purposes: Sequence[Purpose], user: User) -> list[Purpose]:
@@ -96,7 +98,11 @@ def choose(session: Session, purposes: Sequence[Purpose], user: User, code: str,
             "Your request was passed to the SafeStats team; until they have approved it, choose another purpose.",
         )
         return Chosen(code, detail, refusal, request)
-    return Chosen(code, purpose.description if code.startswith(OWN_PURPOSE) else detail)
+    if code.startswith(OWN_PURPOSE):
+        approved = session.get_one(PurposeRequest, int(code.removeprefix(OWN_PURPOSE)))
+        return Chosen(code, purpose.description, until=approved.valid_until)
+    decision = decision_for(session, code, user.organisation_id) if purpose.by_decision else None
+    return Chosen(code, detail, until=decision.valid_until if decision else None)
 
 
 def _hold(session: Session, user: User, text: str) -> int:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session, defaultload, lazyload
 from ..agreements.scope import Subject
 from ..audit.log import EventType, Outcome
 from ..database import PERSONS_PATIENCE_MS, Database
-from ..instants import now
+from ..instants import end_of_day, now
 from ..problems import Problem
 from ..services import Services
 from ..settings import Settings
@@ -227,6 +227,7 @@ def accept(
             found.conditions_sha256 = conditions.sha256
             found.purpose = chosen.code
             found.purpose_detail = chosen.detail
+            found.expires_at = _until(found, chosen)
             found.accepted_at = found.last_used_at = at
     if chosen.refusal is not None:
         raise chosen.refusal  # after the commit: a request for a purpose is kept
@@ -276,10 +277,16 @@ def choose_purpose(
         )
         if chosen.refusal is None:
             sign_in.purpose, sign_in.purpose_detail = chosen.code, chosen.detail
+            sign_in.expires_at = _until(sign_in, chosen)
             sign_in.last_used_at = now()
     if chosen.refusal is not None:
         raise chosen.refusal
     return sign_in
+
+
+def _until(sign_in: SignIn, chosen: Chosen) -> datetime:
+    """When the session ends at the latest: not after a purpose that was given for a time."""
+    return sign_in.expires_at if chosen.until is None else min(sign_in.expires_at, end_of_day(chosen.until))
 
 
 def _record_request(services: Services, sign_in: SignIn, chosen: Chosen) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from ..agreements.models import Precision, Use
 from ..agreements.scope import Refusal, Scope, Subject, opened_scope, scope
 from ..audit.log import EventType, Outcome
 from ..ingest.models import Delivery
-from ..instants import LONDON, iso, now
+from ..instants import end_of_day, iso, now
 from ..problems import Problem
 from ..publishing.artefact_store import ArtefactStore
 from ..publishing.slices import SliceKey, period_range
@@ -78,10 +78,15 @@ def artefact_file(
         layer.scope,
         filter={"release": release, **(wanted if pull is None else {"pull": str(pull)})},
         rows=found.rows if pull is None else layer.rows,
-        # Rights that change while the session lasts make it another pull.
-        once=None if pull is None else f"pull:{subject.session_id}:{layer.scope.agreement}:{release}:{pull}",
+        once=None if pull is None else _once_a_pull(subject, layer, pull),
     )
     return found, path, intent
+
+
+def _once_a_pull(subject: Subject, layer: Layer, pull: UUID) -> str:
+    """Rights or a purpose that change while the session lasts make it another pull."""
+    rights = f"{layer.scope.agreement}:{layer.release.number}:{layer.fingerprint}"
+    return f"pull:{subject.session_id}:{rights}:{subject.purpose}:{pull}"
 
 
 def record_events(services: Services, subject: Subject, events: list[ClientEvent]) -> int:
@@ -134,7 +139,8 @@ def _audit_refusal(
         organisation=subject.organisation,
         conditions=subject.conditions_version,
         purpose=subject.purpose,
-        dataset=dataset,
+        # What was typed may be anything: only declared names are kept.
+        dataset=dataset if dataset in services.definitions else "",
         filter=wanted,
         outcome=Outcome.REFUSED,
         reason=problem.document.code,
@@ -191,7 +197,7 @@ def _manifest(session: Session, layer: Layer, lease: timedelta) -> contract.Mani
         synthetic=release.synthetic,
         agreement=permitted.agreement,
         agreement_until=permitted.until.isoformat(),
-        valid_until=iso(min(now() + lease, _end_of(permitted.until))),
+        valid_until=iso(min(now() + lease, end_of_day(permitted.until))),
         area_edition=_area_edition(session, layer),
         colour=definition.colour,
         category_field=definition.category_field,
@@ -240,11 +246,6 @@ def _area_edition(session: Session, layer: Layer) -> str:
         .limit(1)
     )
     return edition or ""
-
-
-def _end_of(day: date) -> datetime:
-    """The instant at which the day ends in London."""
-    return datetime.combine(day + timedelta(days=1), time(), LONDON).astimezone(UTC)
 
 
 def _layer_answer(services: Services, session: Session, subject: Subject, dataset: str) -> LayerAnswer:

@@ -10,7 +10,7 @@ from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.identity import decisions
 from safestats.sync_server.identity.models import PurposeRequest, RequestState, Role, SteeringDecision
 from safestats.sync_server.identity.purpose_choice import MOST_HELD
-from safestats.sync_server.instants import london_today
+from safestats.sync_server.instants import end_of_day, iso, london_today, now
 from safestats.sync_server.problems import Problem
 from safestats.tests.server.identity_rig import active_session, add_home, add_person, clock, code, post
 from safestats.tests.server.trust_rig import USERNAME, Server, bearer
@@ -109,6 +109,26 @@ def test_an_approval_is_for_a_time(server: Server, clock: Callable[[timedelta], 
     clock(timedelta(days=2))
     headers = server.active()
     assert choose(server, headers, f"other-{request.id}") == (422, "purpose-missing")
+
+
+def test_a_session_does_not_outlast_its_purpose(server: Server, clock: Callable[[timedelta], None]) -> None:
+    today = london_today()
+    evening = end_of_day(today) - timedelta(hours=4)
+    clock(evening - now())
+    headers = server.active()
+    choose(server, headers, "other", TEXT)
+    (request,) = held(server)
+    decisions.decide_purpose(server.services, "command-line", request.id, True, valid_until=today)
+
+    def ends() -> str:
+        return server.client.get("/v1/session", headers=headers).json()["expires_at"]
+
+    assert ends() > iso(end_of_day(today))
+    assert choose(server, headers, f"other-{request.id}")[0] == 200
+    assert ends() == iso(end_of_day(today))
+    # Nor does another purpose lengthen it.
+    assert choose(server, headers, "research")[0] == 200
+    assert ends() == iso(end_of_day(today))
 
 
 def test_a_refused_purpose_is_none_and_an_approval_can_be_taken_back(server: Server) -> None:

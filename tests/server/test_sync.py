@@ -423,6 +423,16 @@ def test_one_pull_is_one_intent(rig: Rig, api: TestClient) -> None:
         find_agreement(session, "DSA-3").reference = "DSA-9"
     assert api.get(path, params={"pull": str(pull)}, headers=who).status_code == 200
     assert audited(rig, "layer.pull")[-1]["agreement"] == "DSA-9"
+    # Nor what is pulled for another purpose.
+    api.post("/v1/session/purpose", json={"purpose": "policy"}, headers=who)
+    assert api.get(path, params={"pull": str(pull)}, headers=who).status_code == 200
+    assert audited(rig, "layer.pull")[-1]["purpose"] == "policy"
+
+
+def test_the_audit_keeps_no_name_of_a_dataset_that_there_is_not(rig: Rig, api: TestClient) -> None:
+    assert api.get(f"/v1/layers/{'Jane Doe ' * 40}/manifest", headers=sign_in(api, "gla")).status_code == 404
+    event = audited(rig, "layer.manifest")[-1]
+    assert (event["dataset"], event["reason"]) == ("", "unknown-dataset")
 
 
 def test_no_audit_no_data(rig: Rig, api: TestClient) -> None:
