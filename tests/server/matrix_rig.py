@@ -293,7 +293,8 @@ def _agreement(agreement: Agreement, organisation: int) -> agreed.Agreement:
                 groups=" ".join(sorted(grant.groups)),
                 precision=grant.precision,
                 grid_m=grant.grid_m,
-                from_month=grant.from_month,
+                from_month="" if grant.rolling else grant.from_month,
+                last_months=_months_since(grant.from_month) if grant.rolling else 0,
                 to_month=grant.to_month,
                 officer_records=grant.officer_records,
                 areas=[agreed.GrantArea(code=code) for code in sorted(grant.areas)],
@@ -304,9 +305,12 @@ def _agreement(agreement: Agreement, organisation: int) -> agreed.Agreement:
     )
 
 
+def _months_since(month: str) -> int:
+    """How many months there are from this one on to the present, both counted; 0 for no month."""
+    return next((count for count in range(1, 9) if month_before(count - 1) == month), 0)
+
+
 def _terms(terms: Terms) -> agreed.SupplierTerms:
-    # Months are kept as a number of them, this one among it.
-    months = next((n for n in range(1, 9) if month_before(n - 1) == terms.keep_from), 0)
     return agreed.SupplierTerms(
         dataset=terms.dataset,
         version=terms.version,
@@ -317,7 +321,7 @@ def _terms(terms: Terms) -> agreed.SupplierTerms:
         uses=" ".join(sorted(terms.uses)),
         recipients=" ".join(sorted(terms.recipients)),
         suppression_threshold=terms.threshold,
-        retention_months=months,
+        retention_months=_months_since(terms.keep_from),
         starts=terms.starts,
         ends=terms.ends,
         note="",

@@ -132,6 +132,7 @@ def grants(draw: st.DrawFn) -> Grant:
         to_month=draw(st.sampled_from(["", "", "", MONTHS[1]])),
         uses=draw(st.sampled_from([frozenset(USES), frozenset({"view", "sync"})]) | some(USES, 1)),
         officer_records=draw(st.booleans()),
+        rolling=bool(first) and draw(st.booleans()),
     )
 
 

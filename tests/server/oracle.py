@@ -71,6 +71,7 @@ class Grant:
     to_month: str = ""
     uses: frozenset[str] = frozenset({"view", "sync"})
     officer_records: bool = False
+    rolling: bool = False  # agreed as “the last months”, which begin with ``from_month`` today
     counted: str = "point"  # where rows that are only counted count as lying
     counted_m: int = 0
 
@@ -146,6 +147,7 @@ class Opened:
     threshold: int
     release: int
     reference: str
+    until: date
 
     def seen(self, use: str) -> list[dict[str, Any]]:
         """The rows that are shown for the use: ``fid``, ``x``, ``y`` and every column of the layer."""
@@ -190,7 +192,7 @@ def opened(state: State, person: Person, code: str) -> Opened | Refused:
     if agreement.purposes and person.purpose not in agreement.purposes:
         return Refused("purpose-not-agreed")
     grants = agreement.grants
-    threshold = state.dataset(code).threshold
+    threshold, until = state.dataset(code).threshold, agreement.ends
     if person.role == "licensing-officer":
         grants = tuple(g if g.officer_records else g.only_counted() for g in grants)
     terms = counting_terms(state, code)
@@ -201,10 +203,11 @@ def opened(state: State, person: Person, code: str) -> Opened | Refused:
             return Refused("not-a-recipient")
         grants = tuple(clipped(grant, terms) for grant in grants)
         threshold = max(threshold, terms.threshold)
+        until = min(until, terms.ends or until)
     releases = state.contents[code]
     live = releases[-1] if releases else frozenset()
     rows = tuple(row for row in state.rows[code] if row.number in live)
-    return Opened(state.dataset(code), grants, rows, threshold, len(releases), agreement.reference)
+    return Opened(state.dataset(code), grants, rows, threshold, len(releases), agreement.reference, until)
 
 
 def asked(state: State, person: Person, code: str, use: str, *, counts: bool = False) -> Opened | Refused:

@@ -81,13 +81,12 @@ def check_rows(
         assert refusal.document.status == (404 if refusal.code == "not-published" else 403)
         return
     assert isinstance(expected, Opened)
-    assert (found.agreement, found.release, found.threshold) == (
+    assert (found.agreement, found.release, found.threshold, found.until) == (
         expected.reference,
         expected.release,
         expected.threshold,
+        expected.until,
     )
-    agreement = next(a for a in state.agreements if a.reference == found.agreement)
-    assert found.until <= agreement.ends
     names = [column.name for column in expected.columns(use.value)]
     places = ["x", "y"] if expected.placed(use.value) else []
     held = rows_of(session, found, readable(found))
