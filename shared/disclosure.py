@@ -53,9 +53,7 @@ def published_words(count: PublishedCount, sensitivity: Masking = Sensitivity.ST
     return f"<{_largest_masked(sensitivity) + 1}" if count is None else f"{count:,}"
 
 
-def published_rings(
-    counts: Sequence[int], sensitivity: Masking = Sensitivity.STANDARD
-) -> tuple[PublishedCount, ...]:
+def published_rings(counts: Sequence[int], sensitivity: Masking = Sensitivity.STANDARD) -> tuple[PublishedCount, ...]:
     """Cumulative counts of rings, inner first, so that no difference of two rings tells a small number.
 
     Where what lies between two rings is small but not zero, the outer ring's count is given as the inner one's:
