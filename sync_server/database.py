@@ -53,7 +53,8 @@ class CannotLoadSpatialiteError(RuntimeError):
 def open_engine(path: Path) -> Engine:
     """An engine on the SpatiaLite file at ``path``, made and given its spatial metadata if new."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    # Of both engines: a failure is logged, and must not tell what the statement held.
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, hide_parameters=True)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
@@ -86,6 +87,7 @@ def connect_engine(url: str) -> Engine:
         pool_size=_POOL,
         max_overflow=_MORE,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
             "application_name": "safestats",

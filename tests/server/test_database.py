@@ -115,3 +115,9 @@ def test_a_connection_that_was_cut_is_not_used_again(database: Database) -> None
         session.execute(text("SELECT pg_terminate_backend(:number)"), {"number": number})
     other.engine.dispose()
     assert organisations(database) == 0
+
+
+def test_a_failing_statement_does_not_tell_what_it_held(database: Database) -> None:
+    with pytest.raises(DBAPIError) as raised, database.read() as session:
+        session.execute(text("SELECT no_such_function(:held)"), {"held": "jane@example.org"})
+    assert "no_such_function" in str(raised.value) and "jane" not in str(raised.value)
