@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import itertools
 import os
 import signal
 import sqlite3
@@ -205,24 +206,34 @@ class Prepared:
         from hypothesis import Phase, given, settings
         from safestats.tests.server.matrix_rig import MatrixRig
         from safestats.tests.server.matrix_worlds import DATASETS, worlds
+        from safestats.tests.server.test_rights import worlds_of_borders
 
         rig = MatrixRig(folder, DATASETS)
         found: list[tuple[Path, Any, Any]] = []
+        numbers = itertools.count()
 
-        @settings(max_examples=WORLDS, deadline=None, database=None, derandomize=True, phases=(Phase.generate,))
-        @given(world=worlds())
         def prepare(world: Any) -> None:
             state = rig.begin(world)
-            path = folder / f"{len(found)}.sqlite"
+            path = folder / f"{next(numbers)}.sqlite"
             held = rig.application.settings.database_path
             with closing(sqlite3.connect(held)) as here, closing(sqlite3.connect(path)) as there:
                 here.backup(there)
             found.append((path, state, world))
 
-        prepare()
+        for world in worlds_of_borders():
+            prepare(world)
+        borders = list(found)
+        found.clear()
+
+        @settings(max_examples=WORLDS, deadline=None, database=None, derandomize=True, phases=(Phase.generate,))
+        @given(world=worlds())
+        def draw(world: Any) -> None:
+            prepare(world)
+
+        draw()
         definitions = rig.application.definitions
         rig.close()
-        return cls(definitions, _chosen(found))
+        return cls(definitions, [*borders, *_chosen(found)])
 
     def notice(self) -> bool:
         """Whether the quick test fails in any of the worlds."""

@@ -81,6 +81,26 @@ def some(values: Any, least: int = 0) -> st.SearchStrategy[frozenset[str]]:
     return st.frozensets(st.sampled_from(list(values)), min_size=least)
 
 
+def made_up_row(number: int, month: str = "") -> Row:
+    """A row of the full dataset, one a little south-east of the other."""
+    month = month or MONTHS[2]
+    values = {column.name: None for column in FULL.columns} | {
+        "month": month,
+        "borough_code": "E09000007",
+        "borough": "Camden",
+        "lsoa_code": "E01000842",
+        "easting": EASTING + number,
+        "northing": NORTHING - 7 * number,
+        "category": "Burglary",
+        "occurred_on": date.fromisoformat(f"{month}-05"),
+        "note": f"note {number}",
+        "flagged": number % 2,
+        "weight": 0.5,
+    }
+    fids = {how: 10**17 + place * 10**12 + number for place, how in enumerate(("point", "grid", "area"))}
+    return Row(number, values, fids, frozenset({"E09000007", "E01000842"}))
+
+
 @st.composite
 def rows(draw: st.DrawFn, dataset: Dataset) -> tuple[Row, ...]:
     made = []

@@ -16,9 +16,19 @@ from safestats.sync_server.ogc.crs import Crs, extent_of, parse_bbox, to_lonlat
 from safestats.sync_server.ogc.query import parse_days
 from safestats.tests.server.engines import ON_POSTGIS
 from safestats.tests.server.matrix_rig import Caller, MatrixRig
-from safestats.tests.server.matrix_worlds import AREAS, DATASETS, FULL, GROUPS, PLAIN, POSTCODE, TODAY, USES, World
+from safestats.tests.server.matrix_worlds import (
+    AREAS,
+    DATASETS,
+    FULL,
+    GROUPS,
+    PLAIN,
+    POSTCODE,
+    TODAY,
+    USES,
+    World,
+    made_up_row,
+)
 from safestats.tests.server.oracle import Agreement, Grant, Person, State
-from safestats.tests.server.test_schemathesis import made_up_row
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 

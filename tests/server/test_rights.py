@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +16,20 @@ from safestats.sync_server.agreements.scope import Refusal, Scope, Subject, coun
 from safestats.sync_server.datasets.definitions import DatasetDefinition
 from safestats.sync_server.identity.models import Role
 from safestats.tests.server.matrix_rig import MatrixRig
-from safestats.tests.server.matrix_worlds import CATEGORY, DATASETS, ORGANISATIONS, World, worlds
-from safestats.tests.server.oracle import Opened, Person, Refused, State, asked, counted_at
+from safestats.tests.server.matrix_worlds import (
+    AREAS,
+    CATEGORY,
+    DATASETS,
+    GROUPS,
+    MONTHS,
+    ORGANISATIONS,
+    TODAY,
+    USES,
+    World,
+    made_up_row,
+    worlds,
+)
+from safestats.tests.server.oracle import Agreement, Grant, Opened, Person, Refused, State, Terms, asked, counted_at
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
@@ -46,6 +59,53 @@ def test_scopes_and_their_rows(rig: MatrixRig, world: World) -> None:
         check_world(session, rig.application.definitions, state, world)
 
 
+def test_the_first_and_the_last_day(rig: MatrixRig) -> None:
+    for world in worlds_of_borders():
+        state = rig.begin(world)
+        with rig.application.database.read() as session:
+            check_world(session, rig.application.definitions, state, world)
+
+
+def worlds_of_borders() -> list[World]:
+    """Agreements and terms that begin or end today or next to it; terms for others; months that roll on."""
+    days = [(-1, 0), (0, 0), (0, 9), (1, 9), (-9, -1), (-9, 9)]
+    pairs = [(agreed, (-9, 99)) for agreed in days] + [((-9, 50), told) for told in days]
+    found = [_border_world(agreed, told) for agreed, told in pairs]
+    for recipients in ("police", "met", "nhs"):
+        found.append(_border_world((-9, 9), (-9, 99), recipients=frozenset({recipients})))
+    found.append(_border_world((-9, 9), (-9, 99), keep_from=MONTHS[1]))
+    found.append(_border_world((-9, 9), (-9, 99), uses=frozenset({"view"})))
+    return found
+
+
+def _border_world(agreed: tuple[int, int], told: tuple[int, int], **changes: Any) -> World:
+    rows = tuple(made_up_row(number, MONTHS[number % 3]) for number in range(6))
+    content = frozenset(row.number for row in rows)
+    groups, areas = frozenset(GROUPS), frozenset(AREAS)
+    grants = (
+        Grant(areas, groups, "grid", 250, from_month=MONTHS[1], rolling=True),
+        Grant(areas, groups, "point", officer_records=True),
+    )
+    terms = Terms("full", 1, groups, "grid", 75, frozenset(USES), frozenset(), 8, "", _day(told[0]), _day(told[1]))
+    start = State(
+        datasets=DATASETS,
+        rows={"full": rows, "plain": ()},
+        contents={"full": (content,), "plain": ()},
+        agreements=tuple(
+            Agreement(f"DSA-{who}", who, "full", "active", _day(agreed[0]), _day(agreed[1]), frozenset(), grants)
+            for who in ORGANISATIONS
+        ),
+        terms=(replace(terms, **changes),),
+        today=TODAY,
+    )
+    people = (Person("met.analyst", "met", "police", "analyst", "research"),)
+    return World(start, people, {}, (), sync=False)
+
+
+def _day(offset: int) -> date:
+    return TODAY + timedelta(offset)
+
+
 def check_world(session: Session, definitions: Mapping[str, DatasetDefinition], state: State, world: World) -> None:
     """What people of this world, and some others, see and count at its beginning."""
     purpose = world.people[0].purpose
@@ -54,7 +114,10 @@ def check_world(session: Session, definitions: Mapping[str, DatasetDefinition], 
         for organisation, role in (("camden", "licensing-officer"), ("met", "analyst"), ("camden", "auditor"))
     ]
     # Another day of the same month: rights are those of the day that is asked about.
-    state = replace(state, today=state.today.replace(day=15 if state.today.day != 15 else 16))
+    other_day = replace(state, today=state.today.replace(day=15 if state.today.day != 15 else 16))
+    for person in others:
+        for dataset in DATASETS:
+            check_rows(session, definitions, other_day, person, dataset.code, Use.VIEW)
     for person in (*world.people, *others):
         with pytest.raises(Refusal) as refused:
             scope(session, subject(person), "nowhere", definitions)
@@ -105,7 +168,7 @@ def check_counts(
 ) -> None:
     expected = asked(state, person, code, "view", counts=True)
     try:
-        found = countable_scope(session, subject(person), code, definitions, state.today)
+        found = countable_scope(session, subject(person), code, definitions)  # today
     except Refusal as refusal:
         assert isinstance(expected, Refused) and refusal.code == expected.code
         assert refusal.document.status == (404 if refusal.code == "not-published" else 403)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pytest
 import schemathesis
@@ -17,17 +17,15 @@ from safestats.tests.server.matrix_rig import MatrixRig, new_session
 from safestats.tests.server.matrix_worlds import (
     AREAS,
     DATASETS,
-    EASTING,
     FULL,
     GROUPS,
-    NORTHING,
     PLAIN,
     TODAY,
     USES,
     World,
-    month_before,
+    made_up_row,
 )
-from safestats.tests.server.oracle import Agreement, Grant, Person, Row, State
+from safestats.tests.server.oracle import Agreement, Grant, Person, State
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -40,25 +38,6 @@ MANY_REQUESTS = 400
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ROLES = ("analyst", "licensing-officer", "publisher", "supplier")
 NOBODY, PENDING = "nobody", "pending"
-
-
-def made_up_row(number: int) -> Row:
-    month = month_before(2)
-    values = {column.name: None for column in FULL.columns} | {
-        "month": month,
-        "borough_code": "E09000007",
-        "borough": "Camden",
-        "lsoa_code": "E01000842",
-        "easting": EASTING + number,
-        "northing": NORTHING - 7 * number,
-        "category": "Burglary",
-        "occurred_on": date.fromisoformat(f"{month}-05"),
-        "note": f"note {number}",
-        "flagged": number % 2,
-        "weight": 0.5,
-    }
-    fids = {how: 10**17 + place * 10**12 + number for place, how in enumerate(("point", "grid", "area"))}
-    return Row(number, values, fids, frozenset({"E09000007", "E01000842"}))
 
 
 def _world() -> World:
