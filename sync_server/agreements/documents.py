@@ -51,7 +51,17 @@ def document_for(services: Services, subject: Subject, agreement: Agreement) -> 
     Raises ``Problem``: 403 for another organisation's people, 404 where there is none, 500 where it was altered.
     """
     require_organisation(subject, Permission.SEE_AGREEMENTS, agreement.organisation_id)
-    return document_of(services, agreement)
+    content = document_of(services, agreement)
+    services.audit.record(
+        EventType.AGREEMENT_DOCUMENT_READ,
+        actor=subject.user_id,
+        organisation=subject.organisation,
+        agreement=agreement.reference,
+        conditions=subject.conditions_version,
+        purpose=subject.purpose,
+        session=subject.session_id,
+    )
+    return content
 
 
 def document_of(services: Services, agreement: Agreement) -> bytes:

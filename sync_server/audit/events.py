@@ -124,6 +124,7 @@ class EventType(StrEnum):
     AGREEMENT_CHANGED = "agreement.change", Recorder.TEAM, "An agreement was amended"
     AGREEMENT_GRANTED = "agreement.grant", Recorder.TEAM, "A grant was added to an agreement, or removed"
     AGREEMENT_DOCUMENT = "agreement.document", Recorder.TEAM, "A signed document was attached", {"sha256": "of it"}
+    AGREEMENT_DOCUMENT_READ = "agreement.document-read", Recorder.SERVER, "A signed document was read"
     AGREEMENT_SIGNED = "agreement.sign", Recorder.TEAM, "An agreement was signed"
     AGREEMENT_ACTIVATED = "agreement.activate", Recorder.TEAM, "An agreement came into force, or was refused it"
     AGREEMENT_SUSPENDED = "agreement.suspend", Recorder.TEAM, "An agreement was suspended"

@@ -101,6 +101,8 @@ def form_token(request: Request, visit_secret: str = "") -> str:
 async def _posted(request: Request) -> Form:
     _refuse_other_sites(request)
     data = await request.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD)
+    if not all(_is_plain(value) for value in data.values() if isinstance(value, str)):
+        raise _forged()
     sent, wanted = data.get(TOKEN_FIELD), form_token(request)
     if not wanted or not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), wanted.encode()):
         raise _forged()
@@ -116,8 +118,20 @@ def _refuse_other_sites(request: Request) -> None:
     origin = request.headers.get("origin", "null")
     if site is not None and site != "same-origin":
         raise _forged()
-    if origin != "null" and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin != "null" and _host_of(origin) != request.headers.get("host"):
         raise _forged()
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a store can keep the text: no browser sends NUL or half a character."""
+    return not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _forged() -> Problem:

@@ -96,6 +96,8 @@ def _problem(request: Request, error: Exception) -> Problem:
         detail = "The server is taking in new data at the moment: try again in a minute."
         return Problem(503, "busy", "The server is busy", detail)
     reference = secrets.token_hex(6)
-    logger.error("Failure %s at %s %s", reference, request.method, request.scope["path"], exc_info=error)
+    # The route, not the path: that may hold a secret of somebody's mail.
+    where = getattr(request.scope.get("route"), "path", "an unknown path")
+    logger.error("Failure %s at %s %s", reference, request.method, where, exc_info=error)
     detail = f"The server failed. Tell the SafeStats team the reference {reference}."
     return Problem(500, "server-failure", "The server failed", detail)

@@ -13,7 +13,7 @@ from .forms import Form, PostedDep
 from .qr import qr_code
 from .routes import console_router
 from .signed_in import StepDep
-from .visits import GuestDep, Visit, local_address, with_query
+from .visits import GuestDep, Visit, gone, local_address, with_query
 
 router = console_router()
 
@@ -70,6 +70,14 @@ def begin_enrolment(visit: StepDep, form: PostedDep) -> Response:
     return _enrolment_page(visit, Form(), enrolment.secret, enrolment.otpauth_uri)
 
 
+def _own_uri(form: Form) -> str:
+    """The authenticator's address as this page sent it before; nothing else becomes a link."""
+    uri = form.text("uri")
+    if not uri.startswith("otpauth://"):
+        raise gone()
+    return uri
+
+
 def _enrolment_page(visit: Visit, form: Form, secret: str, uri: str) -> Response:
     return visit.page("enrolment.html", form=form, secret=secret, uri=uri, picture=qr_code(uri))
 
@@ -86,7 +94,7 @@ def confirm_enrolment(visit: StepDep, form: PostedDep) -> Response:
             answer = visit.page("recovery_codes.html", codes=enrolled.recovery_codes, onward=onward)
             visit.set_session(answer, enrolled.opened.token)
             return answer
-    return _enrolment_page(visit, form, form.text("secret"), form.text("uri"))
+    return _enrolment_page(visit, form, form.text("secret"), _own_uri(form))
 
 
 @router.get("/link/{token}")

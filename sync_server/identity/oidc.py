@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 LIFE = timedelta(minutes=10)
 CALLBACK = "/v1/session/oidc/callback"
 _TIMEOUT_SECONDS = 10
+_LONGEST_SECONDS = 20
 _LONGEST_ANSWER = 200_000
 # Signed by the provider's private key: never “none”, never by a secret that both know.
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -259,7 +262,7 @@ def _claims(services: Services, organisation: Organisation, attempt: OidcAttempt
     else:
         form["client_id"] = organisation.oidc_client_id
     with httpx.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False, auth=credentials) as client:
-        answer = _document(client.post(provider["token_endpoint"], data=form, headers=_JSON))
+        answer = _document(client, "POST", provider["token_endpoint"], form)
     keys = KeySet.import_key_set(cast("KeySetSerialization", _fetch(provider["jwks_uri"])))
     token = jwt.decode(answer["id_token"], keys, algorithms=_ALGORITHMS)
     audience = organisation.oidc_client_id
@@ -306,14 +309,19 @@ def _schemes(issuer: str) -> tuple[str, ...]:
 
 def _fetch(address: str) -> dict[str, Any]:
     with httpx.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as client:
-        return _document(client.get(address, headers=_JSON))
+        return _document(client, "GET", address)
 
 
-def _document(answer: httpx.Response) -> dict[str, Any]:
-    answer.raise_for_status()
-    if len(answer.content) > _LONGEST_ANSWER:
-        raise ValueError("The answer is too long.")
-    document = answer.json()
+def _document(client: httpx.Client, method: str, address: str, form: dict[str, str] | None = None) -> dict[str, Any]:
+    until = time.monotonic() + _LONGEST_SECONDS
+    content = b""
+    with client.stream(method, address, data=form, headers=_JSON) as answer:
+        answer.raise_for_status()
+        for part in answer.iter_bytes():
+            content += part
+            if len(content) > _LONGEST_ANSWER or time.monotonic() > until:
+                raise ValueError("The answer is too long, or takes too long.")
+    document = json.loads(content)
     if not isinstance(document, dict):
         raise ValueError("The answer is no document.")
     return document

@@ -283,6 +283,21 @@ def test_the_password_is_changed_by_the_present_one_alone(console: Console) -> N
     assert "user.password-change" in [event["event"] for event in console.events()]
 
 
+@pytest.mark.parametrize("origin", ["http://[", "https://elsewhere.test"])
+def test_odd_origins_and_texts_are_refused(console: Console, origin: str) -> None:
+    visitor = console.visitor()
+    page = visitor.get("/console/sign-in")
+    typed = {**page.forms["/console/sign-in"], "username": "camden.analyst", "password": PASSWORD}
+    assert visitor.client.post("/console/sign-in", data=typed, headers={"Origin": origin}).status_code == 403
+    mark = "mark"
+    part = 'Content-Disposition: form-data; name="username"'
+    for text, charset in ((b"\\ud800", "unicode_escape"), (b"a\0b", "utf-8")):
+        body = b"--" + mark.encode() + b"\r\n" + part.encode() + b"\r\n\r\n" + text + b"\r\n--mark--\r\n"
+        kind = f"multipart/form-data; charset={charset}; boundary={mark}"
+        answer = visitor.client.post("/console/sign-in", content=body, headers={"Content-Type": kind})
+        assert answer.status_code in (403, 422), (charset, answer.status_code)
+
+
 def test_every_answer_has_its_safeguards(console: Console) -> None:
     client = console.visitor().client
     for path in ("/v1/about", "/v1/layers", "/nowhere", "/console/sign-in", "/console/nowhere"):
