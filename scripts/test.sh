@@ -19,24 +19,39 @@ tests() {
     passed "$status" || exit "$status"
 }
 
-# Both engines at once, each into a file of its own, which is shown when it is through.
-server=(.venvs/server/bin/python -m pytest -q -m "$marker")
-declare -A process
-SAFESTATS_TEST_ENGINE=spatialite "${server[@]}" tests/shared tests/server > build/test-spatialite.log 2>&1 & process[spatialite]=$!
-SAFESTATS_TEST_ENGINE=postgis "${server[@]}" -p no:cacheprovider tests/server > build/test-postgis.log 2>&1 & process[postgis]=$!
-trap 'kill "${process[@]}" 2>/dev/null || true' EXIT
+# Two lanes at once, for two cores: PostgreSQL takes longest, the other engine and the browser go beside it. Each part
+# writes into a file of its own, which is shown when it is through.
+python=.venvs/server/bin/python
+part() { # NAME COMMAND…: its output and status in build/
+    local name=$1 status=0
+    shift
+    "$@" -m "$marker" > "build/test-$name.log" 2>&1 || status=$?
+    echo "$status" > "build/test-$name.status"
+}
+rm -f build/test-*.log build/test-*.status
+SAFESTATS_TEST_ENGINE=postgis part postgis "$python" -m pytest -q -p no:cacheprovider tests/server &
+first=$!
+{
+    SAFESTATS_TEST_ENGINE=spatialite part spatialite "$python" -m pytest -q tests/shared tests/server
+    part console "$python" -m pytest -q tests/console
+} &
+second=$!
+# Whoever interrupts ends both lanes, and what they started.
+trap 'trap - INT TERM; kill 0' INT TERM
+wait "$first" "$second"
+trap - INT TERM
 failed=0
-for engine in spatialite postgis; do
-    status=0
-    wait "${process[$engine]}" || status=$?
-    printf '\n== server on %s (Python %s)\n' "$engine" "$(.venvs/server/bin/python -c 'import platform; print(platform.python_version())')"
-    cat "build/test-$engine.log"
-    passed "$status" || failed=1
+for name in spatialite postgis console; do
+    case $name in
+        console) title='console (server process and Chromium)' ;;
+        *) title="server on $name (Python $("$python" -c 'import platform; print(platform.python_version())'))" ;;
+    esac
+    printf '\n== %s\n' "$title"
+    cat "build/test-$name.log"
+    passed "$(cat "build/test-$name.status")" || failed=1
 done
-trap - EXIT
 [ "$failed" -eq 0 ] || exit 1
 
-tests "console (server process and Chromium)" .venvs/server/bin/python -m pytest -q tests/console
 export QT_QPA_PLATFORM=offscreen
 tests "desk (QGIS $(.venvs/desk/bin/python -c 'from qgis.core import Qgis; print(Qgis.QGIS_VERSION)' 2>/dev/null))" \
     .venvs/desk/bin/python -m pytest -q tests/shared tests/plugin
