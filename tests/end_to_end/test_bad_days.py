@@ -87,7 +87,7 @@ def test_an_agreement_that_ends_while_signed_in_ends_the_next_pull(server: LiveS
     former = analyst.pull("btp").copy
     assert analyst.layers()["btp"]["permitted"]
 
-    done = server.folder.command("agreement", "end", reference("camden", "btp"))
+    done = server.folder.command("agreement", "end", reference("camden", "btp"), "--reason", "No longer needed.")
     assert done.returncode == 0, done.stderr
 
     day = yesterday() + timedelta(days=1)
