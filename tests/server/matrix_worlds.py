@@ -46,7 +46,7 @@ AREAS = [*BOROUGHS, *LSOAS, "unplaced", "outside"]
 GROUPS = ("core", "area", "location", "place", "demographic")
 USES = ("view", "sync", "export", "publish")
 ORGANISATIONS = {"camden": "borough", "met": "police"}
-PURPOSES = ("needs-assessment", "research")
+PURPOSES = ("needs-assessment", "research", "other")
 # On, just inside and just outside rings of 100, 250 and 500 m, and far away.
 OFFSETS = [(0, 0), (60, 80), (100, 0), (101, 0), (-150, 200), (0, -251), (300, -400), (353, 355), (4000, 100)]
 MARK = "\u00a7"
@@ -218,7 +218,9 @@ def people(draw: st.DrawFn) -> Person:
         )
     )
     name = f"{organisation}.{role}.{draw(st.integers(1, 99))}"
-    return Person(name, organisation, ORGANISATIONS[organisation], role, draw(st.sampled_from(PURPOSES)))
+    return Person(
+        name, organisation, ORGANISATIONS[organisation], role, draw(st.sampled_from([*PURPOSES[:2], "other-7"]))
+    )
 
 
 @st.composite

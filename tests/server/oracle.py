@@ -189,7 +189,9 @@ def opened(state: State, person: Person, code: str) -> Opened | Refused:
     agreement = in_force(state, person, code)
     if isinstance(agreement, Refused):
         return agreement
-    if agreement.purposes and person.purpose not in agreement.purposes:
+    # Words of one's own that were approved count as “other”.
+    purpose = "other" if person.purpose.startswith("other-") else person.purpose
+    if agreement.purposes and purpose not in agreement.purposes:
         return Refused("purpose-not-agreed")
     grants = agreement.grants
     threshold, until = state.dataset(code).threshold, agreement.ends

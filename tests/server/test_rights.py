@@ -29,7 +29,19 @@ from safestats.tests.server.matrix_worlds import (
     made_up_row,
     worlds,
 )
-from safestats.tests.server.oracle import Agreement, Grant, Opened, Person, Refused, State, Terms, asked, counted_at
+from safestats.tests.server.oracle import (
+    Agreement,
+    Grant,
+    Opened,
+    Person,
+    Refused,
+    Row,
+    State,
+    Terms,
+    asked,
+    counted_at,
+    covers,
+)
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
@@ -73,16 +85,38 @@ def worlds_of_borders() -> list[World]:
     found = [_border_world(agreed, told) for agreed, told in pairs]
     for recipients in ("police", "met", "nhs"):
         found.append(_border_world((-9, 9), (-9, 99), recipients=frozenset({recipients})))
+    for agreed in ((-9, 9), (1, 9)):
+        found += [_border_world(agreed, (-9, 99), state=s) for s in ("draft", "signed", "suspended", "ended")]
+    for purposes in (("other",), ("research",)):
+        found.append(_border_world((-9, 9), (-9, 99), purposes=frozenset(purposes)))
+    areas, every, few = frozenset(AREAS), frozenset(GROUPS), frozenset({"core"})
+    # The one that says more permits other uses only; months that end; a place that only is counted.
+    for pair in (
+        (Grant(frozenset({"E01000842"}), few, "area"), Grant(areas, every, "point", uses=frozenset({"sync"}))),
+        (Grant(frozenset({"nowhere"}), few, "area"), Grant(areas, every, "point", uses=frozenset({"view"}))),
+        (Grant(areas, few, "point", to_month=MONTHS[0]), Grant(areas, every, "grid", 250)),
+        (Grant(areas, few, "aggregate", to_month=MONTHS[0]), Grant(areas, every, "aggregate")),
+        (Grant(areas, every - {"location"}, "point"), Grant(areas, every, "area")),
+    ):
+        found.append(_border_world((-9, 9), (-9, 99), grants=pair))
+        found.append(_border_world((-9, 9), (-9, 99), grants=pair[::-1], precision="point", grid_m=0))
     found.append(_border_world((-9, 9), (-9, 99), keep_from=MONTHS[1]))
     found.append(_border_world((-9, 9), (-9, 99), uses=frozenset({"view"})))
     return found
 
 
-def _border_world(agreed: tuple[int, int], told: tuple[int, int], **changes: Any) -> World:
+def _border_world(
+    agreed: tuple[int, int],
+    told: tuple[int, int],
+    state: str = "active",
+    purposes: frozenset[str] = frozenset(),
+    grants: tuple[Grant, ...] = (),
+    **changes: Any,
+) -> World:
     rows = tuple(made_up_row(number, MONTHS[number % 3]) for number in range(6))
     content = frozenset(row.number for row in rows)
     groups, areas = frozenset(GROUPS), frozenset(AREAS)
-    grants = (
+    grants = grants or (
         Grant(areas, groups, "grid", 250, from_month=MONTHS[1], rolling=True),
         Grant(areas, groups, "point", officer_records=True),
     )
@@ -92,13 +126,16 @@ def _border_world(agreed: tuple[int, int], told: tuple[int, int], **changes: Any
         rows={"full": rows, "plain": ()},
         contents={"full": (content,), "plain": ()},
         agreements=tuple(
-            Agreement(f"DSA-{who}", who, "full", "active", _day(agreed[0]), _day(agreed[1]), frozenset(), grants)
+            Agreement(f"DSA-{who}", who, "full", state, _day(agreed[0]), _day(agreed[1]), purposes, grants)
             for who in ORGANISATIONS
         ),
         terms=(replace(terms, **changes),),
         today=TODAY,
     )
-    people = (Person("met.analyst", "met", "police", "analyst", "research"),)
+    people = (
+        Person("met.analyst", "met", "police", "analyst", "research"),
+        Person("met.other", "met", "police", "analyst", "other-7"),
+    )
     return World(start, people, {}, (), sync=False)
 
 
@@ -160,7 +197,14 @@ def check_rows(
     for period in {row.month for row in state.rows[code]} if use == Use.SYNC else ():
         of_month = [r for r in wanted if month_of(state, code, r["fid"]) == period]
         assert bag(rows_of(session, found, readable(found, period))) == bag(of_month)
-        assert found.covers(period) or not of_month
+        mine = [g for g in expected.giving(use.value) if covers_month(g, period)]
+        assert found.covers(period) == bool(mine)
+        # What is agreed of other months changes nothing of this month's files.
+        theirs = tuple(g for g in found.grants if g.covers(period))
+        if theirs and (columns_and_place(found) == columns_and_place(replace(found, grants=theirs))):
+            assert replace(found, grants=theirs).fingerprint(period) == found.fingerprint(period)
+    for month in (*MONTHS, ""):
+        assert [g.covers(month) for g in found.grants] == [covers_month(g, month) for g in expected.grants]
 
 
 def check_counts(
@@ -193,6 +237,15 @@ def check_counts(
     assert any(found.counts(g) and g.precision == Precision.AGGREGATE for g in found.grants) == bool(
         expected.counting()
     )
+
+
+def columns_and_place(found: Scope) -> tuple[Any, ...]:
+    return found.columns, found.geometry
+
+
+def covers_month(grant: Grant, month: str) -> bool:
+    anywhere = Row(0, {"month": month or None}, {}, grant.areas)
+    return covers(grant, anywhere)
 
 
 def subject(person: Person) -> Subject:
