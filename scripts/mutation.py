@@ -47,7 +47,7 @@ TESTS = ("tests/server/test_readable.py",)
 WORLDS = 200
 RICHEST = 10
 _TIMEOUT_SECONDS = 240
-_ALIVE = 77
+_ALIVE, _NOTICED = 250, 251
 
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -233,21 +233,26 @@ class Prepared:
         draw()
         definitions = rig.application.definitions
         rig.close()
-        return cls(definitions, [*borders, *_chosen(found)])
+        chosen = _chosen(found)
+        return cls(definitions, [*chosen[:RICHEST], *borders, *chosen[RICHEST:]])
 
-    def notice(self) -> bool:
-        """Whether the quick test fails in any of the worlds."""
+    def noticed_in(self) -> int | None:
+        """The place in the list of the first world in which the quick test fails."""
         from safestats.sync_server.database import Database
         from safestats.tests.server.test_rights import check_world
 
-        for path, state, world in self.worlds:
+        for place, (path, state, world) in enumerate(self.worlds):
             database = Database.open(path)
             try:
                 with database.read() as session:
                     check_world(session, self.definitions, state, world)
             except Exception:  # an error, too, is noticed
-                return True
-        return False
+                return place
+        return None
+
+    def look_first_in(self, place: int) -> None:
+        """What noticed one mutant is likely to notice the next."""
+        self.worlds.insert(0, self.worlds.pop(place))
 
 
 def _chosen(found: list[tuple[Path, Any, Any]]) -> list[tuple[Path, Any, Any]]:
@@ -283,34 +288,40 @@ def put_in_place(mutant: Mutant) -> None:
                 setattr(other, name, changed[id(value)])
 
 
-def survives(prepared: Prepared, mutant: Mutant) -> bool:
-    """Whether no test notices the mutant. For a process of its own, which is of no use afterwards."""
+def tried(prepared: Prepared, mutant: Mutant) -> int:
+    """The place of the world that noticed the mutant, ``_NOTICED`` by another test, or ``_ALIVE``.
+
+    For a process of its own, which is of no use afterwards.
+    """
     import pytest
 
     try:
         put_in_place(mutant)
     except Exception:
-        return False
-    if prepared.notice():
-        return False
+        return _NOTICED
+    place = prepared.noticed_in()
+    if place is not None:
+        return place
     # What the worlds know of the rest, they know better.
     some = [] if mutant.file == "readable.py" else ["-k", "fingerprint or rights"]
-    return pytest.main(["-x", "-q", "-p", "no:cacheprovider", *some, *(str(ROOT / test) for test in TESTS)]) == 0
+    quiet = ["-x", "-q", "-p", "no:cacheprovider", *some]
+    return _ALIVE if pytest.main([*quiet, *(str(ROOT / test) for test in TESTS)]) == 0 else _NOTICED
 
 
 def try_all(prepared: Prepared, found: list[Mutant], processes: int) -> list[Mutant]:
     """Those that survive."""
     alive: list[Mutant] = []
-    running: dict[int, Mutant] = {}
+    running: dict[int, tuple[Mutant, list[Any]]] = {}
     for number, mutant in enumerate([*found, *[None] * processes]):
-        if mutant is None or len(running) == processes:
-            if not running:
-                continue
+        if running and (mutant is None or len(running) == processes):
             child, status = os.wait()
-            done = running.pop(child)
-            if os.waitstatus_to_exitcode(status) == _ALIVE:
+            done, order = running.pop(child)
+            code = os.waitstatus_to_exitcode(status)
+            if code == _ALIVE:
                 alive.append(done)
                 print(f"  alive: {done.file}:{done.line} {done.what}", file=sys.stderr, flush=True)
+            elif 0 <= code < len(order):
+                prepared.look_first_in(prepared.worlds.index(order[code]))
         if mutant is None:
             continue
         if number % 25 == 0:
@@ -321,8 +332,8 @@ def try_all(prepared: Prepared, found: list[Mutant], processes: int) -> list[Mut
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
             signal.alarm(_TIMEOUT_SECONDS)  # one that never ends is noticed, too
-            os._exit(_ALIVE if survives(prepared, mutant) else 0)
-        running[child] = mutant
+            os._exit(tried(prepared, mutant))
+        running[child] = (mutant, list(prepared.worlds))
     return alive
 
 
@@ -346,7 +357,7 @@ def main() -> int:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         prepared = Prepared.make(Path(folder))
-        if prepared.notice():
+        if prepared.noticed_in() is not None:
             print("The tests fail without any mutant.")
             return 2
         print(f"{len(prepared.worlds)} worlds, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
