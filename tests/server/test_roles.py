@@ -238,7 +238,7 @@ def test_an_index_serves_beneath_the_policy(rig: Rig, owner: Database, applicati
     box = everything.where(spatial.in_bbox(shown.c.x, shown.c.y, 520_000, 170_000, 521_000, 171_000))
     with application.read() as session:
         open_rows(session, wanted)
-        for question, index in ((everything, "borough"), (month, "period"), (box, "easting")):
+        for question, index in ((everything, "borough"), (month, "borough_code_period"), (box, "easting")):
             compiled = question.compile(dialect=session.get_bind().dialect, compile_kwargs={"literal_binds": True})
             plan = "\n".join(session.scalars(text(f"EXPLAIN (COSTS OFF) {compiled}".replace(":", r"\:"))))
             assert f"incident_mps_2025_{index}" in plan and "Seq Scan on incident_mps_2025" not in plan, plan
