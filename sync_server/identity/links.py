@@ -101,12 +101,19 @@ def redeem(services: Services, token: str, password: str) -> User:
         kind = link.kind
         user = link.user
         set_password_hash(session, user, password_hash)
-    if kind == LinkKind.RESET and user.email:
-        try:
-            services.mailer.send(user.email, *password_changed_letter(user))
-        except SafeStatsError:
-            logger.exception("The mail that tells %s of a changed password could not be sent", user.id)
+    if kind == LinkKind.RESET:
+        tell_of_changed_password(services, user)
     return user
+
+
+def tell_of_changed_password(services: Services, user: User) -> None:
+    """Mail the person that the password is another one now; a mail that cannot be sent undoes nothing."""
+    if not user.email:
+        return
+    try:
+        services.mailer.send(user.email, *password_changed_letter(user))
+    except SafeStatsError:
+        logger.exception("The mail that tells %s of a changed password could not be sent", user.id)
 
 
 def request_reset(services: Services, username: str, address: str) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 from ..audit.log import EventType
 from ..database import PERSONS_PATIENCE_MS
-from ..errors import SafeStatsError
 from ..problems import Problem
 from ..services import Services
-from .letters import password_changed_letter
+from .links import tell_of_changed_password
 from .models import User
 from .service import about_user, set_password_hash
 from .signing_in import refused, too_many_tries, works_from
 from .strength import WeakPasswordError
-
-logger = logging.getLogger(__name__)
 
 
 def change_own_password(services: Services, user_id: str, address: str, present: str, password: str) -> None:
@@ -45,8 +40,4 @@ def change_own_password(services: Services, user_id: str, address: str, present:
             raise wrong  # changed meanwhile, by a link say
         services.audit.record(EventType.USER_PASSWORD_CHANGED, actor=held.id, organisation=held.organisation.code)
         set_password_hash(session, held, password_hash)
-    if user.email:
-        try:
-            services.mailer.send(user.email, *password_changed_letter(user))
-        except SafeStatsError:
-            logger.exception("The mail that tells %s of a changed password could not be sent", user.id)
+    tell_of_changed_password(services, user)
