@@ -10,3 +10,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Nothing yet."""
+
+
+def downgrade() -> None:
+    """Nothing yet."""
