@@ -97,6 +97,12 @@ class EventType(StrEnum):
         "Files were loaded",
         {"files": "their SHA-256", "months": "that they speak of"},
     )
+    MAPPING_SAVED = (
+        "mapping.save",
+        Recorder.TEAM,
+        "How a supplier's files are read was saved",
+        {"site": "of which", "version": "the mapping's"},
+    )
     DATASET_PUBLISHED = "dataset.publish", Recorder.TEAM, "A release became visible", {"release": "number"}
     DATASET_ROLLED_BACK = "dataset.rollback", Recorder.TEAM, "A release was taken back"
     DATASET_DISCARDED = "dataset.discard", Recorder.TEAM, "A staged release was thrown away"

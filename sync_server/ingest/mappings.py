@@ -104,25 +104,31 @@ def read_mappings(folder: Path, definitions: dict[str, DatasetDefinition]) -> li
     """All mappings of a folder; raises ``DefinitionError`` where one does not fit its datasets."""
     mappings = []
     for path in sorted(folder.glob("*.toml")):
-        try:
-            mapping = _mapping(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-            raise DefinitionError(f"{path.name}: this mapping cannot be read: {error}.") from error
+        mapping = parse_mapping(path.read_text(encoding="utf-8"), path.name)
         for code in mapping.datasets:
             if code in definitions:
-                _check(path, mapping, definitions[code])
+                check_mapping(mapping, definitions[code], path.name)
         mappings.append(mapping)
     return mappings
 
 
-def _check(path: Path, mapping: Mapping, definition: DatasetDefinition) -> None:
+def parse_mapping(document: str, name: str) -> Mapping:
+    """The mapping in a TOML document that is called ``name`` in ``DefinitionError``."""
+    try:
+        return _mapping(tomllib.loads(document))
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise DefinitionError(f"{name}: this mapping cannot be read: {error}.") from error
+
+
+def check_mapping(mapping: Mapping, definition: DatasetDefinition, name: str) -> None:
+    """Raises ``DefinitionError`` where the mapping, called ``name``, does not fit the dataset."""
     allowed = TARGETS | {field.name for field in definition.fields} | {definition.identity.id_field}
     for source in mapping.sources:
         if source.target not in allowed:
-            raise DefinitionError(f"{path.name}: “{source.target}” is no field of {definition.code}.")
+            raise DefinitionError(f"{name}: “{source.target}” is no field of {definition.code}.")
     wanted = "month" if definition.date_precision == "month" else "occurred_on"
     if wanted not in {source.target for source in mapping.sources}:
-        raise DefinitionError(f"{path.name}: nothing gives “{wanted}” for {definition.code}.")
+        raise DefinitionError(f"{name}: nothing gives “{wanted}” for {definition.code}.")
 
 
 def _mapping(document: dict[str, Any]) -> Mapping:

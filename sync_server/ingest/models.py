@@ -6,10 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..database import Base
+from ..identity.models import Organisation
 from ..instants import UtcDateTime
 
 
@@ -55,3 +56,21 @@ class RejectedRow(Base):
     line: Mapped[int]  # the line of a CSV file, the ordinal in a JSON list
     reason: Mapped[str]
     content: Mapped[dict[str, str]] = mapped_column(JSON)
+
+
+class SavedMapping(Base):
+    """How a supplier's site fills its files in: a mapping document, one version after another."""
+
+    __tablename__ = "saved_mapping"
+    __table_args__ = (UniqueConstraint("organisation_id", "dataset", "site", "version"),)
+
+    saved_mapping_id: Mapped[int] = mapped_column(primary_key=True)
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    dataset: Mapped[str] = mapped_column(String(16))
+    site: Mapped[str] = mapped_column(String(64), default="")
+    version: Mapped[int]
+    document: Mapped[str] = mapped_column(Text)  # TOML, as in resources/mappings
+    made_by: Mapped[str] = mapped_column(String(64))
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    organisation: Mapped[Organisation] = relationship(lazy="selectin")

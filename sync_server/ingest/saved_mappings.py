@@ -1,0 +1,84 @@
+"""Mappings that the team has saved for a supplier's site: versioned, audited; the newest counts."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ..audit.log import EventType
+from ..datasets.definitions import DefinitionError
+from ..errors import SafeStatsError
+from ..identity.models import Organisation
+from ..instants import now
+from ..services import Services
+from .mappings import Mapping, check_mapping, parse_mapping
+from .models import SavedMapping
+
+
+def find(session: Session, organisation: str | None, dataset: str, site: str) -> SavedMapping | None:
+    """The newest mapping saved for (organisation's code, dataset, site); without an organisation, for whichever
+    supplies that dataset and site."""
+    query = select(SavedMapping).where(SavedMapping.dataset == dataset, SavedMapping.site == site)
+    if organisation is not None:
+        query = query.join(Organisation).where(Organisation.code == organisation)
+    return session.scalar(query.order_by(SavedMapping.made_at.desc(), SavedMapping.version.desc()).limit(1))
+
+
+def mapping_of(saved: SavedMapping) -> Mapping:
+    """What a saved document declares."""
+    return parse_mapping(saved.document, f"mapping {saved.version} of {saved.dataset} {saved.site}".strip())
+
+
+def versions(session: Session, dataset: str | None = None) -> list[SavedMapping]:
+    """Every saved mapping, by organisation, dataset and site, the newest first."""
+    query = select(SavedMapping).join(Organisation)
+    if dataset is not None:
+        query = query.where(SavedMapping.dataset == dataset)
+    order = (Organisation.code, SavedMapping.dataset, SavedMapping.site, SavedMapping.version.desc())
+    return list(session.scalars(query.order_by(*order)))
+
+
+def save(services: Services, actor: str, organisation: str, dataset: str, site: str, document: str) -> int:
+    """Keep a mapping's TOML as the newest version for (organisation's code, dataset, site); returns the version.
+
+    Raises ``SafeStatsError`` where the document does not fit the dataset. The same document again is no new version.
+    """
+    definition = services.definition(dataset)
+    name = f"mapping for {dataset} {site}".strip()
+    try:
+        check_mapping(parse_mapping(document, name), definition, name)
+    except DefinitionError as error:
+        raise SafeStatsError(str(error)) from error
+    with services.database.write() as session:
+        owner = session.scalar(select(Organisation).where(Organisation.code == organisation))
+        if owner is None:
+            raise SafeStatsError(f"There is no organisation “{organisation}”.")
+        last = find(session, organisation, dataset, site)
+        if last is not None and last.document == document:
+            return last.version
+        highest = session.scalar(
+            select(func.max(SavedMapping.version)).where(
+                SavedMapping.organisation_id == owner.id, SavedMapping.dataset == dataset, SavedMapping.site == site
+            )
+        )
+        version = (highest or 0) + 1
+        session.add(
+            SavedMapping(
+                organisation_id=owner.id,
+                dataset=dataset,
+                site=site,
+                version=version,
+                document=document,
+                made_by=actor,
+                made_at=now(),
+            )
+        )
+        session.flush()
+        services.audit.record(
+            EventType.MAPPING_SAVED,
+            actor=actor,
+            organisation=organisation,
+            dataset=dataset,
+            filter={"site": site, "version": version},
+        )
+    return version
