@@ -108,6 +108,8 @@ class EventType(StrEnum):
     DATASET_DISCARDED = "dataset.discard", Recorder.TEAM, "A staged release was thrown away"
     SERVER_EXAMINED = "server.examine", Recorder.TEAM, "“safestats doctor” tried whether the audit can be written"
     AREAS_LOADED = "areas.load", Recorder.TEAM, "An edition of boundaries was loaded"
+    GAZETTEER_LOADED = "gazetteer.load", Recorder.TEAM, "An edition of the gazetteer was loaded"
+    PLACE_DECIDED = "place.decide", Recorder.TEAM, "It was decided what a description of a place means"
 
     # Organisations and people
     ORGANISATION_ADDED = "organisation.add", Recorder.TEAM, "An organisation was added"

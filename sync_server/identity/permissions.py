@@ -31,6 +31,7 @@ class Permission(StrEnum):
     RECORD_DECISIONS = "record-decisions"  # of the Steering Group
     SEE_RELEASES = "see-releases"
     MANAGE_RELEASES = "manage-releases"
+    REVIEW_PLACES = "review-places"  # say what descriptions of places mean
     SEE_SUPPLIES = "see-supplies"  # deliveries, a supplier's own only
     MANAGE_KEYS = "manage-keys"
     READ_AUDIT = "read-audit"
@@ -59,7 +60,7 @@ _PERMITTED: dict[Role, frozenset[Permission]] = {
         {P.USE_DATA, P.SEE_PEOPLE, P.INVITE_PEOPLE, P.MANAGE_PEOPLE, P.SEE_USAGE, P.SEE_AGREEMENTS, P.SEE_CONDITIONS}
     ),
     Role.PUBLISHER: _SEEING
-    | {P.MANAGE_AGREEMENTS, P.PUBLISH_CONDITIONS, P.DECIDE_PURPOSES, P.MANAGE_RELEASES, P.MANAGE_KEYS},
+    | {P.MANAGE_AGREEMENTS, P.PUBLISH_CONDITIONS, P.DECIDE_PURPOSES, P.MANAGE_RELEASES, P.REVIEW_PLACES, P.MANAGE_KEYS},
     # Everything but data: who gives out access does not use it.
     Role.SYSTEM_ADMIN: frozenset(Permission) - {P.USE_DATA},
     Role.AUDITOR: _SEEING | {P.READ_AUDIT},
