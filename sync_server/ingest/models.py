@@ -28,7 +28,7 @@ class Delivery(Base):
     __table_args__ = (Index(None, "dataset"),)
 
     delivery_id: Mapped[int] = mapped_column(primary_key=True)
-    dataset: Mapped[str] = mapped_column(String(16))
+    dataset: Mapped[str] = mapped_column(String(32))
     site: Mapped[str] = mapped_column(String(64), default="")  # of a supplier with several, say, hospitals
     release: Mapped[int]  # the release that it was staged for
     loaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -66,7 +66,7 @@ class SavedMapping(Base):
 
     saved_mapping_id: Mapped[int] = mapped_column(primary_key=True)
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
-    dataset: Mapped[str] = mapped_column(String(16))
+    dataset: Mapped[str] = mapped_column(String(32))
     site: Mapped[str] = mapped_column(String(64), default="")
     version: Mapped[int]
     document: Mapped[str] = mapped_column(Text)  # TOML, as in resources/mappings

@@ -22,7 +22,7 @@ class RawTable:
     """One table of one file. ``cells`` has a text column a header, named by its position ("0", "1", …), without
     nulls; ``lines`` tells where each row stood. ``above`` are the texts of title rows that stood over the header."""
 
-    file: str  # within a zip file "archive.zip/member.csv"
+    file: str
     sheet: str  # of a workbook, else ""
     header: tuple[str, ...]
     cells: pl.DataFrame
@@ -30,6 +30,9 @@ class RawTable:
     notes: tuple[str, ...] = ()
     torn: tuple[TornRow, ...] = ()
     above: tuple[str, ...] = ()
+    files: pl.Series | None = None  # of each row, where they come from several members of one zip file
+    nested: frozenset[str] = frozenset()  # headers under which lists stand instead of texts
+    sparse: bool = False  # what is not said is left out, as in JSON: a missing column is an empty one
 
     @classmethod
     def from_rows(
@@ -88,6 +91,15 @@ class RawTable:
         """The table with other texts in one column."""
         return replace(self, cells=self.cells.with_columns(texts.alias(str(at))))
 
+    def only(self, rows: pl.Series) -> RawTable:
+        """The rows for which a series of booleans is true."""
+        return replace(
+            self,
+            cells=self.cells.filter(rows),
+            lines=self.lines.filter(rows),
+            files=None if self.files is None else self.files.filter(rows),
+        )
+
     def head(self, number: int) -> RawTable:
         """The first rows alone."""
-        return replace(self, cells=self.cells.head(number), lines=self.lines.head(number))
+        return self.only(pl.Series(range(len(self)), dtype=pl.Int64) < number)

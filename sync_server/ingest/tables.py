@@ -6,13 +6,54 @@ What cannot be read stops the file with one sentence (``SafeStatsError``); torn 
 from __future__ import annotations
 
 from collections.abc import Collection
+from enum import StrEnum
 
 from ..errors import SafeStatsError
+from .archives import check_bounds, is_packed, is_xlsx, members
+from .headers import KnownHeaders
+from .json_files import JsonList, json_table, looks_like_json, read_json_list
 from .raw_tables import RawTable, TornRow
 from .source import SourceFile
 from .text_files import read_text_table
+from .workbooks import read_workbook
 
-__all__ = ["RawTable", "SourceFile", "TornRow", "read_tables"]
+__all__ = ["RawTable", "SourceFile", "TornRow", "kind_of", "read_tables"]
+
+_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+_PDF = b"%PDF"
+_SHOWN = 3
+
+
+class FileKind(StrEnum):
+    """Kinds of file, as people call them."""
+
+    CSV = "CSV file"
+    XLSX = "XLSX workbook"
+    XLS = "XLS workbook"
+    JSON = "JSON file"
+    ZIP = "zip file"
+
+
+def kind_of(name: str, data: bytes) -> FileKind:
+    """What a file is, by its bytes; raises ``SafeStatsError`` where it is nothing that can be read."""
+    if is_packed(data):
+        if is_xlsx(data):
+            return FileKind.XLSX
+        if name.casefold().endswith((".xlsx", ".xlsm")):
+            raise SafeStatsError(f"{name} is no XLSX workbook, or a damaged one: ask the supplier to send it again.")
+        if name.casefold().endswith((".docx", ".odt", ".ods", ".pptx")):
+            raise SafeStatsError(f"{name} is neither a workbook nor a CSV file: ask the supplier for one of these.")
+        return FileKind.ZIP
+    if data.startswith(_OLE):
+        return FileKind.XLS
+    ending = name.casefold().rpartition(".")[2]
+    if ending == "zip":
+        raise SafeStatsError(f"{name} is no zip file, or a damaged one: ask the supplier to send it again.")
+    if data.startswith(_PDF):
+        raise SafeStatsError(f"{name} is a PDF: ask the supplier for the workbook or the CSV file that it was made of.")
+    if ending in ("xlsx", "xlsm", "xls") and b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SafeStatsError(f"{name} is no workbook, or a damaged one: ask the supplier to send it again.")
+    return FileKind.JSON if looks_like_json(data) else FileKind.CSV
 
 
 def read_tables(
@@ -21,10 +62,56 @@ def read_tables(
     """The tables of a file, in its order.
 
     ``known_headers`` are those that mappings and the screen know: the row that has most of them is the header. A
-    ``header_row`` (counted from 1) settles it. ``sheet`` names the only one wanted of a workbook.
+    ``header_row`` (counted from 1) settles it. ``sheet`` names the only one wanted of a workbook. JSON lists of one
+    zip file are one table.
     """
     if not source.data.strip():
         raise SafeStatsError(f"{source.name} is empty: ask the supplier to send it again.")
-    if b"\0" in source.data:
-        raise SafeStatsError(f"{source.name} is no text: it holds bytes that no CSV file has.")
-    return [read_text_table(source.name, source.data, known_headers, header_row)]
+    known = KnownHeaders(known_headers)
+    if kind_of(source.name, source.data) != FileKind.ZIP:
+        return _of_one(source.name, source.data, known, header_row, sheet)
+    tables: list[RawTable] = []
+    lists: list[JsonList] = []
+    empty: list[str] = []
+    strange: list[str] = []
+    for name, data in members(source.name, source.data):
+        shown = f"{source.name}/{name}"
+        if not data.strip():
+            empty.append(name)
+        elif looks_like_json(data):
+            lists.append(read_json_list(f"{source.name}: {name}", data))
+            lists[-1] = JsonList(shown, lists[-1].entries, lists[-1].above)
+        elif name.casefold().endswith((".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls")):
+            tables += _of_one(shown, data, known, header_row, sheet)
+        elif name.casefold().endswith(".json"):
+            read_json_list(f"{source.name}: {name}", data)
+        else:
+            strange.append(name)
+    notes = []
+    if empty:
+        notes.append(
+            f"{source.name}: {len(empty)} file(s) without a single byte were taken as empty lists: {_some(empty)}."
+        )
+    if strange:
+        notes.append(f"{source.name}: {len(strange)} file(s) of other kinds were left out: {_some(strange)}.")
+    if lists or not tables:
+        if not lists and not empty:
+            raise SafeStatsError(f"{source.name} holds no file that can be read: ask the supplier to send it again.")
+        tables.append(json_table(source.name, lists, members=True, notes=notes))
+    return tables
+
+
+def _of_one(name: str, data: bytes, known: KnownHeaders, header_row: int, sheet: str) -> list[RawTable]:
+    kind = kind_of(name, data)
+    if kind == FileKind.XLSX:
+        check_bounds(name, data, "workbook")
+        return read_workbook(name, data, known, header_row, sheet)
+    if kind == FileKind.XLS:
+        return read_workbook(name, data, known, header_row, sheet)
+    if kind == FileKind.JSON:
+        return [json_table(name, [read_json_list(name, data)], members=False)]
+    return [read_text_table(name, data, known, header_row)]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + ("…" if len(names) > _SHOWN else "")
