@@ -98,7 +98,7 @@ def _answer(session: Session, permitted: Scope, asked: ProximityRequest, place: 
         exact=_exact(session, permitted, asked, place, radii) if permitted.gives_rows else None,
         rounded=_rounded(session, permitted, asked, place, radii) if only_counted and fixed else None,
         notes=notes,
-        caveats=list(permitted.definition.caveats),
+        caveats=list(permitted.definition.cautions),
         attribution=permitted.definition.attribution,
     )
 

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ DATE_PRECISIONS = ("month", "day", "hour", "minute")
 NEAREST_WITHIN_M = 100
 # Known only of rows that have a date.
 _OF_A_DATE = ("occurred_on", "weekday")
+SITE = "site"  # the field that names a supplier's site, by its code
+RETURN_MONTH = "return_month"  # the field that names the month which a site reported
+# Counts have an area, never a place: these built-in fields are none of theirs.
+_OF_A_PLACE = ("lsoa_code", "easting", "northing", "location_method", "precision_m")
 
 
 class DefinitionError(ValueError):
@@ -45,6 +50,7 @@ class Delivery(StrEnum):
     """What a delivery means for rows that it does not hold."""
 
     REPLACES = "replaces"  # it is the whole of its months: absent rows are withdrawn
+    REPLACES_RETURN = "replaces-return"  # it is the whole of its sites' months of return: absent rows are withdrawn
     UPSERTS = "upserts"  # absent rows stay
 
 
@@ -53,6 +59,13 @@ class Within(StrEnum):
 
     MONTH = "month"  # the id may come again in another month, for another incident
     DATASET = "dataset"  # a row of that id in another month is the same incident, its date corrected
+
+
+class Geometry(StrEnum):
+    """What a row is."""
+
+    POINTS = "points"  # an incident, which has or may have a place
+    COUNTS = "counts"  # a number of an area and a month: it lies nowhere, and rows are summed, not counted
 
 
 class Undated(StrEnum):
@@ -73,7 +86,8 @@ class Outside(StrEnum):
 class Field:
     """One declared field. ``codes`` maps code to label, empty where the field is free.
 
-    Rows hold the label: layers are read by people, and a column of a GeoPackage carries no code list.
+    Rows hold the label: layers are read by people, and a column of a GeoPackage carries no code list. ``bands`` maps
+    codes to the whole numbers (first, last) that they stand for: the number itself is never kept.
     """
 
     name: str
@@ -83,7 +97,18 @@ class Field:
     unit: str = ""
     required: bool = False
     mutable: bool = False  # the supplier corrects it; it is no part of the identity
+    assumed: bool = False  # nothing public says that the supplier has it, or what it is called
     codes: Mapping[str, str] = field(default_factory=dict)
+    bands: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Counting:
+    """How rows that are counts may be added up."""
+
+    field: str  # holds the number; null where it is unknown
+    withheld: str  # true where the supplier withheld a small number: it is unknown, and never 0
+    unlike: tuple[str, ...]  # rows that differ in these are not added: they may count the same people
 
 
 @dataclass(frozen=True)
@@ -118,6 +143,17 @@ class DatasetDefinition:
     sensitive: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     undated: Undated = Undated.REJECT
     nearest_within_m: int = NEAREST_WITHIN_M  # a place in no area belongs to the nearest one so near
+    geometry: Geometry = Geometry.POINTS
+    counting: Counting | None = None  # of counts alone
+    assumptions: tuple[str, ...] = ()  # what nothing public says, and is taken to be so
+    sites: bool = False  # several sites of the supplier deliver, each its own rows
+    retention_months: int = 0  # rows older than that are removed for good; 0: none
+    free_text: tuple[str, ...] = ()  # targets in people's own words: screened, used to find places, never stored
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What a reader must know: the caveats, then the assumptions."""
+        return (*self.caveats, *(f"Assumed: {text}" for text in self.assumptions))
 
     def field(self, name: str) -> Field:
         """The field of that name; raises ``KeyError``."""
@@ -142,6 +178,8 @@ BUILT_IN_FIELDS = (
 
 def layer_fields(definition: DatasetDefinition) -> tuple[Field, ...]:
     """The built-in fields and the declared ones, in the order of a layer's columns."""
+    if definition.geometry == Geometry.COUNTS:
+        return tuple(field for field in BUILT_IN_FIELDS if field.name not in _OF_A_PLACE) + definition.fields
     return BUILT_IN_FIELDS + definition.fields
 
 
@@ -166,12 +204,13 @@ def read_definitions(folder: Path) -> dict[str, DatasetDefinition]:
 
 def _trouble(definition: DatasetDefinition) -> str | None:
     """What is wrong with a definition that could be read, or ``None``."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{1,15}", definition.code):
-        return f"the code “{definition.code}” is not 2 to 16 small letters, digits and underscores"
+    if not re.fullmatch(r"[a-z][a-z0-9_]{1,23}", definition.code):
+        return f"the code “{definition.code}” is not 2 to 24 small letters, digits and underscores"
     if definition.date_precision not in DATE_PRECISIONS:
         return f"date_precision is none of {', '.join(DATE_PRECISIONS)}"
-    fields = {field.name: field for field in layer_fields(definition)}
-    if len(fields) != len(layer_fields(definition)):
+    everything = BUILT_IN_FIELDS + definition.fields
+    fields = {field.name: field for field in everything}
+    if len(fields) != len(everything):
         return "a field is declared twice or bears the name of a built-in field"
     for name in (definition.category_field, *definition.identity.stable, *definition.sensitive):
         if name not in fields:
@@ -199,6 +238,61 @@ def _trouble(definition: DatasetDefinition) -> str | None:
         for code in codes:
             if code not in fields[name].codes:
                 return f"the sensitive code “{code}” is none of “{name}”"
+    return (
+        _trouble_of_counts(definition, fields)
+        or _trouble_of_deliveries(definition, fields)
+        or _trouble_of_people(definition, fields)
+    )
+
+
+def _trouble_of_counts(definition: DatasetDefinition, fields: Mapping[str, Field]) -> str | None:
+    counting = definition.counting
+    if definition.geometry == Geometry.POINTS:
+        return None if counting is None else "only a dataset of counts says how they are added up"
+    if counting is None:
+        return "a dataset of counts says in [counts] which field holds the number"
+    for name, kind in ((counting.field, FieldType.INTEGER), (counting.withheld, FieldType.BOOLEAN)):
+        if name not in fields or fields[name].type != kind or fields[name].group != FieldGroup.CORE:
+            return f"“{name}” is no core field of the type {kind}, which a dataset of counts needs"
+    for name in counting.unlike:
+        if name not in fields:
+            return f"“{name}” is used but not declared as a field"
+    for declared in definition.fields:
+        if declared.group in (FieldGroup.LOCATION, FieldGroup.PLACE):
+            return f"“{declared.name}” is of the group {declared.group}, but counts lie nowhere"
+    if definition.date_precision != "month" or definition.undated == Undated.KEEP:
+        return "counts are of months: their date_precision is month, and undated ones are rejected"
+    return None
+
+
+def _trouble_of_deliveries(definition: DatasetDefinition, fields: Mapping[str, Field]) -> str | None:
+    if definition.sites and SITE not in fields:
+        return f"a dataset of several sites needs the field “{SITE}”"
+    if definition.delivery == Delivery.REPLACES_RETURN:
+        if not definition.sites or RETURN_MONTH not in fields:
+            return f"a delivery that replaces returns needs sites and the field “{RETURN_MONTH}”"
+        if missing := {SITE, RETURN_MONTH} - set(definition.identity.stable):
+            return f"“{min(missing)}” is part of the identity where a delivery replaces returns"
+    if definition.retention_months < 0:
+        return "retention_months is 0, for no limit, or more"
+    return None
+
+
+def _trouble_of_people(definition: DatasetDefinition, fields: Mapping[str, Field]) -> str | None:
+    for name in definition.free_text:
+        if name in fields:
+            return f"“{name}” is free text, which is never stored: it cannot be a field"
+    for declared in definition.fields:
+        if declared.group == FieldGroup.DEMOGRAPHIC and not declared.codes:
+            return f"the demographic field “{declared.name}” has no code list: it is held in bands or not at all"
+        if declared.assumed and not definition.assumptions:
+            return f"“{declared.name}” is assumed, but no assumption says why"
+        if declared.bands and set(declared.bands) - set(declared.codes):
+            return f"“{min(set(declared.bands) - set(declared.codes))}” is a band of “{declared.name}” without a label"
+        bands = sorted(declared.bands.values())
+        apart = all(earlier[1] < later[0] for earlier, later in pairwise(bands))
+        if not apart or any(first > last for first, last in bands):
+            return f"the bands of “{declared.name}” overlap or end before they begin"
     return None
 
 
@@ -225,7 +319,17 @@ def _definition(document: dict[str, Any]) -> DatasetDefinition:
         sensitive={name: tuple(codes) for name, codes in document.get("sensitive", {}).items()},
         undated=Undated(dataset["undated"]),
         nearest_within_m=int(dataset.get("nearest_within_m", NEAREST_WITHIN_M)),
+        geometry=Geometry(dataset["geometry"]),
+        counting=_counting(document["counts"]) if "counts" in document else None,
+        assumptions=tuple(dataset.get("assumptions", ())),
+        sites=bool(dataset.get("sites", False)),
+        retention_months=int(dataset["retention_months"]),
+        free_text=tuple(dataset.get("free_text", ())),
     )
+
+
+def _counting(entry: dict[str, Any]) -> Counting:
+    return Counting(entry["field"], entry["withheld"], tuple(entry["unlike"]))
 
 
 def _field(entry: dict[str, Any]) -> Field:
@@ -237,5 +341,7 @@ def _field(entry: dict[str, Any]) -> Field:
         unit=entry.get("unit", ""),
         required=bool(entry.get("required", False)),
         mutable=bool(entry.get("mutable", False)),
+        assumed=bool(entry.get("assumed", False)),
         codes=dict(entry.get("codes", {})),
+        bands={code: (int(first), int(last)) for code, (first, last) in entry.get("bands", {}).items()},
     )

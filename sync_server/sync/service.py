@@ -193,7 +193,7 @@ def _manifest(session: Session, layer: Layer, lease: timedelta) -> contract.Mani
         slices=tuple(_slice(key, artefact) for key, artefact in layer.slices),
         snapshot=_snapshot(layer),
         attribution=definition.attribution,
-        caveats=definition.caveats,
+        caveats=definition.cautions,
         synthetic=release.synthetic,
         agreement=permitted.agreement,
         agreement_until=permitted.until.isoformat(),

@@ -17,7 +17,7 @@ def upgrade() -> None:
         "saved_mapping",
         sa.Column("saved_mapping_id", sa.Integer(), primary_key=True),
         sa.Column("organisation_id", sa.Integer(), sa.ForeignKey("organisation.id"), nullable=False),
-        sa.Column("dataset", sa.String(16), nullable=False),
+        sa.Column("dataset", sa.String(32), nullable=False),
         sa.Column("site", sa.String(64), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
