@@ -20,6 +20,7 @@ class GeoLevel(StrEnum):
     TOWN = "town"
     BOROUGH = "borough"
     HOME = "home"  # somebody's residence, which is never placed
+    AMBIGUOUS = "ambiguous"  # several places fit: somebody must look
     NONE = "none"
 
 

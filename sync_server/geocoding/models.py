@@ -28,7 +28,7 @@ class PlaceReview(Base):
     __table_args__ = (UniqueConstraint("dataset", "site", "text"),)
 
     review_id: Mapped[int] = mapped_column(primary_key=True)
-    dataset: Mapped[str] = mapped_column(String(16))
+    dataset: Mapped[str] = mapped_column(String(32))
     site: Mapped[str] = mapped_column(String(64))
     text: Mapped[str] = mapped_column(String(200))
     candidates: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
@@ -42,7 +42,7 @@ class PlaceWaiting(Base):
     __tablename__ = "place_waiting"
     __table_args__ = (Index(None, "review_id"),)
 
-    dataset: Mapped[str] = mapped_column(String(16), primary_key=True)
+    dataset: Mapped[str] = mapped_column(String(32), primary_key=True)
     identity: Mapped[str] = mapped_column(String(64), primary_key=True)
     review_id: Mapped[int | None] = mapped_column(ForeignKey("place_review.review_id", ondelete="CASCADE"))
     # Set when the text is decided: the row is placed anew at the next load or by “safestats geocode again”.
@@ -56,7 +56,7 @@ class PlaceDecision(Base):
     __table_args__ = (UniqueConstraint("dataset", "site", "text"),)
 
     decision_id: Mapped[int] = mapped_column(primary_key=True)
-    dataset: Mapped[str] = mapped_column(String(16))
+    dataset: Mapped[str] = mapped_column(String(32))
     site: Mapped[str] = mapped_column(String(64))
     text: Mapped[str] = mapped_column(String(200))
     kind: Mapped[DecisionKind] = mapped_column(String(16))

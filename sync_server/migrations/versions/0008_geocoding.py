@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.create_table(
         "place_review",
         sa.Column("review_id", sa.Integer(), nullable=False),
-        sa.Column("dataset", sa.String(length=16), nullable=False),
+        sa.Column("dataset", sa.String(length=32), nullable=False),
         sa.Column("site", sa.String(length=64), nullable=False),
         sa.Column("text", sa.String(length=200), nullable=False),
         sa.Column("candidates", sa.JSON(), nullable=False),
@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_table(
         "place_decision",
         sa.Column("decision_id", sa.Integer(), nullable=False),
-        sa.Column("dataset", sa.String(length=16), nullable=False),
+        sa.Column("dataset", sa.String(length=32), nullable=False),
         sa.Column("site", sa.String(length=64), nullable=False),
         sa.Column("text", sa.String(length=200), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -40,7 +40,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "place_waiting",
-        sa.Column("dataset", sa.String(length=16), nullable=False),
+        sa.Column("dataset", sa.String(length=32), nullable=False),
         sa.Column("identity", sa.String(length=64), nullable=False),
         sa.Column("review_id", sa.Integer(), nullable=True),
         sa.Column("decision_id", sa.Integer(), nullable=True),
