@@ -24,20 +24,91 @@ class Identifier(StrEnum):
 
 _NUMBER = frozenset(("no", "nos", "num", "number", "numbers", "nr", "id", "ref", "identifier", "code"))
 _PERSON = frozenset(
-    (
-        "patient patients pt pts victim victims casualty person persons people client clients suspect suspects offender "
-        "offenders perpetrator assailant attacker caller informant witness witnesses driver passenger officer staff "
-        "clinician doctor gp consultant nurse mother father parent guardian carer kin nok contact customer complainant "
-        "subject individual employee attendee injured deceased owner occupier resident"
-    ).split()
+    [
+        "patient",
+        "patients",
+        "pt",
+        "pts",
+        "victim",
+        "victims",
+        "casualty",
+        "person",
+        "persons",
+        "people",
+        "client",
+        "clients",
+        "suspect",
+        "suspects",
+        "offender",
+        "offenders",
+        "perpetrator",
+        "assailant",
+        "attacker",
+        "caller",
+        "informant",
+        "witness",
+        "witnesses",
+        "driver",
+        "passenger",
+        "officer",
+        "staff",
+        "clinician",
+        "doctor",
+        "gp",
+        "consultant",
+        "nurse",
+        "mother",
+        "father",
+        "parent",
+        "guardian",
+        "carer",
+        "kin",
+        "nok",
+        "contact",
+        "customer",
+        "complainant",
+        "subject",
+        "individual",
+        "employee",
+        "attendee",
+        "injured",
+        "deceased",
+        "owner",
+        "occupier",
+        "resident",
+    ]
 )
-_NAME = frozenset("name names fullname called".split())
+_NAME = frozenset(["name", "names", "fullname", "called"])
 _NAMES_ALONE = frozenset(
-    (
-        "forename forenames surname surnames firstname firstnames lastname lastnames familyname givenname givennames "
-        "middlename middlenames maidenname christianname fullname patientname victimname suspectname casualtyname "
-        "nextofkin initials nickname alias fname lname sname"
-    ).split()
+    [
+        "forename",
+        "forenames",
+        "surname",
+        "surnames",
+        "firstname",
+        "firstnames",
+        "lastname",
+        "lastnames",
+        "familyname",
+        "givenname",
+        "givennames",
+        "middlename",
+        "middlenames",
+        "maidenname",
+        "christianname",
+        "fullname",
+        "patientname",
+        "victimname",
+        "suspectname",
+        "casualtyname",
+        "nextofkin",
+        "initials",
+        "nickname",
+        "alias",
+        "fname",
+        "lname",
+        "sname",
+    ]
 )
 _NAME_PHRASES = (
     ("first", "name"),
@@ -53,12 +124,29 @@ _NAME_PHRASES = (
     ("next", "of", "kin"),
     ("known", "as"),
 )
-_PHONE = frozenset("phone phones telephone telephones tel mob cellphone fax landline msisdn".split())
-_EMAIL = frozenset("email emails mail emailaddress".split())
-_HOME = frozenset(
-    "home residence residential residency resident usual own domicile domiciliary lives living permanent".split()
+_PHONE = frozenset(
+    ["phone", "phones", "telephone", "telephones", "tel", "mob", "cellphone", "fax", "landline", "msisdn"]
 )
-_WHERE = frozenset("address addresses addr add postcode postcodes post pcode street house zip".split())
+_EMAIL = frozenset(["email", "emails", "mail", "emailaddress"])
+_HOME = frozenset(
+    [
+        "home",
+        "residence",
+        "residential",
+        "residency",
+        "resident",
+        "usual",
+        "own",
+        "domicile",
+        "domiciliary",
+        "lives",
+        "living",
+        "permanent",
+    ]
+)
+_WHERE = frozenset(
+    ["address", "addresses", "addr", "add", "postcode", "postcodes", "post", "pcode", "street", "house", "zip"]
+)
 # Alone these may be a place's as well as a person's: an agreed mapping may expect them.
 _WEAK = {
     "name": Identifier.NAME,
@@ -74,7 +162,6 @@ _WEAK = {
     "contactno": Identifier.PHONE,
     "contact": Identifier.NAME,
 }
-_SHOWN = 40
 
 
 def words_of(header: str) -> tuple[str, ...]:
@@ -122,7 +209,7 @@ def _nhs_number(words: tuple[str, ...], there: set[str], joined: str) -> Identif
 
 
 def _ni_number(words: tuple[str, ...], there: set[str], joined: str) -> Identifier | None:
-    if there & {"nino", "nino", "nationalinsurance"} or "nationalinsurance" in joined:
+    if there & {"nino", "nationalinsurance"} or "nationalinsurance" in joined:
         return Identifier.NI_NUMBER
     return Identifier.NI_NUMBER if "ni" in there and there & (_NUMBER - {"code", "id"}) else None
 
@@ -183,9 +270,3 @@ def header_keys(headers: Iterable[str]) -> frozenset[str]:
 def header_key(header: str) -> str:
     """As mappings compare them."""
     return re.sub(r"[\s_\ufeff]", "", header).casefold()
-
-
-def shown(header: str, number: int) -> str:
-    """How a sentence names the column of that number, counted from 1."""
-    text = " ".join(header.split())[:_SHOWN]
-    return f"the column “{text}”" if text else f"column {number}, which has no header"

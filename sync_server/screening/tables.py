@@ -3,74 +3,96 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, TypeVar
 
 from ..datasets.definitions import DatasetDefinition
 from ..errors import SafeStatsError
-from .headers import Identifier, header_keys, identifying_header, header_key, shown
+from ..ingest.raw_tables import RawTable
+from .columns import judge
+from .headers import Identifier, header_key, header_keys, identifying_header
+from .persons import is_like_a_person
+from .values import blanked, identifiers_in, normal
 
-
-class Table(Protocol):
-    """What screening needs of a table that was read: a dataclass of these members."""
-
-    @property
-    def file(self) -> str: ...
-    @property
-    def sheet(self) -> str: ...
-    @property
-    def header(self) -> list[str]: ...
-    @property
-    def rows(self) -> list[list[str]]: ...
-
-
-T = TypeVar("T", bound=Table)
+_SHOWN = 40
 
 
 @dataclass(frozen=True)
-class Screened(Generic[T]):
-    """A table that may be read on. Its text never shows a cell."""
+class Screened:
+    """A table that may be read on. Its repr shows no cell."""
 
-    table: T = field(repr=False)  # without columns that are not agreed, and with identifying values blanked
+    table: RawTable = field(repr=False)  # without columns that are not agreed, and with identifying values blanked
     dropped: Counter[str] = field(default_factory=Counter)  # filled values not agreed, by header
-    blanked: Counter[str] = field(default_factory=Counter)  # identifying values inside text, by kind and header
+    blanked: Counter[str] = field(default_factory=Counter)  # identifying values in text, by kind and header
 
 
-def screen_table(table: T, expected_headers: Collection[str], definition: DatasetDefinition) -> Screened[T]:
+def screen_table(table: RawTable, expected_headers: Collection[str], definition: DatasetDefinition) -> Screened:
     """The table without what the platform must not hold.
 
     ``expected_headers`` are all that the mappings in question know: targets, owners, dropped and ignored ones. Raises
     ``SafeStatsError``, which names the column and never a value, where one tells who somebody is.
     """
     expected = header_keys(expected_headers)
-    kept: list[int] = []
+    codes = frozenset(text.casefold() for one in definition.fields for pair in one.codes.items() for text in pair)
+    _refuse_name_of_file(table)
+    names = [_shown(header, at, header_key(header) in expected) for at, header in enumerate(table.header)]
+    # All headers before the first cell: they say most, and at once.
+    for at, header in enumerate(table.header):
+        found = identifying_header(header, header_key(header) in expected)
+        if found is not None:
+            raise refusal(table, names[at], found)
     dropped: Counter[str] = Counter()
+    emptied: Counter[str] = Counter()
+    unwanted: list[int] = []
+    screened = table
     for at, header in enumerate(table.header):
         agreed = header_key(header) in expected
-        found = identifying_header(header, agreed)
-        if found is not None:
-            raise refusal(table, shown(header, at + 1), found)
-        if agreed:
-            kept.append(at)
-        else:
-            filled = sum(1 for row in table.rows if at < len(row) and row[at].strip())
-            dropped[" ".join(header.split()) or f"column {at + 1}"] += filled
-    return Screened(_only(table, kept), dropped)
+        texts = table.column(at)
+        judged = judge(header, texts, agreed, codes)
+        if judged.stops is not None:
+            raise refusal(table, names[at], judged.stops)
+        if not agreed:
+            unwanted.append(at)
+            dropped[names[at]] += int((texts.str.strip_chars() != "").sum())
+        elif judged.changes:
+            screened = screened.with_column(at, texts.replace(judged.changes))
+            for kind, number in judged.counts.items():
+                emptied[f"{kind} in {names[at]}"] += number
+    screened = replace(screened, above=tuple(blanked(text)[0] for text in table.above)).without(unwanted)
+    return Screened(screened, dropped, emptied)
 
 
-def refusal(table: Table, column: str, found: Identifier) -> SafeStatsError:
+def refusal(table: RawTable, column: str, found: Identifier) -> SafeStatsError:
     """The sentence with which a file stops."""
-    where = f"{table.file}, sheet “{table.sheet}”," if table.sheet else table.file
     return SafeStatsError(
-        f"{where} has {column}, which would tell who somebody is ({found}): nothing of the file was kept; ask the "
+        f"{_title(table)} has {column}, which tells who somebody is ({found}): nothing of the file was kept; ask the "
         "supplier for a file without it."
     )
 
 
-def _only(table: T, kept: Sequence[int]) -> T:
-    changes: dict[str, Any] = {
-        "header": [table.header[at] for at in kept],
-        "rows": [[row[at] for at in kept if at < len(row)] for row in table.rows],
-    }
-    return replace(table, **changes)  # type: ignore[type-var]
+def _title(table: RawTable) -> str:
+    """The table's name, which may bear a person's as well."""
+    sheet = (
+        "" if not table.sheet else (f", sheet “{table.sheet}”," if _harmless(table.sheet) else ", one of whose sheets")
+    )
+    return f"{table.file}{sheet}"
+
+
+def _refuse_name_of_file(table: RawTable) -> None:
+    if any(one.certain for one in identifiers_in(normal(table.file.replace("_", " ")))):
+        raise SafeStatsError(
+            "The file's own name tells who somebody is: nothing of it was kept; ask for it under another name."
+        )
+
+
+def _shown(header: str, at: int, agreed: bool) -> str:
+    """How a sentence names a column. In a file without a header row the first row's values stand there."""
+    text = " ".join(header.split())
+    if text and (agreed or _harmless(text)):
+        return f"the column “{text[:_SHOWN]}”"
+    return f"column {at + 1}"
+
+
+def _harmless(text: str) -> bool:
+    plain = normal(text)
+    return not identifiers_in(plain) and (identifying_header(plain) is not None or not is_like_a_person(plain))
