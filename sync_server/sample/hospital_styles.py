@@ -64,7 +64,7 @@ class Style:
     upper: bool = False  # everything in capitals
     encoding: str = "utf-8"
     separator: str = ","
-    extra: dict[str, str] = field(default_factory=dict)  # columns that nobody asked for: header, value
+    extra: dict[str, tuple[str, ...]] = field(default_factory=dict)  # columns that nobody asked for, and their values
     cumulative: bool = False  # each month's file holds the month before once more
     size: float = 1.0  # against the others'
     silent: tuple[int, ...] = ()  # months in which nothing comes
@@ -200,12 +200,12 @@ STYLES = (
         "RJ701", "St George's Hospital", "SW17 0QT",
         "Clinical terms for the method, a blank column, joined dates as text.",
         {**_JOINED, "method": "Mechanism of injury (SNOMED)"},
-        arrived=Moments.UK_JOINED, occurred=Moments.UK_JOINED, methods=Words.TERM, extra={" ": ""}, size=1.3,
+        arrived=Moments.UK_JOINED, occurred=Moments.UK_JOINED, methods=Words.TERM, extra={" ": ("",)}, size=1.3,
     ),
     Style(
         "RJ611", "Croydon University Hospital", "CR7 7YE",
         "The patient's age and sex, which nobody may send, stand beside the rest.",
-        _STANDARD, extra={"Age": "34", "Sex": "M"}, size=1.4,
+        _STANDARD, extra={"Age": ("34", "19", "52", "27"), "Sex": ("M", "F", "M")}, size=1.4,
     ),
     Style(
         "RVR05", "St Helier Hospital", "SM5 1AA",
@@ -249,7 +249,8 @@ STYLES = (
     Style(
         "RAL01", "Royal Free Hospital", "NW3 2QG",
         "Three columns that were not asked for: triage, ambulance, discharge.",
-        _STANDARD, extra={"Triage category": "3", "Arrived by ambulance": "N", "Discharge status": "Home"},
+        _STANDARD,
+        extra={"Triage category": ("3", "2", "4"), "Arrived by ambulance": ("N", "Y"), "Discharge status": ("Home",)},
     ),
     Style(
         "RAL26", "Barnet Hospital", "EN5 3DJ",
@@ -257,8 +258,8 @@ STYLES = (
         _STANDARD, arrived=Moments.ISO, occurred=Moments.LONG, size=0.8,
     ),
     Style(
-        "RP601", "Moorfields Eye Hospital", "EC1V 2PD",
-        "A small hospital: a handful of rows, a zero return in three months, headers of its own.",
+        "RVR50", "Epsom Hospital", "KT18 7EG",
+        "A hospital outside London: a handful of rows, a zero return in three months, headers of its own.",
         _headers("Date seen", "Time seen", "When (date)", "When (time)", "Injured by", "Location", "Details"),
         methods=Words.TEXT, types=Words.TEXT, size=0.15, zero=(1, 5, 9),
     ),

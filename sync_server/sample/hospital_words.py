@@ -49,7 +49,8 @@ METHOD_TERMS = {
     "other": "Assault by other means",
     "unknown": "Assault",
 }
-METHOD_CODES = dict(zip(METHOD_WORDS, ("1", "2", "3", "4", "5", "6", "7", "8", "9"), strict=True))
+# As in resources/mappings/codes/istv.toml, which says that these numbers are assumed.
+METHOD_CODES = dict(zip(METHOD_WORDS, ("01", "02", "03", "04", "05", "06", "07", "98", "99"), strict=True))
 TYPE_WORDS: dict[str, tuple[str, ...]] = {
     "street": ("street", "Street", "road", "outside", "in the street"),
     "pub-club": ("pub", "nightclub", "bar", "club", "Pub/Club"),
@@ -74,7 +75,18 @@ TYPE_LABELS = {
     "other": "Other",
     "unknown": "Not known",
 }
-TYPE_CODES = dict(zip(TYPE_WORDS, ("1", "2", "3", "4", "5", "6", "7", "8", "98", "99"), strict=True))
+TYPE_CODES = {
+    "home": "01",
+    "street": "02",
+    "pub-club": "03",
+    "school": "04",
+    "workplace": "05",
+    "transport": "06",
+    "park": "07",
+    "shop": "08",
+    "other": "98",
+    "unknown": "99",
+}
 
 
 @dataclass(frozen=True)

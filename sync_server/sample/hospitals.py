@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ TRUTH_HEADER = (
     "location_type", "text", "level", "easting", "northing", "borough_code",
 )  # fmt: skip
 _GAZETTEER = "gazetteer"
+_CORRECTS = "RJ611"  # the hospital that sends a month again
+_LEAKS = "RAS01"  # and the one whose extract once had columns that nobody may send
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,51 @@ def write_returns(
     return written
 
 
+def write_correction(
+    folder: Path, truth: Path, city: City, resources: Path, year: int, month: int, seed: int, rows_a_month: float
+) -> Path:
+    """The month of one hospital sent again: two rows gone, one time set right, three come late. ``write_returns`` gave
+    the first of it."""
+    number, style = next((at, one) for at, one in enumerate(STYLES) if one.code == _CORRECTS)
+    around = PlaceBook(city, resources / _GAZETTEER).around(style.postcode)
+    random = np.random.default_rng([seed, number, year, month])
+    count = max(1, round(rows_a_month * style.size * random.uniform(0.85, 1.15)))
+    rows = [_row(style, assault, around, random) for assault in draw_assaults(year, month, count, random)]
+    late = [_row(style, assault, around, random) for assault in draw_assaults(year, month, 3, random)]
+    told = rows[0].assault
+    right = replace(told, occurred=told.occurred - timedelta(minutes=35))
+    corrected = replace(
+        rows[0], assault=right, occurred=tell_moment(right.occurred, style.occurred), cells=dict(rows[0].cells)
+    )
+    corrected.cells["occurred"], corrected.cells["occurred_time"] = corrected.occurred.cells
+    (folder / style.code).mkdir(parents=True, exist_ok=True)
+    (truth / style.code).mkdir(parents=True, exist_ok=True)
+    period = f"{year}-{month:02d}-corrected"
+    return _write(style, folder / style.code, truth / style.code, period, [corrected, *rows[1:-2], *late])
+
+
+def write_identifying(folder: Path, year: int, month: int) -> Path:
+    """A workbook that must be stopped at the door: postcodes and dates of birth of patients, all of them made up."""
+    headers = ["Arrival Date", "Assault Date", "Assault Method", "Location", "Patient Postcode", "DOB", "NHS Number"]
+    rows: list[list[Cell]] = [
+        [
+            date(year, month, day),
+            date(year, month, day),
+            "Fists",
+            "street",
+            "ZZ99 3VZ",
+            date(1985, 6, day),
+            "999 000 0018",
+        ]
+        for day in range(1, 7)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"synthetic-{_LEAKS}-{year}-{month:02d}-identifying.xlsx"
+    style = next(one for one in STYLES if one.code == _LEAKS)
+    path.write_bytes(workbook_bytes(style, headers, rows, f"{year}-{month:02d}")[0])
+    return path
+
+
 def _row(style: Style, assault: Assault, around: Neighbourhood, random: Generator) -> Row:
     arrived = tell_moment(assault.arrived, style.arrived)
     apart = "occurred_time" in style.headers
@@ -104,8 +152,9 @@ def _row(style: Style, assault: Assault, around: Neighbourhood, random: Generato
 
 def _write(style: Style, folder: Path, truth: Path, period: str, rows: Sequence[Row]) -> Path:
     headers = [*style.headers.values(), *style.extra]
-    cells = [
-        [_shout(style, row.cells[target]) for target in style.headers] + list(style.extra.values()) for row in rows
+    cells: list[list[Cell]] = [
+        [*(_shout(style, row.cells[target]) for target in style.headers), *_beside(style, at)]
+        for at, row in enumerate(rows)
     ]
     if style.kind == Kind.XLSX:
         data, places = workbook_bytes(style, headers, cells, period)
@@ -123,6 +172,11 @@ def _write(style: Style, folder: Path, truth: Path, period: str, rows: Sequence[
         for row, (sheet, line) in zip(rows, places, strict=True):
             writer.writerow((path.name, sheet, line, style.code, *_truth(row)))
     return path
+
+
+def _beside(style: Style, at: int) -> list[Cell]:
+    """What nobody asked for, another value a row."""
+    return [values[at % len(values)] for values in style.extra.values()]
 
 
 def _shout(style: Style, value: Cell) -> Cell:

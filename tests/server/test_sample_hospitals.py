@@ -7,11 +7,13 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safestats.sync_server.ingest.source import SourceFile
 from safestats.sync_server.ingest.tables import read_tables
+from safestats.sync_server.sample.city import build_city
 from safestats.sync_server.sample.hospital_styles import STYLES
-from safestats.sync_server.sample.hospitals import TRUTH_HEADER, make_hospitals
+from safestats.sync_server.sample.hospitals import TRUTH_HEADER, make_hospitals, write_correction, write_identifying
 from safestats.sync_server.settings import Settings
 
 RESOURCES = Settings().resources_dir
@@ -26,7 +28,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def truth_of(made: Path, code: str, period: str) -> list[dict[str, str]]:
-    with (made / "truth" / "istv" / code / f"synthetic-{code}-{period}.csv").open(encoding="utf-8", newline="") as file:
+    return csv_rows(made / "truth" / "istv" / code / f"synthetic-{code}-{period}.csv")
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -35,6 +41,14 @@ def test_twenty_eight_hospitals_each_with_habits_of_its_own() -> None:
     # What is sent differs by more than the name.
     habits = [{**vars(style), "code": "", "name": "", "postcode": "", "note": ""} for style in STYLES]
     assert all(habits.count(habit) == 1 for habit in habits)
+
+
+def test_the_hospitals_are_those_of_the_register() -> None:
+    with (RESOURCES / "hospitals" / "hospitals.csv").open(encoding="utf-8", newline="") as file:
+        register = {row["code"]: row for row in csv.DictReader(file)}
+    assert {style.code for style in STYLES} == set(register)
+    assert {style.code: style.postcode for style in STYLES} == {code: row["postcode"] for code, row in register.items()}
+    assert {style.name for style in STYLES} == {row["name"].replace("’", "'") for row in register.values()}
 
 
 def test_every_return_is_there_labelled_and_its_truth_apart(made: Path) -> None:
@@ -73,9 +87,10 @@ def test_the_words_allow_most_dates_and_places(made: Path) -> None:
     assert sum(bool(row["occurred_time"]) for row in rows) < sum(bool(row["occurred_on"]) for row in rows)
     assert all(row["arrived_on"] and row["arrived_time"] for row in rows)
     levels = Counter(row["level"] for row in rows)
-    assert set(levels) >= {"postcode", "sector", "borough", "home", "none"} and levels["postcode"] > 250
+    every = {"postcode", "street", "venue", "station", "park", "sector", "town", "borough", "home", "none"}
+    assert set(levels) == every and levels["postcode"] > 150 and levels["street"] > 100
     for row in rows:
-        assert bool(row["easting"]) == (row["level"] in ("postcode", "station", "street", "venue", "junction", "park"))
+        assert bool(row["easting"]) == (row["level"] in ("postcode", "station", "street", "venue", "park"))
         assert (row["level"] == "home") == (row["location_type"] == "home")
     # A patient of the Royal London was hurt elsewhere, as the domain has it.
     london = {row["borough_code"] for row in truth_of(made, "R1H12", "2025-03")} - {""}
@@ -87,3 +102,22 @@ def test_a_seed_makes_the_same_bytes(made: Path, tmp_path: Path) -> None:
     for path in sorted((tmp_path / "istv").rglob("*.*")):
         same = made / path.relative_to(tmp_path)
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(same.read_bytes()).digest(), path.name
+
+
+def test_a_corrected_month_differs_by_what_it_says(made: Path, tmp_path: Path) -> None:
+    city = build_city(RESOURCES, np.random.default_rng(1))
+    path = write_correction(tmp_path, tmp_path / "truth", city, RESOURCES, 2025, 3, 1, 30)
+    assert path.name == "synthetic-RJ611-2025-03-corrected.xlsx"
+    known = ("arrived_on", "arrived_time", "occurred_on", "occurred_time", "method", "location_type", "text", "level")
+    first = Counter(tuple(row[name] for name in known) for row in truth_of(made, "RJ611", "2025-03"))
+    second = Counter(
+        tuple(row[name] for name in known) for row in csv_rows(tmp_path / "truth" / "RJ611" / f"{path.stem}.csv")
+    )
+    assert (first - second).total() == 3 and (second - first).total() == 4
+
+
+def test_the_workbook_that_must_be_stopped_bears_no_real_persons_data(tmp_path: Path) -> None:
+    (table,) = read_tables(SourceFile.read(write_identifying(tmp_path, 2025, 3)))
+    assert {"Patient Postcode", "DOB", "NHS Number"} <= set(table.header)
+    # The postcode of no fixed abode, and a number of the range kept for tests.
+    assert {row[4] for row in table.rows} == {"ZZ99 3VZ"} and {row[6][:3] for row in table.rows} == {"999"}
