@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import polars as pl
 from sqlalchemy.orm import Session
 
-from ...shared.postcodes import PostcodeError, PostcodeIndex
+from ...shared.postcodes import POSTCODES_FILE
 from ..datasets.areas import AreaIndex
 from ..services import Services
-from .levels import NOWHERE, Candidate, GeoLevel, LocationMethod, Placed
+from . import store
+from .gazetteer import GAZETTEER_FOLDER, Gazetteer, read_entries, read_supplied_postcodes
+from .hospitals import hospitals_file, read_hospitals
+from .ladder import Described, Ladder
+from .levels import HOME, Placed
+from .review import decisions_of
+from .wording import LONGEST_KEY, plain
+
+__all__ = ["Described", "Places", "place_described"]
 
 # The columns that are read, where the frame has them; all texts.
-DESCRIPTION = "location_description"
-POSTCODE = "location_postcode"
-LOCATION_TYPE = "location_type"
-SITE = "site"
-_READ = (DESCRIPTION, POSTCODE, LOCATION_TYPE, SITE)
-
+_READ = ("location_description", "location_postcode", "location_type", "site")
 _MADE: dict[str, pl.DataType] = {
     "easting": pl.Int64(),
     "northing": pl.Int64(),
@@ -34,43 +35,56 @@ _MADE: dict[str, pl.DataType] = {
     "place_key": pl.String(),
     "ambiguous": pl.List(pl.String),
 }
-_FULL_POSTCODE = re.compile(r"\b([A-Z]{1,2}[0-9][0-9A-Z]?) ?([0-9][ABD-HJLNP-UW-Z]{2})\b")
-
-
-@dataclass(frozen=True)
-class Described:
-    """What a row says of its place; empty where it says nothing."""
-
-    text: str = ""
-    postcode: str = ""
-    location_type: str = ""
-    site: str = ""
 
 
 class Places:
-    """All that texts are placed by."""
+    """All that texts are placed by: the ladder, and what was decided on texts before."""
 
-    def __init__(self, codes: PostcodeIndex, areas: AreaIndex) -> None:
-        self._postcodes = codes
-        self._areas = areas
+    def __init__(self, ladder: Ladder, decisions: Mapping[tuple[str, str], Placed]) -> None:
+        """``decisions`` are by site ("" for every site) and normalised text."""
+        self._ladder = ladder
+        self._decisions = decisions
 
     @classmethod
-    def open(cls, services: Services, session: Session, dataset: str) -> Places:
-        """The gazetteer of the server's folder, the hospitals, and the decisions on the dataset's texts."""
-        return cls(services.postcodes, services.areas)
+    def open(cls, services: Services, session: Session, dataset: str, *, synthetic: bool) -> Places:
+        """The gazetteer, the hospitals, and the decisions on the dataset's texts.
+
+        A synthetic delivery is placed by the streets and venues that are made up and come with the project, a real
+        one by those of the server's folder: what is real is never put at a place that does not exist.
+        """
+        settings = services.settings
+        hospitals = read_hospitals(hospitals_file(settings.data_dir, settings.resources_dir))
+        gazetteer = open_gazetteer(services, synthetic=synthetic)
+        ladder = Ladder(gazetteer, hospitals, _BoroughOf(services.areas))
+        return cls(ladder, decisions_of(session, dataset))
 
     def place(self, described: Described) -> Placed:
-        """Where it was."""
-        found = _FULL_POSTCODE.search(f"{described.postcode} {described.text}".upper())
-        if found is None:
-            return NOWHERE
-        try:
-            place = self._postcodes.find(found[0])
-        except PostcodeError:
-            return NOWHERE
-        borough = self._areas.lsoas[place.lsoa].borough_code if place.lsoa in self._areas.lsoas else ""
-        candidate = Candidate(GeoLevel.POSTCODE, str(place.postcode), place.easting, place.northing, 50, borough, 97)
-        return Placed.at(candidate, LocationMethod.POSTCODE)
+        """Where it was. A residence has no place, whatever was decided."""
+        placed = self._ladder.place(described)
+        if placed == HOME:
+            return placed
+        text = review_key(described)
+        decided = self._decisions.get((described.site, text)) or self._decisions.get(("", text))
+        return decided or placed
+
+
+def open_gazetteer(services: Services, *, synthetic: bool) -> Gazetteer:
+    """The gazetteer of a synthetic or of a real delivery."""
+    supplied = services.settings.resources_dir / GAZETTEER_FOLDER
+    entries = read_entries(supplied / "stations.csv")
+    postcodes = [read_supplied_postcodes(services.settings.resources_dir / POSTCODES_FILE)]
+    if synthetic:
+        entries += read_entries(supplied / "synthetic.csv.gz")
+    else:
+        loaded = store.read_all(services.settings.data_dir, services.areas.edition, _BoroughOf(services.areas))
+        entries = loaded.entries_with(entries)
+        postcodes = [*loaded.postcodes, *postcodes]
+    return Gazetteer.build(entries, postcodes, services.areas, supplied)
+
+
+def review_key(described: Described) -> str:
+    """The text as it is asked about and decided on: all that the row says of its place, normalised."""
+    return plain(f"{described.text}, {described.postcode}" if described.postcode else described.text)[:LONGEST_KEY]
 
 
 def place_described(frame: pl.DataFrame, places: Places) -> pl.DataFrame:
@@ -87,19 +101,15 @@ def place_described(frame: pl.DataFrame, places: Places) -> pl.DataFrame:
         for name in _READ
     )
     distinct = asked.unique(maintain_order=True)
-    rows = [_row(*(places.place(described), described)) for described in _described(distinct)]
-    made = pl.DataFrame(rows, schema=_MADE, orient="row")
+    described = [Described(*row) for row in distinct.iter_rows()]
+    made = pl.DataFrame([_row(one, places.place(one)) for one in described], schema=_MADE, orient="row")
     joined = asked.join(
         pl.concat([distinct, made], how="horizontal"), on=list(_READ), how="left", maintain_order="left"
     )
     return frame.with_columns(joined.select(list(_MADE)))
 
 
-def _described(distinct: pl.DataFrame) -> Iterable[Described]:
-    return (Described(*row) for row in distinct.iter_rows())
-
-
-def _row(placed: Placed, described: Described) -> tuple[object, ...]:
+def _row(described: Described, placed: Placed) -> tuple[object, ...]:
     return (
         placed.easting,
         placed.northing,
@@ -109,6 +119,21 @@ def _row(placed: Placed, described: Described) -> tuple[object, ...]:
         placed.confidence,
         placed.matched_text,
         placed.borough_code,
-        described.text.casefold()[:200] if placed.unclear else None,
+        review_key(described) if placed.unclear else None,
         [json.dumps(candidate.to_json()) for candidate in placed.candidates] if placed.unclear else None,
     )
+
+
+class _BoroughOf:
+    """The borough of a point: each point is looked up once."""
+
+    def __init__(self, areas: AreaIndex) -> None:
+        self._areas = areas
+        self._known: dict[tuple[int, int], str] = {}
+
+    def __call__(self, easting: int, northing: int) -> str:
+        place = (easting, northing)
+        if place not in self._known:
+            code = self._areas.assign([easting], [northing]).codes[0]
+            self._known[place] = self._areas.lsoas[code].borough_code if code else ""
+        return self._known[place]

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..instants import now
-from .models import PlaceReview, PlaceWaiting
+from .levels import NOWHERE, Candidate, LocationMethod, Placed
+from .models import PlaceDecision, PlaceReview, PlaceWaiting
 
 
 def enqueue(session: Session, dataset: str, site: str, rows: pl.DataFrame) -> int:
@@ -43,3 +44,15 @@ def enqueue(session: Session, dataset: str, site: str, rows: pl.DataFrame) -> in
         )
     session.flush()
     return len(unclear)
+
+
+def decisions_of(session: Session, dataset: str) -> dict[tuple[str, str], Placed]:
+    """What was decided on the dataset's texts, by site and text."""
+    found = session.scalars(select(PlaceDecision).where(PlaceDecision.dataset == dataset))
+    return {(decision.site, decision.text): _decided(decision) for decision in found}
+
+
+def _decided(decision: PlaceDecision) -> Placed:
+    if decision.place is None:
+        return NOWHERE
+    return Placed.at(Candidate.from_json(decision.place), LocationMethod.REVIEWED)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from safestats.shared.areas import BOUNDARIES_FILE
 from safestats.sync_server.datasets.areas import load_supplied_areas
-from safestats.sync_server.geocoding.places import Places, place_described
+from safestats.sync_server.geocoding.places import Described, Places, place_described
 from safestats.sync_server.schema import prepare_database
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part
@@ -28,7 +28,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
 @pytest.fixture(scope="module")
 def places(services: Services) -> Places:
     with services.database.read() as session:
-        return Places.open(services, session, "istv")
+        return Places.open(services, session, "istv", synthetic=True)
 
 
 def test_a_full_postcode_is_the_place(places: Places) -> None:
