@@ -13,12 +13,15 @@ import polars as pl
 
 from .headers import Identifier, words_of
 from .numbers import more_than_chance, nhs_numbers_among
-from .persons import is_like_a_person, is_surname, word_list
+from .persons import is_in_the_form_of_a_name, is_like_a_person, is_surname, word_list
 from .values import blanked, identifiers_in, is_full_address, normal
 
 # Shares of a column's distinct values.
 _MOST = 0.5  # of an agreed column: it is of nothing else
 _SOME = 0.3  # of one that is not agreed
+_FORMED = 0.9  # in the form of a name
+_LEAST_KNOWN = 0.12  # of which so many are in the lists
+_ENOUGH = 10
 _MANY_ADDRESSES = 0.1
 _DATES = 0.8
 _FEW = 3  # so few values say nothing of their column
@@ -181,6 +184,10 @@ def _are_names(header: str, values: pl.Series, agreed: bool) -> Identifier | Non
     share = _MOST if agreed else _SOME
     like = sum(map(is_like_a_person, texts))
     if like > share * len(texts):
+        return Identifier.NAME
+    # Names from everywhere are in no list: a column of nothing but such forms, hardly one of them twice, is of people.
+    formed = sum(1 for text in texts if is_in_the_form_of_a_name(text))
+    if formed > _FORMED * len(texts) and like > _LEAST_KNOWN * len(texts) and len(texts) > _ENOUGH:
         return Identifier.NAME
     single = [text.casefold() for text in texts if re.fullmatch(r"[^\W\d_]+(?:['’-][^\W\d_]+)?", text)]
     if len(single) < max(_FEW, _MOST * len(texts)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -260,13 +259,3 @@ def _name(words: tuple[str, ...], there: set[str], joined: str) -> Identifier | 
 
 def _phrase(words: tuple[str, ...], *phrase: str) -> bool:
     return any(words[at : at + len(phrase)] == phrase for at in range(len(words) - len(phrase) + 1))
-
-
-def header_keys(headers: Iterable[str]) -> frozenset[str]:
-    """Headers as they are compared: without regard to case, spaces and underscores."""
-    return frozenset(header_key(header) for header in headers)
-
-
-def header_key(header: str) -> str:
-    """As mappings compare them."""
-    return re.sub(r"[\s_\ufeff]", "", header).casefold()

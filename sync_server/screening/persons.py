@@ -165,3 +165,13 @@ def is_like_a_person(text: str) -> bool:
     if len(folded[0]) == 1 or len(folded[-1]) == 1:
         return is_surname(folded[-1] if len(folded[0]) == 1 else folded[0])
     return folded[0] in word_list("given_names") or (is_surname(folded[0]) and folded[-1] in word_list("given_names"))
+
+
+def is_in_the_form_of_a_name(text: str) -> bool:
+    """Whether a whole cell is two to four words with capitals, none of which is a place's."""
+    words = [match.group() for match in _WORD.finditer(text)]
+    if not 2 <= len(words) <= _LONGEST_NAME or re.search(r"[\d/&()@:]", text):
+        return False
+    return all(word[0].isupper() for word in words) and not any(
+        _POSSESSIVE.sub("", word.casefold()) in word_list("places") for word in words
+    )

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from ..datasets.definitions import DatasetDefinition
 from ..errors import SafeStatsError
+from ..ingest.headers import header_key, matches
 from ..ingest.raw_tables import RawTable
 from .columns import judge
-from .headers import Identifier, header_key, header_keys, identifying_header
+from .headers import Identifier, identifying_header
 from .persons import is_like_a_person
 from .values import blanked, identifiers_in, normal
 
@@ -32,13 +33,13 @@ def screen_table(table: RawTable, expected_headers: Collection[str], definition:
     ``expected_headers`` are all that the mappings in question know: targets, owners, dropped and ignored ones. Raises
     ``SafeStatsError``, which names the column and never a value, where one tells who somebody is.
     """
-    expected = header_keys(expected_headers)
+    agreed = _agreed(table, expected_headers)
     codes = frozenset(text.casefold() for one in definition.fields for pair in one.codes.items() for text in pair)
     _refuse_name_of_file(table)
-    names = [_shown(header, at, header_key(header) in expected) for at, header in enumerate(table.header)]
+    names = [_shown(header, at, agreed[at]) for at, header in enumerate(table.header)]
     # All headers before the first cell: they say most, and at once.
     for at, header in enumerate(table.header):
-        found = identifying_header(header, header_key(header) in expected)
+        found = identifying_header(header, agreed[at])
         if found is not None:
             raise refusal(table, names[at], found)
     dropped: Counter[str] = Counter()
@@ -46,12 +47,11 @@ def screen_table(table: RawTable, expected_headers: Collection[str], definition:
     unwanted: list[int] = []
     screened = table
     for at, header in enumerate(table.header):
-        agreed = header_key(header) in expected
         texts = table.column(at)
-        judged = judge(header, texts, agreed, codes)
+        judged = judge(header, texts, agreed[at], codes)
         if judged.stops is not None:
             raise refusal(table, names[at], judged.stops)
-        if not agreed:
+        if not agreed[at]:
             unwanted.append(at)
             dropped[names[at]] += int((texts.str.strip_chars() != "").sum())
         elif judged.changes:
@@ -60,6 +60,14 @@ def screen_table(table: RawTable, expected_headers: Collection[str], definition:
                 emptied[f"{kind} in {names[at]}"] += number
     screened = replace(screened, above=tuple(blanked(text)[0] for text in table.above)).without(unwanted)
     return Screened(screened, dropped, emptied)
+
+
+def _agreed(table: RawTable, expected_headers: Collection[str]) -> list[bool]:
+    """Of each column whether some mapping knows it."""
+    expected = {header_key(header) for header in expected_headers}
+    patterns = [key for key in expected if "*" in key]
+    keys = [header_key(header) for header in table.header]
+    return [key in expected or any(matches(key, pattern) for pattern in patterns) for key in keys]
 
 
 def refusal(table: RawTable, column: str, found: Identifier) -> SafeStatsError:
