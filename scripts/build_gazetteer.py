@@ -38,6 +38,15 @@ def _words(text: str) -> list[str]:
 
 COLUMNS = ("kind", "name", "other_names", "easting", "northing", "extent_m", "borough_code", "sector")
 SEED = 20_261_122
+OTHER_NAMES = {
+    "Caledonian Road & Barnsbury": "Barnsbury",
+    "Elephant & Castle": "",
+    "Finchley Road & Frognal": "Frognal",
+    "Heathrow Terminals 2 & 3": "Heathrow",
+    "Kensington (Olympia)": "Olympia;Kensington Olympia",
+    "King's Cross St Pancras": "King's Cross;St Pancras;St Pancras International;Kings X",
+    "St Helier (London)": "St Helier",
+}
 NEAR_LONDON_M = 1_000  # a station farther from every postcode that we know is not ours
 STREETS, VENUES, PARKS = 150, 40, 8  # of a borough
 # Most boroughs have one of each of these: alone they name no place.
@@ -125,8 +134,16 @@ def stations(folder: Path, ground: Ground) -> list[list[str]]:
             if distance > NEAR_LONDON_M:
                 continue
             place = [f"{round(eastings[0])}", f"{round(northings[0])}", "150", ground.boroughs[index]]
-            found.append(["station", row["Name"], "", *place, ground.sectors[index]])
+            found.append(["station", row["Name"], _other_names(row["Name"]), *place, ground.sectors[index]])
     return found
+
+
+def _other_names(name: str) -> str:
+    """How people say it: one of two quarters, or what stands in parentheses."""
+    if name in OTHER_NAMES:
+        return OTHER_NAMES[name]
+    parts = name.split(" & ")
+    return ";".join(parts) if len(parts) == 2 and " " not in parts[1] else ""
 
 
 def synthetic(ground: Ground, random: Generator) -> list[list[str]]:

@@ -12,9 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from ..datasets.areas import AreaIndex
+from .boroughs import Boroughs
 from .levels import GeoLevel
 from .trigrams import TrigramIndex
 from .wording import key_of
@@ -93,6 +94,7 @@ class FoundPostcode:
     easting: int
     northing: int
     quality: int
+    borough_code: str  # "" outside London
     terminated: str = ""
 
 
@@ -105,12 +107,13 @@ class PostcodePoints:
         eastings: NDArray[np.int64],
         northings: NDArray[np.int64],
         qualities: NDArray[np.int64],
+        boroughs: Sequence[str],
         terminated: Sequence[str] | None = None,
     ) -> None:
-        """``names`` are compact and in order."""
+        """``names`` are compact and in order; ``boroughs`` codes, "" outside London."""
         self._names = names
         self._eastings, self._northings, self._qualities = eastings, northings, qualities
-        self._terminated = terminated
+        self._boroughs, self._terminated = boroughs, terminated
 
     def __len__(self) -> int:
         return len(self._names)
@@ -142,12 +145,16 @@ class PostcodePoints:
         return Counter(name.decode()[:-3] for name in self._names)
 
 
-def read_supplied_postcodes(path: Path) -> PostcodePoints:
+def read_supplied_postcodes(path: Path, boroughs: Boroughs) -> PostcodePoints:
     """Those that come with the project."""
-    with gzip.open(path, "rb") as file:
-        table = np.array([line.split(b",")[:4] for line in file.read().splitlines()[1:]])
-    numbers = table[:, 1:].astype(np.int64)
-    return PostcodePoints(table[:, 0], numbers[:, 1], numbers[:, 2], numbers[:, 0])
+    frame = pl.read_csv(path, columns=["postcode", "quality", "easting", "northing", "lsoa"])
+    return PostcodePoints(
+        frame["postcode"].to_numpy().astype("S7"),
+        frame["easting"].to_numpy(),
+        frame["northing"].to_numpy(),
+        frame["quality"].to_numpy(),
+        frame["lsoa"].replace_strict(boroughs.of_lsoa(), default="", return_dtype=pl.String).to_list(),
+    )
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -194,11 +201,11 @@ class Gazetteer:
 
     @classmethod
     def build(
-        cls, entries: Iterable[Entry], postcodes: list[PostcodePoints], areas: AreaIndex, resources: Path
+        cls, entries: Iterable[Entry], postcodes: list[PostcodePoints], boroughs: Boroughs, resources: Path
     ) -> Gazetteer:
         """The entries with the towns and boroughs that people name, from the files in ``resources``."""
         named: dict[str, list[NamedArea]] = defaultdict(list)
-        codes = {name: code for code, name in areas.boroughs.items()}
+        codes = {name: code for code, name in boroughs.names.items()}
         for row in _rows(resources / "boroughs.csv"):
             if row["name"] in codes:
                 borough = NamedArea(GeoLevel.BOROUGH, row["name"], codes[row["name"]])
@@ -207,10 +214,10 @@ class Gazetteer:
         everything = list(entries)
         towns = _rows(resources / "towns.csv")
         loaded = {key_of(entry.name) for entry in everything if entry.kind == Kind.TOWN}
-        gazetteer = cls([entry for entry in everything if entry.kind != Kind.TOWN], named, postcodes, areas.boroughs)
+        gazetteer = cls([entry for entry in everything if entry.kind != Kind.TOWN], named, postcodes, boroughs.names)
         for row in towns:
             if key_of(row["name"]) not in loaded:
-                town = gazetteer._town(row["name"], names_of(row["districts"]), areas)
+                town = gazetteer._town(row["name"], names_of(row["districts"]), boroughs)
                 for name in (row["name"], *names_of(row["other_names"])):
                     named[key_of(name)].append(town)
         for entry in everything:
@@ -228,19 +235,17 @@ class Gazetteer:
                 named[key_of(entry.name)].append(quarter)
         return gazetteer
 
-    def _town(self, name: str, districts: tuple[str, ...], areas: AreaIndex) -> NamedArea:
+    def _town(self, name: str, districts: tuple[str, ...], boroughs: Boroughs) -> NamedArea:
         beginnings = tuple(district + (" " if district in self.outwards else "") for district in districts)
-        points = np.concatenate([self.points_of(beginning) for beginning in beginnings] or [np.empty((0, 2), dtype=np.int64)])
-        if not len(points):
+        found = [self.points_of(beginning) for beginning in beginnings]
+        if not any(len(points) for points in found):
             return NamedArea(GeoLevel.TOWN, name, "", beginnings)
-        sample = points[:: max(1, len(points) // 200)]
-        codes = areas.assign(sample[:, 0], sample[:, 1]).codes
-        counted = Counter(areas.lsoas[code].borough_code for code in codes if code)
-        borough, number = counted.most_common(1)[0] if counted else ("", 0)
+        points = np.concatenate(found)
+        borough, share = boroughs.most(points)
         return NamedArea(
             GeoLevel.TOWN,
             name,
-            borough if number > _SHARE_OF_BOROUGH * len(sample) else "",
+            borough if share > _SHARE_OF_BOROUGH else "",
             beginnings,
             (float(np.median(points[:, 0])), float(np.median(points[:, 1]))),
         )

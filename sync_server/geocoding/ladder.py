@@ -6,7 +6,7 @@ Nothing is guessed. Where several places fit, or one fits badly, somebody is ask
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -14,6 +14,7 @@ import numpy as np
 from rapidfuzz import fuzz, process
 
 from ...shared.postcodes import MalformedPostcode, PostcodeError, parse
+from .boroughs import Boroughs
 from .gazetteer import LEVEL_OF, Entry, FoundPostcode, Gazetteer, Kind, NamedArea, spans
 from .hospitals import Hospital
 from .levels import HOME, NOWHERE, Candidate, GeoLevel, LocationMethod, Placed
@@ -33,9 +34,6 @@ from .wording import (
     written_out,
 )
 
-# Tells the borough of a point; "" outside London.
-BoroughOf = Callable[[int, int], str]
-
 ENOUGH = 60  # with less confidence there is no point, and somebody is asked
 _MOST_CANDIDATES = 12
 _ONE_PLACE_M = 600  # places of one name so near each other are one
@@ -43,6 +41,7 @@ _MEET_M = 150  # what two streets may be apart, beside their extents, and still 
 _NEAR_M = 450  # a landmark is so near, beside the extents
 _ALIKE, _AREA_ALIKE = 80.0, 86.0
 _CONFLICT = 50
+_SHARE_OF_BOROUGH = 0.85  # of a sector, that it may be said to lie there
 _POSTCODE_PRECISION_M = {10: 50, 20: 50, 30: 75, 40: 150, 50: 250}
 _SECTOR_QUALITY = 60
 
@@ -102,11 +101,11 @@ class _Hit:
 class Ladder:
     """Places texts by a gazetteer."""
 
-    def __init__(self, gazetteer: Gazetteer, hospitals: dict[str, Hospital], lookup: BoroughOf) -> None:
-        """``lookup`` tells the borough of a point."""
+    def __init__(self, gazetteer: Gazetteer, hospitals: dict[str, Hospital], boroughs: Boroughs) -> None:
         self._gazetteer = gazetteer
         self._hospitals = hospitals
-        self._borough_of = lookup
+        self._boroughs = boroughs
+        self._sectors: dict[tuple[str, str], list[NamedArea]] = {}
         self._hospital_keys = {
             key: hospital
             for hospital in hospitals.values()
@@ -125,13 +124,10 @@ class Ladder:
         placed, known = self._by_postcode(described, own, there)
         if placed is not None:
             return placed
-        text = _FULL.sub(" , ", text.upper()) if known else text
-        words = words_of(text)
+        words = words_of(_without_postcodes(text))
         words, hospital = self._without_hospital(words, own, there)
         if hospital is not None:
             return hospital
-        if all(is_filler(word) for word in words) and not known:
-            return NOWHERE
         return self._by_words(words, known, own)
 
     # Postcodes
@@ -142,7 +138,7 @@ class Ladder:
         """Where a full postcode puts it; else the sectors of postcodes that are not known."""
         sectors: list[NamedArea] = []
         for text in (described.postcode, described.text):
-            for match in _FULL.finditer(text.upper()):
+            for match in _postcodes_in(text):
                 compact = match[1] + match[2]
                 hospital = self._hospital_at(compact, own)
                 if hospital is not None:
@@ -174,12 +170,12 @@ class Ladder:
         found = self._gazetteer.find_postcode(hospital.postcode.replace(" ", ""))
         if found is None or found.easting <= 0:
             return NOWHERE
-        borough = self._borough_of(found.easting, found.northing)
-        candidate = Candidate(GeoLevel.VENUE, hospital.name, found.easting, found.northing, 150, borough, 85)
+        place = (found.easting, found.northing, 150, found.borough_code)
+        candidate = Candidate(GeoLevel.VENUE, hospital.name, *place, 85)
         return Placed.at(candidate, LocationMethod.GAZETTEER)
 
     def _at_postcode(self, found: FoundPostcode, text: str) -> Placed:
-        borough = self._borough_of(found.easting, found.northing)
+        borough = found.borough_code
         confidence = {10: 98, 20: 97, 30: 96}.get(found.quality, 88)
         ended = f" (terminated {found.terminated})" if found.terminated else ""
         if ended:
@@ -193,7 +189,7 @@ class Ladder:
             borough,
             confidence,
         )
-        _, areas, _ = self._scan(words_of(_FULL.sub(" , ", text.upper())))
+        _, areas, _ = self._scan(words_of(_without_postcodes(text)))
         boroughs = {area.borough_code for _, _, area in areas if area.level == GeoLevel.BOROUGH}
         if boroughs and borough not in boroughs:
             # The words name another borough: one of them is wrong, and nothing tells which.
@@ -214,7 +210,7 @@ class Ladder:
                     each.easting,
                     each.northing,
                     _POSTCODE_PRECISION_M.get(each.quality, 100),
-                    self._borough_of(each.easting, each.northing),
+                    each.borough_code,
                     _CONFLICT,
                 )
                 for each in found
@@ -227,23 +223,26 @@ class Ladder:
 
     def _sector(self, outward: str, digit: str) -> list[NamedArea]:
         """The area of a sector or, without a digit, of a district; none where no postcode begins so."""
-        whole = outward in self._gazetteer.outwards
-        if digit.isdigit() and whole and len(self._gazetteer.points_of(f"{outward} {digit}")):
-            beginnings, name = (f"{outward} {digit}",), f"{outward} {digit}"
-        elif whole:
-            beginnings, name = (f"{outward} ",), outward
-        elif any(each.startswith(outward) and each[len(outward) :].isalpha() for each in self._gazetteer.outwards):
-            beginnings, name = (outward,), outward
+        if (outward, digit) not in self._sectors:
+            self._sectors[outward, digit] = self._sector_anew(outward, digit)
+        return self._sectors[outward, digit]
+
+    def _sector_anew(self, outward: str, digit: str) -> list[NamedArea]:
+        known = self._gazetteer.outwards
+        if outward in known:
+            beginning = f"{outward} "
+            if digit.isdigit() and len(self._gazetteer.points_of(beginning + digit)):
+                beginning += digit
+        elif any(each.startswith(outward) and each[len(outward) :].isalpha() for each in known):
+            beginning = outward
         else:
             return []
-        points = np.concatenate([self._gazetteer.points_of(beginning) for beginning in beginnings])
+        points = self._gazetteer.points_of(beginning)
         if not len(points):
             return []
-        sample = points[:: max(1, len(points) // 25)]
-        boroughs = [self._borough_of(int(easting), int(northing)) for easting, northing in sample]
-        most = max(set(boroughs), key=boroughs.count)
-        borough = most if boroughs.count(most) > 0.85 * len(boroughs) else ""
-        return [NamedArea(GeoLevel.SECTOR, name, borough, beginnings)]
+        borough, share = self._boroughs.most(points)
+        name = beginning.strip()
+        return [NamedArea(GeoLevel.SECTOR, name, borough if share > _SHARE_OF_BOROUGH else "", (beginning,))]
 
     # Hospitals
 
@@ -292,8 +291,6 @@ class Ladder:
                     areas.append((start, end, sector[0]))
                     taken.update(range(start, end))
                     continue
-            if all(is_filler(word) for word in here) and (len(here) == 1 or here[0] in ("high", "bus")) is False:
-                continue
             key = key_of_words(list(here))
             entries = tuple(self._gazetteer.by_key.get(key, ()))
             named = self._gazetteer.areas.get(key, [])
@@ -488,6 +485,17 @@ class Ladder:
             matched_text=area.name,
         )
         return placed.asking() if unclear else placed
+
+
+def _postcodes_in(text: str) -> list[re.Match[str]]:
+    # Without a digit it is a word, though it may have the shape: “Tooting”.
+    return [match for match in _FULL.finditer(text.upper()) if any(letter.isdigit() for letter in match[0])]
+
+
+def _without_postcodes(text: str) -> str:
+    for match in reversed(_postcodes_in(text)):
+        text = f"{text[: match.start()]} , {text[match.end() :]}"
+    return text
 
 
 def _windows(words: Sequence[str]) -> Iterable[tuple[int, int]]:

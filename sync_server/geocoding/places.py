@@ -9,9 +9,9 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from ...shared.postcodes import POSTCODES_FILE
-from ..datasets.areas import AreaIndex
 from ..services import Services
 from . import store
+from .boroughs import Boroughs
 from .gazetteer import GAZETTEER_FOLDER, Gazetteer, read_entries, read_supplied_postcodes
 from .hospitals import hospitals_file, read_hospitals
 from .ladder import Described, Ladder
@@ -54,8 +54,8 @@ class Places:
         """
         settings = services.settings
         hospitals = read_hospitals(hospitals_file(settings.data_dir, settings.resources_dir))
-        gazetteer = open_gazetteer(services, synthetic=synthetic)
-        ladder = Ladder(gazetteer, hospitals, _BoroughOf(services.areas))
+        boroughs = Boroughs(services.areas)
+        ladder = Ladder(open_gazetteer(services, boroughs, synthetic=synthetic), hospitals, boroughs)
         return cls(ladder, decisions_of(session, dataset))
 
     def place(self, described: Described) -> Placed:
@@ -68,18 +68,18 @@ class Places:
         return decided or placed
 
 
-def open_gazetteer(services: Services, *, synthetic: bool) -> Gazetteer:
+def open_gazetteer(services: Services, boroughs: Boroughs, *, synthetic: bool) -> Gazetteer:
     """The gazetteer of a synthetic or of a real delivery."""
     supplied = services.settings.resources_dir / GAZETTEER_FOLDER
     entries = read_entries(supplied / "stations.csv")
-    postcodes = [read_supplied_postcodes(services.settings.resources_dir / POSTCODES_FILE)]
+    postcodes = [read_supplied_postcodes(services.settings.resources_dir / POSTCODES_FILE, boroughs)]
     if synthetic:
         entries += read_entries(supplied / "synthetic.csv.gz")
     else:
-        loaded = store.read_all(services.settings.data_dir, services.areas.edition, _BoroughOf(services.areas))
+        loaded = store.read_all(services.settings.data_dir, boroughs)
         entries = loaded.entries_with(entries)
         postcodes = [*loaded.postcodes, *postcodes]
-    return Gazetteer.build(entries, postcodes, services.areas, supplied)
+    return Gazetteer.build(entries, postcodes, boroughs, supplied)
 
 
 def review_key(described: Described) -> str:
@@ -122,18 +122,3 @@ def _row(described: Described, placed: Placed) -> tuple[object, ...]:
         review_key(described) if placed.unclear else None,
         [json.dumps(candidate.to_json()) for candidate in placed.candidates] if placed.unclear else None,
     )
-
-
-class _BoroughOf:
-    """The borough of a point: each point is looked up once."""
-
-    def __init__(self, areas: AreaIndex) -> None:
-        self._areas = areas
-        self._known: dict[tuple[int, int], str] = {}
-
-    def __call__(self, easting: int, northing: int) -> str:
-        place = (easting, northing)
-        if place not in self._known:
-            code = self._areas.assign([easting], [northing]).codes[0]
-            self._known[place] = self._areas.lsoas[code].borough_code if code else ""
-        return self._known[place]

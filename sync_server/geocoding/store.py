@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from ..errors import SafeStatsError
+from .boroughs import Boroughs
 from .gazetteer import GAZETTEER_FOLDER, Entry, Kind, PostcodePoints, names_of
-from .ladder import BoroughOf
 
 ENTRY_SCHEMA = {
     "kind": pl.String(),
@@ -30,6 +30,7 @@ POSTCODE_SCHEMA = {
     "quality": pl.Int64(),  # as Code-Point Open's
     "easting": pl.Int64(),
     "northing": pl.Int64(),
+    "borough_code": pl.String(),
     "terminated": pl.String(),  # YYYY-MM, or empty
 }
 _ABOUT = "safestats"
@@ -87,23 +88,25 @@ def remove(data_dir: Path, kind: str) -> None:
     path.unlink()
 
 
-def read_all(data_dir: Path, area_edition: str, borough_of: BoroughOf) -> Loaded:
+def read_all(data_dir: Path, boroughs: Boroughs) -> Loaded:
     """All loaded parts; boroughs are looked up anew where other boundaries were loaded since."""
     loaded = Loaded()
-    for path in sorted((data_dir / GAZETTEER_FOLDER).glob("*.parquet"), key=_postcodes_last_made_first):
-        part, frame = _about(path), pl.read_parquet(path)
+    for path in sorted((data_dir / GAZETTEER_FOLDER).glob("*.parquet"), key=_onspd_first):
+        frame = pl.read_parquet(path)
+        if _about(path).area_edition != boroughs.edition:
+            points = frame.select("easting", "northing").to_numpy()
+            frame = frame.with_columns(pl.Series("borough_code", boroughs.of_points(points), dtype=pl.String))
         if "postcode" in frame.columns:
             loaded.postcodes.append(_points(frame))
             continue
         for row in frame.select(list(ENTRY_SCHEMA)).iter_rows():
             kind, name, others, easting, northing, extent, borough, sector = row
-            if part.area_edition != area_edition:
-                borough = borough_of(easting, northing)
-            loaded.entries.append(Entry(Kind(kind), name, easting, northing, extent, borough, sector, names_of(others)))
+            entry = Entry(Kind(kind), name, easting, northing, extent, borough, sector, names_of(others))
+            loaded.entries.append(entry)
     return loaded
 
 
-def _postcodes_last_made_first(path: Path) -> tuple[bool, str]:
+def _onspd_first(path: Path) -> tuple[bool, str]:
     # ONSPD knows terminated postcodes; the other's live ones are as good.
     return path.stem != "onspd", path.stem
 
@@ -115,6 +118,7 @@ def _points(frame: pl.DataFrame) -> PostcodePoints:
         frame["easting"].to_numpy().astype(np.int64),
         frame["northing"].to_numpy().astype(np.int64),
         frame["quality"].to_numpy().astype(np.int64),
+        frame["borough_code"].to_list(),
         frame["terminated"].to_list(),
     )
 

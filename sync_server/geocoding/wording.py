@@ -39,6 +39,10 @@ _ABBREVIATIONS = {
     "hl": "hill",
     "ms": "mews",
     "rec": "recreation ground",
+    "jct": "junction",
+    "jctn": "junction",
+    "junc": "junction",
+    "cnr": "corner",
     "stn": "station",
     "stat": "station",
     "sch": "school",
@@ -90,6 +94,8 @@ _TELLING = STREET_TYPES | _words(
     "arms inn tavern pub bar club nightclub school academy college park common station estate market centre "
     "church stadium library hotel"
 )
+
+_BESIDE = _words("st outside inside opposite behind near")
 
 _TO_SOMEWHERE = re.compile(
     r"\b(?:care|nursing|childrens|funeral|retirement|residential|residents|peoples|elderly|"
@@ -150,7 +156,7 @@ def key_of_words(words: list[str]) -> str:
 
 
 _JUNCTION = re.compile(
-    r"\bj\s*/\s*w\b|\bjw\b|\b(?:jct|jctn|jnc|jnct|junc|junction|cnr|corner|crossroads)\b\.?(?:\s*(?:of|with|w/|and)\b)?"
+    r"\bj\s*/\s*w\b|\bjw\b|\b(?:jct|jctn|jnc|jnct|junc|junction|cnr|corner|crossroads)\b\.?\s*(?:of|with|w/)(?=\s)"
     r"|\b(?:meets|crosses)\b"
 )
 _OUTSIDE = re.compile(r"\bo\s*/\s*s\b|\bo/side\b")
@@ -164,7 +170,7 @@ def words_of(text: str) -> list[str]:
     """
     folded = _JUNCTION.sub(f" {MEETS} ", _OUTSIDE.sub(" outside ", _OPPOSITE.sub(" opposite ", fold(text))))
     folded = folded.replace("/", f" {MEETS} ")
-    folded = re.sub(r"[,;:()\[\]\n\r|]| - | – ", f" {BREAK} ", folded)
+    folded = re.sub(r"[,;:\n\r|]| - | – ", f" {BREAK} ", folded)
     return [word for word in re.split(r"[^a-z0-9,+]+", folded) if word]
 
 
@@ -198,7 +204,7 @@ def written_out(word: str) -> str:
 def worth_a_look(words: list[str]) -> bool:
     """Whether a text in which nothing was found still seems to name a place."""
     named = [word for word in words if not is_filler(word)]
-    return bool(named) and any(written_out(word) in _TELLING or word == "st" for word in words)
+    return bool(named) and any(written_out(word) in _TELLING or word in _BESIDE for word in words)
 
 
 @dataclass(frozen=True)
