@@ -55,15 +55,18 @@ _PLAIN = (
     r"[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
     r"|\d\d/\d\d/\d{4}(?: \d\d:\d\d(?::\d\d)?)?)?\s*$"
 )
-# What any finding needs: seven figures, an at sign, a letter of another script's, or a word that announces something.
+# What any finding needs: six figures, an at sign, a letter of another script's, a postcode, or a word that tells of it.
 _ANNOUNCED = (
     r"(?i)@|nhs|n\.h\.s|\bmrn\b|\bni\b|d ?\.? ?o ?\.? ?b|birth|\bborn|address|\baddr|\bh/a\b"
     r"|\bliv(?:e|es|ed|ing)\b|resid|home"
+    r"|\b[a-z]{1,2}\d[a-z\d]? {0,2}\d[a-z]{2}\b"
     r"|\b(?:flat|apartment|apt|maisonette|studio|room|bedsit)\b|name\b|\bn\.?o\.?k\b|next of kin|\btel|phone|\bmob"
     r"|\b(?:mr|mrs|miss|ms|mx|dr|prof|professor|rev|reverend|sgt|sergeant|insp|inspector|cllr|wpc|pcso|pc|dc|ds|di|con)\b"
 )
 _CODE = r"^\s*[A-Za-z0-9/_.-]*\d[A-Za-z0-9/_.-]*\s*$"
-_CODE_OF_TEN = r"^\s*[A-Za-z]?\d{10,11}[A-Za-z]?\s*$"
+_CODE_OF_TEN = r"^\s*[A-Za-z]?[1-9]\d{9}[A-Za-z]?\s*$"
+_CODE_OF_ELEVEN = r"^\s*[A-Za-z]?(?:\d{11}|0\d{9})[A-Za-z]?\s*$"
+_BARE_PHONE = r"^\s*0[1-35789]\d{8,9}\s*$"
 _BARE_NUMBER = r"^\s*\d{10}\s*$"
 _DATE_PART = (
     r"^\s*(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.\-]\d{1,2}[/.\-](?:\d{4}|\d{2})"
@@ -113,8 +116,10 @@ def _look_closely(header: str, filled: pl.DataFrame, agreed: bool) -> Judged:
     # Ten figures alone are a reference where the column is one of references.
     references = of_codes or bool(_REFERENCE_WORDS & set(words_of(header)))
     candidates = filled.filter(_could_hold("text"))
-    if references and not nhs_numbers or references and len(numbers) < _FEW and agreed:
+    if references and (not nhs_numbers or (agreed and len(numbers) < _FEW)):
         candidates = candidates.filter(~pl.col("text").str.contains(_CODE_OF_TEN))
+    if references and 2 * values.str.contains(_BARE_PHONE).sum() < len(coded):
+        candidates = candidates.filter(~pl.col("text").str.contains(_CODE_OF_ELEVEN))
     changes: dict[str, str] = {}
     counts: Counter[Identifier] = Counter()
     whole: Counter[Identifier] = Counter()  # distinct values that are an identifier and no more
@@ -167,7 +172,7 @@ def _could_hold(column: str) -> pl.Expr:
     digits = text.str.count_matches(r"\d")
     names = text.str.contains(_given_name_pattern())
     strange = text.str.contains(r"[^\x00-\x7f]") & (digits > 4)
-    return ~text.str.contains(_PLAIN) & ((digits >= 7) | strange | text.str.contains(_ANNOUNCED) | names)
+    return ~text.str.contains(_PLAIN) & ((digits >= 6) | strange | text.str.contains(_ANNOUNCED) | names)
 
 
 def _given_name_pattern() -> str:

@@ -201,7 +201,7 @@ def _nhs_number(words: tuple[str, ...], there: set[str], joined: str) -> Identif
     if there & {"nhsno", "nhsnumber", "nhsnum", "nhsid", "chi", "chino"} or "nhsnumber" in joined:
         return Identifier.NHS_NUMBER
     # “NHS site code” and “NHS trust id” are an organisation's.
-    beside = there - {"nhs"} - _NUMBER - _PERSON - {"new", "the", "verified", "status", "indicator"}
+    beside = there - {"nhs"} - _NUMBER - _PERSON - {"new", "the", "of", "verified", "status", "indicator"}
     if "nhs" in there and there & (_NUMBER - {"code"}) and not beside:
         return Identifier.NHS_NUMBER
     return None

@@ -32,6 +32,37 @@ _TITLES = frozenset(
 # Two letters that mean other things as well: only before a name that is known.
 _SHORT_TITLES = frozenset(("pc", "dc", "ds", "di", "con"))
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+# What follows them is another matter.
+_JOINING = frozenset(
+    ("in", "at", "on", "by", "near", "outside", "inside", "and", "or", "the", "a", "an", "with", "from", "of", "to")
+    + ("was", "is", "had", "has", "who", "opp", "opposite")
+)
+    [
+        "in",
+        "at",
+        "on",
+        "by",
+        "near",
+        "outside",
+        "inside",
+        "and",
+        "or",
+        "the",
+        "a",
+        "an",
+        "with",
+        "from",
+        "of",
+        "to",
+        "was",
+        "is",
+        "had",
+        "has",
+        "who",
+        "opp",
+        "opposite",
+    ]
+)
 _LONGEST_NAME = 4
 _POSSESSIVE = re.compile(r"['’]s$")
 
@@ -87,7 +118,8 @@ def _after_title(words: list[tuple[int, int, str]], at: int, text: str, mixed: b
         if folded in word_list("places") and not (known and last is None):
             break
         capital = word[0].isupper() and (mixed or title in ("mr", "mrs", "dr", "prof"))
-        if not known and (short or not capital or (len(word) == 1 and following + 1 == len(words))):
+        alone = last is not None and not mixed  # all in capitals: whether it still is the name is not to be seen
+        if not known and (short or alone or not capital or (len(word) == 1 and following + 1 == len(words))):
             break
         last = following
         if _POSSESSIVE.search(words[following][2]):
@@ -143,8 +175,11 @@ def _is_place(words: list[tuple[int, int, str]], last: int, text: str) -> bool:
     for following in (last + 1, last + 2):
         if following >= len(words) or not _near(text, words[following - 1], words[following]):
             return False
-        if words[following][2].casefold() in word_list("places"):
+        word = words[following][2].casefold()
+        if word in word_list("places"):
             return True
+        if word in _JOINING:
+            return False  # “John Smith in pub”
     return False
 
 

@@ -38,28 +38,26 @@ def screen_table(table: RawTable, expected_headers: Collection[str], definition:
     _refuse_name_of_file(table)
     names = [_shown(header, at, agreed[at]) for at, header in enumerate(table.header)]
     # All headers before the first cell: they say most, and at once.
-    for at, header in enumerate(table.header):
-        found = identifying_header(header, agreed[at])
-        if found is not None:
-            raise refusal(table, names[at], found)
+    announced = {at: identifying_header(header, agreed[at]) for at, header in enumerate(table.header)}
+    stops = {at: found for at, found in announced.items() if found is not None}
+    if stops:
+        raise _refusal(table, names, stops)
+    judged = [judge(header, table.column(at), agreed[at], codes) for at, header in enumerate(table.header)]
+    stops = {at: one.stops for at, one in enumerate(judged) if one.stops is not None}
+    if stops:
+        raise _refusal(table, names, stops)
     dropped: Counter[str] = Counter()
     emptied: Counter[str] = Counter()
     unwanted: list[int] = []
-    screened = table
-    for at, header in enumerate(table.header):
-        texts = table.column(at)
-        judged = judge(header, texts, agreed[at], codes)
-        if judged.stops is not None:
-            raise refusal(table, names[at], judged.stops)
+    screened = replace(table, above=tuple(blanked(text)[0] for text in table.above))
+    for at, one in enumerate(judged):
         if not agreed[at]:
             unwanted.append(at)
-            dropped[names[at]] += int((texts.str.strip_chars() != "").sum())
-        elif judged.changes:
-            screened = screened.with_column(at, texts.replace(judged.changes))
-            for kind, number in judged.counts.items():
-                emptied[f"{kind} in {names[at]}"] += number
-    screened = replace(screened, above=tuple(blanked(text)[0] for text in table.above)).without(unwanted)
-    return Screened(screened, dropped, emptied)
+            dropped[names[at]] += int((table.column(at).str.strip_chars() != "").sum())
+        elif one.changes:
+            screened = screened.with_column(at, table.column(at).replace(one.changes))
+            emptied.update({f"{kind} in {names[at]}": number for kind, number in one.counts.items()})
+    return Screened(screened.without(unwanted), dropped, emptied)
 
 
 def _agreed(table: RawTable, expected_headers: Collection[str]) -> list[bool]:
@@ -70,20 +68,22 @@ def _agreed(table: RawTable, expected_headers: Collection[str]) -> list[bool]:
     return [key in expected or any(matches(key, pattern) for pattern in patterns) for key in keys]
 
 
-def refusal(table: RawTable, column: str, found: Identifier) -> SafeStatsError:
-    """The sentence with which a file stops."""
+def _refusal(table: RawTable, names: list[str], stops: dict[int, Identifier]) -> SafeStatsError:
+    """The sentence with which a file stops: its columns, never a value."""
+    told = [f"{names[at]} ({found})" for at, found in stops.items()]
+    columns = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+    which = ("tells", "it") if len(told) == 1 else ("tell", "them")
     return SafeStatsError(
-        f"{_title(table)} has {column}, which tells who somebody is ({found}): nothing of the file was kept; ask the "
-        "supplier for a file without it."
+        f"{_title(table)} has {columns}, which {which[0]} who somebody is: nothing of the file was kept; ask the "
+        f"supplier for a file without {which[1]}."
     )
 
 
 def _title(table: RawTable) -> str:
     """The table's name, which may bear a person's as well."""
-    sheet = (
-        "" if not table.sheet else (f", sheet “{table.sheet}”," if _harmless(table.sheet) else ", one of whose sheets")
-    )
-    return f"{table.file}{sheet}"
+    if not table.sheet:
+        return table.file
+    return f"{table.file}, sheet “{table.sheet}”," if _harmless(table.sheet) else f"A sheet of {table.file}"
 
 
 def _refuse_name_of_file(table: RawTable) -> None:
