@@ -14,7 +14,7 @@ from datetime import date
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, defaultload, joinedload, lazyload, selectinload
 
-from ..datasets.definitions import DatasetDefinition, Field, FieldGroup, layer_fields
+from ..datasets.definitions import DatasetDefinition, Field, FieldGroup, Geometry, layer_fields
 from ..identity.models import Channel, Organisation, Role
 from ..identity.permissions import Permission, permitted
 from ..instants import london_today
@@ -26,6 +26,7 @@ from .months import months_back
 from .terms import ceiling_on
 
 COORDINATES = frozenset({"easting", "northing"})
+_OF_PLACES = (FieldGroup.LOCATION, FieldGroup.PLACE)
 _OTHER = "other"
 _IN_FORCE_ONCE = (AgreementState.ACTIVE, AgreementState.SUSPENDED, AgreementState.ENDED)
 # Of the organisation its own columns are enough.
@@ -346,6 +347,9 @@ def scope_of(
     until, threshold, version = agreement.ends, definition.suppression_threshold, None
     if officer:
         grants = [grant if grant.officer_records else grant.only_counted() for grant in grants]
+    if definition.geometry == Geometry.COUNTS:
+        # Whatever was signed: numbers of an area lie nowhere.
+        grants = [replace(grant, groups=tuple(g for g in grant.groups if g not in _OF_PLACES)) for grant in grants]
     if ceiling is not None:
         grants = [ceiling.clip(grant, today) for grant in grants]
         organisation = agreement.organisation

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..audit.log import EventType
-from ..datasets.definitions import DatasetDefinition, FieldGroup
+from ..datasets.definitions import DatasetDefinition, FieldGroup, Geometry
 from ..errors import SafeStatsError
 from ..instants import now
 from .ceiling import Ceiling
@@ -160,6 +160,9 @@ def _trouble(terms: SupplierTerms, definitions: Mapping[str, DatasetDefinition])
         return "a version is 1 or more"
     if FieldGroup.CORE not in terms.groups.split():
         return "terms permit the core fields, or nothing could be given"
+    of_places = {FieldGroup.LOCATION, FieldGroup.PLACE} & set(terms.groups.split())
+    if definitions[terms.dataset].geometry == Geometry.COUNTS and of_places:
+        return f"{terms.dataset} holds counts by area: its terms cannot permit {', '.join(sorted(of_places))}"
     if not terms.uses:
         return "terms permit at least one use"
     if (terms.grid_m > 0) != (terms.precision == Precision.GRID):

@@ -17,6 +17,7 @@ from ...shared.disclosure import ROUNDING, published_count, published_rings, pub
 from ..agreements.readable import Bounds, countable, open_rows
 from ..agreements.scope import Scope, Subject, countable_scope
 from ..audit.log import EventType
+from ..datasets.definitions import Geometry
 from ..problems import Problem
 from ..services import Services
 from ..spatial.backend import backend_of
@@ -36,7 +37,7 @@ from .schemas import (
     RoundedValue,
 )
 from .service import find_place
-from .visible import VisibleRows, json_value
+from .visible import CountsLieNowhere, VisibleRows, json_value
 
 FIXED_RADII = (100, 250, 500)
 _TOP_CATEGORIES = 10
@@ -50,6 +51,8 @@ def count_around(services: Services, session: Session, subject: Subject, asked: 
     question = Question(services, subject, EventType.PROXIMITY_COUNTED, asked.dataset, told)
     try:
         permitted = countable_scope(session, subject, asked.dataset, services.definitions)
+        if permitted.definition.geometry == Geometry.COUNTS:
+            raise CountsLieNowhere(permitted.definition.title)
         place = _place(services, asked)
         question = Question(services, subject, question.event, asked.dataset, {**told, "postcode": place.postcode})
         answer = _answer(session, permitted, asked, place)

@@ -29,21 +29,32 @@ class PostcodeAnswer(BaseModel):
 
 
 class FacetAnswer(BaseModel):
-    """How many visible rows have a value; ``null`` counts those that do not show one."""
+    """How many visible rows have a value; ``null`` counts those that do not show one.
+
+    In a dataset of counts ``rows`` is the sum of the counts that are known, ``null`` where none is, and ``withheld``
+    tells how many of them the supplier withheld because they are small: they are unknown, not 0.
+    """
 
     value: Any
-    rows: int
+    rows: int | None
+    withheld: int = 0
 
 
 class FacetsAnswer(BaseModel):
-    """Counts by a property, the largest first; ``others`` are rows of values that are not listed."""
+    """Counts by a property, the largest first; ``others`` are rows of values that are not listed.
+
+    ``counted`` names what is counted: incidents, or what the counts of the dataset are of. In a dataset of counts
+    ``rows`` and ``others`` are ``null`` where the listed counts may be of the same people, or none is known.
+    """
 
     dataset: str
     release: int
     by: str
-    rows: int
+    counted: str
+    rows: int | None
+    withheld: int = 0
     facets: list[FacetAnswer]
-    others: int
+    others: int | None
 
 
 class ProximityRequest(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -47,6 +47,33 @@ class BadValue(Problem):
 
     def __init__(self, what: str, should: str) -> None:
         super().__init__(400, "invalid-value", "The request is not valid", f"{what}: {should}.")
+
+
+class CountsLieNowhere(Problem):
+    """A question for places of a dataset that has none."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(
+            400,
+            "counts-lie-nowhere",
+            "This dataset has no points",
+            f"{title} holds numbers by borough and month, not incidents: nothing of it lies at a place or within a "
+            "distance. Ask for its counts by borough instead.",
+        )
+
+
+class CountsNotAlike(Problem):
+    """Counts that must not be added up; ``missing`` are the aliases of what would have to be one value."""
+
+    def __init__(self, title: str, missing: Sequence[str]) -> None:
+        wanted = " and ".join(f"“{alias}”" for alias in missing)
+        super().__init__(
+            400,
+            "counts-not-alike",
+            "These counts cannot be added up",
+            f"{title} may count the same people more than once where {wanted} differ: ask for one value of each, or "
+            "count by it.",
+        )
 
 
 @dataclass(frozen=True)

@@ -283,8 +283,6 @@ def _trouble_of_people(definition: DatasetDefinition, fields: Mapping[str, Field
         if name in fields:
             return f"“{name}” is free text, which is never stored: it cannot be a field"
     for declared in definition.fields:
-        if declared.group == FieldGroup.DEMOGRAPHIC and not declared.codes:
-            return f"the demographic field “{declared.name}” has no code list: it is held in bands or not at all"
         if declared.assumed and not definition.assumptions:
             return f"“{declared.name}” is assumed, but no assumption says why"
         if declared.bands and set(declared.bands) - set(declared.codes):
@@ -319,11 +317,11 @@ def _definition(document: dict[str, Any]) -> DatasetDefinition:
         sensitive={name: tuple(codes) for name, codes in document.get("sensitive", {}).items()},
         undated=Undated(dataset["undated"]),
         nearest_within_m=int(dataset.get("nearest_within_m", NEAREST_WITHIN_M)),
-        geometry=Geometry(dataset["geometry"]),
+        geometry=Geometry(dataset.get("geometry", Geometry.POINTS)),
         counting=_counting(document["counts"]) if "counts" in document else None,
         assumptions=tuple(dataset.get("assumptions", ())),
         sites=bool(dataset.get("sites", False)),
-        retention_months=int(dataset["retention_months"]),
+        retention_months=int(dataset.get("retention_months", 0)),
         free_text=tuple(dataset.get("free_text", ())),
     )
 

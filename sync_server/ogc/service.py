@@ -15,9 +15,9 @@ from ..agreements.months import months_back
 from ..agreements.scope import Refusal, Scope, Subject, scope
 from ..analysis.asking import Question, declared_only
 from ..analysis.places import in_regions
-from ..analysis.visible import VisibleRows, json_value
+from ..analysis.visible import CountsLieNowhere, VisibleRows, json_value
 from ..audit.log import EventType
-from ..datasets.definitions import Field, FieldType
+from ..datasets.definitions import Field, FieldType, Geometry
 from ..instants import iso, now
 from ..problems import Problem
 from ..services import Services
@@ -199,11 +199,13 @@ def _page(asker: Asker, permitted: Scope, asked: ItemsQuery) -> tuple[Answer, in
 
 
 def conditions_of(rows: VisibleRows, asked: ItemsQuery) -> list[ColumnElement[bool]]:
-    """What the question asks of a row; raises ``UnknownProperty`` or ``BadValue``."""
+    """What the question asks of a row; raises ``UnknownProperty``, ``BadValue`` or ``CountsLieNowhere``."""
     conditions = rows.equal(asked.equal)
     if asked.days is not None:
         conditions.append(rows.within_days(asked.days))
     if asked.regions is not None:
+        if rows.scope.definition.geometry == Geometry.COUNTS:
+            raise CountsLieNowhere(rows.scope.definition.title)
         conditions.append(in_regions(rows, asked.regions))
     return conditions
 
