@@ -37,32 +37,6 @@ _JOINING = frozenset(
     ("in", "at", "on", "by", "near", "outside", "inside", "and", "or", "the", "a", "an", "with", "from", "of", "to")
     + ("was", "is", "had", "has", "who", "opp", "opposite")
 )
-    [
-        "in",
-        "at",
-        "on",
-        "by",
-        "near",
-        "outside",
-        "inside",
-        "and",
-        "or",
-        "the",
-        "a",
-        "an",
-        "with",
-        "from",
-        "of",
-        "to",
-        "was",
-        "is",
-        "had",
-        "has",
-        "who",
-        "opp",
-        "opposite",
-    ]
-)
 _LONGEST_NAME = 4
 _POSSESSIVE = re.compile(r"['’]s$")
 
