@@ -126,7 +126,8 @@ class PostcodePoints:
             return None
         ended = self._terminated[at] if self._terminated is not None else ""
         spaced = f"{compact[:-3]} {compact[-3:]}"
-        return FoundPostcode(spaced, int(self._eastings[at]), int(self._northings[at]), int(self._qualities[at]), ended)
+        place = (int(self._eastings[at]), int(self._northings[at]), int(self._qualities[at]))
+        return FoundPostcode(spaced, *place, self._boroughs[at], ended)
 
     def of_sectors(self, beginning: str) -> NDArray[np.int64]:
         """The points (n × 2) of the postcodes whose sector begins so: “E8 3”, “E8 ” or “W1”."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 
 LONGEST_KEY = 200
 
@@ -147,7 +148,7 @@ def key_of(name: str) -> str:
 
 def key_of_words(words: list[str]) -> str:
     """The key of words that are folded already."""
-    if len(words) > 1 and words[0] == "the":
+    if len(words) > 1 and words[0] == "the" and (len(words) > 2 or words[1] not in STREET_TYPES):
         words = words[1:]
     written = [_ABBREVIATIONS.get(word, word) for word in words]
     if len(written) > 1 and written[-1] == "st":
@@ -203,8 +204,9 @@ def written_out(word: str) -> str:
 
 def worth_a_look(words: list[str]) -> bool:
     """Whether a text in which nothing was found still seems to name a place."""
-    named = [word for word in words if not is_filler(word)]
-    return bool(named) and any(written_out(word) in _TELLING or word in _BESIDE for word in words)
+    high = any(first == "high" and last in ("st", "street", "road", "rd") for first, last in pairwise(words))
+    named = high or any(not is_filler(word) for word in words)
+    return named and any(written_out(word) in _TELLING or word in _BESIDE for word in words)
 
 
 @dataclass(frozen=True)
