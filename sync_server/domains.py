@@ -20,6 +20,9 @@ DOMAIN_OF = {
     "agreement": "agreements",
     "terms": "agreements",
     "areas": "datasets",
+    "gazetteer": "geocoding",
+    "hospitals": "geocoding",
+    "review": "geocoding",
     "load": "ingest",
     "publish": "publishing",
     "rollback": "publishing",
@@ -32,6 +35,8 @@ DOMAIN_OF = {
     "oversight": "oversight",
     "sample-data": "sample",
     "doctor": "doctor",
+    "check": "screening",
+    "template": "screening",
 }
 
 

@@ -7,7 +7,6 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +17,11 @@ from convertbng.cutil import convert_bng
 from ..errors import SafeStatsError
 from .boroughs import Boroughs
 from .gazetteer import Kind
+from .kinds import POSTCODE_KINDS, SourceKind
 from .store import ENTRY_SCHEMA, POSTCODE_SCHEMA
 
 NEAR_M = 1_000  # what lies farther from every postcode that we know is none of ours
 _LONDON_BOX = (495_000, 150_000, 568_000, 207_000)
-
-
-class SourceKind(StrEnum):
-    """What a file is."""
-
-    OPEN_NAMES = "open-names"  # OS Open Names: CSV tiles or their zip
-    CODE_POINT_OPEN = "code-point-open"  # OS Code-Point Open: CSV files or their zip
-    ONSPD = "onspd"  # ONS Postcode Directory, either form of its headers
-    BUS_STOPS = "bus-stops"  # TfL's list or NaPTAN
-    STATIONS = "stations"  # NaPTAN, TfL's StationPoints.csv with Stations.csv beside it, or a plain list
-    VENUES = "venues"  # a plain list of named places
-
-
-POSTCODE_KINDS = frozenset({SourceKind.CODE_POINT_OPEN, SourceKind.ONSPD})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 from sqlalchemy import delete, func, select, update
@@ -87,24 +86,19 @@ def waiting_texts(session: Session, dataset: str = "", limit: int = 100, after: 
     """The texts that wait, those of most rows first; ``after`` so many."""
     number = func.count(PlaceWaiting.identity)
     chosen = (
-        select(PlaceReview, number)
+        select(PlaceReview.review_id, number)
         .join(PlaceWaiting, PlaceWaiting.review_id == PlaceReview.review_id)
         .group_by(PlaceReview.review_id)
         .order_by(number.desc(), PlaceReview.review_id)
         .limit(limit)
         .offset(after)
     )
-    # Grouped by their number alone on both engines: the rest is looked up by it.
-    ids = session.execute(chosen.with_only_columns(PlaceReview.review_id, number).where(*_of(dataset))).all()
-    entries = {
-        entry.review_id: entry
-        for entry in session.scalars(select(PlaceReview).where(PlaceReview.review_id.in_([row[0] for row in ids])))
-    }
+    if dataset:
+        chosen = chosen.where(PlaceReview.dataset == dataset)
+    ids = session.execute(chosen).all()
+    found = session.scalars(select(PlaceReview).where(PlaceReview.review_id.in_([row[0] for row in ids])))
+    entries = {entry.review_id: entry for entry in found}
     return [_waiting(entries[review_id], rows) for review_id, rows in ids]
-
-
-def _of(dataset: str) -> list[Any]:
-    return [PlaceReview.dataset == dataset] if dataset else []
 
 
 def waiting_text(session: Session, review_id: int) -> Waiting | None:
@@ -169,11 +163,9 @@ def decide(
         if not every_site:
             settled = settled.where(PlaceReview.review_id == review_id)
         ids = list(session.scalars(settled))
-        moved = session.execute(
-            update(PlaceWaiting)
-            .where(PlaceWaiting.review_id.in_(ids))
-            .values(review_id=None, decision_id=decision.decision_id)
-        )
+        theirs = PlaceWaiting.review_id.in_(ids)
+        moved = session.scalar(select(func.count()).select_from(PlaceWaiting).where(theirs)) or 0
+        session.execute(update(PlaceWaiting).where(theirs).values(review_id=None, decision_id=decision.decision_id))
         session.execute(delete(PlaceReview).where(PlaceReview.review_id.in_(ids)))
         # What was written is not told: the decision's number leads to it.
         services.audit.record(
@@ -181,9 +173,9 @@ def decide(
             actor=actor,
             dataset=entry.dataset,
             filter={"decision": decision.decision_id, "kind": str(kind), "site": site},
-            rows=moved.rowcount,
+            rows=moved,
         )
-        return int(moved.rowcount)
+        return moved
 
 
 def _place_of(

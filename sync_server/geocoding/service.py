@@ -13,7 +13,8 @@ from ..services import Services
 from . import store
 from .boroughs import Boroughs
 from .hospitals import HOSPITALS_FILE, read_hospitals
-from .loaders import SourceKind, Surroundings, read_source
+from .kinds import SourceKind
+from .loaders import Surroundings, read_source
 from .store import Part
 
 
