@@ -21,7 +21,7 @@ def sample_data(
     folder: Annotated[Path, typer.Argument(help="A new folder for the files.")],
     year: Annotated[int, typer.Option(help="The year of the incidents, a past one.")] = 2025,
     seed: Annotated[int, typer.Option(help="The same seed makes the same files.")] = 1,
-    scale: Annotated[float, typer.Option(help="1 is about 128,000 incidents.")] = 1.0,
+    scale: Annotated[float, typer.Option(help="1 is about 173,000 rows.")] = 1.0,
 ) -> None:
     """Make a year of synthetic, labelled deliveries in the suppliers' own formats."""
     if not 2000 <= year < london_today().year:
