@@ -109,6 +109,7 @@ class EventType(StrEnum):
     SERVER_EXAMINED = "server.examine", Recorder.TEAM, "“safestats doctor” tried whether the audit can be written"
     AREAS_LOADED = "areas.load", Recorder.TEAM, "An edition of boundaries was loaded"
     GAZETTEER_LOADED = "gazetteer.load", Recorder.TEAM, "An edition of the gazetteer was loaded"
+    PLACES_AGAIN = "places.again", Recorder.TEAM, "Rows were placed anew, as was decided on their descriptions"
     PLACE_DECIDED = "place.decide", Recorder.TEAM, "It was decided what a description of a place means"
 
     # Organisations and people
