@@ -13,6 +13,7 @@ from .report import DeliveryReport
 from .service import load as load_delivery
 
 commands = typer.Typer()
+_MOST_SHOWN = 8
 
 
 @commands.command()
@@ -53,12 +54,23 @@ def receipt(report: DeliveryReport) -> list[str]:
         )
     if report.duplicates:
         lines.append(f"  {report.duplicates:,} duplicates: the same incident a second time.")
+    if report.withdrawn_for_good:
+        lines.append(f"  {report.withdrawn_for_good:,} not taken: they were withdrawn for good.")
     lines += [f"  {number:,} left: they belong to {other}." for other, number in report.left.most_common()]
     found = ", ".join(f"{number:,} {how}" for how, number in report.areas.most_common() if number)
     if found:
         lines.append(f"  Areas ({report.area_edition}): {found}.")
     lines += [f"  {number:,} values dropped: {what}." for what, number in report.dropped.most_common() if number]
-    lines += [f"  {number:,} values of {name} in no code list." for name, number in report.unmapped.most_common()]
+    lines += [f"  {number:,} values taken out of texts: {what}." for what, number in report.blanked.most_common()]
+    for name, number in report.unmapped.most_common():
+        listed = report.unmapped_values.get(name, {})
+        shown = ", ".join(f"“{value}” ({times:,})" for value, times in list(listed.items())[:_MOST_SHOWN])
+        lines.append(f"  {number:,} values of {name} in no code list{': ' + shown if shown else ''}.")
+    if report.stacked:
+        lines.append(
+            f"  {report.stacked:,} lie at a point with nine others or more: a stack, not a hotspot, where the supplier "
+            "moves places to fixed points."
+        )
     lines += [f"  {note}" for note in report.notes]
     lines.append(
         "  Nothing changed." if report.release is None else f"  Staged for release {report.release}: publish it."

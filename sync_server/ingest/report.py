@@ -25,7 +25,14 @@ class DeliveryReport:
     areas: Counter[str] = field(default_factory=Counter)  # accepted rows by how their area was found
     other_borough: int = 0  # accepted rows placed in another borough than the supplier names
     dropped: Counter[str] = field(default_factory=Counter)  # values that are not agreed
+    blanked: Counter[str] = field(default_factory=Counter)  # identifying values taken out of texts, by kind and header
     unmapped: Counter[str] = field(default_factory=Counter)  # values in no code list, by field
+    unmapped_values: dict[str, dict[str, int]] = field(default_factory=dict)  # those that are nobody's own words
+    stacked: int = 0  # accepted rows at a point with nine others or more
+    withdrawn_for_good: int = 0  # rows that were withdrawn once and are never to come back
+    mappings: dict[str, int] = field(default_factory=dict)  # files read, by the mapping that they were read by
+    returns: list[list[str]] = field(default_factory=list)  # [site, month] that the delivery is the whole of
+    quality: dict[str, Any] = field(default_factory=dict)  # how good it was, where it was measured
     notes: list[str] = field(default_factory=list)
     added: int = 0
     changed: int = 0
@@ -35,8 +42,8 @@ class DeliveryReport:
 
     @property
     def rows_in(self) -> int:
-        """Accepted, rejected, duplicates and left together."""
-        return self.accepted + self.rejected.total() + self.duplicates + self.left.total()
+        """Accepted, rejected, duplicates, left and withdrawn for good together."""
+        return self.accepted + self.rejected.total() + self.duplicates + self.left.total() + self.withdrawn_for_good
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""

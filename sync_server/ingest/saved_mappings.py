@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -11,7 +13,7 @@ from ..errors import SafeStatsError
 from ..identity.models import Organisation
 from ..instants import now
 from ..services import Services
-from .mappings import Mapping, check_mapping, parse_mapping
+from .mappings import Mapping, check_mapping, parse_mapping, read_mappings
 from .models import SavedMapping
 
 
@@ -24,9 +26,31 @@ def find(session: Session, organisation: str | None, dataset: str, site: str) ->
     return session.scalar(query.order_by(SavedMapping.made_at.desc(), SavedMapping.version.desc()).limit(1))
 
 
-def mapping_of(saved: SavedMapping) -> Mapping:
-    """What a saved document declares."""
-    return parse_mapping(saved.document, f"mapping {saved.version} of {saved.dataset} {saved.site}".strip())
+def mapping_for(
+    services: Services,
+    session: Session,
+    organisation: str | None,
+    dataset: str,
+    site: str,
+    mappings: Sequence[Mapping] | None = None,
+) -> Mapping | None:
+    """What the saved mapping of (organisation, dataset, site) declares, ``None`` where there is none; that of the
+    whole dataset (site "") holds for sites without one of their own."""
+    saved = find(session, organisation, dataset, site)
+    if saved is None and site:
+        saved = find(session, organisation, dataset, "")
+    return None if saved is None else parsed(services, saved.document, _name(dataset, saved.site), mappings)
+
+
+def parsed(services: Services, document: str, name: str, mappings: Sequence[Mapping] | None = None) -> Mapping:
+    """The mapping in a document, with what it is based on and includes; raises ``DefinitionError``."""
+    folder = services.settings.resources_dir / "mappings"
+    bases = read_mappings(folder, services.definitions) if mappings is None else mappings
+    return parse_mapping(document, name, folder, bases)
+
+
+def _name(dataset: str, site: str) -> str:
+    return f"The mapping for {dataset} {site}".strip()
 
 
 def versions(session: Session, dataset: str | None = None) -> list[SavedMapping]:
@@ -44,9 +68,9 @@ def save(services: Services, actor: str, organisation: str, dataset: str, site: 
     Raises ``SafeStatsError`` where the document does not fit the dataset. The same document again is no new version.
     """
     definition = services.definition(dataset)
-    name = f"mapping for {dataset} {site}".strip()
+    name = _name(dataset, site)
     try:
-        check_mapping(parse_mapping(document, name), definition, name)
+        check_mapping(parsed(services, document, name), definition, name)
     except DefinitionError as error:
         raise SafeStatsError(str(error)) from error
     with services.database.write() as session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -17,16 +18,19 @@ from ..datasets.definitions import DatasetDefinition, Within
 from ..datasets.definitions import Delivery as DeliveryMode
 from ..datasets.service import ensure_incident_tables
 from ..errors import SafeStatsError
+from ..geocoding.places import Places, place_described
+from ..geocoding.review import enqueue
 from ..instants import london_today, now
 from ..progress import ReportsProgress, silent
 from ..publishing.models import Release, ReleaseState
 from ..services import Services
-from . import staging
+from . import saved_mappings, staging
 from .mappings import Mapping, read_mappings
 from .models import Delivery, Fate, RejectedRow
-from .pipeline import finish, prepare, rejected_records
-from .readers import SourceFile, TornRow, read_file
+from .pipeline import PlacesDescribed, finish, prepare, rejected_records
 from .report import DeliveryReport
+from .rows import read_rows
+from .tables import SourceFile, TornRow
 
 _SYNTHETIC_MARK = "synthetic"
 
@@ -40,12 +44,15 @@ def load(
     accept_withdrawals: bool = False,
     today: date | None = None,
     site: str = "",
+    actor: str = COMMAND_LINE,
+    organisation: str | None = None,
 ) -> DeliveryReport:
     """Load one delivery of a dataset and stage it for the next release.
 
     ``synthetic`` tells that the incidents are made up; unless told, the files' names tell. ``site`` is the one that
-    delivered it, of a supplier with several. Raises
-    ``SafeStatsError`` with one sentence where the delivery cannot be loaded: then nothing was.
+    delivered it, of a supplier with several, ``organisation`` the code of the one whose saved mapping holds (unless
+    told, whichever has saved one for the dataset and site). Raises ``SafeStatsError`` with one sentence where the
+    delivery cannot be loaded: then nothing was.
     """
     if dataset not in services.definitions:
         known = ", ".join(sorted(services.definitions))
@@ -57,7 +64,10 @@ def load(
     report = DeliveryReport(dataset, site=site, area_edition=areas.edition, identity_within=within)
     report.synthetic = _is_synthetic(files, synthetic)
     sources = _sources(files, report)
-    incoming = _Incoming(definition, areas, mappings, today or london_today(), report)
+    with services.database.read() as session:
+        saved = saved_mappings.mapping_for(services, session, organisation, dataset, site, mappings)
+        places = _places(services, session, dataset, report.synthetic)
+    incoming = _Incoming(definition, areas, mappings, saved, places, today or london_today(), site, report)
     for done, source in enumerate(sources):
         progress("Reading files", done, len(sources))
         incoming.take(source)
@@ -82,28 +92,41 @@ def load(
             )
             or 0
         )
-        difference = staging.compare(
-            session, definition, rows, report.months, release, services.keys, accept_withdrawals
-        )
+        covered = staging.Covered(frozenset(report.months), frozenset(incoming.returns))
+        difference = staging.compare(session, definition, rows, covered, release, services.keys, accept_withdrawals)
         report.added, report.changed = difference.added, difference.changed
         report.withdrawn, report.unchanged = difference.withdrawn, difference.unchanged
         if difference.empty and _loaded_before(session, report):
             return report
         if not difference.empty:
             report.release = release
-            _refuse_beside_rollback(session, dataset, release)
-            _stage_release(session, dataset, release, report.synthetic)
+            refuse_beside_rollback(session, dataset, release)
+            stage_release(session, dataset, release, report.synthetic)
         delivery_id = _record(session, report, release, incoming, duplicates)
+        if "place_key" in rows.columns and definition.free_text:
+            enqueue(session, dataset, site, rows.select("identity", "place_key", "ambiguous"))
         staging.write(session, definition, difference, release, delivery_id, progress)
         # Last in the transaction: what cannot be audited is not loaded.
         services.audit.record(
             EventType.DATASET_LOADED,
-            actor=COMMAND_LINE,
+            actor=actor,
             dataset=dataset,
             filter={"files": [file["sha256"] for file in report.files], "months": report.months},
             rows=report.accepted,
         )
     return report
+
+
+def _places(services: Services, session: Session, dataset: str, synthetic: bool) -> PlacesDescribed:
+    """The geocoder, which is opened only where a mapping calls for it."""
+    opened: list[Places] = []
+
+    def place(frame: pl.DataFrame) -> pl.DataFrame:
+        if not opened:
+            opened.append(Places.open(services, session, dataset, synthetic=synthetic))
+        return place_described(frame, opened[0])
+
+    return place
 
 
 class _Incoming:
@@ -114,39 +137,56 @@ class _Incoming:
         definition: DatasetDefinition,
         areas: AreaIndex,
         mappings: Sequence[Mapping],
+        saved: Mapping | None,
+        places: PlacesDescribed,
         today: date,
+        site: str,
         report: DeliveryReport,
     ) -> None:
         self.good: list[pl.DataFrame] = []
         self.bad: list[pl.DataFrame] = []
         self.torn: list[TornRow] = []
+        self.returns: set[tuple[str, str]] = set()
         self._definition = definition
         self._areas = areas
         self._mappings = mappings
+        self._saved = saved
+        self._places = places
         self._today = today
+        self._site = site
         self._report = report
         self._file_of_month: dict[str, str] = {}
 
     def take(self, source: SourceFile) -> None:
         """Read and prepare one file; adds to the report."""
-        raw = read_file(source, self._definition.code, self._mappings)
-        prepared = prepare(raw, self._definition, self._areas, self._today, source.name)
+        raw = read_rows(source, self._definition, self._mappings, self._saved)
+        prepared = prepare(raw, self._definition, self._areas, self._today, source.name, self._site, self._places)
         months = set(prepared.months) | ({raw.zero_return} - {""})
         if self._definition.delivery == DeliveryMode.REPLACES:
             self._refuse_second_file(months, source.name)
+        elif self._definition.delivery == DeliveryMode.REPLACES_RETURN:
+            self._refuse_second_file({f"{site} in {month}" for site, month in prepared.returns}, source.name)
         self.good.append(prepared.good)
         self.bad.append(prepared.bad)
         self.torn += raw.torn
+        self.returns |= prepared.returns
         report = self._report
         counts = prepared.counts
         report.months = sorted(set(report.months) | months)
+        report.returns = sorted([site, month] for site, month in self.returns)
         report.left += counts.left
         report.rejected += counts.rejected
         # What cut a row off differs by row; the record of the row tells it.
         report.rejected.update(torn.reason.split(":")[0] for torn in raw.torn)
         report.unmapped += counts.unmapped
+        for name, values in counts.unmapped_values.items():
+            known = Counter(report.unmapped_values.get(name, {})) + values
+            report.unmapped_values[name] = dict(known.most_common())
+        report.stacked += counts.stacked
         report.dropped += raw.dropped
-        report.notes += raw.notes
+        report.blanked += raw.blanked
+        report.mappings[raw.mapping.code] = report.mappings.get(raw.mapping.code, 0) + 1
+        report.notes += [*raw.notes, *prepared.notes]
 
     def _refuse_second_file(self, months: set[str], name: str) -> None:
         for month in sorted(months):
@@ -212,7 +252,8 @@ def _loaded_before(session: Session, report: DeliveryReport) -> bool:
     return any(digests <= {file["sha256"] for file in files} for files in earlier)
 
 
-def _refuse_beside_rollback(session: Session, dataset: str, number: int) -> None:
+def refuse_beside_rollback(session: Session, dataset: str, number: int) -> None:
+    """Raises ``SafeStatsError`` where the release that is to be staged is a rollback that waits."""
     staged = session.get(Release, (dataset, number))
     if staged is not None and staged.content_of is not None:
         raise SafeStatsError(
@@ -221,7 +262,8 @@ def _refuse_beside_rollback(session: Session, dataset: str, number: int) -> None
         )
 
 
-def _stage_release(session: Session, dataset: str, number: int, synthetic: bool) -> None:
+def stage_release(session: Session, dataset: str, number: int, synthetic: bool) -> None:
+    """The release is staged, from now."""
     release = session.get(Release, (dataset, number))
     instant = now()
     if release is None:
@@ -260,9 +302,7 @@ def _record(
     )
     session.add(delivery)
     session.flush()
-    kept: list[dict[str, Any]] = [
-        _kept(Fate.REJECTED, torn.file, torn.line, torn.reason, torn.content) for torn in incoming.torn
-    ]
+    kept: list[dict[str, Any]] = [_kept(Fate.REJECTED, torn.file, torn.line, torn.reason, {}) for torn in incoming.torn]
     for bad in incoming.bad:
         places = bad.select("file", "line", "reason").iter_rows()
         kept += [

@@ -12,11 +12,11 @@ from datetime import date
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from ...shared.manifest import FID_KEY_BITS
-from ..datasets.definitions import BUILT_IN_FIELDS, DatasetDefinition, Delivery, Within
+from ..datasets.definitions import BUILT_IN_FIELDS, RETURN_MONTH, SITE, DatasetDefinition, Delivery, Within
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
 from ..keys import PRECISIONS, Keys, day_number
@@ -26,6 +26,14 @@ from ..spatial.backend import backend_of
 # More than this share of a month gone at once is a wrong or cut file rather than a correction.
 WITHDRAWABLE_SHARE = 0.2
 _FIDS = tuple(f"fid_{precision}" for precision in PRECISIONS)
+
+
+@dataclass(frozen=True)
+class Covered:
+    """What a delivery is the whole of, where it replaces: months, or the months of sites' returns."""
+
+    months: frozenset[str]
+    returns: frozenset[tuple[str, str]] = frozenset()  # (site, month)
 
 
 @dataclass(frozen=True)
@@ -50,19 +58,22 @@ def compare(
     session: Session,
     definition: DatasetDefinition,
     rows: pl.DataFrame,
-    months: Iterable[str],
+    whole: Covered,
     release: int,
     keys: Keys,
     accept_withdrawals: bool,
 ) -> Difference:
-    """The difference between the delivered ``rows`` of ``months`` and those held.
+    """The difference between the delivered ``rows`` and those held of what the delivery is the ``whole`` of.
 
     Where an id names one incident of the whole dataset, it is looked up in every month. Raises ``SafeStatsError``
     where too much of a month would be withdrawn.
     """
     table = incident_table(definition)
-    covered = sorted({*months, *rows.get_column("period").unique()})
-    held = _held(session, table, table.c.period.in_(covered))
+    covered = sorted({*whole.months, *rows.get_column("period").unique()})
+    # A return's assaults lie in several months; and ids must not clash with those of other rows of the same days.
+    by_return = definition.delivery == Delivery.REPLACES_RETURN
+    where = table.c.period.in_(covered)
+    held = _held(session, table, or_(where, _of_returns(table, whole.returns)) if by_return else where)
     if definition.identity.within == Within.DATASET:
         standing = held.filter(pl.col("to_release").is_null())
         missing = rows.join(standing, on="identity", how="anti").get_column("identity").to_list()
@@ -81,12 +92,15 @@ def compare(
     fresh = matched.filter(pl.col("_held").is_null())
     changed = matched.filter(pl.col("_held") != pl.col("content"))
     withdrawn = heads.clear()
-    if definition.delivery == Delivery.REPLACES:
-        withdrawn = heads.filter(pl.col("period").is_in(covered)).join(
-            rows.select("identity"), on="identity", how="anti"
-        )
+    if by_return or definition.delivery == Delivery.REPLACES:
+        if by_return:
+            returned = _ids_of_returns(session, table, whole.returns)
+            replaced = heads.filter(pl.col("row_id").is_in(returned))
+        else:
+            replaced = heads.filter(pl.col("period").is_in(covered))
+        withdrawn = replaced.join(rows.select("identity"), on="identity", how="anti")
         if not accept_withdrawals:
-            _refuse_mass_withdrawal(definition, heads, withdrawn)
+            _refuse_mass_withdrawal(definition, replaced, withdrawn)
     closing = pl.concat([withdrawn, heads.join(changed.select("identity"), on="identity", how="semi")])
     ended = held.filter(pl.col("to_release") == release)
     coming = pl.concat([fresh, changed]).drop("_held")
@@ -131,6 +145,15 @@ def live_rows(session: Session, definition: DatasetDefinition) -> int:
     return session.scalar(select(func.count()).select_from(table).where(table.c.to_release.is_(None))) or 0
 
 
+def _of_returns(table: Table, returns: Iterable[tuple[str, str]]) -> ColumnElement[bool]:
+    pairs = [and_(table.c[SITE] == site, table.c[RETURN_MONTH] == month) for site, month in sorted(returns)]
+    return or_(false(), *pairs)
+
+
+def _ids_of_returns(session: Session, table: Table, returns: Iterable[tuple[str, str]]) -> list[int]:
+    return list(session.scalars(select(table.c.row_id).where(_of_returns(table, returns))))
+
+
 def _held(session: Session, table: Table, which: ColumnElement[bool]) -> pl.DataFrame:
     names = ("row_id", "identity", "content", "period", "from_release", "to_release", *_FIDS)
     found = session.execute(select(*(table.c[name] for name in names)).where(which))
@@ -155,11 +178,10 @@ def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys) -> pl.
 
     The day is the upper part of the id, by which clients remove a month: another day needs another id.
     """
-    if "occurred_on" in rows.columns:
-        days: list[date | None] = rows.get_column("occurred_on").to_list()
-    else:
-        first = (pl.col("period") + "-01").str.to_date("%Y-%m-%d", strict=False)
-        days = rows.select(first).to_series().to_list()
+    # Where only the month is known its first day stands for it.
+    first = (pl.col("period") + "-01").str.to_date("%Y-%m-%d", strict=False)
+    day = pl.coalesce("occurred_on", first) if "occurred_on" in rows.columns else first
+    days: list[date | None] = rows.select(day).to_series().to_list()
     rows = rows.with_columns(pl.Series("_day", [day_number(day) for day in days], dtype=pl.Int64))
     had = held.select("identity", (pl.col(_FIDS[0]) // (1 << FID_KEY_BITS)).alias("_day"), *_FIDS)
     had = had.unique(["identity", "_day"], keep="first", maintain_order=True)

@@ -48,6 +48,8 @@ def test_ten_layers_of_nine_suppliers_and_what_each_may_hold() -> None:
     assert set(DEFINITIONS) == every and len({d.supplier for d in DEFINITIONS.values()}) == 9
     demographic = {d.code for d in DEFINITIONS.values() for f in layer_fields(d) if f.group == FieldGroup.DEMOGRAPHIC}
     assert demographic == {"las"}
+    # In bands and by lists, never as they are.
+    assert all(f.codes for d in DEFINITIONS.values() for f in d.fields if f.group == FieldGroup.DEMOGRAPHIC)
     assert {d.code for d in DEFINITIONS.values() if d.geometry == Geometry.COUNTS} == {"ndtms"}
     assert {d.code for d in DEFINITIONS.values() if d.sites} == {"istv"}
     assert {d.code for d in DEFINITIONS.values() if d.free_text} == {"istv"}
@@ -100,7 +102,6 @@ def test_an_age_is_held_in_a_band() -> None:
         ("istv", '"location_description", ', '"matched_text", ', "“matched_text” is free text, which is never stored"),
         ("istv", "retention_months = 120", "retention_months = -1", "retention_months is 0"),
         ("istv", "assumptions = [", "suppositions = [", "“method” is assumed, but no assumption says why"),
-        ("las", "[fields.codes]\n0-4", "[fields.labels]\n0-4", "“age_band” has no code list: it is held in bands"),
         ("las", "5-9 = [5, 9]", "5-9 = [4, 9]", "the bands of “age_band” overlap"),
         ("las", "5-9 = [5, 9]", "5-9 = [9, 5]", "the bands of “age_band” overlap or end before"),
         ("las", "5-9 = [5, 9]", "5-nine = [5, 9]", "“5-nine” is a band of “age_band” without a label"),
@@ -171,7 +172,7 @@ def test_a_day_is_shown_to_all_or_it_is_no_part_of_a_feature_id(tmp_path: Path) 
     [
         ('to = "street"', 'to = "pavement"', "“pavement” is no field of"),
         ('to = "month"', 'to = "street"', "nothing gives “month”"),
-        ('format = "csv"', 'format = "fax"', "cannot be read"),
+        ('kind = "lonlat"', 'kind = "fax"', "cannot be read"),
     ],
 )
 def test_what_makes_a_mapping_unusable(tmp_path: Path, old: str, new: str, message: str) -> None:
