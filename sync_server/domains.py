@@ -23,6 +23,7 @@ DOMAIN_OF = {
     "gazetteer": "geocoding",
     "hospitals": "geocoding",
     "review": "geocoding",
+    "geocode": "geocoding",
     "load": "ingest",
     "publish": "publishing",
     "rollback": "publishing",

@@ -11,7 +11,8 @@ import polars as pl
 
 from ..datasets.definitions import DatasetDefinition
 from ..errors import SafeStatsError
-from ..screening.tables import screen_table
+from ..screening.marks import TEMPLATE_SHEETS
+from ..screening.tables import screen_table, screen_unread, title_of
 from .mappings import Mapping
 from .moments import months_in
 from .raw_tables import RawTable, TornRow
@@ -68,10 +69,14 @@ def read_rows(
             raise SafeStatsError(f"{source.name} has no table: ask the supplier to send it again.")
         # The sentence of the one that comes nearest.
         choose(max(tables, key=len), definition.code, candidates, mappings)
+    for table in beside:
+        screen_unread(table, definition)
     parts = [_rows_of(table, mapping, definition) for table, mapping in fitting]
     rows = _together(parts)
     rows.notes += [
-        f"{table.title} holds no table of this kind and was left out." for table in beside if len(tables) > 1
+        f"{title_of(table)} holds no table of this kind and was left out."
+        for table in beside
+        if len(tables) > 1 and table.sheet not in TEMPLATE_SHEETS
     ]
     for table, _ in fitting:
         rows.months += [month for text in table.above for month in months_in(text) if month not in rows.months]

@@ -12,10 +12,12 @@ from ..ingest.headers import header_key, matches
 from ..ingest.raw_tables import RawTable
 from .columns import judge
 from .headers import Identifier, identifying_header
+from .marks import EXAMPLE_MARK, TEMPLATE_SHEETS
 from .persons import is_like_a_person
 from .values import blanked, identifiers_in, normal
 
 _SHOWN = 40
+_ROWS_OF_A_TABLE = 10
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ def screen_table(table: RawTable, expected_headers: Collection[str], definition:
     agreed = _agreed(table, expected_headers)
     codes = frozenset(text.casefold() for one in definition.fields for pair in one.codes.items() for text in pair)
     _refuse_name_of_file(table)
+    _refuse_examples(table)
     names = [_shown(header, at, agreed[at]) for at, header in enumerate(table.header)]
     # All headers before the first cell: they say most, and at once.
     announced = {at: identifying_header(header, agreed[at]) for at, header in enumerate(table.header)}
@@ -53,11 +56,22 @@ def screen_table(table: RawTable, expected_headers: Collection[str], definition:
     for at, one in enumerate(judged):
         if not agreed[at]:
             unwanted.append(at)
-            dropped[names[at]] += int((table.column(at).str.strip_chars() != "").sum())
+            filled = int((table.column(at).str.strip_chars() != "").sum())
+            if filled or table.header[at].strip():
+                dropped[names[at]] += filled
         elif one.changes:
             screened = screened.with_column(at, table.column(at).replace(one.changes))
             emptied.update({f"{kind} in {names[at]}": number for kind, number in one.counts.items()})
     return Screened(screened.without(unwanted), dropped, emptied)
+
+
+def screen_unread(table: RawTable, definition: DatasetDefinition) -> None:
+    """Look at a table that nobody is going to read: a sheet of patients beside the return stops the file as well.
+
+    A few lines are a cover, which may say who made the file. Raises ``SafeStatsError`` as ``screen_table`` does.
+    """
+    if len(table) >= _ROWS_OF_A_TABLE and table.sheet not in TEMPLATE_SHEETS:
+        screen_table(table, (), definition)
 
 
 def _agreed(table: RawTable, expected_headers: Collection[str]) -> list[bool]:
@@ -74,12 +88,12 @@ def _refusal(table: RawTable, names: list[str], stops: dict[int, Identifier]) ->
     columns = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
     which = ("tells", "it") if len(told) == 1 else ("tell", "them")
     return SafeStatsError(
-        f"{_title(table)} has {columns}, which {which[0]} who somebody is: nothing of the file was kept; ask the "
+        f"{title_of(table)} has {columns}, which {which[0]} who somebody is: nothing of the file was kept; ask the "
         f"supplier for a file without {which[1]}."
     )
 
 
-def _title(table: RawTable) -> str:
+def title_of(table: RawTable) -> str:
     """The table's name, which may bear a person's as well."""
     if not table.sheet:
         return table.file
@@ -90,6 +104,14 @@ def _refuse_name_of_file(table: RawTable) -> None:
     if any(one.certain for one in identifiers_in(normal(table.file.replace("_", " ")))):
         raise SafeStatsError(
             "The file's own name tells who somebody is: nothing of it was kept; ask for it under another name."
+        )
+
+
+def _refuse_examples(table: RawTable) -> None:
+    if any((table.column(at).str.strip_chars() == EXAMPLE_MARK).any() for at in range(len(table.header))):
+        raise SafeStatsError(
+            f"{title_of(table)} still has the example rows of the template, which are nobody's incidents: delete them "
+            "and send the file again."
         )
 
 
