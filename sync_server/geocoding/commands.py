@@ -11,6 +11,7 @@ from ..audit.log import COMMAND_LINE
 from ..command_line import initialised, print_table
 from ..errors import SafeStatsError
 from ..instants import LONDON
+from ..progress import progress_bars
 from . import review as queue
 from . import store
 from .hospitals import hospitals_file, read_hospitals
@@ -24,6 +25,8 @@ review = typer.Typer(no_args_is_help=True, help="Descriptions of places that som
 commands.add_typer(gazetteer, name="gazetteer")
 commands.add_typer(hospitals, name="hospitals")
 commands.add_typer(review, name="review")
+geocode = typer.Typer(no_args_is_help=True, help="Described places of rows that are held already.")
+commands.add_typer(geocode, name="geocode")
 
 
 @gazetteer.command("load")
@@ -137,3 +140,14 @@ def decide_review(
             every_site=every_site,
         )
     typer.echo(f"Remembered. {rows:,} rows are placed so at their next load, or by “safestats geocode again”.")
+
+
+@geocode.command("again")
+def geocode_again(dataset: Annotated[str, typer.Argument(help="The dataset's code.")]) -> None:
+    """Place the rows anew whose descriptions were decided on, and stage them for the next release."""
+    from ..ingest.again import place_again
+
+    with initialised() as services, progress_bars() as progress:
+        rows = place_again(services, COMMAND_LINE, dataset, progress)
+    told = "publish them" if rows else "no row waited that is still held"
+    typer.echo(f"{dataset}: {rows:,} rows are placed anew and staged: {told}.")

@@ -12,6 +12,7 @@ from itertools import product
 
 import numpy as np
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
 
 from ...shared.postcodes import MalformedPostcode, PostcodeError, parse
 from .boroughs import Boroughs
@@ -23,7 +24,9 @@ from .wording import (
     MEETS,
     STREET_TYPES,
     Phrase,
+    distinctive,
     is_filler,
+    is_kind_of_place,
     key_of,
     key_of_words,
     phrases,
@@ -40,6 +43,8 @@ _ONE_PLACE_M = 600  # places of one name so near each other are one
 _MEET_M = 150  # what two streets may be apart, beside their extents, and still meet
 _NEAR_M = 450  # a landmark is so near, beside the extents
 _ALIKE, _AREA_ALIKE = 80.0, 86.0
+_SAME_NAME = 0.72  # likeness of what tells a name from others of its kind, where neighbours change places too
+_SAME_KIND = 0.6  # and of the word that says what it is
 _CONFLICT = 50
 _SHARE_OF_BOROUGH = 0.85  # of a sector, that it may be said to lie there
 _POSTCODE_PRECISION_M = {10: 50, 20: 50, 30: 75, 40: 150, 50: 250}
@@ -341,7 +346,7 @@ class Ladder:
                 if len(text) < 6:
                     continue
                 for key, score in self._gazetteer.like(text, _ALIKE):
-                    if score > best.get(key, 0):
+                    if score > best.get(key, 0) and _same_name(text, key):
                         best[key] = score
                         at = (phrase.start + start, phrase.start + end)
             if not best:
@@ -485,6 +490,17 @@ class Ladder:
             matched_text=area.name,
         )
         return placed.asking() if unclear else placed
+
+
+def _same_name(text: str, key: str) -> bool:
+    """Whether one may be the other with a slip: roads of other names are alike because they are roads."""
+    words, others = text.split(" "), key.split(" ")
+    if len(words) != len(others):
+        return bool(OSA.normalized_similarity(distinctive(text), distinctive(key)) >= _SAME_NAME)
+    return all(
+        OSA.normalized_similarity(word, other) >= (_SAME_KIND if is_kind_of_place(other) else _SAME_NAME)
+        for word, other in zip(words, others, strict=True)
+    )
 
 
 def _postcodes_in(text: str) -> list[re.Match[str]]:

@@ -90,6 +90,11 @@ _GENERIC = _words(
     "whilst out up down back way via ambulance las police met x xx xxx see notes note above as per same tbc "
     "abroad overseas holiday"
 )
+# Of a name that is compared these tell what it is, the rest which one.
+_KINDS_OF_PLACE = STREET_TYPES | _words(
+    "park common recreation ground playing fields school primary secondary academy college leisure centre nightclub "
+    "club pub bar inn hotel station tube underground overground train rail dlr railway bus stop"
+)
 # With one of these a text that nothing is found for is worth a person's look.
 _TELLING = STREET_TYPES | _words(
     "arms inn tavern pub bar club nightclub school academy college park common station estate market centre "
@@ -200,6 +205,17 @@ def is_leading(word: str) -> bool:
 def written_out(word: str) -> str:
     """The word, written out where it is an abbreviation."""
     return _ABBREVIATIONS.get(word, word)
+
+
+def distinctive(key: str) -> str:
+    """What tells a name from others of its kind: “elmer” of “elmer road”."""
+    words = key.split(" ")
+    return " ".join(word for word in words if word not in _KINDS_OF_PLACE) or key
+
+
+def is_kind_of_place(word: str) -> bool:
+    """Whether the word tells what a place is."""
+    return word in _KINDS_OF_PLACE
 
 
 def worth_a_look(words: list[str]) -> bool:
