@@ -122,7 +122,7 @@ _RESIDENCE = (
 )
 _HOME = re.compile(
     rf"\bhome\b|\bhome address\b|\b{_WHOSE} {_RESIDENCE}\b|\bresidence\b|\bdwelling\b|\bdomestic\b"
-    r"|\b(?:flat|apartment|apt|bedsit) ?\d+\w?\b|\bin ?doors\b|\b(?:bed|living|sitting)room\b|\bkitchen\b"
+    r"|\b(?:flat|apartment|apt|bedsit) ?\d+\w?\b|\bin ?doors\b|\b(?:bed|living |sitting )room\b|\bkitchen\b"
 )
 _ONLY_HOME = re.compile(r"(?:at |in |inside |outside )?(?:a |the )?(?:house|flat|own|res|ha|h/a|indoors|house party)")
 _THERE = re.compile(
