@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Makes a server folder for the demonstration: database, accounts, agreements, incidents loaded and published.
 #   scripts/demo_data.sh FOLDER [DATA [DATABASE]]
-# DATA is a folder of real files; without it a seeded, labelled synthetic year is made. DATABASE is one of the private
-# cluster in build/postgis, which runs; without it the embedded one is made. A folder made from the same sources is
-# left as it is.
+# DATA is a folder of real files; without it a seeded, labelled synthetic year is made, of which hospitals' workbooks are
+# loaded for one month. What nothing public has (hospitals, ambulances, buses, treatment) is synthetic beside real files,
+# too. DATABASE is one of the private cluster in build/postgis, which runs; without it the embedded one is made. A folder
+# made from the same sources is left as it is.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=$1
@@ -46,21 +47,27 @@ account camden.analyst camden "Camden analyst (demonstration)"
 account city.analyst city "City analyst (demonstration)"
 account gla.analyst gla "GLA analyst (demonstration)"
 
+sample=$folder/sample
+$safestats sample-data "$sample"
+shopt -s nullglob
 if [ -n "$data" ]; then
-    shopt -s nullglob
     $safestats load mps "$data"/police_met_wards_api/*.zip
     $safestats load colp "$data"/police_city_of_london/*.csv
     $safestats load btp "$data"/police_btp/*.csv
     $safestats load lfb "$data"/lfb/*-lfb-incidents.csv "$data/lfb/LFB Incident data.csv"
+    $safestats load lfb_mobilisations "$data/lfb/LFB Mobilisation data.csv"
     $safestats load rnli "$data"/rnli/*-launches.csv
 else
-    $safestats sample-data "$folder/sample"
-    $safestats load mps "$folder"/sample/mps/*
-    $safestats load colp "$folder"/sample/colp/*
-    $safestats load btp "$folder"/sample/btp/*
-    $safestats load lfb "$folder"/sample/lfb/*
-    $safestats load rnli "$folder"/sample/rnli/*
+    for dataset in mps colp btp lfb lfb_mobilisations rnli; do
+        $safestats load "$dataset" "$sample/$dataset"/*
+    done
 fi
+for dataset in las tfl ndtms; do
+    $safestats load "$dataset" "$sample/$dataset"/*
+done
+for site in "$sample"/istv/*/; do
+    $safestats load istv --site "$(basename "$site")" "$site"*-12.*
+done
 
 # draft REFERENCE ORGANISATION DATASET: what an agreement says beside its grants. The GLA is a controller beside others.
 draft() {
@@ -90,7 +97,7 @@ agreement() {
 everything=core,area,location,place
 # Camden, as boroughs have it: its own records and an edge of 1 km, counts of the rest of London. No agreement for the
 # fire brigade's incidents nor the lifeboats'.
-for dataset in mps colp btp; do
+for dataset in mps colp btp istv las tfl ndtms; do
     draft "DSA-CAMDEN-${dataset^^}" camden "$dataset"
     $safestats agreement profile "DSA-CAMDEN-${dataset^^}" borough
     in_force "DSA-CAMDEN-${dataset^^}" camden
@@ -102,7 +109,7 @@ agreement DSA-CITY-BTP city btp --areas E09000001 --fields core,area --precision
 # Lifeboats near the City by area only.
 agreement DSA-CITY-RNLI city rnli --areas E09000001 --edge-km 1 --fields core,area --precision area
 # The GLA: all of London, what could not be placed and what lies outside.
-for dataset in mps colp btp lfb rnli; do
+for dataset in mps colp btp istv las lfb lfb_mobilisations rnli tfl ndtms; do
     draft "DSA-GLA-${dataset^^}" gla "$dataset"
     $safestats agreement profile "DSA-GLA-${dataset^^}" pan-london
     in_force "DSA-GLA-${dataset^^}" gla
