@@ -25,6 +25,7 @@ DOMAIN_OF = {
     "review": "geocoding",
     "geocode": "geocoding",
     "load": "ingest",
+    "mapping": "ingest",
     "publish": "publishing",
     "rollback": "publishing",
     "discard": "publishing",

@@ -14,6 +14,7 @@ from . import (
     audit,
     conditions,
     grants,
+    mappings,
     organisations,
     oversight,
     overview,
@@ -44,6 +45,7 @@ _SUBJECTS = (
     conditions,
     purposes,
     releases,
+    mappings,
     review,
     supplier,
     audit,
@@ -87,4 +89,6 @@ def add_console(app: FastAPI) -> None:
 
 def longest_body(path: str) -> int | None:
     """How many bytes a request to the address may have, where that is more than usual."""
+    if path == "/console/mappings/edit":
+        return mappings.MOST_FILE_BYTES + 10 * _FORM_BYTES
     return MOST_BYTES + _FORM_BYTES if _DOCUMENT.fullmatch(path) else None

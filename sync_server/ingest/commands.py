@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
-from ..command_line import initialised, printable
+from ..audit.log import COMMAND_LINE
+from ..command_line import initialised, print_table, printable
+from ..errors import SafeStatsError
 from ..progress import progress_bars
+from . import saved_mappings
+from .mappings import read_mappings
 from .report import DeliveryReport
 from .service import load as load_delivery
 
 commands = typer.Typer()
+mapping = typer.Typer(no_args_is_help=True, help="How suppliers' files are read: mappings saved for their sites.")
+commands.add_typer(mapping, name="mapping")
 _MOST_SHOWN = 8
 
 
@@ -34,6 +40,62 @@ def load(
         report = load_delivery(services, dataset, files, progress, synthetic, accept_withdrawals, site=site)
     for line in receipt(report):
         typer.echo(printable(line))
+
+
+@mapping.command("list")
+def list_mappings(
+    dataset: Annotated[str | None, typer.Option(help="Only those of a dataset.")] = None,
+) -> None:
+    """Every saved mapping, and those that come with SafeStats."""
+    with initialised() as services:
+        supplied = read_mappings(services.settings.resources_dir / "mappings", services.definitions)
+        with services.database.read() as session:
+            saved = saved_mappings.versions(session, dataset)
+            rows = [
+                [one.organisation.code, one.dataset, one.site, str(one.version), f"{one.made_at:%Y-%m-%d %H:%M}"]
+                for one in saved
+            ]
+    print_table(["organisation", "dataset", "site", "version", "saved (UTC)"], rows)
+    print_table(
+        ["supplied", "datasets", "title"],
+        [
+            [one.code, ", ".join(one.datasets), one.title]
+            for one in supplied
+            if dataset is None or dataset in one.datasets
+        ],
+    )
+
+
+@mapping.command("show")
+def show_mapping(
+    organisation: Annotated[str, typer.Argument(help="The supplier's organisation, by its code.")],
+    dataset: Annotated[str, typer.Argument(help="The dataset's code.")],
+    site: Annotated[str, typer.Argument(help="The site, where the supplier has several.")] = "",
+    version: Annotated[int | None, typer.Option(help="An earlier version.")] = None,
+) -> None:
+    """The saved mapping, as TOML."""
+    with initialised() as services, services.database.read() as session:
+        found = saved_mappings.find(session, organisation, dataset, site, version)
+        if found is None:
+            raise SafeStatsError(f"No such mapping is saved for {organisation}, {dataset} {site}".rstrip() + ".")
+        typer.echo(found.document, nl=False)
+
+
+@mapping.command("save")
+def save_mapping(
+    organisation: Annotated[str, typer.Argument(help="The supplier's organisation, by its code.")],
+    dataset: Annotated[str, typer.Argument(help="The dataset's code.")],
+    file: Annotated[Path, typer.Argument(help="The mapping, a TOML file.")],
+    site: Annotated[str, typer.Option(help="The site, where the supplier has several.")] = "",
+) -> None:
+    """Save a mapping for a supplier's site: its newest version counts from the next load on."""
+    try:
+        document = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SafeStatsError(f"{file} cannot be read as UTF-8 text: name a TOML file.") from error
+    with initialised() as services:
+        version = saved_mappings.save(services, COMMAND_LINE, organisation, dataset, site, document)
+    typer.echo(f"Saved as version {version}.")
 
 
 def receipt(report: DeliveryReport) -> list[str]:

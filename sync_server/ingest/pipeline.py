@@ -30,7 +30,6 @@ from .times import with_times
 
 DUPLICATE = "the same incident a second time in this delivery"
 CORRECTED = "an incident that a later row of this delivery corrects"
-WITHDRAWN = "withdrawn for good"
 _SAID = "said:"  # before the names of texts as they came
 # What the geocoder gives beside the place, for the review queue.
 REVIEWED = ("place_key", "ambiguous")

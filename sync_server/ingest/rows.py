@@ -56,17 +56,35 @@ def read_rows(
 
     Raises ``SafeStatsError`` where it cannot be read, is of another kind, or tells who somebody is.
     """
-    candidates = [saved] if saved else [mapping for mapping in mappings if definition.code in mapping.datasets]
-    tables = read_tables(
-        source, all_headers(candidates), saved.header_row if saved else 0, saved.sheet if saved else ""
-    )
+    candidates = candidates_of(definition, mappings, saved)
+    header_row, sheet = (saved.header_row, saved.sheet) if saved else (0, "")
+    tables = read_tables(source, all_headers(candidates), header_row, sheet)
+    return rows_of(source.name, tables, definition, mappings, saved)
+
+
+def candidates_of(
+    definition: DatasetDefinition, mappings: Sequence[Mapping], saved: Mapping | None = None
+) -> list[Mapping]:
+    """The mappings that a file of the dataset may be read by."""
+    return [saved] if saved else [mapping for mapping in mappings if definition.code in mapping.datasets]
+
+
+def rows_of(
+    name: str,
+    tables: Sequence[RawTable],
+    definition: DatasetDefinition,
+    mappings: Sequence[Mapping],
+    saved: Mapping | None = None,
+) -> RawRows:
+    """As ``read_rows``, of tables that were read from the file of that name."""
+    candidates = candidates_of(definition, mappings, saved)
     fitting, beside = _fitting(tables, definition, candidates, mappings)
     if not fitting:
-        nil = _nil_file(source, tables, definition, candidates)
+        nil = _nil_file(name, tables, definition, candidates)
         if nil is not None:
             return nil
         if not tables:
-            raise SafeStatsError(f"{source.name} has no table: ask the supplier to send it again.")
+            raise SafeStatsError(f"{name} has no table: ask the supplier to send it again.")
         # The sentence of the one that comes nearest.
         choose(max(tables, key=len), definition.code, candidates, mappings)
     for table in beside:
@@ -80,9 +98,9 @@ def read_rows(
     ]
     for table, _ in fitting:
         rows.months += [month for text in table.above for month in months_in(text) if month not in rows.months]
-    rows.months += [month for month in months_in(source.name) if month not in rows.months]
+    rows.months += [month for month in months_in(name) if month not in rows.months]
     if rows.frame.is_empty() and not rows.torn:
-        _note_zero_return(rows, source.name)
+        _note_zero_return(rows, name)
     return rows
 
 
@@ -168,7 +186,7 @@ def _without_what_is_no_row(table: RawTable, positions: Sequence[int]) -> tuple[
 
 
 def _nil_file(
-    source: SourceFile, tables: Sequence[RawTable], definition: DatasetDefinition, candidates: Sequence[Mapping]
+    name: str, tables: Sequence[RawTable], definition: DatasetDefinition, candidates: Sequence[Mapping]
 ) -> RawRows | None:
     """A file that only says that there is nothing."""
     texts = [text for table in tables for text in (*table.header, *table.above) if text.strip()]
@@ -178,8 +196,8 @@ def _nil_file(
     for table in tables:
         screen_table(table, (), definition)
     rows = RawRows(candidates[0], empty_frame(candidates[0]))
-    rows.months = list(dict.fromkeys(month for text in (*texts, source.name) for month in months_in(text)))
-    _note_zero_return(rows, source.name)
+    rows.months = list(dict.fromkeys(month for text in (*texts, name) for month in months_in(text)))
+    _note_zero_return(rows, name)
     return rows
 
 

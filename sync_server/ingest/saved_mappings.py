@@ -17,12 +17,16 @@ from .mappings import Mapping, check_mapping, parse_mapping, read_mappings
 from .models import SavedMapping
 
 
-def find(session: Session, organisation: str | None, dataset: str, site: str) -> SavedMapping | None:
-    """The newest mapping saved for (organisation's code, dataset, site); without an organisation, for whichever
-    supplies that dataset and site."""
+def find(
+    session: Session, organisation: str | None, dataset: str, site: str, version: int | None = None
+) -> SavedMapping | None:
+    """The newest mapping saved for (organisation's code, dataset, site), or a certain version of it; without an
+    organisation, for whichever supplies that dataset and site."""
     query = select(SavedMapping).where(SavedMapping.dataset == dataset, SavedMapping.site == site)
     if organisation is not None:
         query = query.join(Organisation).where(Organisation.code == organisation)
+    if version is not None:
+        query = query.where(SavedMapping.version == version)
     return session.scalar(query.order_by(SavedMapping.made_at.desc(), SavedMapping.version.desc()).limit(1))
 
 

@@ -1,0 +1,216 @@
+"""Mappings: how a supplier's site fills in its files, edited beside the first rows as they would be taken.
+
+The rows of a chosen file are screened, then travel in the page itself: the server keeps nothing of them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import PurePath
+
+from fastapi import Response
+
+from ..datasets.definitions import DatasetDefinition, DefinitionError
+from ..errors import SafeStatsError
+from ..identity.permissions import Permission
+from ..ingest import saved_mappings
+from ..ingest.drafts import MappingDraft
+from ..ingest.mappings import DateOrder, Mapping, check_mapping, read_mappings
+from ..ingest.preview import Preview, Sample, preview, take_sample
+from ..ingest.source import SourceFile
+from ..instants import london_today
+from .agreements import dataset_options, organisation_options, title_of
+from .forms import Form, PostedDep
+from .routes import console_router
+from .signed_in import MemberDep
+from .visits import Visit, gone
+
+MOST_FILE_BYTES = 30_000_000
+_ORDERS = (
+    (DateOrder.AUTO, "As its own dates show"),
+    (DateOrder.DMY, "Day, month, year"),
+    (DateOrder.MDY, "Month, day, year"),
+)
+
+router = console_router()
+
+
+@router.get("/mappings")
+def mappings_page(visit: MemberDep) -> Response:
+    """The saved mappings, and a form to begin with another."""
+    visit.require(Permission.MANAGE_RELEASES)
+    with visit.services.database.read() as session:
+        saved = saved_mappings.versions(session)
+        newest = {(one.organisation_id, one.dataset, one.site): one for one in reversed(saved)}
+        return visit.page(
+            "mappings.html",
+            form=Form(),
+            saved=sorted(newest.values(), key=lambda one: (one.dataset, one.site)),
+            titles={one.dataset: title_of(visit, one.dataset) for one in saved},
+            organisations=organisation_options(session),
+            datasets=dataset_options(visit),
+        )
+
+
+@router.get("/mappings/edit")
+def edit_page(visit: MemberDep, organisation: str = "", dataset: str = "", site: str = "") -> Response:
+    """The form of one site's mapping."""
+    definition = _definition(visit, dataset)
+    draft = _saved_draft(visit, organisation, definition, site.strip())
+    return _page(visit, Form(), organisation, definition, draft)
+
+
+@router.post("/mappings/edit")
+def edit(visit: MemberDep, form: PostedDep) -> Response:
+    """Preview the rows under what was chosen, or save it."""
+    definition = _definition(visit, form.text("dataset"))
+    organisation, site = form.text("organisation"), form.text("site")
+    supplied = _supplied(visit, definition)
+    before = _saved_draft(visit, organisation, definition, site)
+    sample, draft = None, before
+    with form.telling("file"):
+        sample = Sample.of_text(form.text("sample")) if form.text("sample") else None
+        draft = _posted_draft(form, before, sample)
+        name, data = form.upload("file")
+        if data:
+            if len(data) > MOST_FILE_BYTES:
+                raise SafeStatsError(f"A file to preview has at most {MOST_FILE_BYTES // 1_000_000} MB: cut it.")
+            source = SourceFile.of(PurePath(name).name, data)
+            sample = take_sample(source, definition, supplied, _mapping(visit, definition, draft, supplied))
+    if form.text("act") == "save" and not form.errors:
+        with form.telling("save"):
+            version = saved_mappings.save(
+                visit.services, visit.who.user_id, organisation, definition.code, site, draft.document()
+            )
+            return visit.go("/mappings", f"Version {version} is saved. It counts from the next load on.")
+    return _page(visit, form, organisation, definition, draft, sample)
+
+
+def _page(
+    visit: Visit,
+    form: Form,
+    organisation: str,
+    definition: DatasetDefinition,
+    draft: MappingDraft,
+    sample: Sample | None = None,
+) -> Response:
+    supplied = _supplied(visit, definition)
+    shown: Preview | None = None
+    mapping: Mapping | None = None
+    if sample is not None:
+        with form.telling("preview"):
+            mapping = _mapping(visit, definition, draft, supplied)
+            shown = preview(visit.services, definition, sample, supplied, mapping, draft.site, london_today())
+    targets = sorted({source.target for one in supplied for source in one.sources if one.code == draft.based_on})
+    return visit.page(
+        "mapping.html",
+        form=form,
+        organisation=organisation,
+        dataset=definition.code,
+        title=definition.title,
+        draft=draft,
+        bases=[(one.code, one.title) for one in supplied],
+        orders=[(str(order), words) for order, words in _ORDERS],
+        targets=targets,
+        sample=sample.to_text() if sample else "",
+        preview=shown,
+        codes={field.name: list(field.codes.items()) for field in definition.fields if field.codes},
+    )
+
+
+def _definition(visit: Visit, dataset: str) -> DatasetDefinition:
+    visit.require(Permission.MANAGE_RELEASES)
+    if dataset not in visit.services.definitions:
+        raise gone()
+    return visit.services.definitions[dataset]
+
+
+def _supplied(visit: Visit, definition: DatasetDefinition) -> list[Mapping]:
+    folder = visit.services.settings.resources_dir / "mappings"
+    return [one for one in read_mappings(folder, visit.services.definitions) if definition.code in one.datasets]
+
+
+def _saved_draft(visit: Visit, organisation: str, definition: DatasetDefinition, site: str) -> MappingDraft:
+    """What is saved, else an empty one on the first mapping that comes with SafeStats."""
+    with visit.services.database.read() as session:
+        if organisation not in dict(organisation_options(session)):
+            raise gone()
+        saved = saved_mappings.find(session, organisation, definition.code, site)
+        document = saved.document if saved else ""
+    supplied = _supplied(visit, definition)
+    if document:
+        draft = MappingDraft.of(document, definition.code, site)
+        if draft is None:
+            raise SafeStatsError(
+                "This mapping says more than the page can: change it with “safestats mapping show” and “save”."
+            )
+        return draft
+    if not supplied:
+        raise SafeStatsError(
+            "No mapping comes with SafeStats for this dataset: save one with “safestats mapping save”."
+        )
+    return MappingDraft(definition.code, site, supplied[0].code)
+
+
+def _posted_draft(form: Form, before: MappingDraft, sample: Sample | None) -> MappingDraft:
+    """The draft with what was typed and chosen."""
+    row = form.text("header_row")
+    if row and not (row.isdecimal() and len(row) < 4):
+        raise SafeStatsError("The header's row is a number, counted from the top of the sheet.")
+    order = form.text("date_order")
+    draft = replace(
+        before,
+        based_on=form.text("based_on") or before.based_on,
+        sheet=form.text("sheet"),
+        header_row=int(row or 0),
+        date_order=DateOrder(order) if order in set(DateOrder) else DateOrder.AUTO,
+    )
+    if sample is None:
+        return draft
+    columns = {target: header for target, header in before.columns.items() if header not in sample.table.header}
+    for at, header in enumerate(sample.table.header):
+        chosen = form.text(f"target_{at}")
+        if chosen and chosen != form.text(f"led_{at}") and header.strip():
+            if chosen in columns:
+                raise SafeStatsError(f"Two columns lead to “{chosen}”: choose one of them.")
+            columns[chosen] = header
+        elif header in before.columns.values() and chosen:
+            columns[chosen] = header
+    codes = {name: dict(values) for name, values in before.codes.items()}
+    for number in range(200):
+        name, text, code = (form.text(f"{part}_{number}") for part in ("coded", "value", "code"))
+        if name and text and code:
+            codes.setdefault(name, {})[text] = code
+    for name, text, code in _carried(form, "known_code", 3):
+        codes.setdefault(name, {}).setdefault(text, code)
+    for target, header in _carried(form, "known_column", 2):
+        if form.text(f"target_{_position(sample, header)}") == target:
+            columns.setdefault(target, header)
+    return replace(draft, columns=columns, codes=codes)
+
+
+def _carried(form: Form, name: str, length: int) -> list[list[str]]:
+    """What was chosen before and is not saved yet."""
+    found = []
+    for text in form.all(name):
+        try:
+            parts = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(parts, list) and len(parts) == length and all(isinstance(part, str) for part in parts):
+            found.append(parts)
+    return found
+
+
+def _position(sample: Sample, header: str) -> int:
+    return sample.table.header.index(header) if header in sample.table.header else -1
+
+
+def _mapping(visit: Visit, definition: DatasetDefinition, draft: MappingDraft, supplied: list[Mapping]) -> Mapping:
+    try:
+        mapping = saved_mappings.parsed(visit.services, draft.document(), "This mapping", supplied)
+        check_mapping(mapping, definition, "This mapping")
+    except DefinitionError as error:
+        raise SafeStatsError(str(error)) from error
+    return mapping
