@@ -5,9 +5,8 @@ The rows of a chosen file are screened, then travel in the page itself: the serv
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from fastapi import Response
 
@@ -76,7 +75,7 @@ def edit(visit: MemberDep, form: PostedDep) -> Response:
         if data:
             if len(data) > MOST_FILE_BYTES:
                 raise SafeStatsError(f"A file to preview has at most {MOST_FILE_BYTES // 1_000_000} MB: cut it.")
-            source = SourceFile.of(PurePath(name).name, data)
+            source = SourceFile.of(Path(PurePath(name).name), data)
             sample = take_sample(source, definition, supplied, _mapping(visit, definition, draft, supplied))
     if form.text("act") == "save" and not form.errors:
         with form.telling("save"):
@@ -110,6 +109,7 @@ def _page(
         dataset=definition.code,
         title=definition.title,
         draft=draft,
+        chosen=draft.document(),
         bases=[(one.code, one.title) for one in supplied],
         orders=[(str(order), words) for order, words in _ORDERS],
         targets=targets,
@@ -182,25 +182,14 @@ def _posted_draft(form: Form, before: MappingDraft, sample: Sample | None) -> Ma
         name, text, code = (form.text(f"{part}_{number}") for part in ("coded", "value", "code"))
         if name and text and code:
             codes.setdefault(name, {})[text] = code
-    for name, text, code in _carried(form, "known_code", 3):
-        codes.setdefault(name, {}).setdefault(text, code)
-    for target, header in _carried(form, "known_column", 2):
-        if form.text(f"target_{_position(sample, header)}") == target:
-            columns.setdefault(target, header)
+    earlier = MappingDraft.of(form.text("chosen"), before.dataset, before.site)
+    if earlier is not None:
+        for name, values in earlier.codes.items():
+            codes[name] = {**values, **codes.get(name, {})}
+        for target, header in earlier.columns.items():
+            if form.text(f"target_{_position(sample, header)}") == target:
+                columns.setdefault(target, header)
     return replace(draft, columns=columns, codes=codes)
-
-
-def _carried(form: Form, name: str, length: int) -> list[list[str]]:
-    """What was chosen before and is not saved yet."""
-    found = []
-    for text in form.all(name):
-        try:
-            parts = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(parts, list) and len(parts) == length and all(isinstance(part, str) for part in parts):
-            found.append(parts)
-    return found
 
 
 def _position(sample: Sample, header: str) -> int:

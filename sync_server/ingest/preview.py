@@ -23,7 +23,7 @@ from .pipeline import PlacesDescribed, prepare
 from .raw_tables import RawTable
 from .recognition import all_headers, assigned, missing_headers, suggestions
 from .rows import candidates_of, rows_of
-from .source import SourceFile
+from .source import SYNTHETIC_MARK, SourceFile
 from .tables import read_tables
 
 ROWS_SHOWN = 20
@@ -145,7 +145,8 @@ def preview(
     with services.database.read() as session:
         place: PlacesDescribed | None = None
         if mapping.placing.kind == PlaceKind.DESCRIBED:
-            place = partial(place_described, places=Places.open(services, session, definition.code))
+            places = Places.open(services, session, definition.code, synthetic=SYNTHETIC_MARK in sample.name.casefold())
+            place = partial(place_described, places=places)
         prepared = prepare(raw, definition, services.areas, today, sample.name, site or "?", place)
     names = [field.name for field in (*definition.fields, *BUILT_IN_FIELDS)]
     shown = [name for name in names if name in prepared.good.columns and _says_something(prepared.good, name)]

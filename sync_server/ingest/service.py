@@ -30,9 +30,8 @@ from .models import Delivery, Fate, RejectedRow
 from .pipeline import PlacesDescribed, finish, prepare, rejected_records
 from .report import DeliveryReport
 from .rows import read_rows
+from .source import SYNTHETIC_MARK
 from .tables import SourceFile, TornRow
-
-_SYNTHETIC_MARK = "synthetic"
 
 
 def load(
@@ -201,7 +200,7 @@ class _Incoming:
 def _is_synthetic(files: Sequence[Path], told: bool | None) -> bool:
     if not files:
         raise SafeStatsError("No file was named: name at least one.")
-    marked = [file.name for file in files if _SYNTHETIC_MARK in file.name.casefold()]
+    marked = [file.name for file in files if SYNTHETIC_MARK in file.name.casefold()]
     if marked and (told is False or len(marked) < len(files)):
         raise SafeStatsError(
             f"{marked[0]} is synthetic by its name: synthetic and real incidents are never loaded together."

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ..errors import SafeStatsError
 
+SYNTHETIC_MARK = "synthetic"  # made-up files bear it in their names
+
 
 @dataclass(frozen=True)
 class SourceFile:
