@@ -44,8 +44,11 @@ class Surroundings:
         if frame.is_empty():
             return frame.with_columns(pl.lit("").alias("sector"), pl.lit("").alias("borough_code"))
         places = frame.select("easting", "northing").to_numpy()
-        tree = shapely.STRtree(shapely.points(self.points))
-        here, nearest = tree.query_nearest(shapely.points(places.astype(float)), max_distance=NEAR_M, all_matches=False)
+        low, high = places.min(axis=0) - NEAR_M, places.max(axis=0) + NEAR_M
+        around = np.flatnonzero(((self.points >= low) & (self.points <= high)).all(axis=1))
+        tree = shapely.STRtree(shapely.points(self.points[around].astype(float)))
+        here, found = tree.query_nearest(shapely.points(places.astype(float)), max_distance=NEAR_M, all_matches=False)
+        nearest = around[found]
         kept = frame[here.tolist()]
         return kept.with_columns(
             pl.Series("sector", [self.sectors[index] for index in nearest], dtype=pl.String),
