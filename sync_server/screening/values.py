@@ -80,8 +80,8 @@ _HOME = re.compile(
     r"(?<![a-z])(?:home address|patient'?s? address|pt'?s? address|own address|h/a|live[sd]? (?:at|in)|living (?:at|in)"
     r"|resid(?:es|ing|ed|ent) (?:at|in|of)|(?:home |patient |pt )?(?:address|addr)(?: is)?|home postcode"
     r"|home(?=[ :=\-(,]{1,3}\d))"
-    r"[ \t]{0,2}[:=\-\u2013(,]?[ \t]{0,2}(?P<home>(?:" + _FLAT + r"[, ]{1,3})?" + _NUMBER + r",? {1,3}"
-    r"(?:[^\W\d_][\w'’.\-]{0,24}[ ,]{1,3}){0,4}?(?:"
+    r"[ \t]{0,2}[:=\-\u2013(,]?[ \t]{0,2}(?P<home>(?:" + _FLAT + r"[,; ]{1,3})?" + _NUMBER + r"[,;]? {1,3}"
+    r"(?:[^\W\d_][\w'’.\-]{0,24}[ ,;]{1,3}){0,4}?(?:"
     + _STREET
     + r"\b)(?:"
     + _TO_POSTCODE
@@ -94,9 +94,11 @@ _HOME = re.compile(
     + r")",
     re.IGNORECASE,
 )
-_FLAT_ADDRESS = re.compile(r"(?<![a-z])" + _FLAT + r"(?:[, ]{1,3}" + _NUMBER + r"(?=,? {1,3}[^\W\d_]))?", re.IGNORECASE)
+_FLAT_ADDRESS = re.compile(
+    r"(?<![a-z])" + _FLAT + r"(?:[,; ]{1,3}" + _NUMBER + r"(?=[,;]? {1,3}[^\W\d_]))?", re.IGNORECASE
+)
 _FULL_ADDRESS = re.compile(
-    r"(?<![\w.])(?P<number>" + _NUMBER + r"),? {1,3}" + _STREET_NAME + _TO_POSTCODE, re.IGNORECASE
+    r"(?<![\w.])(?P<number>" + _NUMBER + r")[,;]? {1,3}" + _STREET_NAME + _TO_POSTCODE, re.IGNORECASE
 )
 _NAME_LABEL = re.compile(
     r"\b(?:(?:patient|pt|victim|suspect|assailant|offender|attacker|driver|friend|partner|witness)"
@@ -105,7 +107,7 @@ _NAME_LABEL = re.compile(
     r"([^\W\d_][\w'’\-]{1,24}(?: {1,2}[A-Z][\w'’\-]{1,24}){0,2})",
     re.IGNORECASE,
 )
-_BEFORE_AT = re.compile(r"[\w.+%'\-]{1,64}\Z")
+_BEFORE_AT, _LONGEST_BEFORE_AT = "._+%'-", 64
 _AFTER_AT = re.compile(r"[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,5}")
 
 
@@ -178,10 +180,14 @@ def _without(text: str, found: list[Found], counts: Counter[Identifier]) -> str:
 def _emails(text: str) -> Iterator[Found]:
     at = text.find("@")
     while at >= 0:
-        before = _BEFORE_AT.search(text[max(0, at - 64) : at])
-        after = _AFTER_AT.match(text[at + 1 : at + 320])
-        if before and after:
-            yield Found(Identifier.EMAIL, at - len(before.group()), at + 1 + after.end())
+        start = at
+        while (
+            start and at - start < _LONGEST_BEFORE_AT and (text[start - 1].isalnum() or text[start - 1] in _BEFORE_AT)
+        ):
+            start -= 1
+        after = _AFTER_AT.match(text, at + 1)
+        if start < at and after:
+            yield Found(Identifier.EMAIL, start, after.end())
         at = text.find("@", at + 1)
 
 
