@@ -65,6 +65,11 @@ def test_counts_have_neither_points_nor_small_areas() -> None:
     assert not names & {"lsoa_code", "easting", "northing", "location_method", "precision_m"}
 
 
+def test_the_fire_brigades_layers_link_by_a_number_that_goes_where_places_are_named() -> None:
+    for code in ("lfb", "lfb_mobilisations"):
+        assert DEFINITIONS[code].field("incident_number").group == FieldGroup.PLACE
+
+
 def test_a_reader_is_told_what_is_assumed() -> None:
     definition = DEFINITIONS["tfl"]
     assert definition.cautions[: len(definition.caveats)] == definition.caveats
@@ -121,7 +126,7 @@ def test_what_makes_the_newer_definitions_unusable(
 
 def test_every_dataset_has_a_mapping_that_fits() -> None:
     mappings = read_mappings(RESOURCES / "mappings", DEFINITIONS)
-    assert {dataset for mapping in mappings for dataset in mapping.datasets} >= {"mps", "colp", "btp", "lfb", "rnli"}
+    assert {dataset for mapping in mappings for dataset in mapping.datasets} == set(DEFINITIONS)
 
 
 @pytest.mark.parametrize(

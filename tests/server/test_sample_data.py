@@ -110,7 +110,9 @@ def test_ages_are_banded_and_small_numbers_stay_unknown(loaded: tuple[Services, 
 
 def test_an_incident_has_its_vehicles(loaded: tuple[Services, dict]) -> None:
     vehicles = Counter(row.incident_number for row in held(loaded[0], "lfb_mobilisations"))
-    pumps = [row.pumps for row in held(loaded[0], "lfb")]
+    incidents = held(loaded[0], "lfb")
+    pumps = [row.pumps for row in incidents]
+    assert set(vehicles) == {row.incident_number for row in incidents}
     assert sorted(vehicles.values()) == sorted(pumps) and sum(vehicles.values()) > len(pumps)
     methods = {row.location_method for row in held(loaded[0], "lfb_mobilisations")}
     assert methods == {"rounded"}
