@@ -55,7 +55,12 @@ _PLAIN = (
     r"[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
     r"|\d\d/\d\d/\d{4}(?: \d\d:\d\d(?::\d\d)?)?)?\s*$"
 )
-# What any finding needs: six figures, an at sign, a letter of another script's, a postcode, or a word that tells of it.
+# What any finding needs: figures in a row, or in the form of a date or of a National Insurance number, letters of
+# another script's, an at sign, a postcode, or a word that tells of it.
+_FIGURES = (
+    r"(?i)\d(?:[^a-z\d]{0,3}\d){6}|[a-z]{2}[ -]?\d\d[ -]?\d\d[ -]?\d\d[ -]?[a-d]|\d[/.-]\d{1,2}[/.-](?:19|200)\d"
+    r"|(?:19|200)\d[/.-]\d|[a-z] {0,2},? {0,2}(?:19\d\d|200\d)"
+)
 _ANNOUNCED = (
     r"(?i)@|nhs|n\.h\.s|\bmrn\b|\bni\b|d ?\.? ?o ?\.? ?b|birth|\bborn|address|\baddr|\bh/a\b"
     r"|\bliv(?:e|es|ed|ing)\b|resid|home"
@@ -88,45 +93,60 @@ class Judged:
 
 def judge(header: str, texts: pl.Series, agreed: bool, codes: frozenset[str]) -> Judged:
     """Look at the texts of one column. ``codes`` are what the definition lets stand in a column, in small letters."""
-    weighed = texts.rename("text").value_counts(name="rows")
-    filled = weighed.filter(pl.col("text").str.strip_chars() != "")
-    if codes:
-        filled = filled.filter(~pl.col("text").str.strip_chars().str.to_lowercase().is_in(list(codes)))
-    if filled.is_empty():
+    values = texts.rename("text").unique()
+    plain = values.str.contains(_PLAIN)
+    sample = _sample(texts)
+    if sample.is_empty():
         return Judged()
-    values = filled.get_column("text")
     for test in (_are_births, _are_names):
-        found = test(header, values, agreed)
+        found = test(header, sample, agreed)
         if found is not None:
             return Judged(found)
-    return _look_closely(header, filled, agreed)
+    odd = values.filter(~plain)
+    if codes and not odd.is_empty():
+        odd = odd.filter(~odd.str.strip_chars().str.to_lowercase().is_in(list(codes)))
+    if odd.is_empty():
+        return Judged()
+    distinct = len(values) - int((values.str.strip_chars() == "").any())
+    return _look_closely(header, texts, odd, distinct, agreed)
 
 
-def _look_closely(header: str, filled: pl.DataFrame, agreed: bool) -> Judged:
-    values = filled.get_column("text")
-    numbers = values.filter(values.str.contains(_BARE_NUMBER)).str.strip_chars()
+def _sample(texts: pl.Series) -> pl.Series:
+    """Distinct filled texts, not more than a sample, in their order."""
+    some = texts.gather_every(max(1, len(texts) // _SAMPLE))
+    if len(some) < len(texts) and some.n_unique() < _ENOUGH:  # hardly ever filled, or always the same
+        some = texts.unique(maintain_order=True).head(_SAMPLE)
+    return some.filter(some.str.strip_chars() != "").unique(maintain_order=True)
+
+
+def _look_closely(header: str, texts: pl.Series, odd: pl.Series, distinct: int, agreed: bool) -> Judged:
+    numbers = odd.filter(odd.str.contains(_BARE_NUMBER)).str.strip_chars()
     plain_numbers = numbers.filter(numbers.str.contains(r"^[0-9]{10}$"))
-    coded = values.filter(values.str.contains(_CODE))
-    of_codes = len(coded) >= _FEW and 2 * len(coded) >= len(values)
-    nhs_numbers = (
-        more_than_chance(nhs_numbers_among(plain_numbers), len(plain_numbers)) if len(plain_numbers) else False
-    )
-    if of_codes and nhs_numbers and 2 * len(numbers) >= len(values):
+    # What is plain is a number, a hash, an instant: a code as well.
+    coded = distinct - len(odd) + int(odd.str.contains(_CODE).sum())
+    of_codes = coded >= _FEW and 2 * coded >= distinct
+    right = nhs_numbers_among(plain_numbers)
+    nhs_numbers = bool(right) and more_than_chance(right, len(plain_numbers))
+    if of_codes and nhs_numbers and 2 * len(numbers) >= distinct:
         return Judged(Identifier.NHS_NUMBER)
     # Ten figures alone are a reference where the column is one of references.
     references = of_codes or bool(_REFERENCE_WORDS & set(words_of(header)))
-    candidates = filled.filter(_could_hold("text"))
     if references and (not nhs_numbers or (agreed and len(numbers) < _FEW)):
-        candidates = candidates.filter(~pl.col("text").str.contains(_CODE_OF_TEN))
-    if references and 2 * values.str.contains(_BARE_PHONE).sum() < len(coded):
-        candidates = candidates.filter(~pl.col("text").str.contains(_CODE_OF_ELEVEN))
+        odd = odd.filter(~odd.str.contains(_CODE_OF_TEN))
+    if references and 2 * int(odd.str.contains(_BARE_PHONE).sum()) < coded:
+        odd = odd.filter(~odd.str.contains(_CODE_OF_ELEVEN))
+    candidates = odd.to_frame("text").filter(_could_hold("text")).get_column("text").sort()
+    if candidates.is_empty():
+        return Judged()
+    rows_of = dict(texts.filter(texts.is_in(candidates.implode())).value_counts().iter_rows())
     changes: dict[str, str] = {}
     counts: Counter[Identifier] = Counter()
     whole: Counter[Identifier] = Counter()  # distinct values that are an identifier and no more
     within: Counter[Identifier] = Counter()
     certain: Counter[Identifier] = Counter()
     addresses = 0
-    for text, rows in candidates.iter_rows():
+    for text in candidates:
+        rows = rows_of[text]
         after, kinds = blanked(text)
         if not kinds:
             continue
@@ -137,7 +157,7 @@ def _look_closely(header: str, filled: pl.DataFrame, agreed: bool) -> Judged:
         if not agreed:
             certain.update({one.kind for one in identifiers_in(normal(text)) if one.certain})
             addresses += is_full_address(text)
-    return Judged(_stopped(len(values), agreed, whole, within, certain, addresses, nhs_numbers), changes, counts)
+    return Judged(_stopped(distinct, agreed, whole, within, certain, addresses, nhs_numbers), changes, counts)
 
 
 def _stopped(
@@ -169,10 +189,10 @@ def _stopped(
 
 def _could_hold(column: str) -> pl.Expr:
     text = pl.col(column)
-    digits = text.str.count_matches(r"\d")
-    names = text.str.contains(_given_name_pattern())
-    strange = text.str.contains(r"[^\x00-\x7f]") & (digits > 4)
-    return ~text.str.contains(_PLAIN) & ((digits >= 6) | strange | text.str.contains(_ANNOUNCED) | names)
+    strange = text.str.contains(r"[^\x00-\x7f]") & (text.str.count_matches(r"\d") > 4)
+    return (
+        text.str.contains(_FIGURES) | strange | text.str.contains(_ANNOUNCED) | text.str.contains(_given_name_pattern())
+    )
 
 
 def _given_name_pattern() -> str:
