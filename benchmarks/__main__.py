@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import event_loop, first_pull, hotspots, loading, proximity, publishing, snapshot, update, vault
+from . import event_loop, first_pull, geocoding, hotspots, loading, proximity, publishing, snapshot, update, vault
 from .job import Benchmark, Place
 from .machine import load, machine, today
 from .page import TITLES, page, read_results
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "snapshot": snapshot.measure,
     "publishing": publishing.measure,
     "loading": loading.measure,
+    "geocoding": geocoding.measure,
     "vault": vault.measure,
 }
 

@@ -18,6 +18,7 @@ TITLES = {
     "snapshot": "Writing a snapshot",
     "publishing": "Publishing",
     "loading": "Loading a delivery",
+    "geocoding": "Finding described places",
     "vault": "The vault",
 }
 _HEAD = """# Benchmarks
