@@ -21,6 +21,7 @@ _DELIMITERS = (",", ";", "\t")
 _UNCLOSED = "quotation marks that do not close"
 # No text that is worth loading holds this separator of units.
 _WHOLE_LINE = "\x1f"
+_PIECE = 16_000_000
 
 
 def read_text_table(name: str, data: bytes, known: KnownHeaders, header_row: int = 0) -> RawTable:
@@ -40,7 +41,9 @@ def read_text_table(name: str, data: bytes, known: KnownHeaders, header_row: int
     header_line, header = first[at]
     above = tuple(cell.strip() for _, row in first[:at] for cell in row if cell.strip())
     header = [cell.strip() for cell in header]
-    cells, lines, torn = _body(name, text, delimiter, header_line, len(header))
+    raw = text.encode()
+    del text
+    cells, lines, torn = _body(name, raw, delimiter, header_line, len(header))
     return RawTable(name, "", tuple(header), cells, lines, tuple(notes), tuple(torn), above)
 
 
@@ -95,51 +98,77 @@ def _records(text: io.StringIO, delimiter: str) -> Iterator[tuple[int, list[str]
 
 
 def _body(
-    name: str, text: str, delimiter: str, header_line: int, width: int
+    name: str, data: bytes, delimiter: str, header_line: int, width: int
 ) -> tuple[pl.DataFrame, pl.Series, list[TornRow]]:
-    """Cells, line numbers and torn rows of all that stands below the header."""
-    if _WHOLE_LINE in text or "\r" in text.replace("\r\n", ""):
-        return _slow_body(name, io.StringIO(text, newline=""), delimiter, header_line, width)
-    frame = _lines(text).with_row_index("number", offset=1).filter(pl.col("line").is_not_null())
-    # The header itself may span lines; what is above it is not taken apart at all.
-    quotes = pl.col("line").str.count_matches('"', literal=True)
-    frame = frame.with_columns(quotes.alias("quotes"))
-    if frame.select((pl.col("quotes") % 2 == 1).any()).item():
-        return _slow_body(name, io.StringIO(text, newline=""), delimiter, header_line, width)
-    frame = frame.filter(pl.col("number") > header_line)
-    blank = pl.col("line").str.strip_chars(f" {delimiter}\t") == ""
-    frame = frame.filter(~blank).with_columns(
-        (pl.col("line").str.count_matches(delimiter, literal=True) + 1).alias("width")
+    """Cells, line numbers and torn rows of all that stands below the header, piece by piece: a year's text taken apart
+    at once would fill the memory."""
+    strange = _WHOLE_LINE.encode() in data or data.count(b"\r") != data.count(b"\r\n")
+    start = 0
+    for _ in range(header_line):
+        start = data.find(b"\n", start) + 1 or len(data)
+    pieces: list[tuple[pl.DataFrame, pl.Series]] = []
+    torn: list[TornRow] = []
+    number = header_line
+    while start < len(data) and not strange:
+        end = data.rfind(b"\n", start, start + _PIECE) + 1 or data.find(b"\n", start) + 1 or len(data)
+        piece = data[start:end]
+        taken = _piece(name, piece, delimiter, number, width, torn)
+        if taken is None:
+            strange = True
+            break
+        pieces.append(taken)
+        number += piece.count(b"\n")
+        start = end
+    # A value that spans lines, or line ends of another kind, are for Python's own reader.
+    if strange:
+        return _slow_body(name, io.StringIO(data.decode(), newline=""), delimiter, header_line, width)
+    none = pl.DataFrame(schema={str(at): pl.String for at in range(width)})
+    cells = pl.concat([none, *(cells for cells, _ in pieces)])
+    lines = pl.concat([pl.Series("line", [], dtype=pl.Int64), *(lines for _, lines in pieces)])
+    return cells, lines, sorted(torn, key=lambda row: row.line)
+
+
+def _piece(
+    name: str, data: bytes, delimiter: str, before: int, width: int, torn: list[TornRow]
+) -> tuple[pl.DataFrame, pl.Series] | None:
+    """The cells and line numbers of whole lines, ``before`` lines of which others stand; ``None`` where a value that
+    is quoted does not end in its line."""
+    frame = _lines(data).with_row_index("number", offset=before + 1).filter(pl.col("line").is_not_null())
+    frame = frame.with_columns(
+        pl.col("number").cast(pl.Int64),
+        pl.col("line").str.count_matches('"', literal=True).alias("quotes"),
+        (pl.col("line").str.count_matches(delimiter, literal=True) + 1).alias("width"),
     )
+    if frame.select((pl.col("quotes") % 2 == 1).any()).item():
+        return None
+    frame = frame.filter(pl.col("line").str.strip_chars(f" {delimiter}\t") != "")
     plain = frame.filter(pl.col("quotes") == 0)
-    torn = [
+    torn += [
         TornRow(name, line, _misfit(found, width))
         for line, found in plain.filter(pl.col("width") != width).select("number", "width").iter_rows()
     ]
     whole = plain.filter(pl.col("width") == width)
-    cells = _split(whole.get_column("line"), delimiter, width)
-    lines = whole.get_column("number").cast(pl.Int64)
-    quoted = frame.filter(pl.col("quotes") > 0)
-    if len(quoted):
-        rows: list[list[str]] = []
-        numbers: list[int] = []
-        for number, line in quoted.select("number", "line").iter_rows():
-            for _, row, trouble in _records(io.StringIO(line), delimiter):
-                if trouble or len(row) != width:
-                    torn.append(TornRow(name, number, trouble or _misfit(len(row), width)))
-                else:
-                    rows.append(row)
-                    numbers.append(number)
+    cells, lines = _split(whole.get_column("line"), delimiter, width), whole.get_column("number")
+    rows: list[list[str]] = []
+    numbers: list[int] = []
+    for number, line in frame.filter(pl.col("quotes") > 0).select("number", "line").iter_rows():
+        for _, row, trouble in _records(io.StringIO(line), delimiter):
+            if trouble or len(row) != width:
+                torn.append(TornRow(name, number, trouble or _misfit(len(row), width)))
+            else:
+                rows.append(row)
+                numbers.append(number)
+    if rows:
         both = pl.concat([cells, RawTable.from_rows(name, [""] * width, rows).cells])
         order = pl.concat([lines, pl.Series(numbers, dtype=pl.Int64)])
         both = both.with_columns(order.alias("line")).sort("line")
         cells, lines = both.drop("line"), both.get_column("line")
-    return cells, lines.alias("line"), sorted(torn, key=lambda row: row.line)
+    return cells, lines.alias("line")
 
 
-def _lines(text: str) -> pl.DataFrame:
+def _lines(data: bytes) -> pl.DataFrame:
     return pl.read_csv(
-        io.BytesIO(text.encode()),
+        io.BytesIO(data),
         separator=_WHOLE_LINE,
         quote_char=None,
         has_header=False,

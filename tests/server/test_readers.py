@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 import xlwt
 from safestats.sync_server.errors import SafeStatsError
-from safestats.sync_server.ingest import archives
+from safestats.sync_server.ingest import archives, text_files
 from safestats.sync_server.ingest.raw_tables import RawTable
 from safestats.sync_server.ingest.tables import SourceFile, read_tables
 
@@ -74,6 +74,24 @@ def test_quoted_values_blank_lines_and_torn_rows() -> None:
 def test_a_value_over_several_lines() -> None:
     table = table_of("a.csv", b'Month,Street\n2026-03,"two\nlines"\n2026-03,b\n')
     assert table.rows == [["2026-03", "two\nlines"], ["2026-03", "b"]] and table.lines.to_list() == [2, 4]
+
+
+def test_a_text_in_pieces_is_the_same_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f'{n},"High Street, {n}"\n' if n % 7 == 0 else f"{n},s\n" if n % 11 else "\n" for n in range(500)]
+    text = "Title\n\nMonth,Street\n" + "".join(rows) + "1\n"
+    whole = table_of("a.csv", text.encode())
+    monkeypatch.setattr(text_files, "_PIECE", 100)
+    pieces = table_of("a.csv", text.encode())
+    # A value over two lines has Python's own reader take it all apart.
+    slow = table_of("a.csv", (text + '2,"two\nlines"\n').encode())
+    assert whole.rows == pieces.rows == slow.rows[:-1] and whole.torn == pieces.torn == slow.torn
+    assert whole.lines.to_list() == pieces.lines.to_list() == slow.lines.to_list()[:-1]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\r\n\r\n", "\n , \n"])
+def test_a_header_without_rows(end: str) -> None:
+    table = table_of("a.csv", f"Month,Street{end}".encode())
+    assert table.header == ("Month", "Street") and len(table) == 0 and not table.torn
 
 
 def test_title_rows_above_the_header() -> None:
