@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -25,11 +25,11 @@ class RawTable:
     file: str
     sheet: str  # of a workbook, else ""
     header: tuple[str, ...]
-    cells: pl.DataFrame
+    cells: pl.DataFrame = field(repr=False)
     lines: pl.Series
     notes: tuple[str, ...] = ()
     torn: tuple[TornRow, ...] = ()
-    above: tuple[str, ...] = ()
+    above: tuple[str, ...] = field(default=(), repr=False)
     files: pl.Series | None = None  # of each row, where they come from several members of one zip file
     nested: frozenset[str] = frozenset()  # headers under which lists stand instead of texts
     sparse: bool = False  # what is not said is left out, as in JSON: a missing column is an empty one

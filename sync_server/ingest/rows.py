@@ -40,7 +40,7 @@ class RawRows:
     texts."""
 
     mapping: Mapping
-    frame: pl.DataFrame
+    frame: pl.DataFrame = field(repr=False)
     torn: list[TornRow] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     blanked: Counter[str] = field(default_factory=Counter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SafeStatsError
@@ -16,7 +16,7 @@ class SourceFile:
     """A file as it came."""
 
     path: Path
-    data: bytes
+    data: bytes = field(repr=False)  # a repr shows no cell
     sha256: str
 
     @classmethod
