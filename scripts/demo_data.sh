@@ -110,9 +110,10 @@ agreement DSA-CITY-BTP city btp --areas E09000001 --fields core,area --precision
 agreement DSA-CITY-RNLI city rnli --areas E09000001 --edge-km 1 --fields core,area --precision area
 # The GLA: all of London, what could not be placed and what lies outside.
 for dataset in mps colp btp istv las lfb lfb_mobilisations rnli tfl ndtms; do
-    draft "DSA-GLA-${dataset^^}" gla "$dataset"
-    $safestats agreement profile "DSA-GLA-${dataset^^}" pan-london
-    in_force "DSA-GLA-${dataset^^}" gla
+    reference=DSA-GLA-${dataset//_/-}
+    draft "${reference^^}" gla "$dataset"
+    $safestats agreement profile "${reference^^}" pan-london
+    in_force "${reference^^}" gla
 done
 $safestats publish all
 $safestats status
