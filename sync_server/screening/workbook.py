@@ -103,7 +103,7 @@ def template_columns(definition: DatasetDefinition, mappings: Sequence[Mapping])
     own = [one for one in mappings if definition.code in one.datasets and not _is_of_records(one)]
     if not own:
         raise SafeStatsError(f"No mapping tells how a workbook of {definition.code} is read: declare one first.")
-    mapping = own[0]
+    mapping = max(own, key=lambda one: len(one.sources))  # the form that tells most
     columns = []
     if mapping.owner_headers:
         names = tuple(name for name, code in mapping.owners.items() if code == definition.code)
