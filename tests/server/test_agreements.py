@@ -692,5 +692,5 @@ def test_a_scope_takes_few_statements_however_many_grants(life: Life) -> None:
         scope(life.session, subject, "mps", life.services.definitions, Use.SYNC, TODAY)
     finally:
         event.remove(engine, "before_cursor_execute", note)
-    # The agreement with its organisation, its grants, their areas, the terms, the release.
-    assert len(statements) == 5, statements
+    # The agreement with its organisation and grants, their areas, the terms, the release.
+    assert len(statements) == 4, statements
