@@ -36,15 +36,8 @@ def sign_in(
     with services.database.read() as session:
         user = session.scalar(select(User).where(User.username == username))
         known_here = user is not None and works_from(session, user.id, address)
-    tries = services.sign_in_tries
-    if not tries.permit(username, address, known_here):
-        raise refused(services, user, address, too_many_tries(), flood=True)
     wrong = Problem(401, "wrong-password", "Not signed in", "The user name or the password is wrong.")
-    right, renewed_hash = services.passwords.verify(password, user.password_hash if user else None)
-    if user is None or not right:
-        tries.failed(address)
-        raise refused(services, user, address, wrong, flood=True)
-    tries.succeeded(username, address)
+    user, renewed_hash = try_password(services, user, username, password, address, known_here, wrong)
     with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
         # Checking the password took a while: what the account has become meanwhile counts.
         known = session.get_one(User, user.id)
@@ -75,6 +68,25 @@ def sign_in(
             filter={"channel": channel},
         )
     return opened
+
+
+def try_password(
+    services: Services, user: User | None, username: str, password: str, address: str, known_here: bool, wrong: Problem
+) -> tuple[User, str | None]:
+    """The user whose password it is, and its hash made anew where that is due.
+
+    Every try counts, and takes the same time whether or not there is such a user. Raises ``wrong``, or ``Problem``
+    too-many-tries.
+    """
+    tries = services.sign_in_tries
+    if not tries.permit(username, address, known_here):
+        raise refused(services, user, address, too_many_tries(), flood=True)
+    right, renewed_hash = services.passwords.verify(password, user.password_hash if user else None)
+    if user is None or not right:
+        tries.failed(address)
+        raise refused(services, user, address, wrong, flood=True)
+    tries.succeeded(username, address)
+    return user, renewed_hash
 
 
 def check_account(services: Services, user: User, address: str) -> None:
