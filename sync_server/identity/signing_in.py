@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,12 +10,12 @@ from ..database import PERSONS_PATIENCE_MS
 from ..instants import now
 from ..problems import Problem
 from ..services import Services
+from .forgetting import REMEMBERED
 from .models import Channel, SignIn, User
 from .service import normal_username
 from .sessions import Opened, open_session
 
 UNKNOWN = "unknown"  # the audit's actor where nobody is known: never what was typed
-_REMEMBERED = timedelta(days=90)
 
 
 def sign_in(
@@ -105,7 +103,7 @@ def works_from(session: Session, user_id: str, address: str) -> bool:
                 SignIn.user_id == user_id,
                 SignIn.address == address,
                 SignIn.accepted_at.is_not(None),
-                SignIn.created_at > now() - _REMEMBERED,
+                SignIn.created_at > now() - REMEMBERED,
             )
             .limit(1)
         )
