@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from .agreements.scope import Subject
 from .identity.network import UNKNOWN, client_network
 from .identity.permissions import Permission, require
-from .identity.sessions import active_subject, find_session, not_signed_in, subject_at_work
+from .identity.refusals import audited_refusals, path_of
+from .identity.sessions import find_session, not_signed_in, subject_at_work, subject_of
 from .services import Services
 
 _bearer = HTTPBearer(auto_error=False)
@@ -46,18 +47,22 @@ async def _token(credentials: Annotated[HTTPAuthorizationCredentials | None, Dep
 TokenDep = Annotated[str, Depends(_token)]
 
 
-def _person(services: ServicesDep, token: TokenDep) -> Subject:
-    return active_subject(services.database, token, services.settings)
+def _person(request: Request, services: ServicesDep, token: TokenDep) -> Subject:
+    with services.database.read() as session:
+        found = find_session(session, token, services.settings)
+        with audited_refusals(services.audit, path_of(request), subject_of(found.sign_in)):
+            return subject_at_work(services.database, session, found, services.settings)
 
 
 # Who asks, whatever their role, in an active session: conditions accepted, purpose chosen.
 PersonDep = Annotated[Subject, Depends(_person)]
 
 
-def _subject(services: ServicesDep, session: ReadDep, token: TokenDep) -> Subject:
+def _subject(request: Request, services: ServicesDep, session: ReadDep, token: TokenDep) -> Subject:
     found = find_session(session, token, services.settings)
-    subject = subject_at_work(services.database, session, found, services.settings)
-    require(subject, Permission.USE_DATA)
+    with audited_refusals(services.audit, path_of(request), subject_of(found.sign_in)):
+        subject = subject_at_work(services.database, session, found, services.settings)
+        require(subject, Permission.USE_DATA)
     return subject
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ..audit.events import COMMAND_LINE, EventType
 from ..identity.models import Role, User
 from ..identity.service import find_user
 from ..instants import london_today
@@ -100,16 +101,28 @@ def explain(
     dataset: str,
     use: Use = Use.SYNC,
     *,
+    actor: str = COMMAND_LINE,
+    session_id: str = "",
     count_rows: bool = True,
     today: date | None = None,
 ) -> Explanation:
     """What the person would see today, decided by ``scope`` itself; raises ``SafeStatsError`` for an unknown person.
 
-    ``count_rows`` only for the SafeStats team: it tells how many rows lie behind grants that hide them.
+    ``count_rows`` only for the SafeStats team: it tells how many rows lie behind grants that hide them. That
+    ``actor`` looked is recorded before it is told.
     """
     today = today or london_today()
     with services.database.read() as session:
-        return explained(services, session, find_user(session, username), dataset, use, count_rows, today)
+        user = find_user(session, username)
+        services.audit.record(
+            EventType.ACCESS_EXPLAINED,
+            actor=actor,
+            organisation=user.organisation.code,
+            dataset=dataset if dataset in services.definitions else "",
+            filter={"user": user.id, "use": use, "rows_counted": count_rows},
+            session=session_id,
+        )
+        return explained(services, session, user, dataset, use, count_rows, today)
 
 
 def explained(

@@ -465,7 +465,13 @@ def explain_page(step: str, visit: MemberDep, username: str = "", use: str = Use
     explained = None
     if username in {person.username for person in people} and use in list(Use):
         explained = explain(
-            visit.services, username, agreement.dataset, Use(use), count_rows=visit.may(Permission.MANAGE_RELEASES)
+            visit.services,
+            username,
+            agreement.dataset,
+            Use(use),
+            actor=visit.who.user_id,
+            session_id=visit.who.session_id,
+            count_rows=visit.may(Permission.MANAGE_RELEASES),
         )
     return visit.page(
         "explain.html",

@@ -142,8 +142,15 @@ def _person_page(visit: Visit, user_id: str, form: Form, dataset: str = "", use:
     explained = None
     explains = visit.may(Permission.SEE_AGREEMENTS)
     if explains and dataset in visit.services.definitions and use in list(Use):
-        counts = visit.may(Permission.MANAGE_RELEASES)
-        explained = explain(visit.services, person.username, dataset, Use(use), count_rows=counts)
+        explained = explain(
+            visit.services,
+            person.username,
+            dataset,
+            Use(use),
+            actor=visit.who.user_id,
+            session_id=visit.who.session_id,
+            count_rows=visit.may(Permission.MANAGE_RELEASES),
+        )
     form.defaults.setdefault("role", person.role)
     form.defaults.setdefault("sites", "\n".join(f"{site.dataset} {site.site}".strip() for site in person.sites))
     return visit.page(

@@ -7,8 +7,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
+from ..agreements.scope import Subject
 from ..identity.models import Channel, SignInState
-from ..identity.sessions import Found, find_session, subject_at_work
+from ..identity.refusals import audit_refusal, path_of
+from ..identity.sessions import Found, find_session, not_active, subject_at_work, subject_of
 from ..problems import Problem
 from .visits import HOME, Elsewhere, GuestDep, Visit, with_query
 
@@ -23,6 +25,15 @@ def found_session(visit: Visit) -> Found:
     """The session of the cookie in whatever state; raises ``Problem`` 401 where there is none."""
     with visit.services.database.read() as session:
         return _found(visit, session)
+
+
+def asker_of(visit: Visit) -> Subject | None:
+    """The person of the cookie's session, in whatever state it is; None where there is none."""
+    with visit.services.database.read() as session:
+        try:
+            return subject_of(_found(visit, session).sign_in)
+        except Problem:
+            return None
 
 
 def _found(visit: Visit, session: Session) -> Found:
@@ -41,6 +52,7 @@ def _member(visit: GuestDep, request: Request) -> Visit:
             )
             raise Elsewhere(address) from None
         if found.state != SignInState.ACTIVE:
+            audit_refusal(services.audit, not_active(found), path_of(request), subject_of(found.sign_in))
             raise Elsewhere(with_query(HOME + STEPS[found.state], {"next": where if where != HOME else ""}))
         visit.subject = subject_at_work(services.database, session, found, services.settings)
     request.scope["console_subject"] = visit.subject  # so that a page of trouble keeps the menu
