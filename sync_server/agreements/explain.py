@@ -171,6 +171,7 @@ def explained(
         open_rows(session, opened)
         rows = {row.position: row.rows for row in session.execute(rows_by_grant(opened))}
     signed = [profile_of(grant, today) for grant in agreement.grants]
+    officer = subject.role == Role.LICENSING_OFFICER
     explained = replace(
         blank,
         until=opened.until,
@@ -180,7 +181,7 @@ def explained(
         geometry=opened.geometry,
         threshold=opened.threshold,
         grants=tuple(
-            _grant(number, before, after, opened, services.areas, rows.get(number, 0) if count_rows else None)
+            _grant(number, before, after, opened, services.areas, rows.get(number, 0) if count_rows else None, officer)
             for number, (before, after) in enumerate(zip(signed, opened.grants, strict=True), start=1)
         ),
     )
@@ -192,8 +193,15 @@ def explained(
 
 
 def _grant(
-    number: int, signed: GrantProfile, left: GrantProfile, opened: Scope, areas: AreaIndex, rows: int | None
+    number: int,
+    signed: GrantProfile,
+    left: GrantProfile,
+    opened: Scope,
+    areas: AreaIndex,
+    rows: int | None,
+    officer: bool,
 ) -> GrantExplained:
+    by_role = officer and not signed.officer_records
     if opened.gives(left):
         how = precision_in_words(left.shown_precision, left.grid_m)
         effect, opens = Effect.RECORDS, f"opens records ({', '.join(left.groups)}; {how})"
@@ -204,7 +212,7 @@ def _grant(
         if opened.use in signed.uses:
             opens += ", for the supplier's terms do not permit this use"
     if left.precision == Precision.AGGREGATE and signed.precision != Precision.AGGREGATE:
-        opens += ", for it gives no records to this role, or the terms give none"
+        opens += ", for it gives no records to licensing officers" if by_role else ", for the terms give no records"
     if left.from_month != signed.from_month:
         opens += f", from {left.from_month} (the supplier's retention)"
     return GrantExplained(number, describe_grant(signed, areas), effect, opens, rows)

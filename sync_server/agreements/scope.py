@@ -439,7 +439,8 @@ def _agreement(session: Session, subject: Subject, dataset_code: str, title: str
     ask = "Ask the SafeStats team."
     for agreement in agreements:
         if agreement.state == AgreementState.SUSPENDED:
-            raise Refusal("agreement-suspended", f"Agreement {agreement.reference} on {title} is suspended. {ask}")
+            why = f" ({agreement.state_reason.rstrip('.')})" if agreement.state_reason else ""
+            raise Refusal("agreement-suspended", f"Agreement {agreement.reference} on {title} is suspended{why}. {ask}")
     for agreement in agreements:
         if agreement.state == AgreementState.ACTIVE and agreement.starts > today:
             raise Refusal(

@@ -56,6 +56,7 @@ def deliveries(
                 accepted=delivery.accepted,
                 rejected=delivery.rejected,
                 duplicates=delivery.duplicates,
+                left=delivery.left,
             )
             for delivery in supplies.deliveries(services, session, asking, dataset, site)
         ]
