@@ -130,14 +130,8 @@ def not_signed_in() -> Problem:
     return Problem(401, "not-signed-in", "Not signed in", "Sign in first.")
 
 
-def active_subject(database: Database, token: str, settings: Settings, channel: Channel = Channel.DESK) -> Subject:
-    """Who asks, if the session is active, which counts as work; raises ``Problem`` otherwise."""
-    with database.read() as session:
-        return subject_at_work(database, session, find_session(session, token, settings, channel), settings)
-
-
 def subject_at_work(database: Database, session: Session, found: Found, settings: Settings) -> Subject:
-    """``active_subject`` of a session that is found already, in the transaction of ``session``."""
+    """Who asks, if the session that was found is active, which counts as work; raises ``Problem`` otherwise."""
     if found.state != SignInState.ACTIVE:
         raise not_active(found)
     subject = subject_of(found.sign_in)
