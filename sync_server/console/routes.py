@@ -113,7 +113,7 @@ def _problem(request: Request, error: Exception) -> Problem:
         return Problem(503, "busy", "The server is busy", detail)
     reference = secrets.token_hex(6)
     # The route, not the path: that may hold a secret of somebody's mail.
-    where = getattr(request.scope.get("route"), "path", "an unknown path")
+    where = path_of(request) or "an unknown path"
     logger.error("Failure %s at %s %s", reference, request.method, where, exc_info=error)
     detail = f"The server failed. Tell the SafeStats team the reference {reference}."
     return Problem(500, "server-failure", "The server failed", detail)
