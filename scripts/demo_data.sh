@@ -40,12 +40,13 @@ say "making the server's folder $folder"
 $safestats init
 head -c 9 /dev/urandom | base64 | tr '+/' 'ab' > "$folder/demo-password"
 chmod 600 "$folder/demo-password"
-account() { $safestats user add "$1" --org "$2" --name "$3" --role analyst --password-stdin < "$folder/demo-password"; }
+account() { $safestats user add "$1" --org "$2" --name "$3" --role "${4:-analyst}" --password-stdin < "$folder/demo-password"; }
 $safestats org load
 $safestats terms load
 account camden.analyst camden "Camden analyst (demonstration)"
 account city.analyst city "City analyst (demonstration)"
 account gla.analyst gla "GLA analyst (demonstration)"
+account gla.admin gla "GLA system administrator (demonstration)" system-admin
 
 sample=$folder/sample
 $safestats sample-data "$sample"

@@ -100,10 +100,10 @@ class Job:
             else:
                 self.say(f"{dataset} is refused: {card.facts.text() or card.strip.text()}")
         copies = FOLDER / "local-copies"
-        copies.mkdir(exist_ok=True)
+        copies.mkdir(mode=0o700, exist_ok=True)
         for layer in self.plugin.desk.layers():
             path = Path(layer.source().split("|")[0])
-            shutil.copyfile(path, copies / f"{path.stem}.gpkg")
+            shutil.copy(path, copies / f"{path.stem}.gpkg")  # with its mode: its owner's alone
         yield self.pause(1.0)
         self.picture("layers")
 

@@ -20,7 +20,19 @@ postgis)
 esac
 scripts/demo_data.sh "$folder" "${1:-}" "$database"
 unset SAFESTATS_DATABASE_URL SAFESTATS_PUBLISHER_URL SAFESTATS_OWNER_URL
-[ -z "$database" ] || eval "$(scripts/postgis.sh environment build/postgis "$database")"
-printf 'Serving on http://127.0.0.1:%s (%s). Accounts camden.analyst, city.analyst, gla.analyst; password in %s.\n' \
-    "$2" "${3:-spatialite}" "$folder/demo-password"
-SAFESTATS_DATA_DIR=$folder SAFESTATS_PORT=$2 exec .venvs/server/bin/safestats serve
+# The links in letters lead here.
+address=http://127.0.0.1:$2
+cat <<TOLD
+Serving on $address (${3:-spatialite}) until Ctrl-C.
+  QGIS         sign in as camden.analyst, city.analyst or gla.analyst
+  the console  $address/console, as gla.admin (an authenticator app is set up at the first sign-in)
+  password     of all of them, in $folder/demo-password
+  safestats    .venvs/server/bin/safestats, in another terminal here, after:
+    export SAFESTATS_DATA_DIR=$folder SAFESTATS_PUBLIC_ADDRESS=$address
+TOLD
+if [ -n "$database" ]; then
+    printf '    eval "$(scripts/postgis.sh environment build/postgis %s)"\n' "$database"
+    eval "$(scripts/postgis.sh environment build/postgis "$database")"
+fi
+SAFESTATS_DATA_DIR=$folder SAFESTATS_HOST=127.0.0.1 SAFESTATS_PORT=$2 SAFESTATS_PUBLIC_ADDRESS=$address \
+    exec .venvs/server/bin/safestats serve

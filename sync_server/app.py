@@ -26,6 +26,7 @@ from .database import is_busy
 from .datasets.service import ensure_incident_tables
 from .identity.conditions import current_conditions
 from .identity.oidc_routes import router as single_sign_on
+from .identity.refusals import path_of
 from .identity.routes import router as identity
 from .identity.supplier_routes import router as supplier
 from .ogc.routes import router as ogc
@@ -133,7 +134,7 @@ async def _answer_failure(request: Request, error: Exception) -> JSONResponse:
     """No word of the cause: that is in the log, under the reference."""
     reference = secrets.token_hex(6)
     # The route, not the path: that may hold a secret of somebody's mail.
-    where = getattr(request.scope.get("route"), "path", "an unknown path")
+    where = path_of(request) or "an unknown path"
     logger.error("Failure %s at %s %s", reference, request.method, where, exc_info=error)
     detail = f"The server failed. Tell the SafeStats team the reference {reference}."
     return await _answer_problem(

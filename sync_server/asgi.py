@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from fastapi import FastAPI
 
 from .app import create_app
@@ -10,4 +12,9 @@ from .settings import Settings
 
 def application() -> FastAPI:
     """The application, which knows the way into PostgreSQL under its own role only."""
-    return create_app(Settings(publisher_url="", owner_url=""))
+    app = create_app(Settings(publisher_url="", owner_url=""))
+    # What is there by now stays as long as the process: collecting garbage in the middle of an answer need not look
+    # through it.
+    gc.collect()
+    gc.freeze()
+    return app

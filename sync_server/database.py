@@ -155,8 +155,14 @@ class Database:
         reader = self.engine
         if not self.embedded:
             reader = reader.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        with Session(reader) as session:
+        with Session(reader, expire_on_commit=False) as session:
             yield session
+            # Nothing was written. But a rollback would make psycopg forget the statements that it has prepared.
+            try:
+                session.commit()
+            except BaseException:
+                session.rollback()  # else the connection would go back to the pool within its transaction
+                raise
 
     @contextmanager
     def write(self, patience_ms: int = BUSY_TIMEOUT_MS, *, dataset: str = "") -> Iterator[Session]:

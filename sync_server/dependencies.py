@@ -16,13 +16,14 @@ from sqlalchemy.orm import Session
 from .agreements.scope import Subject
 from .identity.network import UNKNOWN, client_network
 from .identity.permissions import Permission, require
-from .identity.sessions import active_subject, not_signed_in
+from .identity.refusals import audited_refusals, path_of
+from .identity.sessions import find_session, not_signed_in, subject_at_work, subject_of
 from .services import Services
 
 _bearer = HTTPBearer(auto_error=False)
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     return request.app.state.services
 
 
@@ -37,7 +38,7 @@ def _read(services: ServicesDep) -> Iterator[Session]:
 ReadDep = Annotated[Session, Depends(_read, scope="function")]
 
 
-def _token(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
+async def _token(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
     if credentials is None:
         raise not_signed_in()
     return credentials.credentials
@@ -46,20 +47,27 @@ def _token(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_
 TokenDep = Annotated[str, Depends(_token)]
 
 
-def _person(services: ServicesDep, token: TokenDep) -> Subject:
-    return active_subject(services.database, token, services.settings)
+def _person(request: Request, services: ServicesDep, token: TokenDep) -> Subject:
+    with services.database.read() as session:
+        found = find_session(session, token, services.settings)
+        with audited_refusals(services.audit, path_of(request), subject_of(found.sign_in)):
+            return subject_at_work(services.database, session, found, services.settings)
 
 
 # Who asks, whatever their role, in an active session: conditions accepted, purpose chosen.
 PersonDep = Annotated[Subject, Depends(_person)]
 
 
-def _subject(person: PersonDep) -> Subject:
-    require(person, Permission.USE_DATA)
-    return person
+def _subject(request: Request, services: ServicesDep, session: ReadDep, token: TokenDep) -> Subject:
+    found = find_session(session, token, services.settings)
+    with audited_refusals(services.audit, path_of(request), subject_of(found.sign_in)):
+        subject = subject_at_work(services.database, session, found, services.settings)
+        require(subject, Permission.USE_DATA)
+    return subject
 
 
-# Who asks for data: a person in an active session, in a role that works with them.
+# Who asks for data: a person in an active session, in a role that works with them, looked up in the request's own
+# transaction.
 SubjectDep = Annotated[Subject, Depends(_subject)]
 
 

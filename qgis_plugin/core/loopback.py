@@ -23,12 +23,13 @@ _PAGE = (
 
 
 class LoopbackListener(QObject):
-    """Listens from ``listen`` on until one request brings a code, ``close``, or ``PATIENCE_MS``.
+    """Listens from ``listen`` on until one request brings a code or a refusal, ``close``, or ``PATIENCE_MS``.
 
-    ``arrived(code)``, or ``expired()``.
+    ``arrived(code)``, ``refused()``, or ``expired()``.
     """
 
     arrived = pyqtSignal(str)
+    refused = pyqtSignal()
     expired = pyqtSignal()
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -76,7 +77,13 @@ class LoopbackListener(QObject):
                 socket.abort()
             return  # the rest is on its way
         socket.readAll()
-        code = self._code(head)
+        query = self._query(head)
+        if query.get("refused") == ["1"]:
+            self.close()
+            _answer(socket, "200 OK", "Not signed in", "SafeStats did not let you in: QGIS says what to do.")
+            self.refused.emit()
+            return
+        code = _code(query)
         if not code:
             _answer(socket, "404 Not Found", "Nothing here", "This page belongs to a sign-in that runs in QGIS.")
             return
@@ -84,17 +91,21 @@ class LoopbackListener(QObject):
         _answer(socket, "200 OK", "Back to QGIS", "You can close this page: the sign-in goes on in QGIS.")
         self.arrived.emit(code)
 
-    def _code(self, head: bytes) -> str:
-        """The code that the request brings; empty where it is another request, such as the one for the page's icon."""
+    def _query(self, head: bytes) -> dict[str, list[str]]:
+        """What the request brings; empty where it is another request, such as the one for the page's icon."""
         line = head.split(b"\r\n", 1)[0].decode("ascii", "replace").split(" ")
         if not self.listening or len(line) != len(("GET", "target", "version")) or line[0] != "GET":
-            return ""
+            return {}
         try:
             address = urlsplit(line[1])
         except ValueError:
-            return ""
-        codes = parse_qs(address.query).get("code", [])
-        return codes[0] if address.path == "/" and len(codes) == 1 and _CODE.fullmatch(codes[0]) else ""
+            return {}
+        return parse_qs(address.query) if address.path == "/" else {}
+
+
+def _code(query: dict[str, list[str]]) -> str:
+    codes = query.get("code", [])
+    return codes[0] if len(codes) == 1 and _CODE.fullmatch(codes[0]) else ""
 
 
 def _answer(socket: QTcpSocket, status: str, heading: str, words: str) -> None:

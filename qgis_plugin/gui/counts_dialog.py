@@ -39,7 +39,7 @@ class CountsDialog(QDialog):
         self.setObjectName("SafeStatsCounts")
         self.setWindowTitle(self.tr("Counts around a postcode"))
         self.setWindowIcon(icon("proximity"))
-        self.resize(520, 560)
+        self.resize(620, 700)
         self.postcode = self._field(self.tr("Postcode"), "NW1 8QP", 16)
         self.first = self._field(self.tr("First month"), self.tr("such as 2025-03; empty: all months"), 7)
         self.last = self._field(self.tr("Last month"), self.tr("such as 2025-08"), 7)
@@ -51,6 +51,7 @@ class CountsDialog(QDialog):
         self.table.setHeaderLabels([self.tr("Around the postcode"), self.tr("Incidents")])
         self.table.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.table.header().setStretchLastSection(False)
+        self.table.setMinimumHeight(12 * self.fontMetrics().height())  # the caveats are long
         self.notes = small(plain(QLabel(self)))
         self.notes.setWordWrap(True)
         self.strip = Strip(self)
@@ -141,7 +142,7 @@ class CountsDialog(QDialog):
         if answer["place"]["warning"]:
             self.strip.say(str(answer["place"]["warning"]), Tone.WARNING)
         rounded = self.tr("Rounded to {number}.").format(number=counts["rounding"])
-        self.notes.setText(" ".join([rounded, *answer["notes"], *answer["caveats"], answer["attribution"]]))
+        self.notes.setText("\n".join([rounded, *answer["notes"], *answer["caveats"], answer["attribution"]]))
 
     def _line(self, words: str, rows: Any, hidden: str) -> QTreeWidgetItem:
         item = self._item(words, rows, hidden)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from qgis.core import QgsLayoutExporter, QgsPrintLayout, QgsProject
 from qgis.gui import QgsFileWidget
@@ -266,6 +267,7 @@ class PublishDialog(QDialog):
             "mode": imprint.mode.value,
             "page": imprint.page.value,
             "formats": [kind.value for kind in formats],
+            "page_id": str(uuid4()),  # by which the events of the page's datasets are known to be of one page
         }
         if isinstance(self._result, HotspotResult):
             self._desk.record(EventKind.MAP_EXPORT, self._result.dataset, filters, self._result.used)

@@ -154,6 +154,7 @@ class OrganisationPage(Page):
         self.refusal = self.tr("Cancel")
         self.listener = LoopbackListener(self)
         self.listener.arrived.connect(self._arrived)
+        self.listener.refused.connect(self._refused)
         self.listener.expired.connect(self._expired)
         self.server = self._field("server", self.tr("Server address"), server)
         self.organisation = self._field("organisation", self.tr("Code of the organisation"), self._remembered(server))
@@ -237,6 +238,15 @@ class OrganisationPage(Page):
         if self._session is not None:
             self.code.setText(code)
             self.submitted.emit()
+
+    def _refused(self) -> None:
+        self._stop()
+        self.complained.emit(
+            self.tr(
+                "Your organisation's sign-in did not lead to an account of SafeStats. Begin again with the account "
+                "that the SafeStats team knows, or ask them."
+            )
+        )
 
     def _expired(self) -> None:
         self._stop()

@@ -381,6 +381,11 @@ def load_terms(
             if any(loaded.dataset == a.dataset for a in in_force):
                 changed.add(loaded.dataset)
             typer.echo(f"Recorded version {loaded.version} of the terms on {loaded.dataset}, from {loaded.starts}.")
+            with services.database.read() as session:
+                for agreement in service.agreements(session):
+                    if agreement.state == AgreementState.ACTIVE and agreement.dataset == loaded.dataset:
+                        for sentence in grants.cut_by_terms(terms.ceiling_of(loaded), agreement):
+                            typer.echo(f"  {agreement.reference}: {sentence}")
         for dataset in sorted(changed):
             build_for_agreement(services, dataset)
 

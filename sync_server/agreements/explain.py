@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ..audit.events import COMMAND_LINE, EventType
 from ..identity.models import Role, User
 from ..identity.service import find_user
 from ..instants import london_today
@@ -100,16 +101,28 @@ def explain(
     dataset: str,
     use: Use = Use.SYNC,
     *,
+    actor: str = COMMAND_LINE,
+    session_id: str = "",
     count_rows: bool = True,
     today: date | None = None,
 ) -> Explanation:
     """What the person would see today, decided by ``scope`` itself; raises ``SafeStatsError`` for an unknown person.
 
-    ``count_rows`` only for the SafeStats team: it tells how many rows lie behind grants that hide them.
+    ``count_rows`` only for the SafeStats team: it tells how many rows lie behind grants that hide them. That
+    ``actor`` looked is recorded before it is told.
     """
     today = today or london_today()
     with services.database.read() as session:
-        return explained(services, session, find_user(session, username), dataset, use, count_rows, today)
+        user = find_user(session, username)
+        services.audit.record(
+            EventType.ACCESS_EXPLAINED,
+            actor=actor,
+            organisation=user.organisation.code,
+            dataset=dataset if dataset in services.definitions else "",
+            filter={"user": user.id, "use": use, "rows_counted": count_rows},
+            session=session_id,
+        )
+        return explained(services, session, user, dataset, use, count_rows, today)
 
 
 def explained(
@@ -158,6 +171,7 @@ def explained(
         open_rows(session, opened)
         rows = {row.position: row.rows for row in session.execute(rows_by_grant(opened))}
     signed = [profile_of(grant, today) for grant in agreement.grants]
+    officer = subject.role == Role.LICENSING_OFFICER
     explained = replace(
         blank,
         until=opened.until,
@@ -167,7 +181,7 @@ def explained(
         geometry=opened.geometry,
         threshold=opened.threshold,
         grants=tuple(
-            _grant(number, before, after, opened, services.areas, rows.get(number, 0) if count_rows else None)
+            _grant(number, before, after, opened, services.areas, rows.get(number, 0) if count_rows else None, officer)
             for number, (before, after) in enumerate(zip(signed, opened.grants, strict=True), start=1)
         ),
     )
@@ -179,8 +193,15 @@ def explained(
 
 
 def _grant(
-    number: int, signed: GrantProfile, left: GrantProfile, opened: Scope, areas: AreaIndex, rows: int | None
+    number: int,
+    signed: GrantProfile,
+    left: GrantProfile,
+    opened: Scope,
+    areas: AreaIndex,
+    rows: int | None,
+    officer: bool,
 ) -> GrantExplained:
+    by_role = officer and not signed.officer_records
     if opened.gives(left):
         how = precision_in_words(left.shown_precision, left.grid_m)
         effect, opens = Effect.RECORDS, f"opens records ({', '.join(left.groups)}; {how})"
@@ -191,7 +212,7 @@ def _grant(
         if opened.use in signed.uses:
             opens += ", for the supplier's terms do not permit this use"
     if left.precision == Precision.AGGREGATE and signed.precision != Precision.AGGREGATE:
-        opens += ", for it gives no records to this role, or the terms give none"
+        opens += ", for it gives no records to licensing officers" if by_role else ", for the terms give no records"
     if left.from_month != signed.from_month:
         opens += f", from {left.from_month} (the supplier's retention)"
     return GrantExplained(number, describe_grant(signed, areas), effect, opens, rows)

@@ -131,8 +131,26 @@ def unsign(agreement: Agreement) -> None:
 
 def check_excess(ceiling: Ceiling | None, agreement: Agreement, grants: Iterable[Grant]) -> None:
     """Raises ``SafeStatsError`` naming all in which the grants go beyond the supplier's terms."""
+    if found := _beyond(ceiling, agreement, grants):
+        assert ceiling is not None
+        raise SafeStatsError(
+            f"This goes beyond version {ceiling.version} of the supplier's terms on “{agreement.dataset}”: "
+            f"{'; '.join(found)}."
+        )
+
+
+def cut_by_terms(ceiling: Ceiling | None, agreement: Agreement) -> list[str]:
+    """In a sentence each what the supplier's terms take from the grants as signed; nothing where they take nothing."""
+    return [
+        f"Version {ceiling.version} of the supplier's terms holds, not what was signed: {words}."
+        for words in _beyond(ceiling, agreement, agreement.grants)
+        if ceiling is not None
+    ]
+
+
+def _beyond(ceiling: Ceiling | None, agreement: Agreement, grants: Iterable[Grant]) -> list[str]:
     if ceiling is None:
-        return
+        return []
     organisation = agreement.organisation
     found = []
     if not ceiling.admits(organisation.code, organisation.kind):
@@ -141,11 +159,7 @@ def check_excess(ceiling: Ceiling | None, agreement: Agreement, grants: Iterable
         groups = tuple(FieldGroup(name) for name in grant.groups.split())
         excess = ceiling.excess(groups, Precision(grant.precision), grant.grid_m, grant.uses, grant.last_months)
         found += [f"grant {grant.position}: {words}" if grant.position else words for words in excess]
-    if found:
-        raise SafeStatsError(
-            f"This goes beyond version {ceiling.version} of the supplier's terms on “{agreement.dataset}”: "
-            f"{'; '.join(found)}."
-        )
+    return found
 
 
 def resolve_areas(areas: AreaIndex, requested: Iterable[str], edge_m: float = 0) -> tuple[str, ...]:

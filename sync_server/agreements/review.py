@@ -67,6 +67,21 @@ def in_force(session: Session, dataset: str, today: date) -> int:
     return session.scalar(wanted) or 0
 
 
+def agreements_in_force(session: Session, organisation_id: int, today: date) -> dict[str, str]:
+    """The references of an organisation's agreements in force, by their datasets."""
+    found = session.execute(
+        select(Agreement.dataset, Agreement.reference)
+        .where(
+            Agreement.organisation_id == organisation_id,
+            Agreement.state == AgreementState.ACTIVE,
+            Agreement.starts <= today,
+            Agreement.ends >= today,
+        )
+        .order_by(Agreement.ends, Agreement.id)  # the last one is the one that ``scope`` takes
+    )
+    return {one.dataset: one.reference for one in found}
+
+
 def due_for_review(session: Session, today: date) -> list[ReviewNotice]:
     """Of active and suspended agreements, what is due within 90 days or overdue, the most urgent first."""
     horizon = today + timedelta(days=max(WARN_DAYS))

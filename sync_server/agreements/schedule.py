@@ -1,4 +1,4 @@
-"""The schedule of an agreement: what is to be signed, in plain English, made from the grants and nothing else.
+"""The schedule of an agreement: what is to be signed, in plain English, made from what is recorded and nothing else.
 
 The same agreement gives the same text, so that its SHA-256 shows whether what was signed is what is in force.
 """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, defaultload, joinedload, lazyload, selectinload
+from sqlalchemy.orm import Session, joinedload, lazyload, selectinload
 
 from ..datasets.definitions import DatasetDefinition, Field, FieldGroup, Geometry, layer_fields
 from ..identity.models import Channel, Organisation, Role
@@ -32,7 +32,7 @@ _IN_FORCE_ONCE = (AgreementState.ACTIVE, AgreementState.SUSPENDED, AgreementStat
 # Of the organisation its own columns are enough.
 _BARE = joinedload(Agreement.organisation).options(lazyload("*"))
 # An edge has hundreds of areas: their codes are read as they are, not as objects.
-_AREAS_APART = defaultload(Agreement.grants).lazyload(Grant.areas)
+_AREAS_APART = joinedload(Agreement.grants).lazyload(Grant.areas)
 
 
 @dataclass(frozen=True)
@@ -435,7 +435,7 @@ def _agreement(session: Session, subject: Subject, dataset_code: str, title: str
             )
             .options(_BARE, _AREAS_APART)
             .order_by(Agreement.ends.desc(), Agreement.id.desc())
-        )
+        ).unique()
     )
     for agreement in agreements:
         if agreement.state == AgreementState.ACTIVE and agreement.starts <= today <= agreement.ends:
@@ -443,7 +443,8 @@ def _agreement(session: Session, subject: Subject, dataset_code: str, title: str
     ask = "Ask the SafeStats team."
     for agreement in agreements:
         if agreement.state == AgreementState.SUSPENDED:
-            raise Refusal("agreement-suspended", f"Agreement {agreement.reference} on {title} is suspended. {ask}")
+            why = f" ({agreement.state_reason.rstrip('.')})" if agreement.state_reason else ""
+            raise Refusal("agreement-suspended", f"Agreement {agreement.reference} on {title} is suspended{why}. {ask}")
     for agreement in agreements:
         if agreement.state == AgreementState.ACTIVE and agreement.starts > today:
             raise Refusal(

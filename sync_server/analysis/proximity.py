@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Integer, and_, case, func, literal, select
 from sqlalchemy.orm import Session
 
 from ...shared.disclosure import ROUNDING, published_count, published_rings, published_table
+from ..agreements.models import Precision
 from ..agreements.readable import Bounds, countable, open_rows
 from ..agreements.scope import Scope, Subject, countable_scope
 from ..audit.log import EventType
@@ -90,6 +91,8 @@ def _answer(session: Session, permitted: Scope, asked: ProximityRequest, place: 
             "Some incidents are not in these figures: your agreement lets them be counted around postcodes, within "
             "100, 250 or 500 metres, by category only."
         )
+    elif only_counted:
+        notes += _coarse_notes(permitted, radii)
     return ProximityAnswer(
         dataset=permitted.definition.code,
         title=permitted.definition.title,
@@ -104,6 +107,24 @@ def _answer(session: Session, permitted: Scope, asked: ProximityRequest, place: 
         caveats=list(permitted.definition.cautions),
         attribution=permitted.definition.attribution,
     )
+
+
+def _coarse_notes(permitted: Scope, radii: Sequence[int]) -> list[str]:
+    """What must be known of rings that are narrower than places are known to those who only count."""
+    counted = [
+        grant.counted_place for grant in permitted.grants if permitted.counts(grant) and not permitted.gives(grant)
+    ]
+    notes = []
+    cell = max((cell for precision, cell in counted if precision == Precision.GRID), default=0)
+    if narrow := [radius for radius in radii if radius < cell]:
+        rings = " or ".join(map(str, narrow))
+        notes.append(
+            f"Places count at the middle of {cell} m squares: within {rings} metres a number says little, and 0 does "
+            "not mean that nothing happened there."
+        )
+    if any(precision == Precision.AREA for precision, _cell in counted):
+        notes.append("Some incidents are in no ring: your agreement does not let their places be counted.")
+    return notes
 
 
 def _is_fixed(permitted: Scope, asked: ProximityRequest, radii: Sequence[int]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Request
 
 from ..answers import problems
 from ..dependencies import ReadDep, ServicesDep, SubjectDep
@@ -15,8 +15,6 @@ from .parameters import FACETS_PARAMETERS
 from .schemas import FacetsAnswer, PostcodeAnswer, ProximityAnswer, ProximityRequest
 
 router = APIRouter(prefix="/v1", tags=["analysis"], responses=problems(401, 403, 404))
-
-_KEEP_NOWHERE = {"Cache-Control": "private, no-store"}
 
 
 @router.get("/postcodes/{postcode}")
@@ -34,17 +32,12 @@ def facets(
     services: ServicesDep,
     session: ReadDep,
     subject: SubjectDep,
-    response: Response,
 ) -> FacetsAnswer:
     """How many of the visible rows have each value of a property."""
-    response.headers.update(_KEEP_NOWHERE)
     return facet_counts.count_facets(services, session, subject, dataset, request.query_params.multi_items())
 
 
 @router.post("/proximity", responses=problems(400))
-def proximity(
-    body: ProximityRequest, services: ServicesDep, session: ReadDep, subject: SubjectDep, response: Response
-) -> ProximityAnswer:
+def proximity(body: ProximityRequest, services: ServicesDep, session: ReadDep, subject: SubjectDep) -> ProximityAnswer:
     """Counts around a postcode or a place, by ring and category."""
-    response.headers.update(_KEEP_NOWHERE)
     return proximity_counts.count_around(services, session, subject, body)

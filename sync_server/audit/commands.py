@@ -56,6 +56,11 @@ def verify(
     if not result.ok:
         raise SafeStatsError(f"The audit is not intact. {result.message}")
     typer.echo(result.message)
+    if seals is None:
+        typer.echo(
+            "The seals exported to the server's own folder were all that could be compared with: whoever can "
+            "rewrite it too could cut the end off unseen. Name a folder that was kept elsewhere with --seals."
+        )
     for folder in archive or ():
         try:
             contents = check_archive(folder, trusted)

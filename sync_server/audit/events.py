@@ -64,6 +64,24 @@ class EventType(StrEnum):
         {"event": "what it asked for when it was stopped"},
     )
 
+    ACCESS_REFUSED = (
+        "access.refused",
+        Recorder.SERVER,
+        "A page or an address was refused to a role or to a session that may not work yet or any more, or a form was "
+        "not ours: recorded once a minute for a session, a reason and a path",
+        {"path": "the page or address, without what was typed"},
+    )
+    ACCESS_EXPLAINED = (
+        "access.explain",
+        Recorder.TEAM,
+        "Somebody looked up what a person sees of a dataset, and why",
+        {
+            "user": "the person, by opaque id",
+            "use": "that was asked about",
+            "rows_counted": "whether rows were counted",
+        },
+    )
+
     # Use of the data
     LAYERS_LISTED = "layers.list", Recorder.SERVER, "The list of layers was read", {"permitted": "datasets permitted"}
     LAYER_DESCRIBED = "layer.describe", Recorder.SERVER, "The properties and the extent of a layer were read online"
@@ -74,7 +92,7 @@ class EventType(StrEnum):
         "Files of a layer were asked for: recorded before the first byte leaves, once for a pull",
         {"release": "number", "pull": "the pull's id", "artefact": "the file, outside a pull"},
     )
-    ITEMS_READ = "items.read", Recorder.SERVER, "Rows were read online; ``rows`` tells how many"
+    ITEMS_READ = "items.read", Recorder.SERVER, "Rows were read online; the event's rows tell how many"
     FACETS_READ = "facets.read", Recorder.SERVER, "Counts by category were read online", {"by": "the field"}
     DELIVERY_ENDED = (
         "delivery.end",
@@ -86,7 +104,12 @@ class EventType(StrEnum):
     PROXIMITY_COUNTED = "proximity.count", Recorder.SERVER, "Incidents were counted around a place, online"
     PROXIMITY_SEARCH = "proximity.search", Recorder.DESK, "A search around a place was made on a pulled copy"
     HOTSPOT_RUN = "hotspot.run", Recorder.DESK, "Hotspots were made from a pulled copy"
-    MAP_EXPORT = "map.export", Recorder.DESK, "A page was exported", {"formats": "of the files"}
+    MAP_EXPORT = (
+        "map.export",
+        Recorder.DESK,
+        "A page was exported: an event for each dataset on it",
+        {"formats": "of the files", "page_id": "the same in all events of one page"},
+    )
     LAYER_OPENED = "layer.opened", Recorder.DESK, "A pulled copy was opened as a layer"
 
     # Data coming in
@@ -131,7 +154,7 @@ class EventType(StrEnum):
     # Rights
     AGREEMENT_ADDED = "agreement.add", Recorder.TEAM, "An agreement was drafted"
     AGREEMENT_CHANGED = "agreement.change", Recorder.TEAM, "An agreement was amended"
-    AGREEMENT_GRANTED = "agreement.grant", Recorder.TEAM, "A grant was added to an agreement, or removed"
+    AGREEMENT_GRANTED = "agreement.grant", Recorder.TEAM, "A grant was added to an agreement, moved or removed"
     AGREEMENT_DOCUMENT = "agreement.document", Recorder.TEAM, "A signed document was attached", {"sha256": "of it"}
     AGREEMENT_DOCUMENT_READ = "agreement.document-read", Recorder.SERVER, "A signed document was read"
     AGREEMENT_SIGNED = "agreement.sign", Recorder.TEAM, "An agreement was signed"

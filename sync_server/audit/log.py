@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 # What tells a caller nothing, or the same again, is what floods are made of.
 _CHEAP_POINTS, _DEAR_POINTS = 1, 10
+# They come of what was permitted before, or are recorded once a minute anyway.
+_UNPACED = (EventType.DELIVERY_ENDED, EventType.ACCESS_REFUSED)
 
 
 class TooManyRequests(Problem):
@@ -228,7 +230,7 @@ class AuditLog:
         if of is not None:
             body["of"] = of
         try:
-            if session and event != EventType.DELIVERY_ENDED:
+            if session and event not in _UNPACED:
                 self._spend(body)
             return self.store.append(body, once)
         except AuditUnavailable as error:

@@ -128,7 +128,11 @@ def verify(
     sealed_until = seals[-1].last if seals else 0
     unsealed = max(0, last - sealed_until)
     ok = not found.sentences
-    message = _told(count, last, seals, unsealed, unsealed_since) if ok else " ".join(found.sentences)
+    message = (
+        _told(count, last, seals, unsealed, unsealed_since, bool(exported.seals or heads))
+        if ok
+        else " ".join(found.sentences)
+    )
     return VerifyResult(ok, count, found.event, message, found.seal, len(seals), sealed_until, unsealed, unsealed_since)
 
 
@@ -220,7 +224,7 @@ def _judge_the_end(found: _Findings, last: int, seals: list[Seal], heads: Mappin
         found.of_event(last + 1, f"is missing: the chain ends at {last}, but the head of event {newest} was exported")
 
 
-def _told(count: int, last: int, seals: list[Seal], unsealed: int, unsealed_since: str) -> str:
+def _told(count: int, last: int, seals: list[Seal], unsealed: int, unsealed_since: str, compared: bool) -> str:
     sentences = [f"All {count} events are in place and unaltered."]
     if last > count:
         sentences.append(f"Events 1 to {last - count} were archived; their seals are in place.")
@@ -230,5 +234,9 @@ def _told(count: int, last: int, seals: list[Seal], unsealed: int, unsealed_sinc
     if unsealed:
         sentences.append(
             f"The newest {unsealed}, since {unsealed_since}, are not sealed yet: their removal could not be noticed."
+        )
+    if not compared:
+        sentences.append(
+            "No exported seals were compared with: had the end been cut off together with its seals, it would not show."
         )
     return " ".join(sentences)

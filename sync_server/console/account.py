@@ -74,7 +74,7 @@ def change_password(visit: MemberDep, form: PostedDep) -> Response:
 def password_link(visit: MemberDep, form: PostedDep, later: BackgroundTasks) -> Response:
     """Mail oneself a link to choose a new password."""
     later.add_task(links.request_reset, visit.services, visit.who.username, visit.address)
-    return visit.go("/account", "A link to choose a new password is on its way to your e-mail address.")
+    return visit.go("/account", f"The link to choose a new password {visit.services.mailer.whereabouts}.")
 
 
 @router.get("/account/second-factor")

@@ -14,7 +14,7 @@ from ..agreements import service
 from ..agreements.ceiling import precision_in_words
 from ..agreements.documents import attach, document_for
 from ..agreements.explain import explain
-from ..agreements.grants import places_in_words
+from ..agreements.grants import cut_by_terms, places_in_words
 from ..agreements.models import Agreement, ContactRole, Grant, Precision, Use
 from ..agreements.review import Standing, due_for_review, standing
 from ..agreements.terms import ceiling_on
@@ -214,6 +214,8 @@ def _agreement_page(visit: Visit, step: str, form: Form) -> Response:
         ceiling = ceiling_on(session, agreement.dataset, today)
         missing = service.unready(services, session, agreement, today) if where == Standing.DRAFT else []
         warnings = [n.sentence for n in due_for_review(session, today) if n.reference == agreement.reference]
+        if where not in (Standing.DRAFT, Standing.ENDED):
+            warnings += cut_by_terms(ceiling, agreement)
         titles = {purpose.code: purpose.title for purpose in services.purposes}
         return visit.page(
             "agreement.html",
@@ -420,7 +422,7 @@ STEPS = {
     "suspend": Step(
         "Suspend {}?",
         (
-            "Its people are refused from their next request on. Local copies are locked at their next contact.",
+            "Its people are refused from their next request on. Local copies are deleted at their next contact.",
             "It can be resumed.",
         ),
         "Suspend",
@@ -465,7 +467,13 @@ def explain_page(step: str, visit: MemberDep, username: str = "", use: str = Use
     explained = None
     if username in {person.username for person in people} and use in list(Use):
         explained = explain(
-            visit.services, username, agreement.dataset, Use(use), count_rows=visit.may(Permission.MANAGE_RELEASES)
+            visit.services,
+            username,
+            agreement.dataset,
+            Use(use),
+            actor=visit.who.user_id,
+            session_id=visit.who.session_id,
+            count_rows=visit.may(Permission.MANAGE_RELEASES),
         )
     return visit.page(
         "explain.html",

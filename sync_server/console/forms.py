@@ -87,7 +87,7 @@ class Form:
         except SafeStatsError as error:
             self.errors[name] = str(error)
         except Problem as problem:
-            if problem.document.status >= 500:
+            if problem.document.status >= 500 or problem.document.code == "role-not-permitted":
                 raise
             self.errors[name] = problem.document.detail
 

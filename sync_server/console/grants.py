@@ -6,10 +6,13 @@ from fastapi import Response
 from sqlalchemy.orm import Session
 
 from ..agreements import grants as work
+from ..agreements.ceiling import precision_in_words
 from ..agreements.models import Agreement, Precision, Use
 from ..agreements.profiles import Profile, apply_profile
+from ..agreements.terms import ceiling_on
 from ..datasets.definitions import FieldGroup
 from ..identity.permissions import Permission
+from ..instants import london_today
 from .agreements import changed, found
 from .forms import Form, PostedDep
 from .routes import console_router
@@ -48,11 +51,18 @@ def new_page(step: str, visit: MemberDep) -> Response:
 def _new_page(visit: Visit, step: str, form: Form) -> Response:
     visit.require(Permission.MANAGE_AGREEMENTS)
     with visit.services.database.read() as session:
+        agreement = found(visit, session, step)
+        ceiling = ceiling_on(session, agreement.dataset, london_today())
+        permitted = ceiling.groups if ceiling else tuple(FieldGroup)
         return visit.page(
             "grant_new.html",
             form=form,
-            agreement=found(visit, session, step),
-            groups=[(group.value, group.value.capitalize()) for group in FieldGroup],
+            agreement=agreement,
+            ceiling=ceiling,
+            ceiling_precision=precision_in_words(ceiling.precision, ceiling.grid_m) if ceiling else "",
+            ceiling_uses=[use.value for use in Use if ceiling and use in ceiling.uses],
+            boroughs=sorted(visit.services.areas.boroughs.items(), key=lambda borough: borough[1]),
+            groups=[(group.value, group.value.capitalize()) for group in FieldGroup if group in permitted],
             precisions=[(precision.value, text) for precision, text in PRECISIONS.items()],
             uses=[(use.value, text) for use, text in USES.items()],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fastapi import FastAPI, Response
+from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from ..agreements.documents import MOST_BYTES
@@ -85,6 +86,12 @@ def add_console(app: FastAPI) -> None:
     for subject in _SUBJECTS:
         app.include_router(subject.router)
     app.include_router(_rest)
+    app.add_api_route("/", front_door, include_in_schema=False)
+
+
+def front_door() -> Response:
+    """Who types the server's address alone is shown to the console."""
+    return RedirectResponse("/console", 303)
 
 
 def longest_body(path: str) -> int | None:

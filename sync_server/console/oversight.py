@@ -11,7 +11,7 @@ from ..audit.events import EventType
 from ..audit.store import Criteria
 from ..identity.permissions import Permission, sees_all
 from ..instants import london_today
-from ..oversight.periods import bounds, month_in_words, month_of, months_until
+from ..oversight.periods import bounds, month_in_words, month_of, months_until, so_far
 from ..oversight.rendering import render_body, render_csv, render_pdf
 from ..oversight.report import OversightReport, oversight
 from ..oversight.supplier import SupplierUse, supplier_use
@@ -122,7 +122,8 @@ def usage_page(visit: MemberDep, months: int = 12, organisation: str = "") -> Re
     if months not in COUNTS:
         raise gone()
     code = organisation if everywhere else visit.who.organisation
-    wanted = months_until(f"{london_today():%Y-%m}", months)
+    today = london_today()
+    wanted = months_until(f"{today:%Y-%m}", months)
     since, until = bounds(wanted)
     with visit.services.database.read() as session:
         options = organisation_options(session)
@@ -138,7 +139,10 @@ def usage_page(visit: MemberDep, months: int = 12, organisation: str = "") -> Re
         name=names.get(code, ""),
         organisations=options if everywhere else [],
         count_options=_count_options(),
-        months=[(month_in_words(month), by_month.get(month, usage_of([]))) for month in reversed(wanted)],
+        months=[
+            (month_in_words(month) + so_far(month, today), by_month.get(month, usage_of([])))
+            for month in reversed(wanted)
+        ],
         datasets=[
             (titles.get(dataset, dataset), use)
             for dataset, use in usage_by(events, lambda event: event.body["dataset"]).items()

@@ -111,9 +111,8 @@ def invite(visit: MemberDep, form: PostedDep) -> Response:
                 display_name=form.text("display_name"),
                 sites=sites,
             )
-            return visit.go(
-                f"/people/{invited.user.id}", f"{invited.user.username} is invited; the link is on its way."
-            )
+            told = f"{invited.user.username} is invited; the link {visit.services.mailer.whereabouts}."
+            return visit.go(f"/people/{invited.user.id}", told)
     return _invite_page(visit, form)
 
 
@@ -142,8 +141,15 @@ def _person_page(visit: Visit, user_id: str, form: Form, dataset: str = "", use:
     explained = None
     explains = visit.may(Permission.SEE_AGREEMENTS)
     if explains and dataset in visit.services.definitions and use in list(Use):
-        counts = visit.may(Permission.MANAGE_RELEASES)
-        explained = explain(visit.services, person.username, dataset, Use(use), count_rows=counts)
+        explained = explain(
+            visit.services,
+            person.username,
+            dataset,
+            Use(use),
+            actor=visit.who.user_id,
+            session_id=visit.who.session_id,
+            count_rows=visit.may(Permission.MANAGE_RELEASES),
+        )
     form.defaults.setdefault("role", person.role)
     form.defaults.setdefault("sites", "\n".join(f"{site.dataset} {site.site}".strip() for site in person.sites))
     return visit.page(
@@ -243,11 +249,13 @@ def do(user_id: str, verb: str, visit: MemberDep, form: PostedDep, later: Backgr
     services, actor = visit.services, visit.who.user_id
     if verb == "reset-password":
         later.add_task(links.request_reset, services, person.username, visit.address)
-        return visit.go(f"/people/{user_id}", f"A link to choose a new password is on its way to {person.username}.")
+        told = f"A link for {person.username} to choose a new password {services.mailer.whereabouts}."
+        return visit.go(f"/people/{user_id}", told)
     if verb == "invite-again":
         with form.telling():
             people.invite_again(services, actor, user_id)
-            return visit.go(f"/people/{user_id}", "A new invitation is on its way; the link before it has ended.")
+            told = f"The link before has ended. The new invitation {services.mailer.whereabouts}."
+            return visit.go(f"/people/{user_id}", told)
         return _person_page(visit, user_id, form)
     if verb == "reactivate":
         people.reopen_account(services, actor, user_id)

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import OperationalError
@@ -16,7 +17,9 @@ from starlette.exceptions import HTTPException
 
 from ..database import is_busy
 from ..errors import SafeStatsError
+from ..identity.refusals import audit_refusal, path_of
 from ..problems import Problem
+from .signed_in import asker_of
 from .visits import HOME, Elsewhere, Visit
 
 logger = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ SAFEGUARDS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
+_RECORDED_HERE = ("role-not-permitted", "form-not-ours")
 _BACK = {
     401: "Sign in again to go on.",
     403: "Nothing was changed. If you need this for your work, ask the SafeStats team.",
@@ -53,7 +57,7 @@ class ConsoleRoute(APIRoute):
             except Elsewhere as elsewhere:
                 answer = Response(status_code=303, headers={"Location": elsewhere.address})
             except Exception as error:
-                answer = _trouble_page(request, error)
+                answer = _trouble_page(request, await run_in_threadpool(_audited, request, error))
             answer.headers.update(SAFEGUARDS)
             return answer
 
@@ -63,6 +67,18 @@ class ConsoleRoute(APIRoute):
 def console_router(**options: Any) -> APIRouter:
     """A router of pages, none of which is part of the API."""
     return APIRouter(prefix=HOME, route_class=ConsoleRoute, include_in_schema=False, **options)
+
+
+def _audited(request: Request, error: Exception) -> Exception:
+    """The error, recorded if it is a refusal that no service records; or why it could not be recorded."""
+    if not isinstance(error, Problem) or error.document.code not in _RECORDED_HERE:
+        return error
+    services = request.app.state.services
+    try:
+        audit_refusal(services.audit, error, path_of(request), asker_of(Visit(request, services)))
+    except Problem as unrecorded:
+        return unrecorded
+    return error
 
 
 def _trouble_page(request: Request, error: Exception) -> Response:
@@ -97,7 +113,7 @@ def _problem(request: Request, error: Exception) -> Problem:
         return Problem(503, "busy", "The server is busy", detail)
     reference = secrets.token_hex(6)
     # The route, not the path: that may hold a secret of somebody's mail.
-    where = getattr(request.scope.get("route"), "path", "an unknown path")
+    where = path_of(request) or "an unknown path"
     logger.error("Failure %s at %s %s", reference, request.method, where, exc_info=error)
     detail = f"The server failed. Tell the SafeStats team the reference {reference}."
     return Problem(500, "server-failure", "The server failed", detail)

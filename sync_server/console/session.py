@@ -139,7 +139,7 @@ def forgotten(visit: GuestDep, form: PostedDep, later: BackgroundTasks) -> Respo
     if form.errors:
         return visit.page("forgotten.html", form=form, asked=False)
     later.add_task(links.request_reset, visit.services, username, visit.address)
-    return visit.page("forgotten.html", asked=True)
+    return visit.page("forgotten.html", asked=True, whereabouts=visit.services.mailer.whereabouts)
 
 
 @router.get("/conditions")

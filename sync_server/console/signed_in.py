@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Request
+from sqlalchemy.orm import Session
 
+from ..agreements.scope import Subject
 from ..identity.models import Channel, SignInState
-from ..identity.sessions import Found, active_subject, find_session
+from ..identity.refusals import audit_refusal, path_of
+from ..identity.sessions import Found, find_session, not_active, subject_at_work, subject_of
 from ..problems import Problem
 from .visits import HOME, Elsewhere, GuestDep, Visit, with_query
 
@@ -21,21 +24,37 @@ STEPS = {
 def found_session(visit: Visit) -> Found:
     """The session of the cookie in whatever state; raises ``Problem`` 401 where there is none."""
     with visit.services.database.read() as session:
-        return find_session(session, visit.token, visit.services.settings, Channel.CONSOLE)
+        return _found(visit, session)
+
+
+def asker_of(visit: Visit) -> Subject | None:
+    """The person of the cookie's session, in whatever state it is; None where there is none."""
+    with visit.services.database.read() as session:
+        try:
+            return subject_of(_found(visit, session).sign_in)
+        except Problem:
+            return None
+
+
+def _found(visit: Visit, session: Session) -> Found:
+    return find_session(session, visit.token, visit.services.settings, Channel.CONSOLE)
 
 
 def _member(visit: GuestDep, request: Request) -> Visit:
     where = request.scope["path"] if request.method == "GET" else ""
-    try:
-        found = found_session(visit)
-    except Problem:
-        address = with_query(
-            f"{HOME}/sign-in", {"next": where if where != HOME else "", "ended": "1" if visit.token else ""}
-        )
-        raise Elsewhere(address) from None
-    if found.state != SignInState.ACTIVE:
-        raise Elsewhere(with_query(HOME + STEPS[found.state], {"next": where if where != HOME else ""}))
-    visit.subject = active_subject(visit.services.database, visit.token, visit.services.settings, Channel.CONSOLE)
+    services = visit.services
+    with services.database.read() as session:
+        try:
+            found = _found(visit, session)
+        except Problem:
+            address = with_query(
+                f"{HOME}/sign-in", {"next": where if where != HOME else "", "ended": "1" if visit.token else ""}
+            )
+            raise Elsewhere(address) from None
+        if found.state != SignInState.ACTIVE:
+            audit_refusal(services.audit, not_active(found), path_of(request), subject_of(found.sign_in))
+            raise Elsewhere(with_query(HOME + STEPS[found.state], {"next": where if where != HOME else ""}))
+        visit.subject = subject_at_work(services.database, session, found, services.settings)
     request.scope["console_subject"] = visit.subject  # so that a page of trouble keeps the menu
     return visit
 

@@ -103,7 +103,8 @@ def show_organisation(code: str) -> None:
             "Own sign-in": found.oidc_issuer or "none",
             "People": str(people_there),
         }
-        print_table(["", ""], [[name, value] for name, value in lines.items()])
+    for name, value in lines.items():
+        typer.echo(printable(f"{name:<11}  {value}".rstrip()))
 
 
 @organisation_commands.command("amend")
@@ -496,9 +497,13 @@ def _sites(services: Services, given: list[str] | None) -> list[tuple[str, str]]
 
 def _sent(services: Services, invited: people.Invited) -> str:
     settings = services.settings
-    way = f"by {settings.smtp_host}" if settings.smtp_host else f"into {settings.outbox_dir}"
+    way = (
+        f"was sent by {settings.smtp_host}"
+        if settings.smtp_host
+        else f"lies in {settings.outbox_dir} as a letter with the link, for no mail server is set"
+    )
     until = f"{invited.expires_at.astimezone(LONDON):%-d %B %Y, %H:%M}"
-    return f"The invitation of {invited.user.username} was sent {way}; it can be used until {until} (London time)."
+    return f"The invitation of {invited.user.username} {way}; it can be used until {until} (London time)."
 
 
 def _account(user: User) -> str:

@@ -64,7 +64,10 @@ class Started:
 
 @dataclass(frozen=True)
 class Returned:
-    """The browser is back: show the code, or, where the desk listens, go to its loopback address."""
+    """The browser is back: show the code, or, where the desk listens, go to its loopback address.
+
+    Without a code the desk is told there that it need not wait.
+    """
 
     code: str
     loopback_url: str | None
@@ -123,7 +126,7 @@ def start(
 def take_back(services: Services, query: Mapping[str, str], address: str) -> Returned:
     """Prove what the browser brought from the provider, and find whose account it is; raises ``Problem``.
 
-    Whatever does not fit gives the same answer; the audit holds the reason.
+    Whatever does not fit gives the same answer; the audit holds the reason. A desk that listens is told of a refusal.
     """
     state = query.get("state", "")
     with services.database.read() as session:
@@ -137,6 +140,24 @@ def take_back(services: Services, query: Mapping[str, str], address: str) -> Ret
         # A state is good for one return, whatever comes of it.
         attempt.failures = 1
         organisation = session.get_one(Organisation, attempt.organisation_id)
+    try:
+        code = _code_of(services, organisation, attempt, query, address)
+    except Problem:
+        if attempt.loopback_port is None:
+            raise
+        return Returned("", _desk_address(attempt.loopback_port, refused="1"))
+    loopback = None if attempt.loopback_port is None else _desk_address(attempt.loopback_port, code=code)
+    return Returned(f"{code[:5]}-{code[5:]}", loopback)
+
+
+def _desk_address(port: int, **query: str) -> str:
+    return f"http://127.0.0.1:{port}/?{urlencode(query)}"
+
+
+def _code_of(
+    services: Services, organisation: Organisation, attempt: OidcAttempt, query: Mapping[str, str], address: str
+) -> str:
+    """The code for the account of whom the provider vouches for; raises ``Problem``."""
     if not query.get("code") or query.get("iss", organisation.oidc_issuer) != organisation.oidc_issuer:
         raise _refuse(services, None, address, "provider-refused")
     try:
@@ -145,17 +166,15 @@ def take_back(services: Services, query: Mapping[str, str], address: str) -> Ret
         raise _refuse(services, None, address, f"id-token: {type(error).__name__}") from error
     code = "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_LETTERS))
     with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
-        attempt = session.get_one(OidcAttempt, attempt.handle_hash)
+        waiting = session.get_one(OidcAttempt, attempt.handle_hash)
         user = _account(session, organisation, claims)
         if user is None:
             raise _refuse(services, None, address, "no-account")
         if not user.active or not user.organisation.active:
             raise _refuse(services, user, address, "account-inactive")
         user.oidc_subject = claims["sub"]
-        attempt.user_id, attempt.code_hash, attempt.failures = user.id, digest(code), 0
-        port = attempt.loopback_port
-    loopback = None if port is None else f"http://127.0.0.1:{port}/?{urlencode({'code': code})}"
-    return Returned(f"{code[:5]}-{code[5:]}", loopback)
+        waiting.user_id, waiting.code_hash, waiting.failures = user.id, digest(code), 0
+    return code
 
 
 def finish(

@@ -9,7 +9,7 @@ from ..services import Services
 from .links import tell_of_changed_password
 from .models import User
 from .service import about_user, set_password_hash
-from .signing_in import refused, too_many_tries, works_from
+from .signing_in import try_password, works_from
 from .strength import WeakPasswordError
 
 
@@ -21,15 +21,10 @@ def change_own_password(services: Services, user_id: str, address: str, present:
     with services.database.read() as session:
         user = session.get_one(User, user_id)
         known_here = works_from(session, user.id, address)
-    tries = services.sign_in_tries
-    if not tries.permit(user.username, address, known_here):
-        raise refused(services, user, address, too_many_tries(), flood=True)
     wrong = Problem(401, "wrong-password", "Not your password", "This is not your present password.")
-    right, _ = services.passwords.verify(present, user.password_hash)
-    if not right or user.sso_only:
-        tries.failed(address)
-        raise refused(services, user, address, wrong, flood=True)
-    tries.succeeded(user.username, address)
+    if user.sso_only:
+        raise wrong  # it has none
+    try_password(services, user, user.username, present, address, known_here, wrong)
     try:
         password_hash = services.passwords.hash(password, about_user(user))
     except WeakPasswordError as error:

@@ -186,6 +186,7 @@ class DeliveryAnswer(BaseModel):
     accepted: int
     rejected: int
     duplicates: int
+    left: int = Field(description="Rows that belong to another dataset.")
 
 
 class DeliveriesAnswer(BaseModel):

@@ -130,14 +130,12 @@ def not_signed_in() -> Problem:
     return Problem(401, "not-signed-in", "Not signed in", "Sign in first.")
 
 
-def active_subject(database: Database, token: str, settings: Settings, channel: Channel = Channel.DESK) -> Subject:
-    """Who asks, if the session is active, which counts as work; raises ``Problem`` otherwise."""
-    with database.read() as session:
-        found = find_session(session, token, settings, channel)
-        if found.state != SignInState.ACTIVE:
-            raise not_active(found)
-        subject = subject_of(found.sign_in)
-    _touch(database, found.sign_in, settings)
+def subject_at_work(database: Database, session: Session, found: Found, settings: Settings) -> Subject:
+    """Who asks, if the session that was found is active, which counts as work; raises ``Problem`` otherwise."""
+    if found.state != SignInState.ACTIVE:
+        raise not_active(found)
+    subject = subject_of(found.sign_in)
+    _touch(database, session, found.sign_in, settings)
     return subject
 
 
@@ -360,10 +358,11 @@ def idle_until(sign_in: SignIn, settings: Settings) -> datetime:
     return min(sign_in.expires_at, sign_in.last_used_at + settings.idle)
 
 
-def _touch(database: Database, sign_in: SignIn, settings: Settings) -> None:
+def _touch(database: Database, reading: Session, sign_in: SignIn, settings: Settings) -> None:
     at = now()
     if at - sign_in.last_used_at < min(timedelta(minutes=1), settings.idle / 30):
         return
+    reading.commit()  # gives its connection back: a request that held two could wait for itself
     try:
         with database.write(patience_ms=_TOUCH_PATIENCE_MS) as session:
             session.execute(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,12 +10,12 @@ from ..database import PERSONS_PATIENCE_MS
 from ..instants import now
 from ..problems import Problem
 from ..services import Services
+from .forgetting import REMEMBERED
 from .models import Channel, SignIn, User
 from .service import normal_username
 from .sessions import Opened, open_session
 
 UNKNOWN = "unknown"  # the audit's actor where nobody is known: never what was typed
-_REMEMBERED = timedelta(days=90)
 
 
 def sign_in(
@@ -36,15 +34,8 @@ def sign_in(
     with services.database.read() as session:
         user = session.scalar(select(User).where(User.username == username))
         known_here = user is not None and works_from(session, user.id, address)
-    tries = services.sign_in_tries
-    if not tries.permit(username, address, known_here):
-        raise refused(services, user, address, too_many_tries(), flood=True)
     wrong = Problem(401, "wrong-password", "Not signed in", "The user name or the password is wrong.")
-    right, renewed_hash = services.passwords.verify(password, user.password_hash if user else None)
-    if user is None or not right:
-        tries.failed(address)
-        raise refused(services, user, address, wrong, flood=True)
-    tries.succeeded(username, address)
+    user, renewed_hash = try_password(services, user, username, password, address, known_here, wrong)
     with services.database.write(patience_ms=PERSONS_PATIENCE_MS) as session:
         # Checking the password took a while: what the account has become meanwhile counts.
         known = session.get_one(User, user.id)
@@ -77,6 +68,25 @@ def sign_in(
     return opened
 
 
+def try_password(
+    services: Services, user: User | None, username: str, password: str, address: str, known_here: bool, wrong: Problem
+) -> tuple[User, str | None]:
+    """The user whose password it is, and its hash made anew where that is due.
+
+    Every try counts, and takes the same time whether or not there is such a user. Raises ``wrong``, or ``Problem``
+    too-many-tries.
+    """
+    tries = services.sign_in_tries
+    if not tries.permit(username, address, known_here):
+        raise refused(services, user, address, too_many_tries(), flood=True)
+    right, renewed_hash = services.passwords.verify(password, user.password_hash if user else None)
+    if user is None or not right:
+        tries.failed(address)
+        raise refused(services, user, address, wrong, flood=True)
+    tries.succeeded(username, address)
+    return user, renewed_hash
+
+
 def check_account(services: Services, user: User, address: str) -> None:
     """Raises the ``Problem`` 403 where the account, or its organisation, is closed."""
     if not user.active or not user.organisation.active:
@@ -93,7 +103,7 @@ def works_from(session: Session, user_id: str, address: str) -> bool:
                 SignIn.user_id == user_id,
                 SignIn.address == address,
                 SignIn.accepted_at.is_not(None),
-                SignIn.created_at > now() - _REMEMBERED,
+                SignIn.created_at > now() - REMEMBERED,
             )
             .limit(1)
         )

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from ..answers import problems
 from ..dependencies import ReadDep, ServicesDep, TokenDep
 from ..instants import iso
 from . import supplies
+from .refusals import path_of
 from .schemas import DeliveriesAnswer, DeliveryAnswer, SupplierAnswer, SupplyAnswer
 
 router = APIRouter(prefix="/v1/supplier", tags=["supplier"], responses=problems(401, 403, 404))
 
 
-def _supplier(services: ServicesDep, token: TokenDep) -> supplies.Supplier:
-    return supplies.supplier_of(services, token)
+def _supplier(request: Request, services: ServicesDep, token: TokenDep) -> supplies.Supplier:
+    return supplies.supplier_of(services, token, path_of(request))
 
 
 SupplierDep = Annotated[supplies.Supplier, Depends(_supplier)]
@@ -55,6 +56,7 @@ def deliveries(
                 accepted=delivery.accepted,
                 rejected=delivery.rejected,
                 duplicates=delivery.duplicates,
+                left=delivery.left,
             )
             for delivery in supplies.deliveries(services, session, asking, dataset, site)
         ]

@@ -15,9 +15,10 @@ from ..instants import now
 from ..problems import Problem
 from ..services import Services
 from .machine_keys import PREFIX, find_key
-from .models import Channel, Role
+from .models import Role
 from .permissions import not_permitted
-from .sessions import active_subject
+from .refusals import audited_refusals
+from .sessions import find_session, subject_at_work, subject_of
 
 MOST = 200
 
@@ -33,13 +34,19 @@ class Supplier:
     session_id: str = ""
 
 
-def supplier_of(services: Services, token: str) -> Supplier:
-    """The supplier behind a machine key or a supplier's session; raises ``Problem`` 401, or 403 for other roles."""
+def supplier_of(services: Services, token: str, path: str) -> Supplier:
+    """The supplier behind a machine key or a supplier's session; raises ``Problem`` 401, or 403 for other roles.
+
+    ``path`` is what was asked for: a refusal is recorded with it.
+    """
     if token.startswith(PREFIX):
         entry = find_key(services, token)
         home = entry.organisation
         return Supplier(entry.id, home.code, home.name, ((entry.dataset, entry.site),))
-    return of_subject(active_subject(services.database, token, services.settings, Channel.DESK))
+    with services.database.read() as session:
+        found = find_session(session, token, services.settings)
+        with audited_refusals(services.audit, path, subject_of(found.sign_in)):
+            return of_subject(subject_at_work(services.database, session, found, services.settings))
 
 
 def of_subject(subject: Subject) -> Supplier:

@@ -18,7 +18,9 @@ _TIMEOUT_SECONDS = 20
 
 
 class Mailer(Protocol):
-    """Whatever takes a mail to its reader."""
+    """Whatever takes a mail to its reader; ``whereabouts`` ends a sentence on a mail that was sent ("The letter …")."""
+
+    whereabouts: str
 
     def send(self, to: str, subject: str, text: str) -> None:
         """Raises ``SafeStatsError`` where the mail could not be handed over."""
@@ -26,6 +28,8 @@ class Mailer(Protocol):
 
 class SmtpMailer:
     """Hands mails to the organisation's mail server, never unencrypted."""
+
+    whereabouts = "is on its way"
 
     def __init__(self, settings: Settings, context: ssl.SSLContext | None = None) -> None:
         self._settings = settings
@@ -62,7 +66,9 @@ class SmtpMailer:
 
 
 class FolderMailer:
-    """Writes each mail into a folder, as a file that mail programs open."""
+    """Writes each mail into a folder, as a file that mail programs open and people read."""
+
+    whereabouts = "lies on the server, in its folder “outbox”, for it has no mail server: its operator hands it over"
 
     def __init__(self, folder: Path, sender: str) -> None:
         self.folder = folder
@@ -73,7 +79,7 @@ class FolderMailer:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.folder / f"{now():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}.eml"
         path.touch(mode=0o600)
-        path.write_bytes(_message(self._sender, to, subject, text).as_bytes())
+        path.write_bytes(_message(self._sender, to, subject, text, for_eyes=True).as_bytes())
 
 
 def mailer_of(settings: Settings) -> Mailer:
@@ -83,11 +89,12 @@ def mailer_of(settings: Settings) -> Mailer:
     return FolderMailer(settings.outbox_dir, settings.mail_sender)
 
 
-def _message(sender: str, to: str, subject: str, text: str) -> EmailMessage:
+def _message(sender: str, to: str, subject: str, text: str, *, for_eyes: bool = False) -> EmailMessage:
+    """``for_eyes``: its text stands in it as it is, to be read and copied without a mail program."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, to, subject
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2].rstrip(">"))
     # No out-of-office notes.
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text)
+    message.set_content(text, cte="8bit" if for_eyes else None)
     return message

@@ -20,7 +20,6 @@ from .service import CONFORMS_TO, GEOJSON, Answer, Asker
 
 router = APIRouter(prefix="/v1/ogc", tags=["ogc"], responses=problems(401, 403))
 
-_KEEP_NOWHERE = {"Cache-Control": "private, no-store"}
 Dataset = Annotated[str, Path(max_length=32)]
 
 
@@ -88,9 +87,8 @@ def item(dataset: Dataset, fid: Annotated[str, Path(max_length=64)], request: Re
 
 
 def _json(document: dict[str, Any], media_type: str = "application/json") -> JSONResponse:
-    return JSONResponse(document, media_type=media_type, headers=_KEEP_NOWHERE)
+    return JSONResponse(document, media_type=media_type)
 
 
 def _geojson(answer: Answer) -> JSONResponse:
-    headers = {**_KEEP_NOWHERE, "Content-Crs": f"<{answer.crs}>"}
-    return JSONResponse(answer.document, media_type=GEOJSON, headers=headers)
+    return JSONResponse(answer.document, media_type=GEOJSON, headers={"Content-Crs": f"<{answer.crs}>"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from ..instants import LONDON
-from .periods import month_in_words, period_in_words
+from .periods import month_in_words, period_in_words, so_far
 from .publishing_times import Publication
 from .report import DORMANT_DAYS, Basis, Names, OversightReport
 from .supplier import SupplierUse
@@ -31,6 +31,7 @@ class Column:
 
     title: str
     numeric: bool = False
+    unit: str = ""  # of its numbers where they are written for programs
 
 
 @dataclass(frozen=True)
@@ -77,19 +78,38 @@ def document_of(report: OversightReport | SupplierUse) -> Document:
 
 def _oversight(report: OversightReport) -> Document:
     names, total, adoption = report.names, report.total, report.adoption
+    failed = f"{_counted(total.failed_sign_ins, 'sign-in')} failed in the period."
     return Document(
         title="SafeStats oversight report",
-        period=period_in_words(report.months),
+        period=_period(report.months, report.basis),
         synthetic=report.synthetic,
         figures=[
-            Figure(adoption.organisations_active, "organisations signed in", f"of {adoption.organisations} registered"),
-            Figure(adoption.users_active, "people signed in", f"of {adoption.users} who may use data"),
-            Figure(total.rows, "rows pulled", f"in {total.pulls:,} pulls of {total.datasets} datasets"),
-            Figure(total.exports, "pages exported"),
-            Figure(total.refusals, "requests refused"),
+            _figure(
+                total.organisations,
+                "organisation",
+                "signed in",
+                f"{adoption.organisations_active:,} of the {adoption.organisations:,} registered today",
+            ),
+            _figure(
+                total.users,
+                "person",
+                "signed in",
+                f"{adoption.users_active:,} of the {adoption.users:,} who may use data today",
+                plural="people",
+            ),
+            _figure(total.rows, "row", "pulled", f"in {_counted(total.pulls, 'pull')}"),
+            _figure(total.exports, "page", "exported"),
+            _figure(total.refusals, "request", "refused"),
         ],
         sections=[
-            _months(report.by_month, total, _PEOPLE, lambda use: (use.organisations, use.users, use.sign_ins)),
+            _months(
+                report.by_month,
+                total,
+                report.basis,
+                _PEOPLE,
+                lambda use: (use.organisations, use.users, use.sign_ins),
+                "Organisations and people that signed in, in whatever role; each once in a month, and once in all.",
+            ),
             _held_purposes(report),
             _decisions(report),
             _reviews(report),
@@ -110,7 +130,7 @@ def _oversight(report: OversightReport) -> Document:
             _by("By purpose", "Purpose", report.by_purpose, names.purpose),
             _refusals(report.refusals),
         ],
-        basis=_basis(report.basis, failed=total.failed_sign_ins),
+        basis=_basis(report.basis, failed),
         made=_instant(report.basis.made_at),
     )
 
@@ -118,15 +138,15 @@ def _oversight(report: OversightReport) -> Document:
 def _supplier(report: SupplierUse) -> Document:
     names, total = report.names, report.total
     return Document(
-        title=f"Use of data supplied by: {report.supplier}",
-        period=period_in_words(report.months),
+        title=f"Use of data. Supplier: {report.supplier}",
+        period=_period(report.months, report.basis),
         synthetic=report.synthetic,
         figures=[
-            Figure(len(report.by_organisation), "organisations asked for the data"),
-            Figure(total.pulls, "pulls"),
-            Figure(total.rows, "rows pulled"),
-            Figure(total.exports, "pages exported"),
-            Figure(total.refusals, "requests refused"),
+            _figure(len(report.by_organisation), "organisation", "asked for the data"),
+            _figure(total.pulls, "pull"),
+            _figure(total.rows, "row", "pulled"),
+            _figure(total.exports, "page", "exported"),
+            _figure(total.refusals, "request", "refused"),
         ],
         sections=[
             Section(
@@ -146,7 +166,7 @@ def _supplier(report: SupplierUse) -> Document:
             ),
             _by("By purpose", "Purpose", report.by_purpose, names.purpose),
             _by("By dataset", "Dataset", report.by_dataset, lambda code: _name(names.datasets, code)),
-            _months(report.by_month, total, (), lambda _use: ()),
+            _months(report.by_month, total, report.basis, (), lambda _use: ()),
             _refusals(report.refusals),
             _published(report.publications, names),
         ],
@@ -202,7 +222,7 @@ def _reviews(report: OversightReport) -> Section:
             ]
             for one in report.reviews
         ],
-        "Due within 90 days, or overdue: then the days are below nought.",
+        "Due within 90 days, or overdue: the days left are then negative.",
         "No agreement is due within 90 days.",
     )
 
@@ -267,14 +287,21 @@ def _adoption(report: OversightReport) -> Section:
 def _months(
     by_month: Mapping[str, Usage],
     total: Usage,
+    basis: Basis,
     before: Sequence[Column],
     figures_before: Callable[[Usage], Sequence[int]],
+    note: str = "",
 ) -> Section:
     several = len(by_month) > 1
+    made_on = _made_on(basis)
     return Section(
         "By month",
         [Column("Month"), *before, *_USAGE],
-        [[month_in_words(month), *figures_before(use), *_usage(use)] for month, use in by_month.items()],
+        [
+            [month_in_words(month) + so_far(month, made_on), *figures_before(use), *_usage(use)]
+            for month, use in by_month.items()
+        ],
+        note,
         total=["All", *figures_before(total), *_usage(total)] if several else None,
         charted=len(before) + 2 if several else None,
     )
@@ -298,7 +325,7 @@ def _refusals(reasons: Mapping[str, int]) -> Section:
         "Refusals",
         [Column("Reason"), Column("Requests", True)],
         [[_REASONS.get(reason, reason.replace("-", " ").capitalize()), count] for reason, count in reasons.items()],
-        "Requests for data, purposes or rights that were refused; sign-ins that failed are not among them.",
+        "Requests for data, purposes, rights or pages that were refused; sign-ins that failed are not among them.",
         "Nothing was refused.",
     )
 
@@ -306,7 +333,7 @@ def _refusals(reasons: Mapping[str, int]) -> Section:
 def _published(releases: Sequence[Publication], names: Names) -> Section:
     return Section(
         "Time to publish",
-        [Column("Dataset"), Column("Release"), Column("Received"), Column("Visible"), Column("Took", True)],
+        [Column("Dataset"), Column("Release"), Column("Received"), Column("Visible"), Column("Took", True, "minutes")],
         [
             [_name(names.datasets, one.dataset), one.release, _day(one.received), _day(one.visible), one.took]
             for one in releases
@@ -316,13 +343,13 @@ def _published(releases: Sequence[Publication], names: Names) -> Section:
     )
 
 
-def _basis(basis: Basis, failed: int | None = None) -> list[str]:
+def _basis(basis: Basis, *further: str) -> list[str]:
     sentences = []
     if basis.events:
         sealed = min(basis.sealed_until, basis.last)
         sentences.append(
-            f"The figures of use are counted from {basis.events:,} events of the audit, number {basis.first:,} to "
-            f"{basis.last:,}, and can be counted again from them; "
+            f"The figures of use are counted from {_counted(basis.events, 'event')} of the audit, number "
+            f"{basis.first:,} to {basis.last:,}, and can be counted again from them; "
             + (f"up to event {sealed:,} they are sealed." if sealed >= basis.first else "none of them is sealed yet.")
         )
     else:
@@ -330,8 +357,7 @@ def _basis(basis: Basis, failed: int | None = None) -> list[str]:
     if basis.kept_since:
         since = datetime.fromisoformat(basis.kept_since).astimezone(LONDON)
         sentences.append(f"The oldest event that is kept here is of {_words(since.date())}.")
-    if failed is not None:
-        sentences.append(f"{failed:,} sign-ins failed in the period.")
+    sentences += further
     sentences.append("Exports, and what else is done on a desk, are reported by the desk. Months are London's.")
     return sentences
 
@@ -346,8 +372,28 @@ _REASONS = {
     "purpose-not-agreed": "A purpose that the agreement does not name",
     "role-not-permitted": "The account's role does not permit it",
     "too-many-requests": "Too many requests in a minute",
+    "conditions-changed": "New conditions of use were not accepted yet",
+    "conditions-not-accepted": "The conditions of use were not accepted yet",
+    "form-not-ours": "A form that did not come from the console, or was out of date",
     "not-found": "A file that is not in the layer now",
 }
+
+
+def _counted(count: int, one: str) -> str:
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
+
+def _figure(value: int, one: str, did: str = "", note: str = "", plural: str = "") -> Figure:
+    what = one if value == 1 else plural or f"{one}s"
+    return Figure(value, f"{what} {did}".rstrip(), note)
+
+
+def _made_on(basis: Basis) -> date:
+    return basis.made_at.astimezone(LONDON).date()
+
+
+def _period(months: Sequence[str], basis: Basis) -> str:
+    return period_in_words(months) + so_far(max(months), _made_on(basis))
 
 
 def _name(names: Mapping[str, str], code: str) -> str:

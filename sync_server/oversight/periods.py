@@ -40,6 +40,11 @@ def month_in_words(month: str) -> str:
     return f"{date.fromisoformat(f'{month}-01'):%B %Y}"
 
 
+def so_far(month: str, made_on: date) -> str:
+    """What follows a month's name in a report that was made on this day: a month that is not over is marked."""
+    return ", so far" if month >= f"{made_on:%Y-%m}" else ""
+
+
 def period_in_words(months: Sequence[str]) -> str:
     """``November 2026``, or ``December 2025 to November 2026``."""
     first, last = min(months), max(months)

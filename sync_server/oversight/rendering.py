@@ -47,7 +47,7 @@ def render_csv(report: OversightReport | SupplierUse) -> str:
     for section in document.sections:
         writer.writerow([])
         writer.writerow([section.title])
-        writer.writerow([column.title for column in section.columns])
+        writer.writerow([f"{c.title} ({c.unit})" if c.unit else c.title for c in section.columns])
         for row in section.rows:
             writer.writerow([_plain(cell) for cell in row])
         if section.total is not None:

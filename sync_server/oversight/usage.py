@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..audit.events import EventType, Outcome
 from ..audit.log import AuditLog, Event
@@ -23,8 +24,8 @@ class Usage:
     """Figures of some events.
 
     ``users`` signed in, from ``organisations``; ``rows`` were pulled in ``pulls``; ``rows_online`` were read in some
-    of the ``questions`` asked online; ``exports`` are pages that left the desk; ``refusals`` leave out sign-ins that
-    failed, which are ``failed_sign_ins``.
+    of the ``questions`` asked online; ``exports`` are pages that left the desk, each counted once however many
+    datasets are on it; ``refusals`` leave out sign-ins that failed, which are ``failed_sign_ins``.
     """
 
     organisations: int
@@ -59,9 +60,15 @@ def usage_of(events: Iterable[Event]) -> Usage:
         rows=sum(body["rows"] or 0 for body in pulls),
         questions=len(questions),
         rows_online=sum(body["rows"] or 0 for body in questions if body["event"] == EventType.ITEMS_READ),
-        exports=len(exports),
+        exports=len({_page_of(body) for body in exports}),
         refusals=sum(body["event"] not in OF_SIGNING_IN for body in refused),
     )
+
+
+def _page_of(export: Mapping[str, Any]) -> tuple[str, str | int]:
+    """What all events of one page have in common; an event that names no page is one of its own."""
+    page = export["filter"].get("page_id")
+    return export["actor"], page if isinstance(page, str) and page else export["number"]
 
 
 def is_use(event: Event) -> bool:

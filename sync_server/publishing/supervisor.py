@@ -60,11 +60,11 @@ class WorkerProcess:
             with self._lock:
                 if self._ending.is_set():
                     return
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+                # In a group of its own: Ctrl-C is for the server, which ends the worker.
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
             status = self._process.wait()
-            if self._ending.is_set():
-                return
-            logger.error("The publishing worker ended with status %s: it is started again.", status)
+            # Where both were told to end, by a service manager say, this process hears of it a moment later.
             if self._ending.wait(pause):
                 return
+            logger.error("The publishing worker ended with status %s: it is started again.", status)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -17,6 +17,7 @@ from ..database import is_busy
 from ..datasets.definitions import DefinitionError, read_definitions
 from ..datasets.service import ensure_incident_tables
 from ..errors import SafeStatsError, disk_full_sentence, is_disk_full
+from ..identity.forgetting import forget
 from ..instants import london_today
 from ..problems import Problem
 from ..progress import ReportsProgress, silent
@@ -37,7 +38,7 @@ _LOOK_SECONDS = 0.4
 
 
 def work(services: Services, goes_on: Callable[[], bool]) -> None:
-    """Do jobs as they come, until ``goes_on`` says no; collects garbage and asks for missing files every hour."""
+    """Do jobs as they come, until ``goes_on`` says no; tidies up every hour: files, and what is known of sign-ins."""
 
     def watched(step: str, done: int, total: int) -> None:
         if not goes_on():
@@ -49,6 +50,7 @@ def work(services: Services, goes_on: Callable[[], bool]) -> None:
         try:
             if time.monotonic() - tidied_at >= COLLECT_SECONDS:
                 tidied_at = time.monotonic()
+                forget(services.database)
                 tidy(services, goes_on)
             if not jobs.any_open() or not do_next(services, jobs, progress=watched):
                 time.sleep(_LOOK_SECONDS)

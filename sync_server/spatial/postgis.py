@@ -56,7 +56,8 @@ class PostgisBackend:
         session.execute(
             text(
                 f"SELECT set_config('{DATASET}', :dataset, true), set_config('{AREAS}', :areas, true), "
-                f"set_config('{RELEASE}', :release, true)"
+                # A plan for whatever place and months there may be is several times as slow as one for these.
+                f"set_config('{RELEASE}', :release, true), set_config('plan_cache_mode', 'force_custom_plan', true)"
             ),
             {"dataset": dataset, "areas": ",".join(sorted(areas)), "release": str(release)},
         )

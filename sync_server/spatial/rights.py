@@ -19,8 +19,10 @@ from ..errors import SafeStatsError
 from ..settings import Part, Settings
 from .postgis import AREAS, DATASET, PARTITION_FUNCTION, RELEASE
 
-# What both roles may only add to.
-APPENDED = ("audit_event", "audit_seal")
+# What both roles may only add to: what was recorded stays.
+APPENDED = ("audit_event", "audit_seal", "conditions_of_use")
+# What the publisher may only add to, and the application only read.
+RECORDED = ("supplier_terms",)
 # What the application reads and never writes: loading and publishing are the publisher's.
 READ_BY_APPLICATION = ("alembic_version", "area", "area_edition", "artefact", "delivery", "layer_slice", "release")
 # What it reads but for these columns: they hold what suppliers sent.
@@ -73,6 +75,9 @@ def set_rights(session: Session, roles: Roles, definitions: Mapping[str, Dataset
             session.execute(text(f"GRANT USAGE ON SEQUENCE {table} TO {application}, {publisher}"))
         elif name in APPENDED:
             session.execute(text(f"GRANT SELECT, INSERT ON {table} TO {application}, {publisher}"))
+        elif name in RECORDED:
+            session.execute(text(f"GRANT SELECT ON {table} TO {application}, {publisher}"))
+            session.execute(text(f"GRANT INSERT ON {table} TO {publisher}"))
         elif kind == "p":
             session.execute(text(f"GRANT SELECT ON {table} TO {application}"))
             session.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {publisher}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse
 
 from ..answers import problems
@@ -16,22 +16,16 @@ from .schemas import EventsAnswer, EventsRequest, LayersAnswer
 
 router = APIRouter(prefix="/v1", tags=["sync"], responses=problems(401, 403, 404))
 
-_KEEP_NOWHERE = {"Cache-Control": "private, no-store"}
-
 
 @router.get("/layers")
-def layers(services: ServicesDep, session: ReadDep, subject: SubjectDep, response: Response) -> LayersAnswer:
+def layers(services: ServicesDep, session: ReadDep, subject: SubjectDep) -> LayersAnswer:
     """Every declared dataset: what of it the subject may sync, or why not."""
-    response.headers.update(_KEEP_NOWHERE)
     return LayersAnswer(layers=service.layers(services, session, subject))
 
 
 @router.get("/layers/{dataset}/manifest")
-def manifest(
-    dataset: str, services: ServicesDep, session: ReadDep, subject: SubjectDep, response: Response
-) -> dict[str, Any]:
+def manifest(dataset: str, services: ServicesDep, session: ReadDep, subject: SubjectDep) -> dict[str, Any]:
     """The manifest of the subject's layer (``shared.manifest.Manifest``)."""
-    response.headers.update(_KEEP_NOWHERE)
     return service.manifest(services, session, subject, dataset).to_json()
 
 
@@ -46,7 +40,7 @@ def artefact(
 ) -> FileResponse:
     """A file of the layer, whole or by range: the gzip is the content, not its encoding."""
     found, path, intent = service.artefact_file(services, session, subject, dataset, name, pull)
-    headers = {**_KEEP_NOWHERE, "ETag": f'"{found.sha256}"'}
+    headers = {"ETag": f'"{found.sha256}"'}
 
     def ended(completed: bool, sent: int) -> None:
         services.audit.outcome(intent, completed=completed, part=found.name, bytes=sent, rows=found.rows)

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from ...shared import manifest as contract
 from ..agreements.models import Precision, Use
+from ..agreements.review import agreements_in_force
 from ..agreements.scope import Refusal, Scope, Subject, opened_scope, scope
 from ..audit.log import EventType, Outcome
 from ..ingest.models import Delivery
-from ..instants import end_of_day, iso, now
+from ..instants import end_of_day, iso, london_today, now
 from ..problems import Problem
 from ..publishing.artefact_store import ArtefactStore
 from ..publishing.slices import SliceKey, period_range
@@ -90,12 +91,18 @@ def _once_a_pull(subject: Subject, layer: Layer, pull: UUID) -> str:
 
 
 def record_events(services: Services, subject: Subject, events: list[ClientEvent]) -> int:
-    """Audit what a desk reports that it did; returns how many events were not there already."""
+    """Audit what a desk reports that it did; returns how many events were not there already.
+
+    The agreement is the one in force when the report arrives: what held at the desk's time is not known here.
+    """
+    with services.database.read() as session:
+        agreements = agreements_in_force(session, subject.organisation_id, london_today())
     return sum(
         services.audit.record(
             EventType(event.kind),
             actor=subject.user_id,
             organisation=subject.organisation,
+            agreement=agreements.get(event.dataset, ""),
             conditions=subject.conditions_version,
             purpose=subject.purpose,
             dataset=event.dataset,

@@ -172,14 +172,23 @@ def test_another_code_opens_nothing_and_is_told(page: OrganisationPage, browser)
     assert page._desk.session is None and not page.in_browser and not page.listener.listening
 
 
-def test_a_person_without_an_account_is_refused_in_the_browser(page: OrganisationPage, browser) -> None:
+def test_a_person_without_an_account_is_refused_and_the_window_says_so(page: OrganisationPage, browser) -> None:
     visit = browser(STRANGER)
     dialog = begin(page)
-    wait_until(lambda: visit.status != 0)
-    assert visit.status == 403 and page.in_browser and page._desk.session is None
-    listener = page.listener
+    wait_until(lambda: "did not lead to an account" in dialog.strip.text)
+    wait_until(lambda: visit.status == 200)  # the browser's page says so too
+    assert visit.loopback.endswith("/?refused=1")
+    assert not page.in_browser and not page.listener.listening and page._desk.session is None
+    assert page.organisation.isVisible()  # to begin again
+
+
+def test_closing_the_window_closes_the_port(page: OrganisationPage, browser) -> None:
+    visit = browser(follow=False)
+    dialog = begin(page)
+    wait_until(lambda: bool(visit.loopback))
+    assert page.listener.listening
     dialog.reject()
-    assert not listener.listening
+    assert not page.listener.listening
 
 
 def test_waiting_has_an_end(page: OrganisationPage, browser) -> None:

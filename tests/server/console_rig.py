@@ -61,7 +61,8 @@ DETAILS = service.Details(
 def make_server(settings: Settings) -> None:
     """Organisations, people of every role, the suppliers' terms, and an agreement in force of Camden and of Hackney."""
     if settings.embedded:
-        shutil.copytree(_made(settings.password_rounds, settings.password_memory_kib), settings.data_dir)
+        made = _made(settings.password_rounds, settings.password_memory_kib)
+        shutil.copytree(made, settings.data_dir, dirs_exist_ok=True)
     else:
         _make(settings)
 

@@ -16,6 +16,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -40,13 +41,21 @@ _TEMPLATE = "safestats"
 def settings_for(folder: Path, **changes: Any) -> Settings:
     """A server in a folder of its own, with passwords that are hashed fast; on PostGIS in a database of its own."""
     urls = _cluster().new_database() if ON_POSTGIS and "database_url" not in changes else {}
+    settings = _quick(folder, **{**urls, **changes})
+    if settings.embedded and not settings.database_path.exists():
+        settings.database_path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_embedded_template(), settings.database_path)
+    return settings
+
+
+def _quick(folder: Path, **changes: Any) -> Settings:
     quick = {"password_rounds": 1, "password_memory_kib": 64, "audit_points_per_minute": 1_000_000}
-    return Settings(data_dir=folder, **{**quick, **urls, **changes})
+    return Settings(data_dir=folder, **{**quick, **changes})
 
 
 def empty_database(folder: Path) -> Settings:
     """As ``settings_for``, before ``safestats init``: on PostGIS there is the extension and nothing else."""
-    return settings_for(folder, **(_cluster().new_database("safestats_empty") if ON_POSTGIS else {}))
+    return _quick(folder, **(_cluster().new_database("safestats_empty") if ON_POSTGIS else {}))
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -57,7 +66,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def copied(server: Settings, folder: Path) -> Settings:
     """A server of its own with all that a closed one has."""
-    shutil.copytree(server.data_dir, folder)
+    shutil.copytree(server.data_dir, folder, dirs_exist_ok=True)
     if not ON_POSTGIS:
         return settings_for(folder)
     return settings_for(folder, **_cluster().new_database(str(make_url(server.owner_url).database)))
@@ -131,6 +140,20 @@ class _Cluster:
     def _run(self, statement: str) -> None:
         with psycopg.connect(host=self.socket, user="safestats_owner", dbname="postgres", autocommit=True) as session:
             session.execute(statement)
+
+
+@cache
+def _embedded_template() -> Path:
+    """The embedded database as ``safestats init`` would have left it, in one file, made once a run."""
+    folder = Path(tempfile.mkdtemp(prefix="safestats-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = _quick(folder)
+    database = open_database(settings, Part.OWNER)
+    prepare_database(database, settings, read_definitions(settings.resources_dir / "datasets"))
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.engine.dispose()
+    return settings.database_path
 
 
 @cache

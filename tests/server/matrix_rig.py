@@ -137,6 +137,8 @@ class MatrixRig:
         with self.publisher.database.write() as session:
             for table in self._tables.values():
                 session.execute(delete(table))
+        # The publisher takes no supplier's terms away.
+        with self.owner.database.write() as session:
             for table in reversed(Base.metadata.sorted_tables):
                 if table.name not in _KEPT and not table.name.startswith("audit"):
                     session.execute(delete(table))
@@ -164,7 +166,7 @@ class MatrixRig:
         """Let the change happen; returns the state after it."""
         if change.alters is not None:
             state = change.alters(state)
-            with self.publisher.database.write() as session:
+            with self.owner.database.write() as session:
                 self._write_rights(session, state)
             return state
         code = change.dataset

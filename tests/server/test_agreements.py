@@ -110,7 +110,9 @@ def test_each_refusal_has_its_code_and_sentence(life: Life) -> None:
     late = refused(life, today=TODAY + days(10))
     assert late.code == "agreement-ended" and "1 December 2026" in late.reason
     life.suspend(agreement)
-    assert refused(life).code == "agreement-suspended"
+    suspended = refused(life)
+    assert suspended.code == "agreement-suspended"
+    assert "is suspended (A breach is looked into). Ask the SafeStats team." in suspended.reason
     life.resume(agreement)
     assert life.ask().agreement == "DSA-1"
     life.end(agreement)
@@ -639,6 +641,7 @@ def test_a_person_is_told_what_they_see_and_why(life: Life) -> None:
     assert [grant.effect for grant in told(life, use=Use.VIEW).grants] == [Effect.RECORDS, Effect.RECORDS]
     officer = told(life, role=Role.LICENSING_OFFICER, use=Use.VIEW)
     assert officer.refusal == "aggregates-only"
+    assert "gives no records to licensing officers" in officer.grants[0].opens
     assert [grant.effect for grant in officer.grants] == [Effect.COUNTS, Effect.COUNTS]
     assert told(life, role=Role.PUBLISHER).refusal == "role-without-data"
 
@@ -692,5 +695,5 @@ def test_a_scope_takes_few_statements_however_many_grants(life: Life) -> None:
         scope(life.session, subject, "mps", life.services.definitions, Use.SYNC, TODAY)
     finally:
         event.remove(engine, "before_cursor_execute", note)
-    # The agreement with its organisation, its grants, their areas, the terms, the release.
-    assert len(statements) == 5, statements
+    # The agreement with its organisation and grants, their areas, the terms, the release.
+    assert len(statements) == 4, statements

@@ -36,6 +36,12 @@ def test_about_and_health_need_no_session(server: Server) -> None:
     assert server.client.get("/v1/health").json() == {"status": "ok"}
 
 
+def test_the_bare_address_leads_to_the_console(server: Server) -> None:
+    answer = server.client.get("/", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console")
+    assert "/" not in server.client.get("/v1/openapi.json").json()["paths"]
+
+
 def test_the_version_is_the_projects() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["version"] == VERSION

@@ -59,7 +59,8 @@ def test_from_sealing_to_proving_elsewhere(folder: Path) -> None:
     assert line.endswith("in use") and len(list(keys.glob("*.pem"))) == 1
     # Whatever this process does is sealed when it ends; a copy made before that is what an auditor would have.
     told = done("verify", "--seals", str(folder / "elsewhere"), "--public-key", str(keys))
-    assert "are in place and unaltered. Up to event" in told
+    assert "are in place and unaltered. Up to event" in told and "--seals" not in told
+    assert "Name a folder that was kept elsewhere with --seals." in done("verify")
     exported = folder / "exported"
     assert "holds events 1 to" in done("export", str(exported))
     told = done("verify", "--archive", str(exported))

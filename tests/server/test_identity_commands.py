@@ -48,9 +48,12 @@ def test_the_register_organisations_and_their_people(folder: Path) -> None:
     assert "38 organisations in the register, 0 added" in done("org", "load")
     assert "E09000027 E09000032" in done("org", "show", "richmond-and-wandsworth")
     assert "Changed kind of tfl" in done("org", "amend", "tfl", "--kind", "railway")
-    done("user", "invite", "nina", "--org", "camden", "--email", "nina@camden.gov.uk", "--role", "organisation-admin")
+    shown = done("org", "show", "camden").splitlines()
+    assert not any(line.endswith(" ") for line in shown) and max(map(len, shown[:5])) < 60
+    nina = ("nina", "--org", "camden", "--email", "nina@camden.gov.uk", "--role", "organisation-admin")
+    assert f"lies in {folder / 'outbox'}" in done("user", "invite", *nina)
     (mail,) = (folder / "outbox").glob("*.eml")
-    assert link_in(mail.read_text(encoding="utf-8").replace("=\n", ""))
+    assert len(link_in(mail.read_text(encoding="utf-8"))) == 43
     assert "invited" in done("user", "list")
     assert "they can ask for a reset" not in done("user", "invite-again", "nina")
     done("user", "add", "ann", "--org", "camden", "--password-stdin", typed="seven purple lanterns drift\n")

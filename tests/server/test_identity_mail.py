@@ -172,6 +172,7 @@ def test_where_no_server_is_set_mails_are_files_of_the_servers_own(tmp_path: Pat
     paths = list(mailer.folder.iterdir())
     assert len(paths) == 2 and {stat.S_IMODE(p.stat().st_mode) for p in paths} == {0o600}
     assert stat.S_IMODE(mailer.folder.stat().st_mode) == 0o700
+    assert TEXT in paths[0].read_text(encoding="utf-8")  # to be read and copied as it stands
     message = message_from_bytes(paths[0].read_bytes(), policy=policy.default)
     assert message.get_content().splitlines() == TEXT.splitlines()
     assert isinstance(mailer_of(settings(tmp_path, 25)), SmtpMailer)

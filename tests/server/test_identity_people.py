@@ -14,10 +14,9 @@ from safestats.sync_server.identity.permissions import (
     require,
     require_organisation,
 )
-from safestats.sync_server.identity.sessions import active_subject
 from safestats.sync_server.problems import Problem
 from safestats.tests.server.identity_rig import active_session, add_home, add_person, code, mails
-from safestats.tests.server.trust_rig import USERNAME, Server
+from safestats.tests.server.trust_rig import USERNAME, Server, subject_of_token
 from sqlalchemy import select
 
 DATA_ROUTES = ("/v1/layers", "/v1/layers/mps/manifest", "/v1/layers/mps/artefacts/x", "/v1/postcodes/SE1")
@@ -77,7 +76,7 @@ def test_an_administrator_sees_and_manages_its_own_organisation_only(server: Ser
     other = add_person(server, "gert", Role.ANALYST, "gla")
     headers = active_session(server, "olga")
     token = headers["Authorization"].split()[1]
-    olga = active_subject(server.services.database, token, server.services.settings)
+    olga = subject_of_token(server, token)
     require_organisation(olga, Permission.SEE_PEOPLE, olga.organisation_id)
     with pytest.raises(Problem) as problem:
         require_organisation(olga, Permission.SEE_PEOPLE, other.organisation_id)

@@ -109,6 +109,17 @@ def test_who_denies_there_is_not_signed_in_here(server: Server, ann: User, issue
     assert code(refused) == (403, "single-sign-on-refused")
 
 
+def test_a_desk_that_listens_is_told_of_the_refusal_and_of_nothing_else(server: Server, ann: User, issuer: str) -> None:
+    organisations.set_oidc(server.services, "command-line", "camden", issuer, CLIENT_ID, "a secret")
+    url, _ = start(server, loopback_port=51234)
+    state = parse_qs(urlsplit(url).query)["state"][0]
+    refused = come_back(server, {"error": "access_denied", "state": state})
+    assert (refused.status_code, refused.headers["location"]) == (303, "http://127.0.0.1:51234/?refused=1")
+    assert server.events()[-1]["reason"] == "provider-refused"
+    # A state is good for one return.
+    assert code(come_back(server, {"error": "access_denied", "state": state})) == (403, "single-sign-on-refused")
+
+
 @pytest.mark.parametrize("subject", ["ben-there", "gert-there", "nobody@example.org"])
 def test_only_a_verified_address_of_an_account_of_that_organisation_gets_in(
     server: Server, ann: User, issuer: str, subject: str

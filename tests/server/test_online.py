@@ -221,6 +221,18 @@ def test_whoever_only_counts_asks_fixed_questions(rig: MatrixRig) -> None:
     assert (layer["permitted"], layer["uses"], layer["aggregate"]) == (False, [], True)
 
 
+def test_rings_narrower_than_the_grid_say_so(rig: MatrixRig) -> None:
+    what = world(precision="grid", grid_m=250)
+    what = replace(what, people=(Person("camden.officer", "camden", "borough", "licensing-officer", "research"),))
+    rig.begin(what)
+    (caller,) = rig.callers(what)
+    answer = caller.post("/v1/proximity", {"dataset": "full", "postcode": POSTCODE}).json()
+    (note,) = answer["notes"]
+    assert "250 m squares: within 100 metres" in note and "0 does not mean" in note
+    wide = caller.post("/v1/proximity", {"dataset": "full", "postcode": POSTCODE, "radii": [250, 500]}).json()
+    assert wide["notes"] == []
+
+
 def test_a_ring_is_told_alike_whichever_others_are_asked_for(rig: MatrixRig) -> None:
     """Fifteen within 100 m and three more within 250 m: a question for the outer ring alone does not tell the three."""
     what = world(precision="aggregate")

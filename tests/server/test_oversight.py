@@ -7,6 +7,7 @@ import io
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from safestats.sync_server.oversight.periods import bounds, month_of, months_unt
 from safestats.sync_server.oversight.rendering import render_csv, render_html, render_pdf
 from safestats.sync_server.oversight.report import OversightReport, oversight
 from safestats.sync_server.oversight.supplier import supplier_use
+from safestats.sync_server.oversight.usage import usage_by, usage_of
 from safestats.sync_server.publishing.models import Release, ReleaseState
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part
@@ -291,3 +293,61 @@ def test_commands_write_reports(services: Services, tmp_path: Path, monkeypatch:
     assert "By purpose" in run("supplier", "lfb", "--month", "2026-10", "--format", "csv")
     told = [event.body for event in services.audit.events(last=3)]
     assert [body["event"] for body in told if body["event"] == "report.make"]
+
+
+def exported(number: int, dataset: str, page: object = None, actor: str = "a") -> audit_log.Event:
+    filter = {"product": "proximity-report", "page": "A4"} | ({} if page is None else {"page_id": page})
+    body = {"number": number, "at": "2026-11-03T10:00:00Z", "event": "map.export", "actor": actor, "dataset": dataset}
+    rest = {"organisation": "camden", "purpose": "p", "outcome": "ok", "reason": "", "rows": 3, "filter": filter}
+    return audit_log.Event(number, body | rest)
+
+
+def test_a_page_is_counted_once_however_many_datasets_are_on_it() -> None:
+    page = [exported(number, dataset, "one") for number, dataset in enumerate(("mps", "lfb", "btp"))]
+    assert usage_of(page).exports == 1
+    assert {name: use.exports for name, use in usage_by(page, lambda e: e.body["dataset"]).items()} == {
+        "btp": 1, "lfb": 1, "mps": 1,
+    }  # fmt: skip
+    others = [exported(4, "mps", "two"), exported(5, "mps", "one", "b")]
+    assert usage_of([*page, *others]).exports == 3
+    # What names no page, or names it in a way of its own, is a page each.
+    unnamed = [exported(6, "mps"), exported(7, "mps"), exported(8, "mps", ["one"]), exported(9, "mps", "")]
+    assert usage_of([*page, *unnamed]).exports == 5
+
+
+def test_the_reports_words_fit_their_numbers(services: Services, report: OversightReport) -> None:
+    usage = usage_of([exported(1, "mps", "one")])
+    usage = replace(usage, pulls=1, rows=1, refusals=1, users=1, organisations=1, failed_sign_ins=1)
+    document = document_of(replace(report, total=usage))
+    told = [f"{figure.value} {figure.label}" for figure in document.figures]
+    assert told == [
+        "1 organisation signed in", "1 person signed in", "1 row pulled", "1 page exported", "1 request refused",
+    ]  # fmt: skip
+    assert document.figures[2].note == "in 1 pull" and "1 sign-in failed in the period." in document.basis
+    several = {figure.label for figure in document_of(report).figures}
+    assert {"organisations signed in", "people signed in", "pages exported"} <= several
+    supplied = document_of(supplier_use(services, "mps", MONTHS))
+    assert supplied.title == "Use of data. Supplier: Metropolitan Police Service"
+    assert "nought" not in render_html(report) and "Took (minutes)" in render_csv(report)
+
+
+def test_the_card_and_the_table_count_the_same(report: OversightReport) -> None:
+    document = document_of(report)
+    months = next(section for section in document.sections if section.title == "By month")
+    assert months.total is not None
+    assert [figure.value for figure in document.figures[:2]] == list(months.total[1:3])
+
+
+def test_a_month_that_is_not_over_is_marked(report: OversightReport) -> None:
+    def periods(made_on: date) -> tuple[str, list[str]]:
+        made_at = datetime(made_on.year, made_on.month, made_on.day, 12, tzinfo=UTC)
+        document = document_of(replace(report, basis=replace(report.basis, made_at=made_at)))
+        months = next(section for section in document.sections if section.title == "By month")
+        return document.period, [str(row[0]) for row in months.rows]
+
+    assert periods(date(2026, 11, 30)) == (
+        "September 2026 to November 2026, so far",
+        ["September 2026", "October 2026", "November 2026, so far"],
+    )
+    period, rows = periods(date(2026, 12, 1))
+    assert "so far" not in period + "".join(rows)

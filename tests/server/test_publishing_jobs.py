@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import time
 import urllib.request
 from contextlib import suppress
@@ -193,6 +194,19 @@ def test_killed_at_many_points(tmp_path: Path) -> None:
     assert died > 16
 
 
+def worker_of(serving: subprocess.Popen[str]) -> int:
+    """The process that waits for jobs beside a server; 0 where there is none."""
+
+    def arguments(entry: Path) -> list[bytes]:
+        with suppress(OSError):
+            return (entry / "cmdline").read_bytes().split(b"\0")
+        return []
+
+    known = (arguments(entry) + [entry.name.encode()] for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    mark = str(serving.pid).encode()
+    return next((int(found[-1]) for found in known if b"--parent" in found and mark in found[:-1]), 0)
+
+
 def test_serve_keeps_a_worker_that_builds_what_is_missing(rig: Rig, commands: Commands) -> None:
     (lost,) = {layer.snapshot.name for layer in layers(rig) if layer.rows == 11}
     rig.store.remove(lost)
@@ -204,33 +218,38 @@ def test_serve_keeps_a_worker_that_builds_what_is_missing(rig: Rig, commands: Co
             return True
         return False
 
-    def worker() -> int:
-        """The process that waits for jobs."""
-        found = [
-            int(entry.name)
-            for entry in Path("/proc").iterdir()
-            if entry.name.isdigit()
-            and b"--parent" in arguments(entry)
-            and str(serving.pid).encode() in arguments(entry)
-        ]
-        return found[0] if found else 0
-
-    def arguments(entry: Path) -> list[bytes]:
-        with suppress(OSError):
-            return (entry / "cmdline").read_bytes().split(b"\0")
-        return []
-
     with commands.running("serve", "--port", str(port)) as serving:
         eventually(answers, "the server does not answer")
         eventually(lambda: rig.store.path(lost).is_file(), "the missing file is not built")
-        first = eventually(worker, "there is no worker")
+        first = eventually(lambda: worker_of(serving), "there is no worker")
         os.kill(first, signal.SIGKILL)
-        second = eventually(lambda: worker() not in (0, first) and worker(), "it is not started again")
+        second = eventually(
+            lambda: worker_of(serving) not in (0, first) and worker_of(serving), "it is not started again"
+        )
         assert "release 2 is published" in commands.run("publish", DATASET)
         assert answers()
         os.kill(serving.pid, signal.SIGTERM)
         serving.wait(20)
         eventually(lambda: not Path(f"/proc/{second}").exists(), "the worker outlives its server", 10)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "service manager"])
+def test_what_ends_server_and_worker_together_is_no_trouble(rig: Rig, commands: Commands, ending: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serving = commands.start("serve", "--port", str(port))
+    try:
+        eventually(lambda: (commands.folder / "worker.lock").exists(), "the worker does not begin")
+        time.sleep(1)
+        worker = worker_of(serving)
+        if ending == signal.SIGTERM:
+            os.kill(worker, ending)
+        os.killpg(serving.pid, ending)
+        told = "".join(serving.communicate(timeout=30))
+        assert "started again" not in told and "Traceback" not in told, told
+        eventually(lambda: not Path(f"/proc/{worker}").exists(), "the worker outlives its server", 10)
+    finally:
+        kill(serving)
 
 
 def test_a_worker_ends_when_its_server_was_killed(rig: Rig, commands: Commands) -> None:

@@ -264,6 +264,61 @@ def test_those_within_bounds_are_those_that_show_a_place_there(
         assert Counter(tuple(row) for row in result) == inside
 
 
+@pytest.mark.parametrize("cell", [0, 75, 250])
+def test_bounds_hold_to_the_metre(database: Database, cell: int) -> None:
+    """Every place on two lines, one of each direction, and bounds that end on, just before and just after squares."""
+    precision = Precision.GRID if cell else Precision.POINT
+    table = incident_table(DEFINITION)
+    row = {"content": "", "delivery_id": 1, "from_release": 1, "to_release": None, "period": "2025-01"}
+    row |= {"area_code": "E01000842", "borough_code": "E09000007", "category": "burglary"}
+    reach = range(-2 * max(cell, 20), 2 * max(cell, 20) + 1)
+    places = [(place, 0) for place in reach] + [(0, place) for place in reach]
+    made = [
+        {**row, "identity": str(n), "fid_point": n, "fid_grid": n, "fid_area": n, "easting": x, "northing": y}
+        for n, (x, y) in enumerate(places)
+    ]
+    scope = Scope(DEFINITION, (grant(precision=precision, grid_m=cell),), "DSA-1", date(2030, 1, 1), RELEASE)
+    middle = cell // 2
+    edges = [at + step for at in (-cell - middle, middle - cell, middle, middle + cell) for step in (-1, 0, 1)]
+    with undone(database) as session:
+        session.execute(insert(table), made)
+        everything = Counter((shown.x, shown.y) for shown in session.execute(readable(scope)))
+        for least in edges[::2]:
+            for most in edges[1::2]:
+                for bounds in (Bounds(least, -500, most, 500), Bounds(-500, least, 500, most)):
+                    expected = {
+                        (x, y): number
+                        for (x, y), number in everything.items()
+                        if bounds.west <= x <= bounds.east and bounds.south <= y <= bounds.north
+                    }
+                    found = Counter((shown.x, shown.y) for shown in session.execute(readable(scope, within=bounds)))
+                    assert found == expected, bounds
+        # Without coordinates nothing lies anywhere.
+        areas = replace(scope, grants=(grant(groups=(FieldGroup.CORE,)), grant(areas=("outside",))))
+        assert session.execute(readable(areas, within=Bounds(-9999, -9999, 9999, 9999))).all() == []
+
+
+def test_months_of_a_grant_bound_its_rows(database: Database) -> None:
+    table = incident_table(DEFINITION)
+    row = {"content": "", "delivery_id": 1, "from_release": 1, "to_release": None, "area_code": "E01000842"}
+    row |= {"borough_code": "E09000007", "category": "burglary"}
+    periods = ["", "2024-12", "2025-01", "2025-02"]
+    made = [
+        {**row, "identity": str(n), "fid_point": n, "fid_grid": n, "fid_area": n, "period": period}
+        for n, period in enumerate(periods)
+    ]
+    with undone(database) as session:
+        session.execute(insert(table), made)
+        for months, expected in (
+            ({}, {0, 1, 2, 3}),
+            ({"from_month": "2025-01"}, {2, 3}),
+            ({"to_month": "2025-01"}, {1, 2}),
+            ({"from_month": "2025-01", "to_month": "2025-01"}, {2}),
+        ):
+            scope = Scope(DEFINITION, (grant(**months),), "DSA-1", date(2030, 1, 1), RELEASE)
+            assert {shown.fid for shown in session.execute(readable(scope))} == expected, months
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(all_rows=rows(), grant_list=st.lists(grants(), max_size=4))
 def test_what_may_be_counted_is_what_the_first_grant_lets_count(

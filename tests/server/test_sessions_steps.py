@@ -10,12 +10,11 @@ from threading import Barrier
 import pytest
 from safestats.sync_server.identity import conditions, organisations
 from safestats.sync_server.identity.models import Channel, Role, SignIn
-from safestats.sync_server.identity.sessions import active_subject
 from safestats.sync_server.identity.signing_in import sign_in
 from safestats.sync_server.instants import now
 from safestats.sync_server.problems import Problem
 from safestats.tests.server.identity_rig import add_home, add_person, clock, code, post
-from safestats.tests.server.trust_rig import PASSWORD, USERNAME, Server, bearer
+from safestats.tests.server.trust_rig import PASSWORD, USERNAME, Server, bearer, subject_of_token
 from sqlalchemy import select, update
 
 __all__ = ["clock"]
@@ -170,10 +169,9 @@ def test_a_session_of_one_channel_is_nothing_on_the_other(server: Server) -> Non
     opened = sign_in(server.services, USERNAME, PASSWORD, "192.0.2.1", channel=Channel.CONSOLE)
     assert code(server.client.get("/v1/session", headers=bearer(opened.token))) == (401, "not-signed-in")
     desk = token_of(server.active())
-    settings, database = server.services.settings, server.services.database
-    assert active_subject(database, desk, settings).channel == Channel.DESK
+    assert subject_of_token(server, desk).channel == Channel.DESK
     with pytest.raises(Problem) as refused:
-        active_subject(database, desk, settings, Channel.CONSOLE)
+        subject_of_token(server, desk, Channel.CONSOLE)
     assert refused.value.document.code == "not-signed-in"
 
 

@@ -270,7 +270,7 @@ def test_a_suspended_agreement_is_refused_at_once(rig: Rig, api: TestClient) -> 
 
 def test_the_list_tells_what_is_open_and_why_not(rig: Rig, api: TestClient) -> None:
     answer = api.get("/v1/layers", headers=sign_in(api, "camden"))
-    assert answer.headers["cache-control"] == "private, no-store"
+    assert answer.headers["cache-control"] == "no-store"
     layers = {layer["dataset"]: layer for layer in answer.json()["layers"]}
     assert set(layers) == set(rig.services.definitions)
     mine = layers[DATASET]
@@ -382,7 +382,7 @@ def test_files_come_whole_or_by_range(rig: Rig, api: TestClient) -> None:
     assert whole.headers["content-type"] == "application/gzip"
     assert whole.headers["content-length"] == str(snapshot.size)
     assert (whole.headers["etag"], whole.headers["accept-ranges"]) == (etag, "bytes")
-    assert whole.headers["cache-control"] == "private, no-store"
+    assert whole.headers["cache-control"] == "no-store"
     assert "content-encoding" not in whole.headers
     rest = fetch(api, who, snapshot.name, Range="bytes=100-")
     assert (rest.status_code, rest.content) == (206, whole.content[100:])

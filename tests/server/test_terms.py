@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safestats.shared.areas import BOUNDARIES_FILE
 from safestats.sync_server.agreements import service
 from safestats.sync_server.agreements.ceiling import Ceiling, coarser
-from safestats.sync_server.agreements.grants import GrantTerms
+from safestats.sync_server.agreements.grants import GrantTerms, cut_by_terms
 from safestats.sync_server.agreements.models import AgreementState, Precision, SupplierTerms, Use
 from safestats.sync_server.agreements.profiles import Profile, apply_profile
 from safestats.sync_server.agreements.scope import GrantProfile, Refusal, Scope, live_scopes
@@ -236,6 +236,18 @@ def test_narrower_terms_clip_what_is_in_force_at_once(
     (built,) = live_scopes(life.session, "mps", life.services.definitions, TODAY)
     assert built.fingerprint("2025-01") == after.fingerprint("2025-01")
     assert {field.name for field in after.columns} <= {field.name for field in before.columns}
+
+
+def test_what_narrower_terms_take_is_said(life: Life, tmp_path: Path) -> None:
+    agreement = life.in_force(WANTED)
+    assert cut_by_terms(ceiling_on(life.session, "mps", TODAY), agreement) == []
+    tightened(life, tmp_path, ('"point"', '"grid"\ngrid_m = 500'), (', "place"]', "]"))
+    assert cut_by_terms(ceiling_on(life.session, "mps", TODAY), agreement) == [
+        "Version 2 of the supplier's terms holds, not what was signed: grant 1: the fields “place” (permitted: core, "
+        "area, location).",
+        "Version 2 of the supplier's terms holds, not what was signed: grant 1: points as supplied (the finest "
+        "permitted: points snapped to a 500 m grid).",
+    ]
 
 
 def test_terms_can_leave_counts_only_or_nothing(life: Life, tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
+from safestats.sync_server.agreements.scope import Subject
+from safestats.sync_server.identity.models import Channel
+from safestats.sync_server.identity.sessions import find_session, subject_at_work
 from safestats.sync_server.services import Services
 
 USERNAME = "camden.analyst"
@@ -43,3 +46,11 @@ class Server:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def subject_of_token(server: Server, token: str, channel: Channel = Channel.DESK) -> Subject:
+    """Who asks with the token; raises ``Problem`` where its session is not active."""
+    services = server.services
+    with services.database.read() as session:
+        found = find_session(session, token, services.settings, channel)
+        return subject_at_work(services.database, session, found, services.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from qgis.core import QgsProject, QgsSettings
@@ -13,6 +14,7 @@ from safestats.qgis_plugin.core.local_store import LocalStore
 from safestats.qgis_plugin.core.settings import DeskSettings
 from safestats.qgis_plugin.core.transport import QgisNetwork
 from safestats.qgis_plugin.gui.publish_dialog import PublishDialog
+from safestats.qgis_plugin.layouts.export import Format
 from safestats.qgis_plugin.layouts.sheet import Mode
 
 
@@ -67,3 +69,17 @@ def test_a_report_is_drawn_in_both_modes(qtbot, signed_out_desk, samples):
     dialog.mode_combo.setCurrentIndex(1)
     dialog.redraw()
     assert dialog.preview.pixmap().toImage() != operational
+
+
+def test_the_events_of_one_page_have_its_id_in_common(qtbot, signed_out_desk, samples, tmp_path):
+    dialog = PublishDialog(signed_out_desk, None, samples.proximity_result(samples.four_datasets()))
+    qtbot.addWidget(dialog)
+    dialog.redraw()
+    for _ in range(2):
+        dialog._record([Format.PDF])
+    signed_out_desk.settle()
+    lines = (tmp_path / "local" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    pages = re.findall(r'"page_id": ?"([0-9a-f-]{36})"', "\n".join(lines))
+    assert len(pages) == 8
+    assert (pages[:4].count(pages[0]), pages[4:].count(pages[4])) == (4, 4)
+    assert pages[0] != pages[4]
