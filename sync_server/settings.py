@@ -124,6 +124,11 @@ class Settings(BaseSettings):
         return self.data_dir / "artefacts"
 
     @property
+    def incoming_dir(self) -> Path:
+        """Files that came over the network and wait to be loaded, readable by the owner only."""
+        return self.data_dir / "incoming"
+
+    @property
     def keys_path(self) -> Path:
         """Secret keys (feature ids, identities), readable by the owner only."""
         return self.data_dir / "keys.json"

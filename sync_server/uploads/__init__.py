@@ -1,0 +1,1 @@
+"""Files that come over the network and are loaded by a job."""
