@@ -270,6 +270,10 @@ class Gazetteer:
         """All keys that may be looked up by likeness."""
         return self._keys
 
+    def fits(self, entry: Entry, areas: Sequence[NamedArea]) -> int:
+        """In how many of the areas the place lies."""
+        return sum(self.lies_in(entry, area) for area in areas)
+
     def lies_in(self, entry: Entry, area: NamedArea) -> bool:
         """Whether the place is in the area, or so near that people would say so."""
         if area.level == GeoLevel.BOROUGH:

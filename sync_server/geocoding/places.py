@@ -14,10 +14,11 @@ from . import store
 from .boroughs import Boroughs
 from .gazetteer import GAZETTEER_FOLDER, Gazetteer, read_entries, read_supplied_postcodes
 from .hospitals import hospitals_file, read_hospitals
-from .ladder import Described, Ladder
+from .ladder import Ladder
 from .levels import HOME, Placed
 from .review import decisions_of
 from .wording import LONGEST_KEY, plain
+from .written_postcodes import Described
 
 __all__ = ["Described", "Places", "place_described"]
 
