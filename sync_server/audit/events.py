@@ -113,12 +113,54 @@ class EventType(StrEnum):
     LAYER_OPENED = "layer.opened", Recorder.DESK, "A pulled copy was opened as a layer"
 
     # Data coming in
+    MIGRATION_RUN = (
+        "migration.run",
+        Recorder.TEAM,
+        "A plan to move a back-catalogue in was begun or taken up again",
+        {"plan": "its name", "sha256": "of the plan's file"},
+    )
+    MIGRATION_COMPARED = (
+        "migration.compare",
+        Recorder.TEAM,
+        "All rows of datasets were counted by month and borough, to be compared with a former portal's counts",
+        {"plan": "its name", "datasets": "which"},
+    )
     SUPPLIES_READ = "supplies.read", Recorder.SERVER, "A supplier looked at its own deliveries", {"site": "of which"}
+    SUPPLY_RECEIVED = (
+        "supply.receive",
+        Recorder.SERVER,
+        "A supplier’s files, records or return of no incidents came in, or were refused at the door",
+        {"receipt": "its number", "door": "which", "kind": "of what", "site": "of which"},
+    )
+    SUPPLY_ENDED = (
+        "supply.end",
+        Recorder.SERVER,
+        "What came in was loaded, or refused; the event's rows tell how many were accepted",
+        {"receipt": "its number", "site": "of which"},
+    )
+    SUPPLY_CHECKED = (
+        "supply.check",
+        Recorder.SERVER,
+        "A supplier had files checked, of which nothing was kept",
+        {"site": "of which", "taken": "whether a load would take them"},
+    )
     DATASET_LOADED = (
         "dataset.load",
         Recorder.TEAM,
         "Files were loaded",
         {"files": "their SHA-256", "months": "that they speak of"},
+    )
+    UPLOAD_RECEIVED = (
+        "upload.receive",
+        Recorder.TEAM,
+        "Files were sent to be loaded by a job",
+        {"upload": "its number", "site": "of which", "files": "their SHA-256"},
+    )
+    UPLOAD_ENDED = (
+        "upload.end",
+        Recorder.TEAM,
+        "The load of files that were sent ended; refused where it failed or was cancelled",
+        {"upload": "its number", "state": "how it ended"},
     )
     MAPPING_SAVED = (
         "mapping.save",
@@ -128,6 +170,19 @@ class EventType(StrEnum):
     )
     DATASET_PUBLISHED = "dataset.publish", Recorder.TEAM, "A release became visible", {"release": "number"}
     DATASET_ROLLED_BACK = "dataset.rollback", Recorder.TEAM, "A release was taken back"
+    RECALL_ASKED = (
+        "recall.ask",
+        Recorder.TEAM,
+        "Incidents are to be withdrawn for good; the event's rows tell how many",
+        {"recall": "its id", "kind": "a release, rows, or retention", "release": "number", "months": "that it touches"},
+    )
+    RECALL_DONE = (
+        "recall.done",
+        Recorder.TEAM,
+        "Incidents are withdrawn for good: no table, published file or file of the database holds them",
+        {"recall": "its id", "release": "the new one without them"},
+    )
+    RECALL_READ = "recall.read", Recorder.TEAM, "It was looked up who held what was recalled", {"recall": "its id"}
     DATASET_DISCARDED = "dataset.discard", Recorder.TEAM, "A staged release was thrown away"
     SERVER_EXAMINED = "server.examine", Recorder.TEAM, "“safestats doctor” tried whether the audit can be written"
     AREAS_LOADED = "areas.load", Recorder.TEAM, "An edition of boundaries was loaded"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ from ..geocoding.review import enqueue
 from ..instants import london_today, now
 from ..progress import ReportsProgress, silent
 from ..publishing.models import Release, ReleaseState
+from ..quality import measuring
+from ..quality.standards import Standards
+from ..recall.heeding import refuse_unheeded
+from ..recall.never_load import washed, withhold
+from ..recall.retained import first_kept_month, split_by_age, too_old
 from ..services import Services
 from . import saved_mappings, staging
 from .mappings import Mapping, read_mappings
@@ -45,12 +51,19 @@ def load(
     site: str = "",
     actor: str = COMMAND_LINE,
     organisation: str | None = None,
+    received_on: date | None = None,
+    mapping: str = "",
+    recorded: Callable[[Session, int], None] | None = None,
+    additions: bool = False,
 ) -> DeliveryReport:
     """Load one delivery of a dataset and stage it for the next release.
 
     ``synthetic`` tells that the incidents are made up; unless told, the files' names tell. ``site`` is the one that
     delivered it, of a supplier with several, ``organisation`` the code of the one whose saved mapping holds (unless
-    told, whichever has saved one for the dataset and site). Raises ``SafeStatsError`` with one sentence where the
+    told, whichever has saved one for the dataset and site); ``mapping`` is a document that holds instead.
+    ``received_on`` is the day on which it came (unless told, today), by which it is on time or late. ``recorded``
+    is given the delivery's id in the transaction that loads it. ``additions`` are records as they happen: what a file
+    would replace stays. Raises ``SafeStatsError`` with one sentence where the
     delivery cannot be loaded: then nothing was.
     """
     if dataset not in services.definitions:
@@ -61,10 +74,15 @@ def load(
     areas = services.areas
     within = str(definition.identity.within)
     report = DeliveryReport(dataset, site=site, area_edition=areas.edition, identity_within=within)
+    report.additions = additions
     report.synthetic = _is_synthetic(files, synthetic)
     sources = _sources(files, report)
     with services.database.read() as session:
-        saved = saved_mappings.mapping_for(services, session, organisation, dataset, site, mappings)
+        saved = (
+            saved_mappings.parsed(services, mapping, "The mapping of this delivery", mappings)
+            if mapping
+            else saved_mappings.mapping_for(services, session, organisation, dataset, site, mappings)
+        )
         places = _places(services, session, dataset, report.synthetic)
     incoming = _Incoming(definition, areas, mappings, saved, places, today or london_today(), site, report)
     for done, source in enumerate(sources):
@@ -76,13 +94,21 @@ def load(
     if good is not None:
         services.spatial.make_room(services.database, definition, good.get_column("period").unique().to_list())
     with services.database.write(dataset=dataset) as session:
+        refuse_unheeded(services, session)
         _refuse_mixture(session, definition, report.synthetic)
         if good is None:
             return report
+        good, old = split_by_age(good, definition, today or london_today())
+        incoming.torn += [TornRow(file, line, too_old(definition)) for file, line in old]
+        report.rejected[too_old(definition)] += len(old)
         rows, duplicates = finish(good, definition, services.keys)
+        rows, report.withdrawn_for_good = withhold(services, session, definition, rows)
         report.accepted, report.duplicates = len(rows), len(duplicates)
         report.areas.update(dict(rows.get_column("area_from").value_counts().iter_rows()))
         report.other_borough = len(rows.filter("borough_differs"))
+        measures = _measured(services, definition, rows, duplicates, incoming, report)
+        came_on = received_on or today or london_today()
+        report.quality = measuring.told(measures, came_on)
         release = 1 + (
             session.scalar(
                 select(func.max(Release.number)).where(
@@ -91,8 +117,12 @@ def load(
             )
             or 0
         )
-        covered = staging.Covered(frozenset(report.months), frozenset(incoming.returns))
-        difference = staging.compare(session, definition, rows, covered, release, services.keys, accept_withdrawals)
+        kept_from = first_kept_month(definition, today or london_today())
+        months = [month for month in report.months if month >= kept_from]
+        whole = ((), ()) if additions else (months, incoming.returns)
+        covered = staging.Covered(frozenset(whole[0]), frozenset(whole[1]))
+        compared = replace(definition, delivery=DeliveryMode.UPSERTS) if additions else definition
+        difference = staging.compare(session, compared, rows, covered, release, services.keys, accept_withdrawals)
         report.added, report.changed = difference.added, difference.changed
         report.withdrawn, report.unchanged = difference.withdrawn, difference.unchanged
         if difference.empty and _loaded_before(session, report):
@@ -101,10 +131,14 @@ def load(
             report.release = release
             refuse_beside_rollback(session, dataset, release)
             stage_release(session, dataset, release, report.synthetic)
-        delivery_id = _record(session, report, release, incoming, duplicates)
+        contents = partial(washed, services, session, definition)
+        delivery_id = _record(session, report, release, incoming, duplicates, contents)
+        measuring.keep(session, dataset, delivery_id, measures, came_on)
         if "place_key" in rows.columns and definition.free_text:
             enqueue(session, dataset, site, rows.select("identity", "place_key", "ambiguous"))
         staging.write(session, definition, difference, release, delivery_id, progress)
+        if recorded is not None:
+            recorded(session, delivery_id)
         # Last in the transaction: what cannot be audited is not loaded.
         services.audit.record(
             EventType.DATASET_LOADED,
@@ -114,6 +148,19 @@ def load(
             rows=report.accepted,
         )
     return report
+
+
+def _measured(
+    services: Services,
+    definition: DatasetDefinition,
+    rows: pl.DataFrame,
+    duplicates: pl.DataFrame,
+    incoming: _Incoming,
+    report: DeliveryReport,
+) -> list[measuring.ReturnMeasure]:
+    standards = Standards.read(services.settings.resources_dir)
+    torn = [(one.file, one.reason) for one in incoming.torn]
+    return measuring.measure(definition, rows, incoming.bad, torn, duplicates, report, standards)
 
 
 def _places(services: Services, session: Session, dataset: str, synthetic: bool) -> PlacesDescribed:
@@ -172,7 +219,7 @@ class _Incoming:
         report = self._report
         counts = prepared.counts
         report.months = sorted(set(report.months) | months)
-        report.returns = sorted([site, month] for site, month in self.returns)
+        report.returns = [] if report.additions else sorted([site, month] for site, month in self.returns)
         report.left += counts.left
         report.rejected += counts.rejected
         # What cut a row off differs by row; the record of the row tells it.

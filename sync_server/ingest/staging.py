@@ -169,7 +169,7 @@ def _refuse_mass_withdrawal(definition: DatasetDefinition, heads: pl.DataFrame, 
             raise SafeStatsError(
                 f"This delivery lacks {number:,} of the {live[month]:,} incidents that {definition.code} holds "
                 f"for {month}, so nothing was loaded: ask the supplier whether the file is whole; if it is, "
-                "load it with --accept-withdrawals."
+                "load it again and accept the withdrawals (--accept-withdrawals)."
             )
 
 

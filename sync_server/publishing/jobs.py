@@ -70,10 +70,13 @@ class Jobs:
                 is not None
             )
 
-    def cancel(self, dataset: str) -> list[int]:
-        """End the jobs of a dataset that wait, ask the running one to end; returns the numbers of both."""
+    def cancel(self, dataset: str, number: int | None = None) -> list[int]:
+        """End the jobs of a dataset that wait, ask the running one to end; returns the numbers of both.
+
+        With a ``number`` only that one.
+        """
         with self._database.write() as session:
-            jobs = _open(session, dataset)
+            jobs = [job for job in _open(session, dataset) if number in (None, job.id)]
             for job in jobs:
                 job.cancel_requested = True
                 if job.state == JobState.WAITING:

@@ -34,6 +34,7 @@ class JobKind(StrEnum):
     BUILD = "build"  # build what the visible release lacks
     ROLLBACK = "rollback"  # stage the content of an old release, then as PUBLISH
     DISCARD = "discard"  # drop what is staged
+    LOAD = "load"  # load what was uploaded, and stage it
 
 
 class JobState(StrEnum):
@@ -82,7 +83,7 @@ class Artefact(Base):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
     dataset: Mapped[str] = mapped_column(String(32), index=True)
-    period: Mapped[str | None] = mapped_column(String(7))  # of a slice
+    period: Mapped[str | None] = mapped_column(String(10))  # of a slice
     rows: Mapped[int]
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
@@ -102,7 +103,7 @@ class LayerSlice(Base):
     dataset: Mapped[str] = mapped_column(String(32), primary_key=True)
     release: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
-    period: Mapped[str] = mapped_column(String(7), primary_key=True)
+    period: Mapped[str] = mapped_column(String(10), primary_key=True)
     artefact: Mapped[str] = mapped_column(ForeignKey("artefact.name"))
 
 

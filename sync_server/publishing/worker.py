@@ -22,6 +22,8 @@ from ..instants import london_today
 from ..problems import Problem
 from ..progress import ReportsProgress, silent
 from ..services import Services
+from ..uploads.incoming import Incoming
+from ..uploads.loading import forget_ended, run_load, unexpected, waiting_tokens
 from .artefact_store import ArtefactStore
 from .collecting import collect
 from .jobs import JobCancelledError, JobProgress, Jobs
@@ -67,13 +69,17 @@ class _StoppedError(Exception):
 
 
 def tidy(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:
-    """Remove files out of use, and ask for those that live agreements lack; returns how many went."""
+    """Remove files out of use, and ask for those that live agreements lack; returns how many artefacts went."""
 
     def between() -> None:
         if not goes_on():
             raise _StoppedError
 
     fresh = _with_fresh_definitions(services)
+    forget_ended(fresh)
+    with fresh.database.read() as session:
+        named = waiting_tokens(session)
+    Incoming(fresh.settings.incoming_dir).tidy(named)
     removed = collect(fresh, london_today(), between)
     for dataset in fresh.definitions:
         between()
@@ -87,11 +93,12 @@ def do_next(services: Services, jobs: Jobs, number: int | None = None, progress:
     store = ArtefactStore(services.settings.artefacts_dir)
     with store.building_now() as mine:
         job = jobs.claim(number) if mine else None
-        if job is None:
-            return False
-        state, message = _do(services, store, job, JobProgress(services.database, job.id, progress))
-        jobs.finish(job.id, state, message)
-        return True
+        if job is not None:
+            state, message = _do(services, store, job, JobProgress(services.database, job.id, progress))
+            jobs.finish(job.id, state, message)
+        if mine:
+            forget_ended(services)
+        return job is not None
 
 
 def see_through(
@@ -127,6 +134,8 @@ def _do(
     try:
         fresh = _with_fresh_definitions(services)
         kind = JobKind(job.kind)
+        if kind == JobKind.LOAD:
+            return JobState.DONE, run_load(fresh, job, progress)
         if kind == JobKind.DISCARD:
             return JobState.DONE, _discard(fresh, job)
         if kind == JobKind.ROLLBACK:
@@ -134,6 +143,8 @@ def _do(
             kind = JobKind.PUBLISH
         report = publish_in_turn(fresh, store, job.dataset, kind, progress, actor=job.actor)
     except JobCancelledError:
+        if job.kind == JobKind.LOAD:
+            return JobState.CANCELLED, f"The load of {job.dataset} was cancelled: nothing was loaded."
         return JobState.CANCELLED, f"The job of {job.dataset} was cancelled; {_what_shows(services, job.dataset)}."
     except _StoppedError:
         raise
@@ -145,6 +156,8 @@ def _do(
         if is_disk_full(error):
             shows = _what_shows(services, job.dataset)
             return JobState.FAILED, f"{disk_full_sentence(services.settings.data_dir)} Until then {shows}."
+        if job.kind == JobKind.LOAD:
+            return JobState.FAILED, unexpected(job, error)
         logger.exception("Publishing job %s of %s failed", job.id, job.dataset)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         return JobState.FAILED, (

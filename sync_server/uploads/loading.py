@@ -1,0 +1,129 @@
+"""The worker's part: a load that was asked for, done once whatever happens to the worker, and its files forgotten."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from pathlib import Path
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from ..audit.events import EventType, Outcome
+from ..database import Database
+from ..ingest.comparison import counts_by_place
+from ..ingest.models import Delivery
+from ..ingest.report import DeliveryReport
+from ..ingest.service import load
+from ..progress import ReportsProgress
+from ..publishing.models import OPEN_STATES, JobState, PublishingJob, ReleaseState
+from ..publishing.releases import newest_release
+from ..services import Services
+from .incoming import Incoming, IncomingFile
+from .models import Upload
+
+logger = logging.getLogger(__name__)
+
+
+def run_load(services: Services, job: PublishingJob, progress: ReportsProgress) -> str:
+    """Load what the job's upload holds, unless that was done before its process died; what came out, in a sentence.
+
+    Raises ``SafeStatsError`` where it cannot be loaded: then nothing was.
+    """
+    with services.database.read() as session:
+        upload = session.get_one(Upload, job.id)
+    if upload.delivery_id is None:
+        upload = _load(services, job, upload, progress)
+    if upload.delivery_id is None:
+        return f"{upload.dataset}: nothing changed; all of it was held already."
+    with services.database.read() as session:
+        delivery = session.get_one(Delivery, upload.delivery_id)
+        # Loads and publishing take turns, so that the visible release is still the one before.
+        visible = newest_release(session, upload.dataset, ReleaseState.PUBLISHED)
+        before = visible.number if visible is not None else 0
+        months = [*delivery.report["months"]]
+        definition = services.definition(upload.dataset)
+        counts = counts_by_place(session, definition, months, before, delivery.release)
+    _note(services.database, job.id, comparison=counts)
+    return (
+        f"{upload.dataset}: {delivery.rows_in:,} rows, {delivery.accepted:,} accepted and {delivery.rejected:,} "
+        f"rejected; staged for release {delivery.release}."
+    )
+
+
+def _load(services: Services, job: PublishingJob, upload: Upload, progress: ReportsProgress) -> Upload:
+    incoming = Incoming(services.settings.incoming_dir)
+    files = [incoming.path(IncomingFile.from_json(file)) for file in upload.files]
+
+    def recorded(session: Session, delivery_id: int) -> None:
+        # In the transaction that loads it: whoever takes the job up again knows that this is done.
+        entry = session.get_one(Upload, job.id)
+        entry.delivery_id = delivery_id
+        entry.release = session.get_one(Delivery, delivery_id).release
+
+    report: DeliveryReport = load(
+        services,
+        upload.dataset,
+        files,
+        progress,
+        upload.synthetic,
+        upload.accept_withdrawals,
+        site=upload.site,
+        actor=job.actor,
+        mapping=upload.mapping,
+        recorded=recorded,
+    )
+    with services.database.read() as session:
+        loaded = session.get_one(Upload, job.id)
+    if loaded.delivery_id is None:
+        _note(services.database, job.id, report=report.to_json())
+    return loaded
+
+
+def unexpected(job: PublishingJob, error: Exception) -> str:
+    """A sentence on what nobody foresaw; the log tells where it happened, and no word of what a file held."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-6:]))
+    logger.error("Loading job %s of %s failed: %s at %s", job.id, job.dataset, type(error).__name__, places)
+    return (
+        f"The load of {job.dataset} failed, and nothing was loaded ({type(error).__name__}, job {job.id}): tell the "
+        "SafeStats team, who find where in the worker's output."
+    )
+
+
+def forget_ended(services: Services) -> None:
+    """Delete the files of loads that have ended, whichever way, and record how."""
+    incoming = Incoming(services.settings.incoming_dir)
+    with services.database.read() as session:
+        ended = session.execute(
+            select(Upload, PublishingJob)
+            .join(PublishingJob, PublishingJob.id == Upload.job_id)
+            .where(Upload.kept, PublishingJob.state.not_in(OPEN_STATES))
+        ).all()
+    for upload, job in ended:
+        for file in upload.files:
+            incoming.forget(file["token"])
+        services.audit.record(
+            EventType.UPLOAD_ENDED,
+            actor=job.actor,
+            dataset=job.dataset,
+            filter={"upload": job.id, "state": str(JobState(job.state))},
+            outcome=Outcome.OK if job.state == JobState.DONE else Outcome.REFUSED,
+            once=f"upload-end:{job.id}",
+        )
+        _note(services.database, job.id, kept=False)
+
+
+def waiting_tokens(session: Session) -> set[str]:
+    """The tokens of incoming files that an open load still needs."""
+    waiting = session.scalars(
+        select(Upload.files)
+        .join(PublishingJob, PublishingJob.id == Upload.job_id)
+        .where(PublishingJob.state.in_(OPEN_STATES))
+    )
+    return {file["token"] for files in waiting for file in files}
+
+
+def _note(database: Database, number: int, **values: object) -> None:
+    with database.write() as session:
+        session.execute(update(Upload).where(Upload.job_id == number).values(**values))
