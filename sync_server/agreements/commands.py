@@ -493,6 +493,8 @@ def _particulars(agreement: Agreement) -> Iterator[str]:
     for party in agreement.parties:
         signature = next((s for s in agreement.signatures if s.party == party.name), None)
         signed = f"signed by {signature.signed_by} on {signature.signed_on}" if signature else "has not signed"
+        if signature and signature.paper:
+            signed += f" on paper ({signature.paper}), taken over from there"
         yield f"Party: {party.name}, {party.status} controller, {signed}."
     yield f"Lawful basis: {agreement.lawful_basis or 'none stated'}"
     yield f"Purposes: {', '.join(agreement.purposes.split()) or 'any that the conditions permit'}."

@@ -144,7 +144,10 @@ class Contact(Base):
 
 
 class Signature(Base):
-    """Who signed which schedule for which party; ``recorded_by`` is the actor who says so."""
+    """Who signed which schedule for which party; ``recorded_by`` is the actor who says so.
+
+    ``paper`` tells that it was an earlier paper that was signed, not the schedule, and which.
+    """
 
     __tablename__ = "agreement_signature"
     __table_args__ = (UniqueConstraint("agreement_id", "party"),)
@@ -155,6 +158,7 @@ class Signature(Base):
     signed_by: Mapped[str] = mapped_column(String)
     signed_on: Mapped[date] = mapped_column(Date)
     schedule_sha256: Mapped[str] = mapped_column(String(64))
+    paper: Mapped[str] = mapped_column(String(200), default="")
     recorded_by: Mapped[str] = mapped_column(String(64))
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -202,10 +202,12 @@ def sign(
     signed_on: date | None = None,
     sha256: str = "",
     today: date | None = None,
+    paper: str = "",
 ) -> Schedule:
     """Record that a person signed the schedule for a party (the organisation, unless named).
 
-    ``sha256`` is what stands on the paper, where that is to be checked. The agreement is signed when every party
+    ``sha256`` is what stands on the paper, where that is to be checked. ``paper`` is the reference of an agreement
+    that was signed elsewhere, before there was a schedule, and is taken over: it is told as such. The agreement is signed when every party
     has signed the same schedule; signatures under another text are void.
     """
     today = today or london_today()
@@ -236,6 +238,7 @@ def sign(
             signed_by=_line(signed_by, "The name of who signed"),
             signed_on=signed_on,
             schedule_sha256=current.sha256,
+            paper=_line(paper, "The reference of the paper") if paper else "",
             recorded_by=actor,
             recorded_at=now(),
         )
@@ -246,6 +249,8 @@ def sign(
         _move(agreement, AgreementState.SIGNED)
     session.flush()
     signed = {"party": party, "signed_on": str(signed_on), "schedule": current.sha256}
+    if paper:
+        signed["paper"] = paper
     record(services, actor, EventType.AGREEMENT_SIGNED, agreement, signed)
     return current
 

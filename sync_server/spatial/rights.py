@@ -24,7 +24,20 @@ APPENDED = ("audit_event", "audit_seal", "conditions_of_use")
 # What the publisher may only add to, and the application only read.
 RECORDED = ("supplier_terms",)
 # What the application reads and never writes: loading and publishing are the publisher's.
-READ_BY_APPLICATION = ("alembic_version", "area", "area_edition", "artefact", "delivery", "layer_slice", "release")
+READ_BY_APPLICATION = (
+    "alembic_version",
+    "area",
+    "area_edition",
+    "artefact",
+    "delivery",
+    "layer_slice",
+    "measured_return",
+    "migration_file",
+    "migration_step",
+    "never_load",
+    "recall",
+    "release",
+)
 # What it reads but for these columns: they hold what suppliers sent.
 HIDDEN_COLUMNS = {"rejected_row": ("content",)}
 
