@@ -16,6 +16,7 @@ DATE_PRECISIONS = ("month", "day", "hour", "minute")
 NEAREST_WITHIN_M = 100
 # Known only of rows that have a date.
 _OF_A_DATE = ("occurred_on", "weekday")
+REGISTERS = ("", "hospitals")  # of sites
 SITE = "site"  # the field that names a supplier's site, by its code
 RETURN_MONTH = "return_month"  # the field that names the month which a site reported
 # Counts have an area, never a place: these built-in fields are none of theirs.
@@ -73,6 +74,13 @@ class Undated(StrEnum):
 
     REJECT = "reject"
     KEEP = "keep"  # in a slice of their own, which grants bounded by months do not show
+
+
+class Publish(StrEnum):
+    """Who makes what was loaded visible."""
+
+    BY_HAND = "by-hand"  # somebody of the team, having looked at it
+    AT_ONCE = "at-once"  # records as they come, files by hand; the newest days are slices of their own
 
 
 class Outside(StrEnum):
@@ -149,6 +157,10 @@ class DatasetDefinition:
     sites: bool = False  # several sites of the supplier deliver, each its own rows
     retention_months: int = 0  # rows older than that are removed for good; 0: none
     free_text: tuple[str, ...] = ()  # targets in people's own words: screened, used to find places, never stored
+    publish: Publish = Publish.BY_HAND
+    due_day: int = 0  # of the month in which a month's return is due; 0: nothing says when
+    due_months: int = 1  # that month is so many after the one that is reported
+    register: str = ""  # of sites that are expected to deliver; "": those that did
 
     @property
     def cautions(self) -> tuple[str, ...]:
@@ -273,6 +285,10 @@ def _trouble_of_deliveries(definition: DatasetDefinition, fields: Mapping[str, F
             return f"a delivery that replaces returns needs sites and the field “{RETURN_MONTH}”"
         if missing := {SITE, RETURN_MONTH} - set(definition.identity.stable):
             return f"“{min(missing)}” is part of the identity where a delivery replaces returns"
+    if not 0 <= definition.due_day <= 28 or definition.due_months < 0:
+        return "due_day is a day of every month, 1 to 28, or 0 where none is known, and due_months is 0 or more"
+    if definition.register not in REGISTERS:
+        return f"register is none of {', '.join(filter(None, REGISTERS))}"
     if definition.retention_months < 0:
         return "retention_months is 0, for no limit, or more"
     return None
@@ -323,6 +339,10 @@ def _definition(document: dict[str, Any]) -> DatasetDefinition:
         sites=bool(dataset.get("sites", False)),
         retention_months=int(dataset.get("retention_months", 0)),
         free_text=tuple(dataset.get("free_text", ())),
+        publish=Publish(dataset.get("publish", Publish.BY_HAND)),
+        due_day=int(dataset.get("due_day", 0)),
+        due_months=int(dataset.get("due_months", 1)),
+        register=dataset.get("register", ""),
     )
 
 
