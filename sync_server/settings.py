@@ -51,8 +51,13 @@ class Settings(BaseSettings):
     audit_signing_key: Path | None = None
     # Sealed batches older than this may be archived by “safestats audit retention”; 0: never.
     audit_keep_months: int = 0
+    # The list of recalled incidents, which a restored database is held to. Empty: in the data folder.
+    never_load_list: Path | None = None
     # What one session may add to the audit: a refusal or a listing counts ten, anything else one.
     audit_points_per_minute: int = 600
+    # How large what a supplier sends at once may be, and for how many days its Idempotency-Key is remembered.
+    supply_megabytes: int = Field(default=100, ge=1, le=2000)
+    idempotency_days: int = Field(default=30, ge=1, le=400)
     # Where people reach the server, for the links in mails. Empty: the host and port.
     public_address: str = ""
     # Reverse proxies (addresses or networks, divided by commas) whose X-Forwarded-For is believed.
@@ -127,6 +132,11 @@ class Settings(BaseSettings):
     def incoming_dir(self) -> Path:
         """Files that came over the network and wait to be loaded, readable by the owner only."""
         return self.data_dir / "incoming"
+
+    @property
+    def never_load_path(self) -> Path:
+        """What was recalled, by keyed identities: it must outlive a restored database."""
+        return self.never_load_list or self.data_dir / "never-load.jsonl"
 
     @property
     def keys_path(self) -> Path:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def load(
             return report
         good, old = split_by_age(good, definition, today or london_today())
         incoming.torn += [TornRow(file, line, too_old(definition)) for file, line in old]
-        report.rejected[too_old(definition)] += len(old)
+        report.rejected.update(too_old(definition) for _ in old)
         rows, duplicates = finish(good, definition, services.keys)
         rows, report.withdrawn_for_good = withhold(services, session, definition, rows)
         report.accepted, report.duplicates = len(rows), len(duplicates)
@@ -328,7 +329,12 @@ def stage_release(session: Session, dataset: str, number: int, synthetic: bool) 
 
 
 def _record(
-    session: Session, report: DeliveryReport, release: int, incoming: _Incoming, duplicates: pl.DataFrame
+    session: Session,
+    report: DeliveryReport,
+    release: int,
+    incoming: _Incoming,
+    duplicates: pl.DataFrame,
+    washed_of_recalled: Callable[[list[dict[str, str]]], list[dict[str, str]]],
 ) -> int:
     """The delivery and the rows of it that were not taken; returns its id."""
     delivery = Delivery(
@@ -353,7 +359,7 @@ def _record(
         places = bad.select("file", "line", "reason").iter_rows()
         kept += [
             _kept(Fate.REJECTED, file, line, reason, content)
-            for (file, line, reason), content in zip(places, rejected_records(bad), strict=True)
+            for (file, line, reason), content in zip(places, washed_of_recalled(rejected_records(bad)), strict=True)
         ]
     # A duplicate's content is that of the row that was taken, or what the supplier corrected.
     kept += [_kept(Fate.DUPLICATE, file, line, reason, {}) for file, line, reason in duplicates.iter_rows()]

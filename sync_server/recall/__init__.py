@@ -1,0 +1,1 @@
+"""Taking incidents out for good: recall, withdrawal, retention."""

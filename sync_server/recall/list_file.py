@@ -1,0 +1,78 @@
+"""The list of what was recalled, in a file of its own: a database that is restored from a backup is held to it.
+
+A line of JSON for each recall, appended and on the disk before anything is erased. It holds keyed identities and
+marks, counts and months; no content, and nothing that tells without the installation's keys.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SafeStatsError
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One recall of rows. ``release`` is the least number of the release without them."""
+
+    recall_id: str
+    dataset: str
+    kind: str
+    of_release: int | None
+    reason: str
+    may_return: bool
+    asked_by: str
+    asked_at: str
+    incidents: int
+    versions: int
+    months: list[str]
+    agreements: list[str]
+    first_release: int
+    release: int
+    identities: list[str]
+
+
+@dataclass(frozen=True)
+class ListFile:
+    """The file at ``path``."""
+
+    path: Path
+
+    def read(self) -> list[Listed]:
+        """What it lists, each recall once; a line that a crash cut off does not count: nothing was erased then.
+
+        Raises ``SafeStatsError`` where it cannot be read.
+        """
+        try:
+            lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
+            listed = [Listed(**json.loads(line)) for line in lines]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError) as error:
+            raise SafeStatsError(
+                f"The list of recalled incidents {self.path} cannot be read: restore it from its backup."
+            ) from error
+        return list({entry.recall_id: entry for entry in listed}.values())
+
+    def append(self, entry: Listed) -> None:
+        """Add a recall; it is on the disk when this returns."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        document: dict[str, Any] = asdict(entry)
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "r+b") as file:
+            # After the last whole line: what a crash left of another goes.
+            content = file.read()
+            file.seek(content.rfind(b"\n") + 1)
+            file.write(json.dumps(document, separators=(",", ":")).encode() + b"\n")
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
