@@ -56,6 +56,28 @@ def of_subject(subject: Subject) -> Supplier:
     return Supplier(subject.user_id, subject.organisation, subject.organisation_name, subject.sites, subject.session_id)
 
 
+def refuse_others(services: Services, supplier: Supplier, dataset: str, site: str) -> None:
+    """Raises ``Problem`` 404, recorded, unless the dataset and site are the supplier's own and the dataset is there."""
+    if (dataset, site) in supplier.sites and dataset in services.definitions:
+        return
+    services.audit.record(
+        EventType.SUPPLIES_READ,
+        actor=supplier.actor,
+        organisation=supplier.organisation,
+        outcome="refused",
+        reason="no-such-supply",
+        session=supplier.session_id,
+        once=_once_a_minute(supplier, ()),
+    )
+    raise not_own()
+
+
+def not_own() -> Problem:
+    """The answer for what is another's, and for what does not exist."""
+    detail = "You have no dataset and site of that name: “/v1/supplier” tells which are yours."
+    return Problem(404, "no-such-supply", "Not one of yours", detail)
+
+
 def _once_a_minute(supplier: Supplier, wanted: Sequence[tuple[str, str]]) -> str | None:
     """A machine has no session that is held to a pace: what it asks again within the minute is no event."""
     if supplier.session_id:
@@ -87,8 +109,7 @@ def deliveries(
         once=_once_a_minute(supplier, wanted),
     )
     if not wanted:
-        detail = "You have no dataset and site of that name: “/v1/supplier” tells which are yours."
-        raise Problem(404, "no-such-supply", "Not one of yours", detail)
+        raise not_own()
     own = or_(*(and_(Delivery.dataset == d, Delivery.site == s) for d, s in wanted))
     return session.scalars(
         select(Delivery).where(own).order_by(Delivery.loaded_at.desc(), Delivery.delivery_id.desc()).limit(MOST)

@@ -16,6 +16,7 @@ class DeliveryReport:
     files: list[dict[str, Any]] = field(default_factory=list)
     months: list[str] = field(default_factory=list)
     synthetic: bool = False
+    additions: bool = False  # records as they happen: it is the whole of nothing
     area_edition: str = ""
     identity_within: str = ""  # where the supplier's id names one incident
     accepted: int = 0
@@ -45,8 +46,18 @@ class DeliveryReport:
         """Accepted, rejected, duplicates, left and withdrawn for good together."""
         return self.accepted + self.rejected.total() + self.duplicates + self.left.total() + self.withdrawn_for_good
 
+    @classmethod
+    def of_json(cls, document: dict[str, Any]) -> DeliveryReport:
+        """The report that ``to_json`` wrote; what it did not know then is as it is unless told."""
+        given = {member.name: document[member.name] for member in fields(cls) if member.name in document}
+        counted = {name: Counter(value) for name, value in given.items() if isinstance(getattr(_EMPTY, name), Counter)}
+        return cls(**{**given, **counted})
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         values = {member.name: getattr(self, member.name) for member in fields(self)}
         plain = {name: dict(value) if isinstance(value, Counter) else value for name, value in values.items()}
         return {**plain, "rows_in": self.rows_in}
+
+
+_EMPTY = DeliveryReport("")

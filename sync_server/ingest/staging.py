@@ -28,6 +28,10 @@ WITHDRAWABLE_SHARE = 0.2
 _FIDS = tuple(f"fid_{precision}" for precision in PRECISIONS)
 
 
+class WithdrawsTooMuchError(SafeStatsError):
+    """The delivery lacks so many incidents of a month that somebody must say that it is whole."""
+
+
 @dataclass(frozen=True)
 class Covered:
     """What a delivery is the whole of, where it replaces: months, or the months of sites' returns."""
@@ -166,7 +170,7 @@ def _refuse_mass_withdrawal(definition: DatasetDefinition, heads: pl.DataFrame, 
     live = dict(heads.get_column("period").value_counts().iter_rows())
     for month, number in sorted(gone.get_column("period").value_counts().iter_rows()):
         if number > WITHDRAWABLE_SHARE * live[month]:
-            raise SafeStatsError(
+            raise WithdrawsTooMuchError(
                 f"This delivery lacks {number:,} of the {live[month]:,} incidents that {definition.code} holds "
                 f"for {month}, so nothing was loaded: ask the supplier whether the file is whole; if it is, "
                 "load it again and accept the withdrawals (--accept-withdrawals)."
