@@ -37,6 +37,8 @@ from .schema import check_schema
 from .services import open_services
 from .settings import Settings
 from .sync.routes import router as sync
+from .uploads.routes import longest_body as longest_upload
+from .uploads.routes import router as uploads
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     describe(app)
     app.state.services = services
-    for router in (about, identity, single_sign_on, supplier, analysis, sync, ogc):
+    for router in (about, identity, single_sign_on, supplier, analysis, sync, ogc, uploads):
         app.include_router(router)
     add_console(app)
     app.add_exception_handler(Problem, _answer_problem)
@@ -155,7 +157,7 @@ class BodyLimit:
             return
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
-        longest = longest_body(scope["path"]) or LONGEST_BODY
+        longest = longest_body(scope["path"]) or longest_upload(scope["path"]) or LONGEST_BODY
         if not declared.isdigit() or int(declared) > longest:
             problem = Problem(413, "too-long", "Too long", f"A request has at most {longest} bytes.")
             answer = await _answer_problem(Request(scope), problem)
