@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import date
+from math import hypot, inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safestats.shared.areas import BOUNDARIES_FILE
 from safestats.sync_server.datasets.areas import AreaIndex, load_supplied_areas
 from safestats.sync_server.datasets.incidents import incident_table
 from safestats.sync_server.errors import SafeStatsError
+from safestats.sync_server.geocoding.levels import POINT_LEVELS
 from safestats.sync_server.ingest.models import RejectedRow
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.sample.hospitals import make_hospitals
@@ -23,6 +26,7 @@ from sqlalchemy import select
 
 TODAY = date(2026, 1, 1)
 HOSPITALS = 28
+SURE = 80
 Truth = dict[tuple[str, int], dict[str, str]]
 
 
@@ -50,6 +54,41 @@ def truth_of(returns: Path, file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
+def compare_places(truth: list[dict[str, str]], held: list[Any]) -> Counter[str]:
+    """How many places were meant and found, and of the sure ones were wrong.
+
+    Rows bear no line: one is compared with those of the same days, and taken for the nearest to what was meant.
+    """
+    of_days: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for row in held:
+        of_days[str(row.arrived_on), str(row.occurred_on)].append(row)
+    told: Counter[str] = Counter()
+    for meant in sorted(truth, key=lambda row: row["level"] not in POINT_LEVELS):
+        rows = of_days[meant["arrived_on"], meant["occurred_on"]]
+        if not rows:
+            continue
+        if meant["level"] not in POINT_LEVELS:
+            rows.pop(next((index for index, row in enumerate(rows) if row.easting is None), 0))
+            continue
+        place = float(meant["easting"]), float(meant["northing"])
+        row = min(rows, key=lambda row: hypot(row.easting - place[0], row.northing - place[1]) if row.easting else inf)
+        rows.remove(row)
+        told["meant"] += 1
+        if row.easting is None:
+            continue
+        found = hypot(row.easting - place[0], row.northing - place[1]) <= max(250, row.precision_m)
+        told["found"] += found
+        told["of another borough"] += row.borough_code != meant["borough_code"]
+        if row.confidence > SURE:
+            told["sure"] += 1
+            told["sure and wrong"] += not found
+    for rows in of_days.values():
+        extra = [row for row in rows if row.easting is not None and row.confidence > SURE]
+        told["sure"] += len(extra)
+        told["sure and wrong"] += len(extra)
+    return told
+
+
 def sent(returns: Path, month: str) -> list[Path]:
     return sorted((returns / "istv").glob(f"*/*-{month}.*"))
 
@@ -60,6 +99,7 @@ def test_every_return_goes_in_and_says_what_was_meant(returns: Path, services: S
     labels = {field.name: field.codes for field in services.definitions["istv"].fields}
     right: Counter[str] = Counter()
     table = incident_table(services.definitions["istv"])
+    places: Counter[str] = Counter()
     rows = 0
     for file in files:
         site = file.parent.name
@@ -79,8 +119,26 @@ def test_every_return_goes_in_and_says_what_was_meant(returns: Path, services: S
             found = Counter(None if (value := getattr(row, name)) is None else str(value) for row in held)
             right[name] += (meant & found).total()
         rows += len(truth)
+        places += compare_places(truth, list(held))
     assert right["occurred_on"] >= 0.99 * rows and right["arrived_on"] >= 0.99 * rows
     assert right["method"] >= 0.97 * rows and right["location_type"] >= 0.97 * rows
+    assert places["meant"] > 250 and places["found"] >= 0.95 * places["meant"], places
+    assert places["sure"] > 200 and places["sure and wrong"] <= 0.01 * places["sure"], places
+    assert places["of another borough"] <= 0.01 * places["meant"], places
+
+
+def test_an_assault_in_camden_treated_in_tower_hamlets_is_camdens(services: Services, tmp_path: Path) -> None:
+    file = tmp_path / "synthetic-2025-03.csv"
+    file.write_text(
+        "Arrival Date,Arrival Time,Assault Date,Assault Time,Assault Method,Location Description\n"
+        "13/03/2025,10:00,13/03/2025,09:00,fist,outside Camden Town station\n"
+        "14/03/2025,10:00,14/03/2025,09:00,fist,Camden Town station then The Royal London Hospital\n"
+    )
+    load(services, "istv", [file], today=TODAY, site="R1H12")
+    table = incident_table(services.definitions["istv"])
+    with services.database.read() as session:
+        held = session.execute(select(table.c.borough, table.c.geo_level).order_by(table.c.occurred_on)).all()
+    assert [tuple(row) for row in held] == [("Camden", "Station")] * 2
 
 
 def test_a_hospitals_delivery_replaces_that_hospitals_month_only(returns: Path, services: Services) -> None:
