@@ -1,7 +1,8 @@
 """What the server offers of a layer, and how rows and files are proved: the contract of sync.
 
-A *slice* is the rows of one dataset, one month and one set of rights, named by the digest of its canonical
-rows. A *snapshot* is the whole layer in one GeoPackage with its R-tree, and the list of slices that it holds.
+A *slice* is the rows of one dataset, one period and one set of rights, named by the digest of its canonical
+rows. A *snapshot* is a layer in one GeoPackage with its R-tree, and the list of slices that it holds: all of them,
+but for the newest days of a layer that is published as things happen.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Artefact:
 
 @dataclass(frozen=True)
 class Slice(Artefact):
-    """The rows of one period (``YYYY-MM``, or ``UNDATED``): a gzip'd GeoPackage without R-tree.
+    """The rows of one period (``YYYY-MM``, ``YYYY-MM-DD`` or ``UNDATED``): a gzip'd GeoPackage without R-tree.
 
     ``fid_from`` and ``fid_to`` (inclusive) bound the feature ids of the period. ``fingerprint`` stands for the
     rights that apply to it; it is in the header that ``slice_name`` proves.
@@ -63,7 +64,7 @@ class Slice(Artefact):
 
 @dataclass(frozen=True)
 class Snapshot(Artefact):
-    """The whole layer: a gzip'd GeoPackage with R-tree, and the names of the slices that it holds."""
+    """A gzip'd GeoPackage with R-tree, and the names of the slices that it holds: the layer's, but for newest days."""
 
     rows: int = 0
     slices: tuple[str, ...] = ()

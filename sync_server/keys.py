@@ -35,6 +35,11 @@ def day_number(occurred_on: date | None) -> int:
     return 0 if occurred_on is None else occurred_on.toordinal() - _EPOCH
 
 
+def date_of_day(number: int) -> date:
+    """The date that ``day_number`` gave the number for."""
+    return date.fromordinal(_EPOCH + number)
+
+
 def feature_id_range(first: date | None, last: date | None) -> tuple[int, int]:
     """The lowest and the highest feature id (inclusive) of the days from ``first`` to ``last``."""
     return day_number(first) << FID_KEY_BITS, day_number(last) << FID_KEY_BITS | _MASK

@@ -10,9 +10,10 @@ import errno
 import re
 import sqlite3
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ _ROWS_PER_SECOND_THEN_INDEX = 30_000
 _ROWS_PER_SECOND_PROVED = 150_000
 # Of a month that is here already: how much of it a correction is expected to touch.
 _CORRECTED_SHARE = 0.1
+_MONTH_LENGTH = len("2026-11")
 _COPY_BYTES = 4 * 1024 * 1024
 
 
@@ -81,12 +83,20 @@ class _Plan:
         estimate = self.bytes / _BYTES_PER_SECOND + arriving / _ROWS_PER_SECOND_PROVED
         if self.base is None:
             return estimate + arriving / _ROWS_PER_SECOND_THEN_INDEX
-        rows_gone, rows_new = ({month.period: month.rows for month in months} for months in (self.gone, self.new))
+        # By month: days that are now a month, or the other way round, are mostly the same rows.
+        rows_gone, rows_new = (_rows_by_month(slices) for slices in (self.gone, self.new))
         touched = 0.0
-        for period in {*rows_gone, *rows_new}:
-            old, new = rows_gone.get(period, 0), rows_new.get(period, 0)
+        for month in {*rows_gone, *rows_new}:
+            old, new = rows_gone[month], rows_new[month]
             touched += abs(new - old) + _CORRECTED_SHARE * min(old, new)
         return estimate + touched / _ROWS_PER_SECOND_INTO_INDEX
+
+
+def _rows_by_month(slices: tuple[Slice, ...]) -> Counter[str]:
+    rows: Counter[str] = Counter()
+    for one in slices:
+        rows[one.period[:_MONTH_LENGTH]] += one.rows
+    return rows
 
 
 def pull_layer(
@@ -120,14 +130,19 @@ def _pull(transport: Transport, store: AccountStore, dataset: str, progress: Pro
             renewed = store.renew(dataset, former, manifest)
             store.discard_parts(dataset)  # an earlier try may have been killed between its last two steps
             return PullResult(renewed, PullKind.UNCHANGED, 0)
-        plan = _plan(manifest, former)
+        plan = _plan(manifest, former, cancelled)
+        if isinstance(plan.base, LocalCopy) and not (plan.gone or plan.new):
+            # Only names are new: days that have closed into their month.
+            renewed = store.renew(dataset, plan.base, manifest)
+            store.discard_parts(dataset)
+            return PullResult(renewed, PullKind.UNCHANGED, 0)
         try:
             return _carry_out(transport, store, manifest, former, plan, progress, cancelled)
         except (geopackage.UnprovedError, sqlite3.DatabaseError) as error:
             if not isinstance(plan.base, LocalCopy) or isinstance(error, sqlite3.OperationalError):
                 raise
             # The copy that is here may have been damaged since: once more, without it.
-            return _carry_out(transport, store, manifest, former, _plan(manifest, None), progress, cancelled)
+            return _carry_out(transport, store, manifest, former, _plan(manifest, None, cancelled), progress, cancelled)
     except (OSError, sqlite3.OperationalError) as error:
         raise LocalCopyTrouble(
             f"The local copy of {manifest.title} could not be written to {store.folder}: {_disk_words(error)}",
@@ -204,15 +219,21 @@ def _same_shape(one: Manifest, other: Manifest) -> bool:
     return (one.layer_name, one.geometry, one.columns) == (other.layer_name, other.geometry, other.columns)
 
 
-def _plan(manifest: Manifest, former: LocalCopy | None) -> _Plan:
+def _plan(manifest: Manifest, former: LocalCopy | None, cancelled: Cancel) -> _Plan:
     """The way that takes the least time, by the estimates above."""
     plans = []
     if manifest.snapshot is not None:
         held = set(manifest.snapshot.slices)
         plans.append(_Plan(manifest.snapshot, (), tuple(s for s in manifest.slices if s.name not in held)))
     if former is not None and _same_shape(former.manifest, manifest):
-        here, wanted = _names(former.manifest), _names(manifest)
-        gone = tuple(s for s in former.manifest.slices if s.name not in wanted)
+        wanted = _names(manifest)
+        closed = _closed(manifest, former, cancelled)
+        here = _names(former.manifest) | {month.name for month in closed}
+        gone = tuple(
+            s
+            for s in former.manifest.slices
+            if s.name not in wanted and not any(_lies_in(s, month) for month in closed)
+        )
         plans.append(_Plan(former, gone, tuple(s for s in manifest.slices if s.name not in here)))
     if manifest.slices:
         plans.append(_Plan(None, (), manifest.slices))
@@ -221,6 +242,44 @@ def _plan(manifest: Manifest, former: LocalCopy | None) -> _Plan:
             f"There is nothing to pull of {manifest.title} yet: no month has been published.", "empty"
         )
     return min(plans, key=lambda plan: plan.seconds)
+
+
+def _lies_in(one: Slice, other: Slice) -> bool:
+    return other.fid_from <= one.fid_from and one.fid_to <= other.fid_to
+
+
+def _closed(manifest: Manifest, former: LocalCopy, cancelled: Cancel) -> tuple[Slice, ...]:
+    """The months whose rows the copy has already, proved by their digest: they were days before."""
+    here = _names(former.manifest)
+    closed = []
+    for month in manifest.slices:
+        days = [s for s in former.manifest.slices if _lies_in(s, month) and s.period != month.period]
+        if month.name in here or not days or sum(day.rows for day in days) != month.rows:
+            continue
+        try:
+            prove_month(former.path, manifest, month, cancelled)
+        except (geopackage.UnprovedError, sqlite3.DatabaseError):
+            if cancelled():
+                raise Cancelled from None
+            continue  # corrected, or damaged: it is downloaded
+        closed.append(month)
+    return tuple(closed)
+
+
+def _left(gone: tuple[Slice, ...], new: tuple[Slice, ...]) -> list[Slice]:
+    """What of the slices that go no new one takes the place of."""
+    left = []
+    for old in gone:
+        first = old.fid_from
+        for month in sorted(new, key=lambda month: month.fid_from):
+            if month.fid_to < first or month.fid_from > old.fid_to:
+                continue
+            if month.fid_from > first:
+                left.append(replace(old, fid_from=first, fid_to=month.fid_from - 1))
+            first = month.fid_to + 1
+        if first <= old.fid_to:
+            left.append(replace(old, fid_from=first))
+    return left
 
 
 def _carry_out(
@@ -260,10 +319,8 @@ def _carry_out(
         else:
             there = 1
     counts = RowCounts()
-    renewed = {month.period for month in plan.new}
-    for month in plan.gone:
-        if month.period not in renewed:
-            counts += geopackage.remove_month(built, table, month, cancelled)
+    for month in _left(plan.gone, plan.new):
+        counts += geopackage.remove_month(built, table, month, cancelled)
     for month, source in months[there:]:
         counts += geopackage.put_month(built, table, source, month, columns, cancelled)
     if placed and plan.base is None:
@@ -312,19 +369,26 @@ def _compare(former: LocalCopy, built: Path, manifest: Manifest, cancelled: Canc
         return None
     here, there = ({month.period: month for month in m.slices} for m in (former.manifest, manifest))
     ranges, rows_before, rows_now = [], 0, 0
-    for period in sorted({*here, *there}):
+    for period in {*here, *there}:
         old, new = here.get(period), there.get(period)
         if old is None or new is None or old.name != new.name:
             month = old or new
             ranges.append((month.fid_from, month.fid_to))
             rows_before += old.rows if old is not None else 0
             rows_now += new.rows if new is not None else 0
+    # A month and its days, where the one became the other, are one range.
+    apart: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if apart and first <= apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(last, apart[-1][1]))
+        else:
+            apart.append((first, last))
     shared = {column.name for column in former.manifest.columns}
     columns = [column.name for column in manifest.columns if column.name in shared]
     if "none" not in (former.manifest.geometry, manifest.geometry):
         columns.append(GEOMETRY_COLUMN)
     try:
-        common, changed = geopackage.compare(former.path, built, manifest.layer_name, columns, ranges, cancelled)
+        common, changed = geopackage.compare(former.path, built, manifest.layer_name, columns, apart, cancelled)
     except sqlite3.DatabaseError:
         return None  # a former copy that cannot be read is no reason to refuse the new one
     return RowCounts(rows_now - common, changed, rows_before - common)

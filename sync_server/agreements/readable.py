@@ -31,6 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..datasets.definitions import FieldGroup
 from ..datasets.incidents import incident_table
+from ..datasets.periods import is_day, month_of, period_range
 from ..spatial.backend import backend_of
 from .models import Precision
 from .scope import GrantProfile, Scope
@@ -64,7 +65,7 @@ def open_rows(session: Session, scope: Scope) -> None:
 
 
 def readable(scope: Scope, period: str | None = None, within: Bounds | None = None) -> Select:
-    """Rows that the scope shows (of one month; "" = the undated ones; ``None`` = all), precision applied.
+    """Rows that the scope shows (of a month or day; "" = the undated ones; ``None`` = all), precision applied.
 
     ``within``: only those that show a place in there. The same as asking for it by ``x`` and ``y``, but an index of
     the places serves where these show on a grid, too.
@@ -128,7 +129,10 @@ def _live(table: Table, scope: Scope, period: str | None) -> ColumnElement[bool]
         or_(table.c.to_release.is_(None), table.c.to_release > scope.release),
     ]
     if period is not None:
-        conditions.append(table.c.period == period)
+        conditions.append(table.c.period == month_of(period))
+        if is_day(period):
+            # The day of a row is that of its feature ids, which is the same at each precision.
+            conditions.append(table.c.fid_point.between(*period_range(period)))
     return and_(*conditions)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, lazyload, selectinload
 
 from ..datasets.definitions import DatasetDefinition, Field, FieldGroup, Geometry, layer_fields
+from ..datasets.periods import month_of
 from ..identity.models import Channel, Organisation, Role
 from ..identity.permissions import Permission, permitted
 from ..instants import london_today
@@ -92,10 +93,11 @@ class GrantProfile:
         return replace(self, precision=Precision.AGGREGATE, grid_m=0, counted=counted, counted_m=counted_m)
 
     def covers(self, period: str) -> bool:
-        """Whether the month is in the grant; undated rows ("") are only where no month bounds it."""
-        if not period:
+        """Whether the month, or the day's month, is in the grant; undated rows ("") only where no month bounds it."""
+        month = month_of(period)
+        if not month:
             return not self.from_month and not self.to_month
-        return self.from_month <= period and (not self.to_month or period <= self.to_month)
+        return self.from_month <= month and (not self.to_month or month <= self.to_month)
 
     def fields(self, definition: DatasetDefinition) -> tuple[Field, ...]:
         """The fields that the grant shows, in the order of the layer; none where rows are only counted."""

@@ -12,6 +12,7 @@ from geoalchemy2 import Geometry
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Date,
     Float,
     Index,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from ...shared.manifest import SRID
+from ...shared.manifest import FID_KEY_BITS, SRID
 from .definitions import DatasetDefinition, FieldType
 
 
@@ -98,6 +99,35 @@ def rows_by_period(definition: DatasetDefinition, release: int) -> Select:
         .group_by(table.c.period)
         .order_by(table.c.period)
     )
+
+
+def days_of_month(definition: DatasetDefinition, release: int, month: str) -> Select:
+    """``day``: the day numbers, as feature ids bear them, on which a release holds rows of the month."""
+    table = incident_table(definition)
+    return (
+        select(_day(table))
+        .where(
+            table.c.period == month,
+            table.c.from_release <= release,
+            or_(table.c.to_release.is_(None), table.c.to_release > release),
+        )
+        .distinct()
+    )
+
+
+def changed_days_of_month(definition: DatasetDefinition, release: int, month: str) -> Select:
+    """``day``: the day numbers on which row versions of the month begin or end with a release."""
+    table = incident_table(definition)
+    return (
+        select(_day(table))
+        .where(table.c.period == month, or_(table.c.from_release == release, table.c.to_release == release))
+        .distinct()
+    )
+
+
+def _day(table: Table) -> ColumnElement[int]:
+    """The upper part of a feature id, the same at each precision."""
+    return (table.c.fid_point // (1 << FID_KEY_BITS)).label("day")
 
 
 def changes_by_period(definition: DatasetDefinition, release: int) -> Select:

@@ -21,7 +21,7 @@ from .layer_rows import read_rows
 from .models import Artefact, ArtefactKind, LayerSlice, Release
 from .releases import refuse_moved_rows
 from .short_writes import in_a_write
-from .slices import SliceKey, slice_keys, snapshot_name
+from .slices import SliceKey, in_snapshot, slice_keys, snapshot_name
 
 
 @dataclass
@@ -41,9 +41,9 @@ class Builder:
     made: set[str] = field(default_factory=set)
     snapshots: set[str] = field(default_factory=set)
 
-    def names(self, scope: Scope) -> list[str]:
-        """The slices of the scope's layer, by period; raises ``KeyError`` where one is not built."""
-        return [self.slices[key] for key in slice_keys(scope, self.periods)]
+    def snapshot_slices(self, scope: Scope) -> list[str]:
+        """The slices of the scope's snapshot, by period; raises ``KeyError`` where one is not built."""
+        return [self.slices[key] for key in in_snapshot(slice_keys(scope, self.periods))]
 
     def lacks_slices(self, session: Session, scopes: Iterable[Scope]) -> bool:
         """Whether a slice of the scopes' layers is still to be built."""
@@ -54,7 +54,7 @@ class Builder:
 
     def lacks_snapshots(self, session: Session, scopes: Iterable[Scope]) -> bool:
         """Whether a snapshot of the scopes' layers, whose slices are there, is still to be built."""
-        names = {snapshot_name(scope, self.names(scope)) for scope in scopes}
+        names = {snapshot_name(scope, self.snapshot_slices(scope)) for scope in scopes}
         return not all(self._there(session, name) for name in names)
 
     def build_slices(self, scopes: Sequence[Scope], progress: ReportsProgress) -> None:
@@ -68,7 +68,7 @@ class Builder:
 
     def build_snapshots(self, scopes: Sequence[Scope], progress: ReportsProgress) -> None:
         """Put the slices of each scope's layer together; raises ``DamagedFileError`` where one is not sound."""
-        wanted = {snapshot_name(scope, self.names(scope)): scope for scope in scopes}
+        wanted = {snapshot_name(scope, self.snapshot_slices(scope)): scope for scope in scopes}
         step = f"Building whole layers of {self.release.dataset}"
         progress(step, 0, len(wanted))
         for done, (name, scope) in enumerate(wanted.items(), start=1):
@@ -107,7 +107,7 @@ class Builder:
             progress(*so_far)
 
         # Undated rows have the lowest feature ids, then months follow each other: this is the order of the ids.
-        slices = self.names(scope)
+        slices = self.snapshot_slices(scope)
         with self.database.read() as session:
             if self._there(session, name):
                 return

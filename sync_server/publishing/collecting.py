@@ -14,7 +14,7 @@ from .artefact_store import ArtefactStore
 from .models import Artefact, LayerSlice, ReleaseState
 from .releases import newest_release, syncable
 from .short_writes import in_a_write
-from .slices import SliceKey, slice_keys, snapshot_name
+from .slices import SliceKey, in_snapshot, slice_keys, snapshot_name
 
 KEPT_AFTER_LAST_REFERENCE = timedelta(hours=48)
 
@@ -74,9 +74,9 @@ def _used(session: Session, services: Services, dataset: str, today: date) -> se
     slices = {SliceKey(slice_.fingerprint, slice_.period): slice_.artefact for slice_ in recorded}
     used: set[str] = set()
     for scope in syncable(session, services, dataset, release.number, today):
-        names = [slices.get(key) for key in slice_keys(scope, release.periods)]
-        built = [name for name in names if name is not None]
-        used.update(built)
-        if len(built) == len(names):
-            used.add(snapshot_name(scope, built))
+        keys = slice_keys(scope, release.periods)
+        used.update(slices[key] for key in keys if key in slices)
+        held = in_snapshot(keys)
+        if all(key in slices for key in held):
+            used.add(snapshot_name(scope, [slices[key] for key in held]))
     return used

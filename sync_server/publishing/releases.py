@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from ..agreements.scope import Scope, live_scopes
 from ..datasets.definitions import DatasetDefinition
-from ..datasets.incidents import changes_by_period
+from ..datasets.incidents import changed_days_of_month, changes_by_period
+from ..datasets.periods import is_day, month_of, period_of_day
 from ..errors import SafeStatsError
 from ..services import Services
 from .models import LayerSlice, Release, ReleaseState
@@ -56,13 +57,23 @@ def refuse_moved_rows(session: Session, built: Release) -> Release:
 
 
 def valid_slices(session: Session, definition: DatasetDefinition, release: Release) -> dict[SliceKey, str]:
-    """The recorded slices that hold for the release: its own, and those of months that it leaves unchanged."""
+    """The recorded slices that hold for the release: its own, and those of periods that it leaves unchanged."""
     recorded = session.scalars(select(LayerSlice).where(LayerSlice.dataset == definition.code)).all()
     valid = [slice_ for slice_ in recorded if slice_.release == release.number and _built_from_these_rows(release)]
     if release.state == ReleaseState.STAGED:
-        changed = {row.period for row in session.execute(changes_by_period(definition, release.number))}
+        cut = {month_of(slice_.period) for slice_ in recorded if is_day(slice_.period)}
+        changed = _changed_periods(session, definition, release.number, cut)
         valid += [slice_ for slice_ in recorded if slice_.release < release.number and slice_.period not in changed]
     return {SliceKey(slice_.fingerprint, slice_.period): slice_.artefact for slice_ in valid}
+
+
+def _changed_periods(session: Session, definition: DatasetDefinition, release: int, cut: Collection[str]) -> set[str]:
+    """The months in which rows begin or end with the release, and the days of those that are ``cut`` into days."""
+    months = {row.period for row in session.execute(changes_by_period(definition, release))}
+    days: set[str] = set()
+    for month in months & set(cut):
+        days.update(map(period_of_day, session.scalars(changed_days_of_month(definition, release, month))))
+    return months | days
 
 
 def syncable(session: Session, services: Services, dataset: str, release: int, today: date) -> list[Scope]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from ..agreements.scope import Scope
 from ..audit.log import COMMAND_LINE, EventType
 from ..datasets.definitions import DatasetDefinition
-from ..datasets.incidents import rows_by_period
+from ..datasets.incidents import days_of_month, rows_by_period
+from ..datasets.periods import open_months, period_of_day
 from ..instants import london_today, now
 from ..progress import ReportsProgress, silent
 from ..services import Services
@@ -95,7 +96,7 @@ def publish_in_turn(
         progress(f"Preparing {dataset}", 0, 1)
 
     between()
-    builder = _plan(services, store, definition, kind)
+    builder = _plan(services, store, definition, kind, today)
     if builder is None:
         return PublishReport(dataset, 0, False, 0, 0, 0, 0, 0, 0)
     published = builder.release.state == ReleaseState.STAGED
@@ -112,7 +113,7 @@ def publish_in_turn(
         release=builder.release.number,
         published=published,
         rows=builder.rows,
-        layers=len({snapshot_name(scope, builder.names(scope)) for scope in scopes}),
+        layers=len({snapshot_name(scope, builder.snapshot_slices(scope)) for scope in scopes}),
         slices_built=len(made),
         slices_reused=len({builder.slices[key] for key in keys} - made),
         snapshots_built=len(builder.snapshots),
@@ -133,7 +134,9 @@ def lacks_files(services: Services, dataset: str, today: date) -> bool:
         return builder.lacks_slices(session, scopes) or builder.lacks_snapshots(session, scopes)
 
 
-def _plan(services: Services, store: ArtefactStore, definition: DatasetDefinition, kind: JobKind) -> Builder | None:
+def _plan(
+    services: Services, store: ArtefactStore, definition: DatasetDefinition, kind: JobKind, today: date
+) -> Builder | None:
     """What there is to build; ``None`` where there is no release."""
     dataset = definition.code
     with services.database.read() as session:
@@ -142,8 +145,21 @@ def _plan(services: Services, store: ArtefactStore, definition: DatasetDefinitio
         if release is None:
             return None
         counts = {row.period: row.rows for row in session.execute(rows_by_period(definition, release.number))}
+        # What people see keeps its periods: a month closes with a release.
+        periods = _periods(session, definition, release, counts, today) if release is staged else release.periods
         slices = valid_slices(session, definition, release)
-    return Builder(services.database, store, release, sorted(counts), slices, sum(counts.values()))
+    return Builder(services.database, store, release, periods, slices, sum(counts.values()))
+
+
+def _periods(
+    session: Session, definition: DatasetDefinition, release: Release, months: Collection[str], today: date
+) -> list[str]:
+    """The months in which the release has rows; of those that are open, the days."""
+    cut = open_months(definition, months, today)
+    days = [
+        period_of_day(day) for month in cut for day in session.scalars(days_of_month(definition, release.number, month))
+    ]
+    return sorted([*(month for month in months if month not in cut), *days])
 
 
 def _scopes(services: Services, builder: Builder, today: date) -> list[Scope]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import calendar
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 
-from ...shared.manifest import UNDATED
 from ..agreements.scope import Scope
-from ..keys import feature_id_range
+from ..datasets.periods import is_day
 
 
 @dataclass(frozen=True, order=True)
@@ -36,8 +33,13 @@ def slice_keys(scope: Scope, periods: Iterable[str]) -> list[SliceKey]:
     return keys
 
 
+def in_snapshot(keys: Iterable[SliceKey]) -> list[SliceKey]:
+    """Those that a layer's snapshot holds: the newest days are not among them, so that a record makes none anew."""
+    return [key for key in keys if not is_day(key.period)]
+
+
 def snapshot_name(scope: Scope, slices: Sequence[str]) -> str:
-    """The name of the file that holds exactly these slices of a layer."""
+    """The name of the file that holds exactly these slices of a layer, which are ``in_snapshot``."""
     columns = [column.name for column in scope.columns]
     content = {
         "dataset": scope.definition.code,
@@ -46,11 +48,3 @@ def snapshot_name(scope: Scope, slices: Sequence[str]) -> str:
         "slices": slices,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def period_range(period: str) -> tuple[int, int]:
-    """The lowest and the highest feature id that a row of the period can have."""
-    if period == UNDATED:
-        return feature_id_range(None, None)
-    year, month = int(period[:4]), int(period[5:])
-    return feature_id_range(date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1]))

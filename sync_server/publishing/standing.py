@@ -12,6 +12,7 @@ from ..agreements.review import in_force
 from ..audit.events import EventType
 from ..audit.log import Event
 from ..audit.store import Criteria
+from ..datasets.periods import month_of
 from ..ingest.models import Delivery, Fate, RejectedRow
 from ..services import Services
 from .models import Artefact, ReleaseState
@@ -61,7 +62,7 @@ def dataset_standing(services: Services, session: Session, dataset: str, today: 
         release=visible.number if visible else 0,
         synthetic=any(release.synthetic for release in (visible, staged) if release),
         rows=_rows_published(services, dataset, visible.number) if visible else None,
-        newest=max(visible.periods, default="") if visible else "",
+        newest=month_of(max(visible.periods, default="")) if visible else "",
         staged=staged.number if staged else 0,
         delivered=int(session.scalar(delivered.where(Delivery.release == staged.number)) or 0) if staged else 0,
         content_of=staged.content_of if staged else None,

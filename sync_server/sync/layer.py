@@ -11,9 +11,10 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ..agreements.scope import Scope
+from ..datasets.periods import month_of
 from ..problems import Problem
 from ..publishing.models import Artefact, LayerSlice, Release
-from ..publishing.slices import SliceKey, slice_keys, snapshot_name
+from ..publishing.slices import SliceKey, in_snapshot, slice_keys, snapshot_name
 
 
 class LayerPreparing(Problem):
@@ -44,9 +45,9 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Layer:
-    """What the scope may sync now. ``slices`` are by period; ``snapshot``, if any, holds exactly these.
+    """What the scope may sync now. ``slices`` are by period; ``snapshot``, if any, holds exactly these but for days.
 
-    Months without a row that the scope shows are not among them: that others have rows there must not show.
+    Periods without a row that the scope shows are not among them: that others have rows there must not show.
     """
 
     scope: Scope
@@ -62,12 +63,15 @@ class Layer:
     @property
     def size(self) -> int:
         """Bytes to download for the whole layer."""
-        return self.snapshot.size if self.snapshot else sum(artefact.size for _, artefact in self.slices)
+        if self.snapshot is None:
+            return sum(artefact.size for _, artefact in self.slices)
+        held = set(in_snapshot(key for key, _ in self.slices))
+        return self.snapshot.size + sum(artefact.size for key, artefact in self.slices if key not in held)
 
     @property
     def months(self) -> list[str]:
         """The months that it has, in order; undated rows are of none."""
-        return [key.period for key, _ in self.slices if key.period]
+        return sorted({month_of(key.period) for key, _ in self.slices if key.period})
 
     @property
     def fingerprint(self) -> str:
@@ -99,7 +103,7 @@ def published_layer(session: Session, scope: Scope) -> Layer:
         raise LayerPreparing(scope)
     slices = [(key, artefacts[key]) for key in keys]
     # Its name is made of the slices' names: a snapshot of any others has another name.
-    whole = snapshot_name(scope, [artefact.name for _, artefact in slices])
+    whole = snapshot_name(scope, [artefacts[key].name for key in in_snapshot(keys)])
     facts = session.execute(_files().where(Artefact.name == whole)).one_or_none()
     snapshot = PublishedFile(*facts) if facts else None
     shown = [(key, artefact) for key, artefact in slices if artefact.rows]

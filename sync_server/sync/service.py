@@ -16,11 +16,12 @@ from ..agreements.models import Precision, Use
 from ..agreements.review import agreements_in_force
 from ..agreements.scope import Refusal, Scope, Subject, opened_scope, scope
 from ..audit.log import EventType, Outcome
+from ..datasets.periods import period_range
 from ..ingest.models import Delivery
 from ..instants import end_of_day, iso, london_today, now
 from ..problems import Problem
 from ..publishing.artefact_store import ArtefactStore
-from ..publishing.slices import SliceKey, period_range
+from ..publishing.slices import SliceKey, in_snapshot
 from ..services import Services
 from .layer import Layer, LayerPreparing, PublishedFile, published_layer
 from .schemas import ClientEvent, LayerAnswer
@@ -238,7 +239,7 @@ def _snapshot(layer: Layer) -> contract.Snapshot | None:
         sha256=found.sha256,
         chunks=tuple(found.chunks),
         rows=found.rows,
-        slices=tuple(artefact.name for _, artefact in layer.slices),
+        slices=tuple(artefact.name for key, artefact in layer.slices if in_snapshot([key])),
         file_size=found.file_size,
         file_sha256=found.file_sha256,
     )

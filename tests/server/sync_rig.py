@@ -43,6 +43,7 @@ class Incident:
     borough: str
     month: str
     category: str = "burglary"
+    day: int = 1
 
     @property
     def street(self) -> str:
@@ -95,7 +96,7 @@ class Rig:
         return number
 
     def _row(self, incident: Incident, release: int) -> dict:
-        day = date.fromisoformat(f"{incident.month}-01") if incident.month else None
+        day = date.fromisoformat(f"{incident.month}-{incident.day:02d}") if incident.month else None
         keys, identity = self.services.keys, str(incident.number)
         borough, lsoa, easting, northing = PLACES.get(incident.borough, (None, None, None, None))
         return {

@@ -15,11 +15,11 @@ from safestats.sync_server.agreements.scope import GrantProfile, Scope
 from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.datasets.definitions import FieldGroup, Within
 from safestats.sync_server.datasets.incidents import rows_by_period
+from safestats.sync_server.datasets.periods import period_range
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.keys import day_number
 from safestats.sync_server.publishing.models import Release
-from safestats.sync_server.publishing.slices import period_range
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
