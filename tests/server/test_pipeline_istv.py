@@ -61,7 +61,7 @@ def compare_places(truth: list[dict[str, str]], held: list[Any]) -> Counter[str]
     """
     of_days: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for row in held:
-        of_days[str(row.arrived_on), str(row.occurred_on)].append(row)
+        of_days[str(row.arrived_on or ""), str(row.occurred_on or "")].append(row)
     told: Counter[str] = Counter()
     for meant in sorted(truth, key=lambda row: row["level"] not in POINT_LEVELS):
         rows = of_days[meant["arrived_on"], meant["occurred_on"]]
