@@ -28,7 +28,6 @@ from .identity.conditions import current_conditions
 from .identity.oidc_routes import router as single_sign_on
 from .identity.refusals import path_of
 from .identity.routes import router as identity
-from .identity.supplier_routes import router as supplier
 from .ogc.routes import router as ogc
 from .plain_text import require_plain_text
 from .problems import Problem
@@ -36,6 +35,8 @@ from .safeguards import Safeguards
 from .schema import check_schema
 from .services import open_services
 from .settings import Settings
+from .supplies.routes import SUPPLY_DOORS
+from .supplies.routes import router as supplier
 from .sync.routes import router as sync
 from .uploads.routes import longest_body as longest_upload
 from .uploads.routes import router as uploads
@@ -80,7 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(OperationalError, _answer_busy)
     app.add_exception_handler(DataError, _answer_unfit)
     app.add_exception_handler(Exception, _answer_failure)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, supply_bytes=settings.supply_megabytes * 1_000_000)
     app.add_middleware(Safeguards, encrypted=settings.public_address.startswith("https:"))
     return app
 
@@ -88,7 +89,10 @@ def create_app(settings: Settings) -> FastAPI:
 async def _answer_problem(_request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, Problem)
     document = problem.document
-    return JSONResponse(document.to_json(), document.status, media_type=MEDIA_TYPE)
+    answer = JSONResponse(document.to_json(), document.status, media_type=MEDIA_TYPE)
+    if "retry_after" in document.extra:
+        answer.headers["Retry-After"] = str(document.extra["retry_after"])
+    return answer
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
@@ -147,8 +151,9 @@ async def _answer_failure(request: Request, error: Exception) -> JSONResponse:
 class BodyLimit:
     """Refuses bodies longer than the address takes, by their declared length and as they come in."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, supply_bytes: int) -> None:
         self._app = app
+        self._supply_bytes = supply_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting what it brings."""
@@ -157,7 +162,10 @@ class BodyLimit:
             return
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
-        longest = longest_body(scope["path"]) or longest_upload(scope["path"]) or LONGEST_BODY
+        path = scope["path"]
+        longest = longest_body(path) or longest_upload(path) or LONGEST_BODY
+        if path in SUPPLY_DOORS:
+            longest = self._supply_bytes + LONGEST_BODY  # what stands between and around the files
         if not declared.isdigit() or int(declared) > longest:
             problem = Problem(413, "too-long", "Too long", f"A request has at most {longest} bytes.")
             answer = await _answer_problem(Request(scope), problem)

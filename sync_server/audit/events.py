@@ -125,7 +125,12 @@ class EventType(StrEnum):
         "All rows of datasets were counted by month and borough, to be compared with a former portal's counts",
         {"plan": "its name", "datasets": "which"},
     )
-    SUPPLIES_READ = "supplies.read", Recorder.SERVER, "A supplier looked at its own deliveries", {"site": "of which"}
+    SUPPLIES_READ = (
+        "supplies.read",
+        Recorder.SERVER,
+        "A supplier looked at its own deliveries, or at the receipt of one",
+        {"site": "of which", "receipt": "its number"},
+    )
     SUPPLY_RECEIVED = (
         "supply.receive",
         Recorder.SERVER,

@@ -173,38 +173,3 @@ class OidcStartAnswer(BaseModel):
 
     authorisation_url: str
     handle: str
-
-
-class DeliveryAnswer(BaseModel):
-    """One of a supplier's own deliveries: counts and what was wrong, no rows."""
-
-    dataset: str
-    site: str
-    release: int
-    loaded_at: str
-    rows_in: int
-    accepted: int
-    rejected: int
-    duplicates: int
-    left: int = Field(description="Rows that belong to another dataset.")
-
-
-class DeliveriesAnswer(BaseModel):
-    """Deliveries, the newest first."""
-
-    deliveries: list[DeliveryAnswer]
-
-
-class SupplyAnswer(BaseModel):
-    """A dataset and site that the supplier delivers."""
-
-    dataset: str
-    title: str
-    site: str
-
-
-class SupplierAnswer(BaseModel):
-    """Who asks as a supplier, and what it delivers."""
-
-    organisation: str
-    supplies: list[SupplyAnswer]

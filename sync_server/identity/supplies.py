@@ -67,7 +67,7 @@ def refuse_others(services: Services, supplier: Supplier, dataset: str, site: st
         outcome="refused",
         reason="no-such-supply",
         session=supplier.session_id,
-        once=_once_a_minute(supplier, ()),
+        once=once_a_minute(supplier, ()),
     )
     raise not_own()
 
@@ -78,7 +78,7 @@ def not_own() -> Problem:
     return Problem(404, "no-such-supply", "Not one of yours", detail)
 
 
-def _once_a_minute(supplier: Supplier, wanted: Sequence[tuple[str, str]]) -> str | None:
+def once_a_minute(supplier: Supplier, wanted: Sequence[tuple[str, str]]) -> str | None:
     """A machine has no session that is held to a pace: what it asks again within the minute is no event."""
     if supplier.session_id:
         return None
@@ -106,7 +106,7 @@ def deliveries(
         outcome="ok" if wanted else "refused",
         reason="" if wanted else "no-such-supply",
         session=supplier.session_id,
-        once=_once_a_minute(supplier, wanted),
+        once=once_a_minute(supplier, wanted),
     )
     if not wanted:
         raise not_own()

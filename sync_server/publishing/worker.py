@@ -22,6 +22,8 @@ from ..instants import london_today
 from ..problems import Problem
 from ..progress import ReportsProgress, silent
 from ..services import Services
+from ..supplies.loading import any_waits, load_next
+from ..supplies.receiving import tidy as tidy_supplies
 from ..uploads.incoming import Incoming
 from ..uploads.loading import forget_ended, run_load, unexpected, waiting_tokens
 from .artefact_store import ArtefactStore
@@ -54,7 +56,8 @@ def work(services: Services, goes_on: Callable[[], bool]) -> None:
                 tidied_at = time.monotonic()
                 forget(services.database)
                 tidy(services, goes_on)
-            if not jobs.any_open() or not do_next(services, jobs, progress=watched):
+            did = jobs.any_open() and do_next(services, jobs, progress=watched)
+            if not (_load_supplies(services, goes_on) or did):
                 time.sleep(_LOOK_SECONDS)
         except _StoppedError:
             return
@@ -66,6 +69,11 @@ def work(services: Services, goes_on: Callable[[], bool]) -> None:
 
 class _StoppedError(Exception):
     """The worker is to end."""
+
+
+def _load_supplies(services: Services, goes_on: Callable[[], bool]) -> bool:
+    """Load a supply that waits; whether there was one."""
+    return any_waits(services) and load_next(_with_fresh_definitions(services), goes_on)
 
 
 def tidy(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:
@@ -80,6 +88,7 @@ def tidy(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:
     with fresh.database.read() as session:
         named = waiting_tokens(session)
     Incoming(fresh.settings.incoming_dir).tidy(named)
+    tidy_supplies(fresh)
     removed = collect(fresh, london_today(), between)
     for dataset in fresh.definitions:
         between()

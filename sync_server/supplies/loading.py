@@ -49,6 +49,12 @@ class _BrokenOffError(BaseException):
     """Whoever loads is to end."""
 
 
+def any_waits(services: Services) -> bool:
+    """Whether a supply waits, or was broken off."""
+    with services.database.read() as session:
+        return session.scalar(select(Receipt.receipt_id).where(Receipt.state.in_(OPEN_STATES)).limit(1)) is not None
+
+
 def load_next(services: Services, goes_on: Callable[[], bool] = lambda: True) -> bool:
     """Load the oldest supply that waits and that nobody is at work on; whether there was one.
 

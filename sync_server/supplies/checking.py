@@ -1,0 +1,36 @@
+"""Tells a supplier what a load would make of files. Nothing of them is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..audit.log import EventType
+from ..errors import SafeStatsError
+from ..identity.supplies import Supplier, refuse_others
+from ..ingest.source import SourceFile
+from ..problems import Problem
+from ..screening.check import CheckReport, check
+from ..services import Services
+from ..uploads.incoming import fit_name
+from .receiving import Sent, refuse_unfit_names
+
+
+def check_files(services: Services, supplier: Supplier, dataset: str, site: str, files: Sequence[Sent]) -> CheckReport:
+    """What a load of the files would tell; raises ``Problem`` 404 for what is not the supplier's own, 422 for names."""
+    refuse_others(services, supplier, dataset, site)
+    try:
+        refuse_unfit_names([file.name for file in files])
+    except SafeStatsError as error:
+        raise Problem(422, "unfit-file", "The file cannot be taken", str(error)) from error
+    sources = [SourceFile.of(Path(fit_name(file.name)), file.stream.read()) for file in files]
+    report = check(services, dataset, sources, site, supplier.organisation or None)
+    services.audit.record(
+        EventType.SUPPLY_CHECKED,
+        actor=supplier.actor,
+        organisation=supplier.organisation,
+        dataset=dataset,
+        filter={"site": site, "taken": report.taken},
+        session=supplier.session_id,
+    )
+    return report
