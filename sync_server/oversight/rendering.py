@@ -60,9 +60,14 @@ def render_csv(report: OversightReport | SupplierUse) -> str:
 
 def render_pdf(report: OversightReport | SupplierUse) -> bytes:
     """A4, tagged, with page numbers; fonts are the machine's."""
+    return printed(render_html(report))
+
+
+def printed(html: str) -> bytes:
+    """A page with its style in it as tagged PDF."""
     from weasyprint import HTML  # most processes never print
 
-    pdf = HTML(string=render_html(report), url_fetcher=_fetch_nothing).write_pdf(pdf_tags=True)
+    pdf = HTML(string=html, url_fetcher=_fetch_nothing).write_pdf(pdf_tags=True)
     assert isinstance(pdf, bytes)
     return pdf
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from ..datasets.areas import UNPLACED
 from ..datasets.definitions import RETURN_MONTH, SITE, DatasetDefinition, Geometry
+from ..datasets.definitions import Delivery as DeliveryMode
 from ..geocoding.levels import GeoLevel
 from ..ingest.report import DeliveryReport
 from .models import MeasuredReturn
@@ -47,7 +48,7 @@ class ReturnMeasure:
     """One site's month as a delivery held it.
 
     ``unmapped``: values in no code list that are nobody's own words, by field; ``dropped`` and ``blanked``: how many
-    values were not kept, by header and by kind.
+    values were not kept, by header and by kind. ``addition``: it is some of the month's rows, not the whole of it.
     """
 
     site: str
@@ -61,6 +62,7 @@ class ReturnMeasure:
     unmapped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     blanked: Mapping[str, int] = field(default_factory=dict)
+    addition: bool = False
 
     @property
     def rows_in(self) -> int:
@@ -107,6 +109,7 @@ class ReturnMeasure:
             "unmapped": {name: dict(values) for name, values in self.unmapped.items()},
             "dropped": dict(self.dropped),
             "blanked": dict(self.blanked),
+            "addition": self.addition,
         }
 
     @classmethod
@@ -169,6 +172,7 @@ def measure(
                 unmapped={name: dict(values) for name, values in report.unmapped_values.items()} if last else {},
                 dropped=_ordered(report.dropped) if last else {},
                 blanked=_ordered(report.blanked) if last else {},
+                addition=report.additions or definition.delivery == DeliveryMode.UPSERTS,
             )
         )
     return found

@@ -1,0 +1,119 @@
+"""Cards and packs as page (HTML), as a part of a page of the console, and as document (PDF)."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..instants import LONDON
+from ..oversight.periods import month_in_words
+from ..oversight.rendering import printed
+from ..oversight.rendering import stylesheet as report_style
+from .card import Card
+from .charts import Bar, month_bars, swatch
+from .register import SiteMonth, Standing
+from .standards import Level
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def card_body(card: Card) -> Markup:
+    """The card alone, to be set into a page that has both style sheets; no style or script is in it."""
+    return _body("card.html", card=card, chart=_trend_of(card))
+
+
+def card_html(card: Card) -> str:
+    """A whole page, with its style in it and nothing to be fetched."""
+    return _page(card.title, month_in_words(card.month), card_body(card))
+
+
+def card_pdf(card: Card) -> bytes:
+    """A4, tagged, with page numbers."""
+    return printed(card_html(card))
+
+
+def stylesheet() -> str:
+    """What cards and packs need beside the reports' style."""
+    return (TEMPLATES / "quality.css").read_text(encoding="utf-8")
+
+
+def percent(share: float | None) -> str:
+    """A share as people read it."""
+    if share is None:
+        return "–"
+    told = f"{100 * share:.0f}"
+    # What is not all and not none is never told as such.
+    if told == "100" and share < 1:
+        return "over 99\N{NO-BREAK SPACE}%"
+    if told == "0" and share > 0:
+        return "under 1\N{NO-BREAK SPACE}%"
+    return f"{told}\N{NO-BREAK SPACE}%"
+
+
+def changed(share: float | None) -> str:
+    """A change with its sign."""
+    if share is None:
+        return "–"
+    number = round(100 * share)
+    sign = "+" if number > 0 else "\N{MINUS SIGN}" if number < 0 else "±"
+    return f"{sign}{abs(number)}\N{NO-BREAK SPACE}%"
+
+
+def short_month(month: str) -> str:
+    """``Nov 26``."""
+    words = month_in_words(month)
+    return f"{words[:3]} {month[2:4]}"
+
+
+def bar_of(one: SiteMonth, emphatic: bool) -> Bar:
+    """A month of a site as a bar: what did not come is no zero."""
+    if one.measure is None:
+        mark = {Standing.MISSING: "missing", Standing.AWAITED: "not due"}.get(one.standing, "none due")
+        return Bar(short_month(one.month), None, mark)
+    return Bar(short_month(one.month), one.measure.accepted, emphatic=emphatic)
+
+
+def _trend_of(card: Card) -> Markup:
+    bars = [bar_of(one, one.month == card.month) for one in card.trend]
+    told = "; ".join(f"{month_in_words(one.month)} {_rows_told(one)}" for one in card.trend)
+    mean = card.now.rating.change.mean if card.now.rating else None
+    return month_bars(bars, f"Rows taken by month: {told}.", "missing-months", height=170, mean=mean)
+
+
+def _rows_told(one: SiteMonth) -> str:
+    return one.word.lower() if one.measure is None else f"{one.measure.accepted:,}"
+
+
+def _body(template: str, **context: Any) -> Markup:
+    return Markup(_environment().get_template(template).render(**context))
+
+
+def _page(title: str, period: str, body: Markup) -> str:
+    style = Markup(report_style() + stylesheet())
+    return _environment().get_template("page.html").render(title=title, period=period, body=body, style=style)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=percent,
+        changed=changed,
+        month=month_in_words,
+        short_month=short_month,
+        day=lambda value: "–" if value is None else f"{value:%-d %b %Y}",
+        moment=lambda value: f"{value.astimezone(LONDON):%-d %B %Y, %H:%M}",
+        number=lambda value: "–" if value is None else f"{value:,}",
+    )
+    environment.globals.update(Level=Level, Standing=Standing, swatch=swatch)
+    return environment
