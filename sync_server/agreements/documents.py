@@ -54,12 +54,8 @@ def document_for(services: Services, subject: Subject, agreement: Agreement) -> 
     content = document_of(services, agreement)
     services.audit.record(
         EventType.AGREEMENT_DOCUMENT_READ,
-        actor=subject.user_id,
-        organisation=subject.organisation,
+        **subject.audited,
         agreement=agreement.reference,
-        conditions=subject.conditions_version,
-        purpose=subject.purpose,
-        session=subject.session_id,
     )
     return content
 

@@ -52,6 +52,17 @@ class Subject:
     channel: Channel = Channel.DESK
     sites: tuple[tuple[str, str], ...] = ()  # a supplier's: (dataset, site)
 
+    @property
+    def audited(self) -> dict[str, str]:
+        """Who asks, as an event of the audit tells it."""
+        return {
+            "actor": self.user_id,
+            "organisation": self.organisation,
+            "conditions": self.conditions_version,
+            "purpose": self.purpose,
+            "session": self.session_id,
+        }
+
 
 @dataclass(frozen=True)
 class GrantProfile:

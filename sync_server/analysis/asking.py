@@ -51,13 +51,9 @@ class Question:
     def _record(self, **members: Any) -> None:
         self.services.audit.record(
             self.event,
-            actor=self.subject.user_id,
-            organisation=self.subject.organisation,
-            conditions=self.subject.conditions_version,
-            purpose=self.subject.purpose,
+            **self.subject.audited,
             # What was typed may be anything: only declared names are kept.
             dataset=self.dataset if self.dataset in self.services.definitions else "",
-            session=self.subject.session_id,
             **{"filter": dict(self.wanted), **members},
         )
 

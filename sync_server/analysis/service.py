@@ -59,12 +59,8 @@ def find_place(services: Services, text: str) -> PostcodePlace:
 def _audit(services: Services, subject: Subject, searched: dict[str, str], refused: str = "") -> None:
     services.audit.record(
         EventType.POSTCODE_LOOKUP,
-        actor=subject.user_id,
-        organisation=subject.organisation,
-        conditions=subject.conditions_version,
-        purpose=subject.purpose,
+        **subject.audited,
         filter=searched,
         outcome=Outcome.REFUSED if refused else Outcome.OK,
         reason=refused,
-        session=subject.session_id,
     )

@@ -41,13 +41,9 @@ def audit_refusal(audit: AuditLog, problem: Problem, path: str, subject: Subject
     of = f"{subject.session_id}:{path}" if subject else ""
     audit.record(
         EventType.ACCESS_REFUSED,
-        actor=subject.user_id if subject else "",
-        organisation=subject.organisation if subject else "",
-        conditions=subject.conditions_version if subject else "",
-        purpose=subject.purpose if subject else "",
+        **(subject.audited if subject else {}),
         filter={"path": path},
         outcome=Outcome.REFUSED,
         reason=reason,
-        session=subject.session_id if subject else "",
         once=f"access:{of}:{reason}:{int(now().timestamp()) // 60}",
     )

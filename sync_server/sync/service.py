@@ -101,15 +101,11 @@ def record_events(services: Services, subject: Subject, events: list[ClientEvent
     return sum(
         services.audit.record(
             EventType(event.kind),
-            actor=subject.user_id,
-            organisation=subject.organisation,
+            **subject.audited,
             agreement=agreements.get(event.dataset, ""),
-            conditions=subject.conditions_version,
-            purpose=subject.purpose,
             dataset=event.dataset,
             filter=event.filter,
             rows=event.rows,
-            session=subject.session_id,
             once=f"event:{subject.user_id}:{event.id}",
             reported_at=iso(event.at),
         )
@@ -143,16 +139,12 @@ def _audit_refusal(
 ) -> None:
     services.audit.record(
         event,
-        actor=subject.user_id,
-        organisation=subject.organisation,
-        conditions=subject.conditions_version,
-        purpose=subject.purpose,
+        **subject.audited,
         # What was typed may be anything: only declared names are kept.
         dataset=dataset if dataset in services.definitions else "",
         filter=wanted,
         outcome=Outcome.REFUSED,
         reason=problem.document.code,
-        session=subject.session_id,
     )
 
 
@@ -168,15 +160,11 @@ def _audit(
 ) -> int:
     return services.audit.intent(
         event,
-        actor=subject.user_id,
-        organisation=subject.organisation,
+        **subject.audited,
         agreement=permitted.agreement if permitted else "",
-        conditions=subject.conditions_version,
-        purpose=subject.purpose,
         dataset=permitted.definition.code if permitted else "",
         filter=filter,
         rows=rows,
-        session=subject.session_id,
         once=once,
     )
 
