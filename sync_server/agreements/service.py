@@ -207,8 +207,8 @@ def sign(
     """Record that a person signed the schedule for a party (the organisation, unless named).
 
     ``sha256`` is what stands on the paper, where that is to be checked. ``paper`` is the reference of an agreement
-    that was signed elsewhere, before there was a schedule, and is taken over: it is told as such. The agreement is signed when every party
-    has signed the same schedule; signatures under another text are void.
+    that was signed elsewhere, before there was a schedule, and is taken over: it is told as such. The agreement is
+    signed when every party has signed the same schedule; signatures under another text are void.
     """
     today = today or london_today()
     signed_on = signed_on or today

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from .document import Cell, Column, Section, document_of
+from .document import Cell, Column, Document, Section, document_of
 from .report import OversightReport
 from .supplier import SupplierUse
 
@@ -22,7 +22,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def render_html(report: OversightReport | SupplierUse) -> str:
     """A whole page, with its style in it and nothing to be fetched."""
-    return _environment().get_template("page.html").render(document=document_of(report))
+    return render_document(document_of(report))
+
+
+def render_document(document: Document) -> str:
+    """As ``render_html``, of any document."""
+    return _environment().get_template("page.html").render(document=document)
 
 
 def render_body(report: OversightReport | SupplierUse) -> Markup:
