@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from ...shared.manifest import UNDATED
@@ -43,14 +43,15 @@ def versions_of(session: Session, definition: DatasetDefinition, identities: Seq
     """Every version of these incidents."""
     table = incident_table(definition)
     for chunk in _chunks(identities):
-        yield from _versions(session, definition, table.c.identity.in_(chunk))
+        yield from _versions(session, table, table.c.identity.in_(chunk))
 
 
 def versions_before(
     session: Session, definition: DatasetDefinition, month: str, deliveries: Collection[int]
 ) -> Iterator[Version]:
     """The versions of months before that one, and the undated ones of these deliveries."""
-    return _versions(session, definition, _before(definition, month, deliveries))
+    table = incident_table(definition)
+    return _versions(session, table, _before(table, month, deliveries))
 
 
 def identities_of_release(session: Session, definition: DatasetDefinition, release: int) -> list[str]:
@@ -103,7 +104,7 @@ def erase_versions(session: Session, definition: DatasetDefinition, identities: 
 def erase_before(session: Session, definition: DatasetDefinition, month: str, deliveries: Collection[int]) -> int:
     """Delete what ``versions_before`` tells; returns how many versions there were."""
     table = incident_table(definition)
-    return session.connection().execute(delete(table).where(_before(definition, month, deliveries))).rowcount
+    return session.connection().execute(delete(table).where(_before(table, month, deliveries))).rowcount
 
 
 def renumber(session: Session, definition: DatasetDefinition, release: int, to: int) -> None:
@@ -113,15 +114,13 @@ def renumber(session: Session, definition: DatasetDefinition, release: int, to: 
         session.connection().execute(update(table).where(column == release).values({column.name: to}))
 
 
-def _before(definition: DatasetDefinition, month: str, deliveries: Collection[int]) -> ColumnElement[bool]:
-    table = incident_table(definition)
+def _before(table: Table, month: str, deliveries: Collection[int]) -> ColumnElement[bool]:
     dated = and_(table.c.period != UNDATED, table.c.period < month)
     undated = and_(table.c.period == UNDATED, table.c.delivery_id.in_(list(deliveries)))
     return or_(dated, undated) if deliveries else dated
 
 
-def _versions(session: Session, definition: DatasetDefinition, which: ColumnElement[bool]) -> Iterator[Version]:
-    table = incident_table(definition)
+def _versions(session: Session, table: Table, which: ColumnElement[bool]) -> Iterator[Version]:
     names = ("identity", "period", "area_code", "borough_code", "from_release", "to_release")
     for row in session.execute(select(*(table.c[name] for name in names)).where(which)):
         yield Version(*row)

@@ -9,7 +9,7 @@ equal thefts at one station stay ten. A duplicate is the same identity twice in 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -25,9 +25,7 @@ def identify(frame: pl.DataFrame, dataset: str, keys: Keys, identity: Identity) 
 
     Needs the columns ``period`` and ``supplier_id`` (null where there is none) and the stable ones.
     """
-    likeness = pl.concat_str(
-        [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in identity.stable], separator=_SEPARATOR
-    )
+    likeness = _likeness(identity)
     has_id = pl.col("supplier_id").is_not_null()
     everywhere = identity.within == Within.DATASET
     known = ["supplier_id"] if everywhere else ["period", "supplier_id"]
@@ -51,6 +49,25 @@ def identify(frame: pl.DataFrame, dataset: str, keys: Keys, identity: Identity) 
     identities = keys.identities(parts.iter_rows())
     return marked.with_columns(pl.Series("identity", identities, dtype=pl.String)).drop(
         "_likeness", "_bearers", "_ordinal"
+    )
+
+
+def likenesses(frame: pl.DataFrame, identity: Identity) -> pl.Series:
+    """The stable fields of each row, as one text: what tells rows of one id apart."""
+    return frame.select(_likeness(identity).alias("likeness")).to_series()
+
+
+def identities_of_id(keys: Keys, dataset: str, within: str, names: Iterable[tuple[str, str]]) -> list[str]:
+    """The identities of rows by the supplier's id and the likeness, which is empty where no other row bears the id.
+
+    ``within``: the month, or "" where an id names one incident of the whole dataset.
+    """
+    return keys.identities((dataset, within, "id", name, likeness) for name, likeness in names)
+
+
+def _likeness(identity: Identity) -> pl.Expr:
+    return pl.concat_str(
+        [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in identity.stable], separator=_SEPARATOR
     )
 
 

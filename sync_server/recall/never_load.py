@@ -62,7 +62,7 @@ def withhold(
     if not listed or rows.is_empty():
         return rows, 0
     taken = pl.Series(rows.get_column("identity")).is_in(list(listed)).not_()
-    if _has_marks(listed):
+    if any(map(is_mark, listed)):
         named = rows.select("supplier_id", "period").with_row_index().drop_nulls("supplier_id")
         marks = Marks.of(services.keys, definition).in_months(named.select("supplier_id", "period").iter_rows())
         refused = {index for index, mark in zip(named.get_column("index"), marks, strict=True) if mark in listed}
@@ -79,7 +79,7 @@ def washed(
 ) -> list[dict[str, str]]:
     """What may be kept of rejected rows: nothing of those that bear the id of a recalled incident."""
     listed = never_load(session, definition.code)
-    if not contents or not _has_marks(listed):
+    if not contents or not any(map(is_mark, listed)):
         return contents
     recalled = ids_listed(services.keys, definition, contents, listed)
     id_field = definition.identity.id_field or ""
@@ -98,5 +98,6 @@ def ids_listed(
     return {name for name, mark in zip(ids, marks, strict=True) if mark in listed}
 
 
-def _has_marks(listed: Iterable[str]) -> bool:
-    return any(entry.startswith(_MARK) for entry in listed)
+def is_mark(listed: str) -> bool:
+    """Whether an entry is the mark of a supplier's id, not an identity."""
+    return listed.startswith(_MARK)

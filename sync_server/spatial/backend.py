@@ -64,6 +64,12 @@ class SpatialBackend(Protocol):
     def settle(self, session: Session) -> None:
         """Prepare the session's connection for the writing of very many rows."""
 
+    def rewrite(self, database: Database, definition: DatasetDefinition) -> None:
+        """Write the files anew that held the dataset's rows, so that no byte is left of what was deleted in them.
+
+        ``database`` is its owner's. Raises ``SafeStatsError`` where others keep it from being done now.
+        """
+
 
 def backend_of(dialect: Dialect) -> SpatialBackend:
     """The backend of a database that speaks the dialect."""

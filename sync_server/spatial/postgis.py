@@ -27,9 +27,11 @@ from sqlalchemy import (
     inspect,
     text,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ...shared.manifest import SRID, UNDATED
+from ..database import is_busy
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
 from .held_columns import missing_columns
@@ -44,6 +46,9 @@ PARTITION_FUNCTION = "safestats_add_year"
 _CHUNK_ROWS = 50_000
 _BYTES_A_ROW = 160
 _INCOMING = "safestats_incoming"
+# What keeps texts of suppliers' rows beside the incidents.
+_SUPPLIED = ("delivery", "place_decision", "place_review", "place_waiting", "rejected_row")
+_PATIENCE_MS = 60_000
 # What transactions note and the policies read; see ``rights``.
 DATASET, AREAS, RELEASE = "safestats.dataset", "safestats.areas", "safestats.release"
 
@@ -190,6 +195,29 @@ class PostgisBackend:
 
     def settle(self, session: Session) -> None:
         """Nothing: the database's administrator decides about its memory."""
+
+    def rewrite(self, database: Database, definition: DatasetDefinition) -> None:
+        """By VACUUM FULL of the dataset's partitions, of what suppliers' rows are kept in, and of the statistics.
+
+        What lies in the write-ahead log is the administrator's: docs/recall.md.
+        """
+        tables = (f'"{incident_table(definition).name}"', *_SUPPLIED)
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            try:
+                connection.exec_driver_sql(f"SET lock_timeout = {_PATIENCE_MS}")
+                for table in tables:
+                    connection.exec_driver_sql(f"VACUUM (FULL, ANALYZE) {table}")
+                # It held the most common values of columns; those of before are dead rows of it.
+                connection.exec_driver_sql("VACUUM FULL pg_catalog.pg_statistic")
+            except OperationalError as error:
+                if not is_busy(error):
+                    raise
+                raise SafeStatsError(
+                    "Others use the database, so that its files cannot be rewritten now and may still hold bytes of "
+                    "what was deleted: run “safestats recall --again” when they are through."
+                ) from error
+            finally:
+                connection.exec_driver_sql("RESET lock_timeout")
 
 
 class _Stream(io.RawIOBase):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Sequence
-from contextlib import closing
+import sqlite3
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,7 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, inspect, text
 from sqlalchemy.orm import Session
 
 from ...shared.manifest import SRID
+from ..database import BUSY_TIMEOUT_MS
 from ..datasets.incidents import incident_table
+from ..errors import SafeStatsError
 from .held_columns import missing_columns
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from ..datasets.definitions import DatasetDefinition
 
 _CHUNK_ROWS = 20_000
+_VERY_MANY_ROWS = 20_000
 _CACHE_KIB = 262_144
 
 
@@ -71,20 +75,22 @@ class SpatialiteBackend:
         """As the protocol says, statement by statement on the driver."""
         import polars as pl
 
-        table = incident_table(definition)
+        table = incident_table(definition).name
         columns = ", ".join(f'"{name}"' for name in (*rows.columns, "geometry"))
         values = ", ".join("?" * len(rows.columns))
-        statement = f'INSERT INTO "{table.name}" ({columns}) VALUES ({values}, MakePoint(?, ?, {SRID}))'
-        # In the order of identities the largest index grows at its end only. Dates are text here.
-        ready = rows.sort("identity").with_columns(
-            *(pl.col(name).cast(pl.String) for name, kind in rows.schema.items() if kind == pl.Date)
-        )
-        ready = ready.with_columns(pl.col("easting").alias("_x"), pl.col("northing").alias("_y"))
+        statement = f'INSERT INTO "{table}" ({columns}) VALUES ({values}, MakePoint(?, ?, {SRID}))'
+        # Dates are text here.
+        dates = [pl.col(name).cast(pl.String) for name, kind in rows.schema.items() if kind == pl.Date]
+        order = rows.select(pl.arg_sort_by("period", "area_code", "identity")).to_series()
         connection = session.connection()
-        for start in range(0, len(ready), _CHUNK_ROWS):
-            chunk = ready.slice(start, _CHUNK_ROWS).rows()
-            connection.exec_driver_sql(statement, chunk)
-            stored(start + len(chunk))
+        driver: Any = connection.connection.driver_connection
+        with _set_aside(connection, table, len(rows), stored):
+            for start in range(0, len(rows), _CHUNK_ROWS):
+                chunk = rows[order.slice(start, _CHUNK_ROWS)].with_columns(dates)
+                # Column by column: rows of Polars' own making take several times as long.
+                texts = [column.to_list() for column in (*chunk, chunk["easting"], chunk["northing"])]
+                driver.executemany(statement, zip(*texts, strict=True))
+                stored(start + len(chunk))
 
     def batches(
         self, connection: Connection, query: Select, schema: pa.Schema, batch_rows: int
@@ -99,6 +105,51 @@ class SpatialiteBackend:
     def settle(self, session: Session) -> None:
         """A larger cache: the indexes of a whole dataset fit into it."""
         session.connection().exec_driver_sql(f"PRAGMA cache_size = -{_CACHE_KIB}")
+
+    def rewrite(self, database: Database, definition: DatasetDefinition) -> None:
+        """The whole file: VACUUM writes it anew by way of the write-ahead log, which is then emptied."""
+        with closing(database.engine.raw_connection()) as pooled:
+            connection: Any = pooled.driver_connection
+            try:
+                connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+                connection.execute("VACUUM")
+                # Where somebody still reads the former state, its pages stay in the log.
+                (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                busy = 1
+        if busy:
+            raise SafeStatsError(
+                "Others use the database, so that its file cannot be rewritten now and may still hold bytes of what "
+                "was deleted: run “safestats recall --again” when they are through."
+            )
+
+
+@contextmanager
+def _set_aside(connection: Connection, table: str, rows: int, stored: Callable[[int], None]) -> Iterator[None]:
+    """Without triggers where very many rows come, and without indexes where they are most of the table.
+
+    SpatiaLite's triggers look up the kind of each geometry and note when each row came; here all are points of one
+    making. All is put back before anybody else sees it: it is one transaction.
+    """
+    if rows < _VERY_MANY_ROWS:
+        yield
+        return
+    newest = connection.exec_driver_sql(f'SELECT max(row_id) FROM "{table}"').scalar() or 0
+    kinds = "'trigger', 'index'" if newest < rows else "'trigger'"
+    query = f"SELECT type, name, sql FROM sqlite_master WHERE tbl_name = ? AND type IN ({kinds}) AND sql NOT NULL"
+    aside = connection.exec_driver_sql(query, (table,)).all()
+    for kind, name, _sql in aside:
+        connection.exec_driver_sql(f'DROP {kind} "{name}"')
+    yield
+    for _kind, _name, sql in aside:
+        stored(rows)
+        connection.exec_driver_sql(sql)
+    noted = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+    connection.exec_driver_sql(
+        f"UPDATE geometry_columns_time SET last_insert = {noted} WHERE Lower(f_table_name) = Lower(?)", (table,)
+    )
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

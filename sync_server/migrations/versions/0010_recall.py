@@ -44,12 +44,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["recall_id"], ["recall.recall_id"], name=op.f("fk_never_load_recall_id")),
         sa.PrimaryKeyConstraint("recall_id", "identity", name=op.f("pk_never_load")),
     )
-    op.create_index(op.f("ix_never_load_dataset"), "never_load", ["dataset", "identity"], unique=False)
+    op.create_index(op.f("ix_never_load_dataset_identity"), "never_load", ["dataset", "identity"], unique=False)
 
 
 def downgrade() -> None:
     """Back."""
-    op.drop_index(op.f("ix_never_load_dataset"), table_name="never_load")
+    op.drop_index(op.f("ix_never_load_dataset_identity"), table_name="never_load")
     op.drop_table("never_load")
     op.drop_index(op.f("ix_recall_dataset"), table_name="recall")
     op.drop_table("recall")

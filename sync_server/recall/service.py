@@ -1,0 +1,440 @@
+"""Recall: incidents withdrawn for good, step by step; each step can be broken off anywhere and taken again.
+
+1. It is written down, in the database and in the list that outlives it.
+2. One transaction erases every version, what is staged, rejected rows' content and what waits for review, and makes a
+   new release visible: from its commit on nobody is shown the incidents or may pull a file that held them.
+3. Those files are written over and removed, and made anew without the incidents.
+4. The database's own files are rewritten, so that no byte is left of what was deleted in them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from ..agreements.scope import Scope, live_scopes
+from ..audit.log import COMMAND_LINE, EventType
+from ..datasets.definitions import DatasetDefinition
+from ..datasets.erasing import Version, erase_before, erase_versions, versions_before, versions_of
+from ..errors import SafeStatsError
+from ..geocoding.review import leave
+from ..ingest.models import Delivery
+from ..instants import LONDON, iso, london_today, now
+from ..progress import ReportsProgress, silent
+from ..publishing.artefact_store import ArtefactStore
+from ..publishing.models import Artefact, JobKind, ReleaseState
+from ..publishing.releases import newest_release
+from ..publishing.service import publish_in_turn
+from ..publishing.short_writes import in_a_write
+from ..publishing.withdrawing import show_without
+from ..services import Services, open_database
+from ..settings import Part
+from .choosing import Chosen, Named, choose
+from .heeding import refuse_unheeded, unheeded
+from .list_file import Listed, ListFile
+from .models import NeverLoad, Recall, RecallKind, RecallState
+from .never_load import is_mark
+from .rejected import wash_rejected
+from .retained import first_kept_month
+from .shredding import shred
+from .waiting import drop_waiting
+
+_SHORTEST_REASON = 10
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much there is of what is to go. ``first_release``: the first that showed some of it; 0: none did."""
+
+    incidents: int = 0
+    versions: int = 0
+    staged: int = 0
+    months: dict[str, int] = field(default_factory=dict)  # versions by month; "" for undated ones
+    agreements: tuple[str, ...] = ()
+    first_release: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recall would take out: to be shown before it is asked for."""
+
+    dataset: str
+    named: Named
+    chosen: Chosen
+    extent: Extent
+    visible: int  # the release that people see; 0: none
+
+
+def plan(services: Services, dataset: str, named: Named) -> Plan:
+    """What would go; changes nothing. Raises ``SafeStatsError`` where nothing of it is held."""
+    definition = services.definition(dataset)
+    with services.database.read() as session:
+        refuse_unheeded(services, session)
+        chosen = choose(services, session, definition, named)
+        visible = newest_release(session, dataset, ReleaseState.PUBLISHED)
+        number = visible.number if visible else 0
+        if not chosen.identities:
+            raise SafeStatsError(f"{dataset} holds nothing of that, in any release: there is nothing to recall.")
+        extent = _extent(services, session, definition, versions_of(session, definition, chosen.identities), number)
+    return Plan(dataset, named, chosen, extent, number)
+
+
+def recall(
+    services: Services,
+    dataset: str,
+    named: Named,
+    reason: str,
+    may_return: bool = False,
+    progress: ReportsProgress = silent,
+    actor: str = COMMAND_LINE,
+    today: date | None = None,
+) -> Recall:
+    """Withdraw incidents for good and see it through; what an earlier run left open is finished first.
+
+    ``may_return``: the supplier will send them anew, corrected, and they may be loaded then. Raises
+    ``SafeStatsError`` where nothing of it is held, without a reason, and where the last step cannot be done yet.
+    """
+    if len(reason.strip()) < _SHORTEST_REASON:
+        raise SafeStatsError("Say why in a sentence (--reason), without naming anybody: the report will show it.")
+    store = ArtefactStore(services.settings.artefacts_dir)
+    with store.building(lambda: progress("Waiting for another builder", 0, 1)):
+        _finish_open(services, store, progress, today)
+        planned = plan(services, dataset, named)
+        entry = Recall(
+            recall_id=secrets.token_hex(8),
+            dataset=dataset,
+            kind=named.kind,
+            of_release=named.release,
+            reason=reason.strip(),
+            may_return=may_return,
+            asked_by=actor,
+            asked_at=now(),
+            incidents=planned.extent.incidents,
+            versions=planned.extent.versions,
+            months=sorted(planned.extent.months),
+            agreements=list(planned.extent.agreements),
+            first_release=planned.extent.first_release,
+            state=RecallState.ASKED,
+        )
+        _ask(services, entry, [*planned.chosen.identities, *planned.chosen.marks], progress)
+        return _finish(services, store, entry.recall_id, progress, today)
+
+
+def again(services: Services, progress: ReportsProgress = silent, today: date | None = None) -> Sequence[Recall]:
+    """Finish what was broken off, and carry out anew what the list names and the database does not know; returns
+    what was done. Raises ``SafeStatsError`` where the last step cannot be done yet."""
+    store = ArtefactStore(services.settings.artefacts_dir)
+    with store.building(lambda: progress("Waiting for another builder", 0, 1)):
+        return _finish_open(services, store, progress, today)
+
+
+def open_recalls(services: Services, session: Session) -> bool:
+    """Whether something is to be done ``again``."""
+    waits = session.scalar(select(Recall.recall_id).where(Recall.state != RecallState.DONE).limit(1))
+    return waits is not None or bool(unheeded(services, session))
+
+
+def retention_plan(services: Services, dataset: str, today: date | None = None) -> tuple[str, Extent]:
+    """The first month that is kept ("" where all are), and how much there is before it."""
+    definition = services.definition(dataset)
+    first = first_kept_month(definition, today or london_today())
+    if not first:
+        return "", Extent()
+    with services.database.read() as session:
+        visible = newest_release(session, dataset, ReleaseState.PUBLISHED)
+        old = versions_before(session, definition, first, _old_deliveries(session, dataset, first))
+        return first, _extent(services, session, definition, old, visible.number if visible else 0)
+
+
+def retain(
+    services: Services,
+    dataset: str,
+    progress: ReportsProgress = silent,
+    actor: str = COMMAND_LINE,
+    today: date | None = None,
+) -> Recall | None:
+    """Take out what is older than its dataset may be kept; ``None`` where nothing is. Raises as ``recall``."""
+    if not retention_plan(services, dataset, today)[1].versions:
+        return None
+    store = ArtefactStore(services.settings.artefacts_dir)
+    with store.building(lambda: progress("Waiting for another builder", 0, 1)):
+        _finish_open(services, store, progress, today)
+        first, extent = retention_plan(services, dataset, today)
+        if not extent.versions:
+            return None
+        entry = Recall(
+            recall_id=secrets.token_hex(8),
+            dataset=dataset,
+            kind=RecallKind.RETENTION,
+            before_month=first,
+            reason=f"Older than the {services.definition(dataset).retention_months} months that are kept.",
+            may_return=True,
+            asked_by=actor,
+            asked_at=now(),
+            incidents=extent.incidents,
+            versions=extent.versions,
+            months=sorted(extent.months),
+            agreements=list(extent.agreements),
+            first_release=extent.first_release,
+            state=RecallState.ASKED,
+        )
+        _ask(services, entry, [], progress)
+        return _finish(services, store, entry.recall_id, progress, today)
+
+
+def _ask(services: Services, entry: Recall, identities: Sequence[str], progress: ReportsProgress) -> None:
+    def ask(session: Session) -> None:
+        refuse_unheeded(services, session)
+        _write_down(session, entry, identities)
+        services.audit.record(
+            EventType.RECALL_ASKED,
+            actor=entry.asked_by,
+            dataset=entry.dataset,
+            filter={
+                "recall": entry.recall_id,
+                "kind": str(entry.kind),
+                **({"release": entry.of_release} if entry.of_release else {}),
+                "months": entry.months,
+            },
+            rows=entry.versions,
+            once=f"recall:{entry.recall_id}:asked",
+        )
+
+    in_a_write(services.database, ask, lambda: progress(f"Recalling from {entry.dataset}", 0, 1), entry.dataset)
+
+
+def _write_down(session: Session, entry: Recall, identities: Sequence[str]) -> None:
+    session.add(entry)
+    session.flush()
+    listed = [{"recall_id": entry.recall_id, "dataset": entry.dataset, "identity": each} for each in identities]
+    if listed:
+        session.execute(insert(NeverLoad), listed)
+
+
+def _finish_open(
+    services: Services, store: ArtefactStore, progress: ReportsProgress, today: date | None
+) -> list[Recall]:
+    with services.database.read() as session:
+        missing = [entry for entry in unheeded(services, session) if session.get(Recall, entry.recall_id) is None]
+    for listed in missing:
+        _take_over(services, listed, progress)
+    with services.database.read() as session:
+        waiting = session.scalars(select(Recall).where(Recall.state != RecallState.DONE).order_by(Recall.asked_at))
+        names = [(entry.recall_id, entry.dataset) for entry in waiting]
+    return [
+        _finish(services, store, name, progress, today) for name, dataset in names if dataset in services.definitions
+    ]
+
+
+def _take_over(services: Services, listed: Listed, progress: ReportsProgress) -> None:
+    """Write down in a restored database what the list names and it does not know."""
+    entry = Recall(
+        recall_id=listed.recall_id,
+        dataset=listed.dataset,
+        kind=RecallKind(listed.kind),
+        of_release=listed.of_release,
+        reason=listed.reason,
+        may_return=listed.may_return,
+        asked_by=listed.asked_by,
+        asked_at=datetime.fromisoformat(listed.asked_at),
+        incidents=listed.incidents,
+        versions=listed.versions,
+        months=listed.months,
+        agreements=listed.agreements,
+        first_release=listed.first_release,
+        state=RecallState.ASKED,
+        release=listed.release,
+    )
+
+    def write(session: Session) -> None:
+        _write_down(session, entry, listed.identities)
+
+    in_a_write(services.database, write, lambda: progress(f"Recalling from {entry.dataset}", 0, 1), entry.dataset)
+
+
+def _finish(
+    services: Services, store: ArtefactStore, recall_id: str, progress: ReportsProgress, today: date | None
+) -> Recall:
+    """Do what is left of a recall; only while ``store.building()``."""
+    with services.database.read() as session:
+        entry = session.get_one(Recall, recall_id)
+    definition = services.definition(entry.dataset)
+    today = today or london_today()
+    step = f"Recalling from {entry.dataset}"
+
+    def between() -> None:
+        progress(step, 0, 4)
+
+    if entry.state == RecallState.ASKED:
+        _list(services, entry)
+        progress(step, 1, 4)
+        in_a_write(
+            services.database,
+            lambda session: _erase(services, session, definition, recall_id, today),
+            between,
+            entry.dataset,
+        )
+    progress(step, 2, 4)
+    with services.database.read() as session:
+        recorded = set(session.scalars(select(Artefact.name)))
+    for name in store.names() - recorded:
+        shred(store.path(name))
+    if _state(services, recall_id) == RecallState.ERASED:
+        publish_in_turn(services, store, entry.dataset, JobKind.BUILD, progress, today, entry.asked_by)
+        _move_on(services, recall_id, RecallState.REBUILT, between)
+    progress(step, 3, 4)
+    if _state(services, recall_id) == RecallState.REBUILT:
+        _rewrite_files(services, definition)
+        _done(services, recall_id, between)
+    progress(step, 4, 4)
+    with services.database.read() as session:
+        return session.get_one(Recall, recall_id)
+
+
+def _list(services: Services, entry: Recall) -> None:
+    """Put it on the list that outlives the database, unless it is there; what is merely old needs no list."""
+    file = ListFile(services.settings.never_load_path)
+    if entry.kind == RecallKind.RETENTION or any(each.recall_id == entry.recall_id for each in file.read()):
+        return
+    with services.database.read() as session:
+        identities = session.scalars(
+            select(NeverLoad.identity).where(NeverLoad.recall_id == entry.recall_id).order_by(NeverLoad.identity)
+        ).all()
+        visible = newest_release(session, entry.dataset, ReleaseState.PUBLISHED)
+    file.append(
+        Listed(
+            recall_id=entry.recall_id,
+            dataset=entry.dataset,
+            kind=str(entry.kind),
+            of_release=entry.of_release,
+            reason=entry.reason,
+            may_return=entry.may_return,
+            asked_by=entry.asked_by,
+            asked_at=iso(entry.asked_at),
+            incidents=entry.incidents,
+            versions=entry.versions,
+            months=entry.months,
+            agreements=entry.agreements,
+            first_release=entry.first_release,
+            release=visible.number + 1 if visible else 0,
+            identities=list(identities),
+        )
+    )
+
+
+def _erase(services: Services, session: Session, definition: DatasetDefinition, recall_id: str, today: date) -> None:
+    entry = session.get_one(Recall, recall_id)
+    if entry.state != RecallState.ASKED:
+        return
+    if entry.kind == RecallKind.RETENTION:
+        listed: list[str] = []
+        deliveries = _old_deliveries(session, entry.dataset, entry.before_month)
+        old = list(versions_before(session, definition, entry.before_month, deliveries))
+        identities, months = [], {version.period for version in old} | set(entry.months)
+        erase_before(session, definition, entry.before_month, deliveries)
+        if definition.free_text:
+            leave(session, entry.dataset, sorted({version.identity for version in old}))
+    else:
+        listed = list(session.scalars(select(NeverLoad.identity).where(NeverLoad.recall_id == recall_id)))
+        identities = [each for each in listed if not is_mark(each)]
+        held = versions_of(session, definition, identities)
+        months = {version.period for version in held} | set(entry.months)
+        erase_versions(session, definition, identities)
+        leave(session, entry.dataset, identities)
+        drop_waiting(services, session, entry.dataset)
+    wash_rejected(services, session, definition, entry, listed, sorted(months))
+    entry.release = show_without(session, services, definition, months, entry.release, today, entry.asked_by)
+    entry.months = sorted(months)
+    entry.state, entry.erased_at = RecallState.ERASED, now()
+
+
+def _rewrite_files(services: Services, definition: DatasetDefinition) -> None:
+    """Let the database write its files anew; raises ``SafeStatsError`` where that cannot be done now."""
+    settings = services.settings
+    if settings.embedded:
+        services.spatial.rewrite(services.database, definition)
+        return
+    if not settings.url(Part.OWNER):
+        raise SafeStatsError(
+            "The incidents are gone for everybody, but the database's own files may still hold their bytes, and only "
+            "its owner may rewrite them: set SAFESTATS_OWNER_URL and run “safestats recall --again”."
+        )
+    owner = open_database(settings, Part.OWNER)
+    try:
+        services.spatial.rewrite(owner, definition)
+    finally:
+        owner.engine.dispose()
+
+
+def _done(services: Services, recall_id: str, between: object) -> None:
+    def done(session: Session) -> None:
+        entry = session.get_one(Recall, recall_id)
+        entry.state, entry.done_at = RecallState.DONE, now()
+        services.audit.record(
+            EventType.RECALL_DONE,
+            actor=entry.asked_by,
+            dataset=entry.dataset,
+            filter={"recall": recall_id, "release": entry.release},
+            rows=entry.versions,
+            once=f"recall:{recall_id}:done",
+        )
+
+    in_a_write(services.database, done, lambda: None)
+
+
+def _move_on(services: Services, recall_id: str, state: RecallState, between: object) -> None:
+    def move(session: Session) -> None:
+        session.execute(update(Recall).where(Recall.recall_id == recall_id).values(state=state))
+
+    in_a_write(services.database, move, lambda: None)
+
+
+def _state(services: Services, recall_id: str) -> RecallState:
+    with services.database.read() as session:
+        return RecallState(session.get_one(Recall, recall_id).state)
+
+
+def _old_deliveries(session: Session, dataset: str, first: str) -> list[int]:
+    """Those loaded before the first month that is kept: an undated row is as old as its delivery."""
+    loaded = datetime.combine(date.fromisoformat(f"{first}-01"), datetime.min.time(), LONDON)
+    return list(
+        session.scalars(select(Delivery.delivery_id).where(Delivery.dataset == dataset, Delivery.loaded_at < loaded))
+    )
+
+
+def _extent(
+    services: Services, session: Session, definition: DatasetDefinition, versions: Iterable[Version], visible: int
+) -> Extent:
+    incidents: set[str] = set()
+    months: Counter[str] = Counter()
+    places: set[tuple[str, str, str]] = set()
+    staged, first = 0, 0
+    for version in versions:
+        incidents.add(version.identity)
+        months[version.period] += 1
+        places.add((version.period, version.area_code, version.borough_code or ""))
+        if version.from_release > visible:
+            staged += 1
+        else:
+            first = min(first or version.from_release, version.from_release)
+    shown = [
+        scope.agreement
+        for scope in live_scopes(session, definition.code, services.definitions, london_today())
+        if any(_shows(scope, *place) for place in places)
+    ]
+    return Extent(
+        len(incidents), months.total(), staged, dict(sorted(months.items())), tuple(dict.fromkeys(shown)), first
+    )
+
+
+def _shows(scope: Scope, period: str, area: str, borough: str) -> bool:
+    return any(
+        scope.gives(grant) and grant.covers(period) and (area in grant.areas or borough in grant.areas)
+        for grant in scope.grants
+    )
