@@ -41,7 +41,7 @@ def audit_refusal(audit: AuditLog, problem: Problem, path: str, subject: Subject
     of = f"{subject.session_id}:{path}" if subject else ""
     audit.record(
         EventType.ACCESS_REFUSED,
-        **(subject.audited if subject else {}),
+        **(subject.audited if subject else {"actor": ""}),
         filter={"path": path},
         outcome=Outcome.REFUSED,
         reason=reason,

@@ -336,7 +336,7 @@ def test_the_manifest_says_where_from_and_until_when(rig: Rig, api: TestClient) 
     manifest = manifest_of(api, sign_in(api, "gla"))
     assert (manifest.first_period, manifest.newest_period) == ("2025-01", "2025-02")
     assert [part.period for part in manifest.slices] == ["", "2025-01", "2025-02"]
-    assert (manifest.attribution, manifest.caveats) == (definition.attribution, definition.caveats)
+    assert (manifest.attribution, manifest.caveats) == (definition.attribution, definition.cautions)
     assert manifest.synthetic
     lease = datetime.fromisoformat(manifest.valid_until) - datetime.now(UTC)
     assert timedelta(days=13, hours=23) < lease <= timedelta(days=14)
