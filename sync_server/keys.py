@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..shared.manifest import FID_KEY_BITS
 
 PRECISIONS = ("point", "grid", "area")
@@ -88,12 +91,16 @@ class Keys:
 
     def identities(self, rows: Iterable[Sequence[str]]) -> list[str]:
         """``identity`` of many rows."""
+        # Lengths, so that no two different lists of parts give the same bytes.
+        return self.identities_of_texts("".join(f"{len(part)}:{part}" for part in parts) for parts in rows)
+
+    def identities_of_texts(self, texts: Iterable[str]) -> list[str]:
+        """``identity`` of many rows whose parts stand in a text already: each one's length, a colon, and itself."""
         start = hashlib.blake2b(key=self.secrets_by_name["identity"], digest_size=_IDENTITY_BYTES)
         result = []
-        for parts in rows:
+        for text in texts:
             digest = start.copy()
-            # Lengths, so that no two different lists of parts give the same bytes.
-            digest.update("".join(f"{len(part)}:{part}" for part in parts).encode())
+            digest.update(text.encode())
             result.append(digest.hexdigest())
         return result
 
@@ -102,21 +109,19 @@ class Keys:
 
         ``attempt`` counts how often the id had to be made anew because another incident had it.
         """
-        return self.feature_ids(precision, [identity], [occurred_on], attempt)[0]
+        days = np.array([day_number(occurred_on)], np.int64)
+        return int(self.feature_ids(precision, [identity], days, attempt)[0])
 
     def feature_ids(
-        self,
-        precision: str,
-        identities: Sequence[str],
-        occurred_on: Sequence[date | None],
-        attempt: int = 0,
-    ) -> list[int]:
-        """``feature_id`` of many incidents."""
+        self, precision: str, identities: Sequence[str], days: NDArray[np.int64], attempt: int = 0
+    ) -> NDArray[np.int64]:
+        """``feature_id`` of many incidents, ``days`` being the numbers of theirs."""
         start = hashlib.blake2b(key=self.secrets_by_name[f"fid_{precision}"], digest_size=8)
-        suffix = f"#{attempt}".encode() if attempt else b""
-        result = []
-        for identity, day in zip(identities, occurred_on, strict=True):
+        suffix = f"#{attempt}" if attempt else ""
+        digests = []
+        for identity in identities:
             digest = start.copy()
-            digest.update(identity.encode() + suffix)
-            result.append(day_number(day) << FID_KEY_BITS | int.from_bytes(digest.digest(), "big") & _MASK)
-        return result
+            digest.update(f"{identity}{suffix}".encode())
+            digests.append(digest.digest())
+        hashed = np.frombuffer(b"".join(digests), ">u8").astype(np.int64)
+        return (days << FID_KEY_BITS) | (hashed & _MASK)

@@ -46,7 +46,11 @@ def identify(frame: pl.DataFrame, dataset: str, keys: Keys, identity: Identity) 
         pl.when(has_id).then("supplier_id").otherwise(pl.col("_ordinal").cast(pl.String)).alias("name"),
         pl.when(has_id & (pl.col("_bearers") == 1)).then(pl.lit("")).otherwise("_likeness").alias("likeness"),
     )
-    identities = keys.identities(parts.iter_rows())
+    # As ``Keys.identity`` puts them together.
+    framed = [
+        text for name in parts.columns for text in (pl.col(name).str.len_chars().cast(pl.String), pl.lit(":"), name)
+    ]
+    identities = keys.identities_of_texts(parts.select(pl.concat_str(framed)).to_series().to_list())
     return marked.with_columns(pl.Series("identity", identities, dtype=pl.String)).drop(
         "_likeness", "_bearers", "_ordinal"
     )
@@ -76,5 +80,10 @@ def content_hashes(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     texts = frame.select(
         pl.concat_str([pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in columns], separator=_SEPARATOR)
     ).to_series()
-    hashes = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
+    start = hashlib.blake2b(digest_size=16)
+    hashes = []
+    for text in texts.to_list():
+        digest = start.copy()
+        digest.update(text.encode())
+        hashes.append(digest.hexdigest())
     return pl.Series("content", hashes, dtype=pl.String)

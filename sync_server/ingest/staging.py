@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import polars as pl
@@ -185,28 +184,26 @@ def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys) -> pl.
     # Where only the month is known its first day stands for it.
     first = (pl.col("period") + "-01").str.to_date("%Y-%m-%d", strict=False)
     day = pl.coalesce("occurred_on", first) if "occurred_on" in rows.columns else first
-    days: list[date | None] = rows.select(day).to_series().to_list()
-    rows = rows.with_columns(pl.Series("_day", [day_number(day) for day in days], dtype=pl.Int64))
+    # Days since 1970-01-01 are what feature ids bear, too.
+    rows = rows.with_columns(day.cast(pl.Int32).cast(pl.Int64).fill_null(day_number(None)).alias("_day"))
+    days = rows.get_column("_day").to_numpy()
     had = held.select("identity", (pl.col(_FIDS[0]) // (1 << FID_KEY_BITS)).alias("_day"), *_FIDS)
     had = had.unique(["identity", "_day"], keep="first", maintain_order=True)
     rows = rows.join(had, on=["identity", "_day"], how="left", maintain_order="left").drop("_day")
-    identities = rows.get_column("identity").to_list()
+    identities = rows.get_column("identity")
     for precision, name in zip(PRECISIONS, _FIDS, strict=True):
-        fids = rows.get_column(name).to_list()
-        taken = set(held.get_column(name).to_list())
-        waiting = [index for index, fid in enumerate(fids) if fid is None]
+        fids = rows.get_column(name)
+        waiting = fids.is_null().arg_true()
         attempt = 0
-        while waiting:
-            made = keys.feature_ids(precision, [identities[i] for i in waiting], [days[i] for i in waiting], attempt)
-            clashing = []
-            for index, fid in zip(waiting, made, strict=True):
-                if fid in taken:
-                    clashing.append(index)
-                else:
-                    taken.add(fid)
-                    fids[index] = fid
-            waiting, attempt = clashing, attempt + 1
-        rows = rows.with_columns(pl.Series(name, fids, dtype=pl.Int64))
+        while len(waiting):
+            made = keys.feature_ids(precision, identities[waiting].to_list(), days[waiting.to_numpy()], attempt)
+            found = pl.Series(made, dtype=pl.Int64)
+            free = found.is_first_distinct() & ~found.is_in(held.get_column(name).implode())
+            if attempt:
+                free &= ~found.is_in(fids.drop_nulls().implode())
+            fids = fids.scatter(waiting.filter(free), found.filter(free))
+            waiting, attempt = waiting.filter(~free), attempt + 1
+        rows = rows.with_columns(fids.alias(name))
     return rows
 
 
