@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, BinaryIO
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
@@ -60,6 +60,11 @@ class Form:
             return "", b""
         return value.filename, value.file.read()
 
+    def uploads(self, name: str) -> list[tuple[str, BinaryIO]]:
+        """Names and streams of the files that were chosen."""
+        chosen = (value for value in self.data.getlist(name) if isinstance(value, UploadFile))
+        return [(value.filename, value.file) for value in chosen if value.filename]
+
     def required(self, name: str, sentence: str) -> str:
         """The field; notes the sentence as its trouble where it is empty."""
         value = self.text(name)
@@ -99,8 +104,13 @@ def form_token(request: Request, visit_secret: str = "") -> str:
 
 
 async def _posted(request: Request) -> Form:
+    return await read_posted(request, most_files=1)
+
+
+async def read_posted(request: Request, most_files: int) -> Form:
+    """What a page of ours posted, with at most so many files; raises ``Problem`` where it is not ours."""
     _refuse_other_sites(request)
-    data = await request.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD)
+    data = await request.form(max_files=most_files, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD)
     if not all(_is_plain(value) for value in data.values() if isinstance(value, str)):
         raise _forged()
     sent, wanted = data.get(TOKEN_FIELD), form_token(request)

@@ -27,6 +27,7 @@ _PAGES: tuple[tuple[str, str, Permission | None], ...] = (
     ("Conditions of use", "/console/conditions-of-use", Permission.SEE_CONDITIONS),
     ("Purposes", "/console/purposes", Permission.SEE_DECISIONS),
     ("Releases", "/console/releases", Permission.SEE_RELEASES),
+    ("Uploads", "/console/uploads", Permission.MANAGE_RELEASES),
     ("Mappings", "/console/mappings", Permission.MANAGE_RELEASES),
     ("Places to look at", "/console/places", Permission.REVIEW_PLACES),
     ("Supplies", "/console/supplies", Permission.SEE_SUPPLIES),

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from ..agreements.documents import MOST_BYTES
+from ..uploads.service import MOST_BYTES as MOST_UPLOADED_BYTES
 from . import (
     account,
     agreements,
@@ -27,6 +28,7 @@ from . import (
     single_sign_on,
     supplier,
     terms,
+    upload,
 )
 from .routes import console_router
 from .signed_in import MemberDep
@@ -46,6 +48,7 @@ _SUBJECTS = (
     conditions,
     purposes,
     releases,
+    upload,
     mappings,
     review,
     supplier,
@@ -96,6 +99,8 @@ def front_door() -> Response:
 
 def longest_body(path: str) -> int | None:
     """How many bytes a request to the address may have, where that is more than usual."""
+    if path == "/console/uploads":
+        return MOST_UPLOADED_BYTES + _FORM_BYTES
     if path == "/console/mappings/edit":
         return mappings.MOST_FILE_BYTES + 10 * _FORM_BYTES
     return MOST_BYTES + _FORM_BYTES if _DOCUMENT.fullmatch(path) else None

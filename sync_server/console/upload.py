@@ -1,0 +1,150 @@
+"""Uploads: files sent to be loaded, how far they are, what became of each row, what publishing would change."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request, Response
+
+from ..identity.permissions import Permission
+from ..publishing.worker_lock import worker_lives
+from ..uploads import service
+from ..uploads.preview import preview_of
+from ..uploads.service import UNDER_WAY, UploadState
+from .agreements import dataset_options, title_of
+from .forms import Form, PostedDep, read_posted
+from .routes import console_router
+from .signed_in import MemberDep
+from .visits import Visit, gone
+
+MOST_UPLOADS = 30
+MOST_LINES = 100
+FOLLOW_SECONDS = 3
+_KINDS = (("", "As the files’ names tell"), ("real", "Real incidents"), ("synthetic", "Made-up incidents"))
+_SYNTHETIC = {"real": False, "synthetic": True}
+
+Number = Annotated[int, Path(ge=1, lt=2**31)]
+
+router = console_router()
+
+
+async def _files(request: Request, visit: MemberDep) -> Form:
+    """Read once it is known that the sender may send them."""
+    visit.require(Permission.MANAGE_RELEASES)
+    return await read_posted(request, service.MOST_FILES)
+
+
+FilesDep = Annotated[Form, Depends(_files)]
+
+
+@router.get("/uploads")
+def uploads(visit: MemberDep, dataset: str = "") -> Response:
+    """A form for files, and the newest uploads."""
+    visit.require(Permission.MANAGE_RELEASES)
+    return _form_page(visit, Form(defaults={"dataset": dataset}))
+
+
+@router.post("/uploads")
+def send(visit: MemberDep, form: FilesDep) -> Response:
+    """Keep the files and ask for the job that loads them."""
+    dataset = form.required("dataset", "Choose the dataset.")
+    files = form.uploads("files")
+    if not files:
+        form.errors["files"] = "Choose at least one file."
+    if dataset and dataset not in visit.services.definitions:
+        raise gone()
+    if not form.errors:
+        with form.telling("files"):
+            number = service.receive(
+                visit.services,
+                visit.who.user_id,
+                dataset,
+                files,
+                site=form.text("site"),
+                synthetic=_SYNTHETIC.get(form.text("kind")),
+                accept_withdrawals=form.ticked("accept_withdrawals"),
+            )
+            return visit.go(f"/uploads/{number}?follow=yes")
+    return _form_page(visit, form)
+
+
+@router.get("/uploads/{number}")
+def upload_page(visit: MemberDep, number: Number, follow: str = "") -> Response:
+    """How an upload stands; followed, the page loads itself again until nothing is under way."""
+    visit.require(Permission.MANAGE_RELEASES)
+    with visit.services.database.read() as session:
+        upload = service.standing(session, number)
+        lines = service.rejected_lines(session, upload, MOST_LINES)
+        preview = preview_of(session, upload.comparison) if upload.comparison else None
+    under_way = upload.state in UNDER_WAY
+    answer = visit.page(
+        "upload.html",
+        upload=upload,
+        title=title_of(visit, upload.dataset),
+        report=upload.report,
+        lines=lines,
+        preview=preview,
+        under_way=under_way,
+        following=under_way and follow == "yes",
+        seconds=FOLLOW_SECONDS,
+        worker_lives=worker_lives(visit.services.settings.data_dir),
+        states=UploadState,
+    )
+    if under_way and follow == "yes":
+        answer.headers["Refresh"] = str(FOLLOW_SECONDS)
+    return answer
+
+
+@router.post("/uploads/{number}/publish")
+def publish(visit: MemberDep, number: Number, form: PostedDep) -> Response:
+    """Ask for the job that makes it visible."""
+    visit.require(Permission.MANAGE_RELEASES)
+    service.publish(visit.services, visit.who.user_id, number)
+    return visit.go(f"/uploads/{number}?follow=yes")
+
+
+@router.get("/uploads/{number}/discard")
+def ask_discard(visit: MemberDep, number: Number) -> Response:
+    """Whether to drop it."""
+    visit.require(Permission.MANAGE_RELEASES)
+    with visit.services.database.read() as session:
+        upload = service.standing(session, number)
+    consequences = ["What is staged and the record of its delivery are removed. What is visible stays as it is."]
+    if upload.others:
+        consequences.append(
+            f"{upload.others} other deliveries are staged for the same release: they are dropped with it."
+        )
+    return visit.page(
+        "confirm.html",
+        question=f"Drop upload {number} of {title_of(visit, upload.dataset)}?",
+        consequences=consequences,
+        action=f"/console/uploads/{number}/discard",
+        back=f"/console/uploads/{number}",
+        verb="Drop it",
+        danger=True,
+        carried={},
+        reason="",
+    )
+
+
+@router.post("/uploads/{number}/discard")
+def discard(visit: MemberDep, number: Number, form: PostedDep) -> Response:
+    """Cancel the load, or ask for the job that drops what it staged."""
+    visit.require(Permission.MANAGE_RELEASES)
+    service.discard(visit.services, visit.who.user_id, number, with_others=True)
+    return visit.go(f"/uploads/{number}?follow=yes")
+
+
+def _form_page(visit: Visit, form: Form) -> Response:
+    with visit.services.database.read() as session:
+        newest = service.newest(session, MOST_UPLOADS)
+    return visit.page(
+        "uploads.html",
+        form=form,
+        datasets=dataset_options(visit),
+        kinds=_KINDS,
+        uploads=newest,
+        titles={upload.dataset: title_of(visit, upload.dataset) for upload in newest},
+        most_files=service.MOST_FILES,
+        most_bytes=service.MOST_BYTES,
+    )
