@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..instants import LONDON
 from ..oversight.rendering import TEMPLATES as REPORTS
+from ..quality.rendering import TEMPLATES as CARDS
 from .prose import prose
 
 HERE = Path(__file__).parent
@@ -31,7 +32,8 @@ class Site:
     """Renders pages; ``statics`` are the static files by their hashed names."""
 
     def __init__(self, resources: Path) -> None:
-        files = [HERE / "static" / "console.css", REPORTS / "report.css", resources / "icons" / "safestats.svg"]
+        styles = [HERE / "static" / "console.css", REPORTS / "report.css", CARDS / "quality.css"]
+        files = [*styles, resources / "icons" / "safestats.svg"]
         self.statics = {file.address: file for file in map(_static, files)}
         by_name = {path.name: f"/console/static/{address}" for path, address in zip(files, self.statics, strict=True)}
         self.templates = Environment(

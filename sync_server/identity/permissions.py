@@ -33,7 +33,10 @@ class Permission(StrEnum):
     MANAGE_RELEASES = "manage-releases"
     REVIEW_PLACES = "review-places"  # say what descriptions of places mean
     SEE_SUPPLIES = "see-supplies"  # deliveries, a supplier's own only
+    SEND_SUPPLIES = "send-supplies"  # to one's own dataset and site
     MANAGE_KEYS = "manage-keys"
+    SEE_QUALITY = "see-quality"  # of every supplier's deliveries
+    MAKE_PACKS = "make-packs"  # monthly ones, of one's own organisation; the team's, for any
     READ_AUDIT = "read-audit"
     READ_OVERSIGHT = "read-oversight"
 
@@ -49,22 +52,40 @@ _SEEING = frozenset(
         P.SEE_DECISIONS,
         P.SEE_RELEASES,
         P.SEE_SUPPLIES,
+        P.SEE_QUALITY,
         P.READ_OVERSIGHT,
     }
 )
 _PERMITTED: dict[Role, frozenset[Permission]] = {
-    Role.ANALYST: frozenset({P.USE_DATA}),
+    Role.ANALYST: frozenset({P.USE_DATA, P.MAKE_PACKS}),
     Role.LICENSING_OFFICER: frozenset({P.USE_DATA}),
     # Its own organisation only: see ``require_organisation``.
     Role.ORGANISATION_ADMIN: frozenset(
-        {P.USE_DATA, P.SEE_PEOPLE, P.INVITE_PEOPLE, P.MANAGE_PEOPLE, P.SEE_USAGE, P.SEE_AGREEMENTS, P.SEE_CONDITIONS}
+        {
+            P.USE_DATA,
+            P.MAKE_PACKS,
+            P.SEE_PEOPLE,
+            P.INVITE_PEOPLE,
+            P.MANAGE_PEOPLE,
+            P.SEE_USAGE,
+            P.SEE_AGREEMENTS,
+            P.SEE_CONDITIONS,
+        }
     ),
     Role.PUBLISHER: _SEEING
-    | {P.MANAGE_AGREEMENTS, P.PUBLISH_CONDITIONS, P.DECIDE_PURPOSES, P.MANAGE_RELEASES, P.REVIEW_PLACES, P.MANAGE_KEYS},
+    | {
+        P.MAKE_PACKS,
+        P.MANAGE_AGREEMENTS,
+        P.PUBLISH_CONDITIONS,
+        P.DECIDE_PURPOSES,
+        P.MANAGE_RELEASES,
+        P.REVIEW_PLACES,
+        P.MANAGE_KEYS,
+    },
     # Everything but data: who gives out access does not use it.
-    Role.SYSTEM_ADMIN: frozenset(Permission) - {P.USE_DATA},
+    Role.SYSTEM_ADMIN: frozenset(Permission) - {P.USE_DATA, P.MAKE_PACKS, P.SEND_SUPPLIES},
     Role.AUDITOR: _SEEING | {P.READ_AUDIT},
-    Role.SUPPLIER: frozenset({P.SEE_SUPPLIES}),
+    Role.SUPPLIER: frozenset({P.SEE_SUPPLIES, P.SEND_SUPPLIES}),
 }
 # The SafeStats team and its auditors see every organisation; the others their own.
 _EVERYWHERE = frozenset({Role.PUBLISHER, Role.SYSTEM_ADMIN, Role.AUDITOR})

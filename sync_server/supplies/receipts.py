@@ -52,7 +52,15 @@ def find_receipt(services: Services, session: Session, supplier: Supplier, numbe
         once=once_a_minute(supplier, [(found.number, "")] if found else []),
     )
     if found is None:
-        raise Problem(404, "no-such-receipt", "No such receipt", "You have no receipt of this number.")
+        raise _none()
+    return found
+
+
+def receipt_of(session: Session, number: str) -> Receipt:
+    """Any receipt, for the team; raises ``Problem`` 404."""
+    found = session.scalar(select(Receipt).where(Receipt.number == number))
+    if found is None:
+        raise _none()
     return found
 
 
@@ -122,3 +130,7 @@ def _own(supplier: Supplier) -> ColumnElement[bool]:
     pairs = or_(*(and_(Receipt.dataset == dataset, Receipt.site == site) for dataset, site in supplier.sites))
     # What the team took in for a supplier has no organisation.
     return and_(pairs, Receipt.organisation.in_((supplier.organisation, "")))
+
+
+def _none() -> Problem:
+    return Problem(404, "no-such-receipt", "No such receipt", "You have no receipt of this number.")

@@ -60,6 +60,8 @@ PAGES: dict[str, Permission | None] = {
     "/console/places": P.REVIEW_PLACES,
     "/console/places?dataset=btp&after=50": P.REVIEW_PLACES,
     "/console/supplies": P.SEE_SUPPLIES,
+    "/console/supplies/feedback?dataset=rnli&site=tower&month=2026-01": P.SEND_SUPPLIES,
+    "/console/supplies/template/rnli.xlsx": P.SEND_SUPPLIES,
     "/console/audit": P.READ_AUDIT,
     "/console/audit?event=session.sign-in&since=2026-01-01&text=ok": P.READ_AUDIT,
     "/console/audit/events/1": P.READ_AUDIT,
@@ -108,6 +110,8 @@ ACTIONS: dict[str, Permission] = {
     "/console/places/1": P.REVIEW_PLACES,
     "/console/places/decisions/1/forget": P.REVIEW_PLACES,
     "/console/supplies/keys": P.MANAGE_KEYS,
+    "/console/supplies/send": P.SEND_SUPPLIES,
+    "/console/supplies/zero-return": P.SEND_SUPPLIES,
     "/console/supplies/keys/sk_0/revoke": P.MANAGE_KEYS,
     "/console/audit/verify": P.READ_AUDIT,
 }
