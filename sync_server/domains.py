@@ -37,6 +37,7 @@ DOMAIN_OF = {
     "recall": "recall",
     "recalls": "recall",
     "retention": "recall",
+    "quality": "quality",
     "audit": "audit",
     "oversight": "oversight",
     "sample-data": "sample",

@@ -94,6 +94,12 @@ class EventType(StrEnum):
     )
     ITEMS_READ = "items.read", Recorder.SERVER, "Rows were read online; the event's rows tell how many"
     FACETS_READ = "facets.read", Recorder.SERVER, "Counts by category were read online", {"by": "the field"}
+    PACK_MADE = (
+        "pack.make",
+        Recorder.SERVER,
+        "A monthly pack of masked counts was made for an organisation, under its agreement, or was refused",
+        {"pack": "monthly or borough", "month": "of the pack", "area": "the borough's code", "format": "of the file"},
+    )
     DELIVERY_ENDED = (
         "delivery.end",
         Recorder.SERVER,
@@ -166,6 +172,12 @@ class EventType(StrEnum):
         Recorder.TEAM,
         "The load of files that were sent ended; refused where it failed or was cancelled",
         {"upload": "its number", "state": "how it ended"},
+    )
+    CARD_MADE = (
+        "card.make",
+        Recorder.TEAM,
+        "A supplier's feedback card on the quality of a month was made",
+        {"site": "of which", "month": "which", "format": "of the file"},
     )
     MAPPING_SAVED = (
         "mapping.save",

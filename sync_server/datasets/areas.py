@@ -110,6 +110,15 @@ class AreaIndex:
         touched = self._tree.query(self._shapes[chosen], predicate="dwithin", distance=metres)[1]
         return tuple(sorted(self._codes[np.unique(touched)]))
 
+    def borough_shapes(self, simplified_m: float = 0) -> dict[str, shapely.Geometry]:
+        """The outline of each borough by its code, for drawing; borders stay shared where they are simplified."""
+        of_lsoa = np.array([lsoa.borough_code for lsoa in self.lsoas.values()], dtype=object)
+        codes = sorted(set(of_lsoa))
+        whole = np.array([shapely.union_all(self._shapes[of_lsoa == code]) for code in codes], dtype=object)
+        if simplified_m:
+            whole = shapely.coverage_simplify(whole, simplified_m)
+        return dict(zip(codes, whole, strict=True))
+
     @staticmethod
     def _lowest(count: int, points: NDArray, polygons: NDArray) -> NDArray:
         """For each of ``count`` points the lowest of its polygons, -1 for none. Polygons are in code order."""

@@ -156,8 +156,13 @@ def read_clock(text: str) -> Clock:
 def months_in(text: str) -> list[str]:
     """The months ("2026-03") that a file's name or a title names, each once."""
     words = text.casefold()
-    found = [(match.start(), match[1], match[2]) for match in re.finditer(_YEAR_MONTH, words)]
-    found += [(match.start(), match[2], match[1]) for match in re.finditer(_MONTH_YEAR, words)]
+    months = list(re.finditer(_YEAR_MONTH, words))
+    found = [(match.start(), match[1], match[2]) for match in months]
+    # Of "R1K04-2025-02" the year belongs to what follows it.
+    taken = [match.span(1) for match in months]
+    found += [
+        (match.start(), match[2], match[1]) for match in re.finditer(_MONTH_YEAR, words) if match.span(2) not in taken
+    ]
     for match in re.finditer(rf"(?<![a-z]){_MONTH_NAMES.pattern}[ _.'-]*((?:20)?\d\d)(?!\d)", words):
         year = match[2] if len(match[2]) == 4 else f"20{match[2]}"
         found.append((match.start(), year, f"{_MONTHS[match[1][:3]]:02d}"))

@@ -119,11 +119,10 @@ def _verdict(here: SiteMonth, standards: Standards) -> str:
             doubt = f" The months before had {change.mean:,.0f} on average: please say whether this is right."
         return f"A zero return of {month}, {came}: there was nothing to report.{doubt}"
     reasons = here.rating.reasons if here.rating else ()
-    said = {Level.GREEN: "Good", Level.AMBER: "Fair", Level.RED: "Poor"}.get(here.level)
-    if said is None:
+    if here.level == Level.UNRATED:
         return f"{month}, {came}. With fewer than {standards.least_rows} rows no share is rated."
     listed = f" What keeps it from being good: {'; '.join(reason.lower() for reason in reasons)}." if reasons else ""
-    return f"{said}. {month}, {came}.{listed}"
+    return f"{month}, {came}.{listed}"
 
 
 def _punctual(here: SiteMonth) -> str:
@@ -197,7 +196,7 @@ def _steps(definition: DatasetDefinition, here: SiteMonth, standards: Standards,
     if rating.change.level in (Level.AMBER, Level.RED):
         steps.append(standards.measures[Measure.CHANGE].advice)
     if measure.dropped:
-        columns = ", ".join(f"“{name}”" for name in measure.dropped)
+        columns = ", ".join(measure.dropped)
         steps.append(f"Leave out what nobody may send: {columns}. It was not kept.")
     if measure.blanked:
         number = sum(measure.blanked.values())

@@ -20,7 +20,7 @@ _HATCH = (
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar; ``value`` is ``None`` where there is none, and ``mark`` then says why."""
+    """One bar; ``value`` is ``None`` where there is none. ``mark`` is said instead of the value."""
 
     label: str
     value: int | None
@@ -30,8 +30,9 @@ class Bar:
 
 
 def month_bars(bars: Sequence[Bar], title: str, name: str, height: int = 190, mean: float | None = None) -> Markup:
-    """Upright bars, a month each; a month without a value is a hatched box with its mark in words."""
-    width, left, top, bottom = 680, 8, 22, 40
+    """Upright bars, a month each; a month without a value is a hatched box with its mark in words, or nothing."""
+    width, left, top = 680, 8, 22
+    bottom = 40 if any(bar.under for bar in bars) else 22
     most = max([bar.value or 0 for bar in bars] + [mean or 0, 1])
     step = (width - 2 * left) / max(1, len(bars))
     floor = height - bottom
@@ -39,7 +40,9 @@ def month_bars(bars: Sequence[Bar], title: str, name: str, height: int = 190, me
     for at, bar in enumerate(bars):
         x, wide = left + at * step + step * 0.14, step * 0.72
         middle = x + wide / 2
-        if bar.value is None:
+        if bar.value is None and not bar.mark:
+            parts.append(_text(middle, floor - 6, "–", size=11, fill=SOFT))
+        elif bar.value is None:
             parts.append(
                 f'<rect x="{x:.1f}" y="{top + 18}" width="{wide:.1f}" height="{floor - top - 18}" fill="url(#{name})" '
                 f'stroke="{SOFT}" stroke-dasharray="3 2"/>'
@@ -52,7 +55,10 @@ def month_bars(bars: Sequence[Bar], title: str, name: str, height: int = 190, me
                 f'<rect x="{x:.1f}" y="{floor - tall:.1f}" width="{wide:.1f}" height="{max(tall, 0.8):.1f}" '
                 f'fill="{fill}"/>'
             )
-            parts.append(_text(middle, floor - tall - 4, f"{bar.value:,}", size=11, weight=600))
+            inside = tall > 20
+            ink = "#ffffff" if inside and bar.emphatic else INK
+            shown = bar.mark or f"{bar.value:,}"
+            parts.append(_text(middle, floor - (7 if inside else tall + 5), shown, size=11, weight=600, fill=ink))
         parts.append(_text(middle, floor + 14, bar.label, size=10))
         if bar.under:
             parts.append(_text(middle, floor + 28, bar.under, size=10, fill=SOFT))

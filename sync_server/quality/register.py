@@ -150,13 +150,12 @@ def sites_of(services: Services, session: Session, definition: DatasetDefinition
     """Who is expected to deliver, by name, and whoever did without being in the register."""
     if not definition.sites:
         return [Site("", definition.supplier, first)]
-    delivered: dict[str, str] = dict(
-        session.execute(
-            select(MeasuredReturn.site, func.min(MeasuredReturn.month))
-            .where(MeasuredReturn.dataset == definition.code)
-            .group_by(MeasuredReturn.site)
-        )
+    firsts = (
+        select(MeasuredReturn.site, func.min(MeasuredReturn.month).label("month"))
+        .where(MeasuredReturn.dataset == definition.code)
+        .group_by(MeasuredReturn.site)
     )
+    delivered = {row.site: row.month for row in session.execute(firsts)}
     sites: dict[str, Site] = {}
     if definition.register:
         settings = services.settings

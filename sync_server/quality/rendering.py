@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from ..oversight.periods import month_in_words
 from ..oversight.rendering import printed
 from ..oversight.rendering import stylesheet as report_style
 from .card import Card
-from .charts import Bar, month_bars, swatch
+from .charts import Bar, borough_map, class_ranges, hour_grid, level_bars, month_bars, swatch
+from .counting import WEEKDAYS
+from .packs import Line, Pack, by_code
 from .register import SiteMonth, Standing
 from .standards import Level
 
@@ -34,6 +37,23 @@ def card_html(card: Card) -> str:
 def card_pdf(card: Card) -> bytes:
     """A4, tagged, with page numbers."""
     return printed(card_html(card))
+
+
+def pack_body(pack: Pack) -> Markup:
+    """As ``card_body``, a pack of London or of a borough."""
+    if pack.borough:
+        return _body("borough.html", pack=pack, **_borough_charts(pack))
+    return _body("pack.html", pack=pack, **_pack_charts(pack))
+
+
+def pack_html(pack: Pack) -> str:
+    """As ``card_html``."""
+    return _page(pack.title, month_in_words(pack.month), pack_body(pack))
+
+
+def pack_pdf(pack: Pack) -> bytes:
+    """As ``card_pdf``."""
+    return printed(pack_html(pack))
 
 
 def stylesheet() -> str:
@@ -72,7 +92,7 @@ def short_month(month: str) -> str:
 def bar_of(one: SiteMonth, emphatic: bool) -> Bar:
     """A month of a site as a bar: what did not come is no zero."""
     if one.measure is None:
-        mark = {Standing.MISSING: "missing", Standing.AWAITED: "not due"}.get(one.standing, "none due")
+        mark = {Standing.MISSING: "missing", Standing.AWAITED: "not due"}.get(one.standing, "")
         return Bar(short_month(one.month), None, mark)
     return Bar(short_month(one.month), one.measure.accepted, emphatic=emphatic)
 
@@ -86,6 +106,72 @@ def _trend_of(card: Card) -> Markup:
 
 def _rows_told(one: SiteMonth) -> str:
     return one.word.lower() if one.measure is None else f"{one.measure.accepted:,}"
+
+
+def _pack_trend(pack: Pack, height: int, returns: bool) -> Markup:
+    """The trend; under each month how many of the expected returns came."""
+    bars, told = [], []
+    for one in pack.trend:
+        under = f"{one.came}/{one.expected}" if returns and one.expected else ""
+        emphatic = one.month == pack.month
+        words = pack.publisher.words(one.count)
+        if not one.open:
+            # Not in the agreement, or nothing came of the whole month.
+            mark = "missing" if one.expected and not one.came else ""
+            bars.append(Bar(short_month(one.month), None, mark, under))
+            told.append(f"{month_in_words(one.month)} {mark or 'not open'}")
+            continue
+        mark = words if one.count is None else ""
+        bars.append(Bar(short_month(one.month), one.count or 0, mark, under, emphatic))
+        told.append(f"{month_in_words(one.month)} {words}")
+    return month_bars(bars, f"Incidents by month: {'; '.join(told)}.", "trend-missing", height)
+
+
+def _line_bars(pack: Pack, lines: Sequence[Line], title: str, label_width: int = 130, width: int = 330) -> Markup:
+    bars = [
+        Bar(line.label, line.count or 0, pack.publisher.words(None) if line.count is None else "") for line in lines
+    ]
+    told = "; ".join(f"{line.label} {pack.publisher.words(line.count)}" for line in lines)
+    return level_bars(bars, f"{title}: {told}.", width, label_width)
+
+
+def _pack_charts(pack: Pack) -> dict[str, Any]:
+    counts = by_code(pack.boroughs)
+    return {
+        "trend": _pack_trend(pack, 190, returns=True),
+        "categories": _line_bars(pack, pack.categories, pack.category, 170, 400),
+        "kinds": _line_bars(pack, pack.kinds, pack.kind, 170, 400) if pack.kinds else "",
+        "hours": hour_grid(WEEKDAYS, pack.hours, f"{pack.title}, by weekday and hour", "masked-hours")
+        if pack.hours
+        else "",
+        "map": borough_map(pack.shapes, pack.names, counts, f"{pack.title}: {_map_told(pack)}", "masked-boroughs"),
+        "classes": class_ranges([count for count in counts.values() if count]),
+        "thirds": _thirds(pack.boroughs),
+    }
+
+
+def _borough_charts(pack: Pack) -> dict[str, Any]:
+    return {
+        "trend": _pack_trend(pack, 140, returns=False),
+        "categories": _line_bars(pack, pack.categories, pack.category),
+        "kinds": _line_bars(pack, pack.kinds, pack.kind, 150) if pack.kinds else "",
+        "weekdays": _line_bars(pack, pack.weekdays, "By weekday", 90) if pack.weekdays else "",
+        "bands": _line_bars(pack, pack.bands, "By time of day", 90) if pack.bands else "",
+        "sites": _line_bars(pack, pack.sites, "Where people were treated", 190) if pack.sites else "",
+        "map": borough_map(
+            pack.shapes, pack.names, {}, f"Where {pack.borough} lies in London", "none", pack.borough_code, 260
+        ),
+    }
+
+
+def _map_told(pack: Pack) -> str:
+    return "; ".join(f"{line.label} {pack.publisher.words(line.count)}" for line in pack.boroughs)
+
+
+def _thirds(lines: Sequence[Line]) -> list[Sequence[Line]]:
+    """Three columns of about equal length, read downwards."""
+    step = -(-len(lines) // 3)
+    return [lines[at : at + step] for at in range(0, len(lines), step)] if lines else []
 
 
 def _body(template: str, **context: Any) -> Markup:

@@ -95,6 +95,7 @@ def test_a_time_that_does_not_exist(text: str) -> None:
         ("01/03/2026 - 31/03/2026", ["2026-03"]),
         ("Feb_26 and Mar-26", ["2026-02", "2026-03"]),
         ("St Marys 24", []),
+        ("synthetic-R1K04-2025-02.xlsx", ["2025-02"]),
         ("return.csv", []),
     ],
 )

@@ -1,0 +1,330 @@
+"""Monthly packs: for MOPAC and the Violence Reduction Unit of all London, for a partnership of its borough.
+
+Every count in them is masked and rounded, so that they may be handed on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import shapely
+from sqlalchemy.orm import Session
+
+from ...shared.disclosure import PublishedCount, published_change, published_share
+from ..agreements.scope import Scope, Subject
+from ..datasets.areas import AreaIndex
+from ..datasets.definitions import DatasetDefinition, Geometry
+from ..errors import SafeStatsError
+from ..instants import london_today, now
+from ..oversight.periods import month_in_words
+from ..problems import Problem
+from ..services import Services
+from .card import is_synthetic
+from .counting import HOURS, WEEKDAYS, Counts, Publisher, count_rows, second_field
+from .readers import Reading, reader_of
+from .register import Register, SiteMonth, Standing, earlier, read_register
+
+YEAR = 12
+TREND = 13
+_SIMPLIFIED_M = 150
+BANDS = tuple((first, first + 2) for first in range(0, HOURS, 3))
+_MOST_LISTED = 8
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table or a bar: a published count, its share of the whole, its change against the year before."""
+
+    label: str
+    count: PublishedCount
+    share: float | None = None
+    change: float | None = None
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class TrendMonth:
+    """A month of the trend; ``open``: the agreement shows it. ``came`` of ``expected`` sites sent a return."""
+
+    month: str
+    count: PublishedCount
+    open: bool
+    came: int
+    expected: int
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack as it is told: published counts alone."""
+
+    definition: DatasetDefinition
+    month: str
+    year: Sequence[str]
+    organisation: str  # whom it was made for
+    borough: str  # its name; "" for all London
+    borough_code: str
+    of_month: PublishedCount
+    of_month_before: PublishedCount  # a year before
+    change: float | None
+    of_year: PublishedCount
+    change_of_year: float | None
+    trend: Sequence[TrendMonth]
+    category: str  # what the category is called
+    categories: Sequence[Line]  # of the window
+    categories_of_month: Sequence[Line]
+    kind: str
+    kinds: Sequence[Line]
+    sites: Sequence[Line]
+    boroughs: Sequence[Line]
+    nowhere: PublishedCount  # rows of the window without a borough
+    hours: Sequence[Sequence[PublishedCount]]  # a row a weekday; empty where hours are not open
+    weekdays: Sequence[Line]
+    bands: Sequence[Line]
+    timed: PublishedCount  # rows whose weekday and hour are known
+    quality: Sequence[SiteMonth]
+    quality_rows: Mapping[str, PublishedCount]  # by site
+    missing_in_year: int  # returns
+    expected_in_year: int
+    publisher: Publisher
+    scope: Scope
+    shapes: Mapping[str, shapely.Geometry]
+    names: Mapping[str, str]
+    attribution: Sequence[str]
+    edition: str
+    synthetic: bool
+    made: datetime
+
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        return f"{self.definition.title} in {self.borough or 'London'}"
+
+    @property
+    def counted(self) -> Counter[Standing]:
+        """How many sites' month stands how."""
+        return Counter(one.standing for one in self.quality)
+
+
+def monthly_pack(
+    services: Services,
+    asking: Subject | None,
+    dataset: str,
+    month: str,
+    organisation: str,
+    form: str,
+    today: date | None = None,
+) -> Pack:
+    """The pack of all London for an organisation whose agreement opens it; ``asking`` is ``None`` on the command line.
+
+    ``form`` is the format that is asked for, for the audit. Raises ``Problem`` where the agreement, or the role of who
+    asks, stands against it, and ``SafeStatsError`` where there is nothing to make a pack of.
+    """
+    return _pack(services, asking, dataset, month, organisation, "", form, today)
+
+
+def borough_pack(
+    services: Services,
+    asking: Subject | None,
+    dataset: str,
+    month: str,
+    organisation: str,
+    borough: str,
+    form: str,
+    today: date | None = None,
+) -> Pack:
+    """As ``monthly_pack``, one page of a borough, told by its code."""
+    if borough not in services.areas.boroughs:
+        raise SafeStatsError(f"There is no borough {borough[:20]}: name one by its code, such as E09000007.")
+    return _pack(services, asking, dataset, month, organisation, borough, form, today)
+
+
+def _pack(
+    services: Services,
+    asking: Subject | None,
+    dataset: str,
+    month: str,
+    organisation: str,
+    borough: str,
+    form: str,
+    today: date | None,
+) -> Pack:
+    today = today or london_today()
+    definition = services.definition(dataset)
+    if definition.geometry == Geometry.COUNTS:
+        raise SafeStatsError(f"{definition.title} holds numbers by borough, not incidents: there is no pack of it.")
+    if month >= f"{today:%Y-%m}":
+        raise SafeStatsError(f"{month_in_words(month)} is not over: name an earlier month.")
+    areas = services.areas
+    months = [earlier(month, number) for number in range(2 * YEAR - 1, -1, -1)]
+    year = months[-YEAR:]
+    told = {"pack": "borough" if borough else "monthly", "month": month, "area": borough, "format": form}
+    with services.database.read() as session:
+        reader = reader_of(services, session, asking, organisation)
+        reading = Reading(services, reader, dataset, told)
+        permitted = reading.permitted(session)
+        if trouble := _not_covered(permitted, areas, borough, month):
+            raise reading.refused(trouble)
+        counts = count_rows(session, permitted, months, year, borough)
+        register = read_register(services, session, definition, months, today)
+        reading.answered(permitted, counts.of_year)
+        return _told(
+            services, definition, permitted, areas, counts, register, reader.organisation_name, borough, session
+        )
+
+
+def _not_covered(permitted: Scope, areas: AreaIndex, borough: str, month: str) -> Problem | None:
+    """Why the pack would hold less than it says; ``None`` where all its rows of the month are open."""
+    wanted = [borough] if borough else list(areas.boroughs)
+    lsoas: dict[str, set[str]] = {}
+    for code, lsoa in areas.lsoas.items():
+        lsoas.setdefault(lsoa.borough_code, set()).add(code)
+    opened: set[str] = set()
+    for grant in permitted.grants:
+        if permitted.gives(grant) and grant.covers(month):
+            opened.update(grant.areas)
+    if all(code in opened or lsoas.get(code, {code}) <= opened for code in wanted):
+        return None
+    where = areas.boroughs.get(borough, borough) if borough else "all London"
+    ask = "ask for the pack of a borough that it does" if not borough else "ask for that of a borough that it does"
+    return Problem(
+        403,
+        "pack-not-covered",
+        "This pack is not open to you",
+        f"Agreement {permitted.agreement} does not open the records of {where} in {month_in_words(month)} to be "
+        f"published: {ask}, or have the agreement amended.",
+    )
+
+
+def _open_months(permitted: Scope, months: Sequence[str]) -> set[str]:
+    """The months that every grant shows which shows any."""
+    giving = [grant for grant in permitted.grants if permitted.gives(grant)]
+    return {month for month in months if all(grant.covers(month) for grant in giving)}
+
+
+def _told(
+    services: Services,
+    definition: DatasetDefinition,
+    permitted: Scope,
+    areas: AreaIndex,
+    counts: Counts,
+    register: Register,
+    organisation: str,
+    borough: str,
+    session: Session,
+) -> Pack:
+    publisher = Publisher(permitted.threshold)
+    opened = _open_months(permitted, register.months)
+    year, month = counts.year, counts.month
+    before = earlier(month, YEAR)
+    of_month, of_year = publisher.one(counts.of_month), publisher.one(counts.of_year)
+    of_month_before = publisher.one(counts.by_month.get(before, 0)) if before in opened else None
+    # A change is told of whole years alone: of months that are open, and after the first that came.
+    first = min((one.month for one in register.cells.values() if one.measure), default=month)
+    whole = first <= register.months[0] and set(register.months) <= opened
+    last_year = publisher.one(sum(counts.last_year.values())) if whole else None
+    known = {day: dict.fromkeys(range(HOURS), 0) for day in WEEKDAYS}
+    for (day, hour), number in counts.by_hour.items():
+        if day in known and hour in known[day]:
+            known[day][hour] += number
+    timed = sum(sum(hours.values()) for hours in known.values())
+    has_hours = {"weekday", "hour"} <= {field.name for field in permitted.columns}
+    cells, _ = publisher.column([known[day][hour] for day in WEEKDAYS for hour in range(HOURS)])
+    kind = second_field(definition)
+    names = register_names(register)
+    quality = [one for one in register.of_month(month) if one.standing != Standing.NOT_EXPECTED]
+    cells_of_year = [register.at(site.code, each) for site in register.sites for each in year]
+    return Pack(
+        definition=definition,
+        month=month,
+        year=year,
+        organisation=organisation,
+        borough=areas.boroughs.get(borough, ""),
+        borough_code=borough,
+        of_month=of_month,
+        of_month_before=of_month_before,
+        change=published_change(of_month, of_month_before),
+        of_year=of_year,
+        change_of_year=published_change(of_year, last_year),
+        trend=[_trend(publisher, counts, register, opened, each) for each in register.months[-TREND:]],
+        category=definition.field(definition.category_field).alias,
+        categories=_lines(publisher, counts.by_category),
+        categories_of_month=_lines(publisher, counts.category_of_month),
+        kind=kind.alias if kind else "",
+        kinds=_lines(publisher, counts.by_kind)[:_MOST_LISTED],
+        sites=_lines(publisher, {names.get(code or "", code): number for code, number in counts.by_site.items()})[
+            :_MOST_LISTED
+        ],
+        boroughs=[] if borough else _boroughs(publisher, areas, counts, whole),
+        nowhere=publisher.one(counts.by_borough.get(None, 0)),
+        hours=[cells[at * HOURS : (at + 1) * HOURS] for at in range(len(WEEKDAYS))] if has_hours else [],
+        weekdays=_in_order(publisher, {day: sum(known[day].values()) for day in WEEKDAYS}) if has_hours else [],
+        bands=_in_order(
+            publisher,
+            {
+                f"{first:02d}–{last:02d}:59": sum(
+                    known[day][hour] for day in WEEKDAYS for hour in range(first, last + 1)
+                )
+                for first, last in BANDS
+            },
+        )
+        if has_hours
+        else [],
+        timed=publisher.one(timed),
+        quality=quality,
+        quality_rows={one.site.code: publisher.one(one.measure.accepted) for one in quality if one.measure},
+        missing_in_year=sum(one.standing == Standing.MISSING for one in cells_of_year),
+        expected_in_year=sum(one.standing not in (Standing.NOT_EXPECTED, Standing.AWAITED) for one in cells_of_year),
+        publisher=publisher,
+        scope=permitted,
+        shapes=areas.borough_shapes(_SIMPLIFIED_M),
+        names=areas.boroughs,
+        attribution=[definition.attribution, areas.attribution],
+        edition=areas.edition,
+        synthetic=is_synthetic(session, definition.code),
+        made=now(),
+    )
+
+
+def register_names(register: Register) -> dict[str, str]:
+    """The sites' names by code."""
+    return {site.code: site.name for site in register.sites}
+
+
+def _trend(publisher: Publisher, counts: Counts, register: Register, opened: set[str], month: str) -> TrendMonth:
+    came = register.counted(month, Standing.RECEIVED, Standing.ZERO)
+    missing = register.counted(month, Standing.MISSING, Standing.AWAITED)
+    count = publisher.one(counts.by_month.get(month, 0)) if month in opened else None
+    return TrendMonth(month, count, month in opened and came > 0, came, came + missing)
+
+
+def _lines(publisher: Publisher, counted: Mapping[str | None, int]) -> list[Line]:
+    """The most frequent first; what is not known last."""
+    known = sorted(((name, number) for name, number in counted.items() if name), key=lambda one: (-one[1], one[0]))
+    if None in counted:
+        known.append(("Not known", counted[None]))
+    return _in_order(publisher, dict(known))
+
+
+def _in_order(publisher: Publisher, counted: Mapping[str, int]) -> list[Line]:
+    numbers, total = publisher.column(list(counted.values()))
+    return [Line(name, number, published_share(number, total)) for name, number in zip(counted, numbers, strict=True)]
+
+
+def _boroughs(publisher: Publisher, areas: AreaIndex, counts: Counts, whole: bool) -> list[Line]:
+    codes: list[str] = sorted(areas.boroughs, key=lambda code: areas.boroughs[code])
+    numbers, total = publisher.column([counts.by_borough.get(code, 0) for code in codes])
+    before = [publisher.one(counts.last_year.get(code, 0)) if whole else None for code in codes]
+    return [
+        Line(
+            areas.boroughs[code], number, published_share(number, total), published_change(number, earlier_count), code
+        )
+        for code, number, earlier_count in zip(codes, numbers, before, strict=True)
+    ]
+
+
+def by_code(lines: Sequence[Line]) -> dict[str, PublishedCount]:
+    """The counts of lines by their codes."""
+    return {line.code: line.count for line in lines}
