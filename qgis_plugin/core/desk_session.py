@@ -34,6 +34,7 @@ class SessionState(Enum):
     ENDED = "ended"
 
 
+_PUBLISHING = ("publisher", "system-admin")
 _OPENED = {SessionState.SECOND_FACTOR, SessionState.ENROLMENT, SessionState.PENDING}
 
 
@@ -44,6 +45,12 @@ class User:
     username: str
     display_name: str
     organisation: str
+    role: str = ""
+
+    @property
+    def publishes(self) -> bool:
+        """Whether the role may load and publish data; the server has the last word."""
+        return self.role in _PUBLISHING
 
 
 @dataclass(frozen=True)
@@ -258,7 +265,8 @@ class DeskSession:
             if state not in _OPENED:
                 raise ValueError(f"a session begins as “{state.value}”")
             self.transport.use_token(answer["token"])
-            self.user = User(**{name: answer["user"][name] for name in User.__dataclass_fields__})
+            told = answer["user"]
+            self.user = User(told["username"], told["display_name"], told["organisation"], told.get("role", ""))
             if state is SessionState.PENDING:
                 self._take_conditions(answer)
         except (KeyError, TypeError, ValueError) as error:

@@ -35,9 +35,11 @@ from .errors import (
     from_problem,
 )
 from .exchange import Exchange, StalledError
+from .multipart import MultipartForm
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
+_SLOWEST_UPLOAD_BYTES_S = 20_000  # a file may take so long beside the time-out
 _LARGEST_DOCUMENT = 64 * 1024 * 1024
 _BUSY = {429, 502, 503, 504}
 _SIGN_IN_TO_THE_NETWORK = 511
@@ -164,6 +166,12 @@ class Transport:
         """Post a JSON object; the answer's JSON object, empty where the answer has no body."""
         return self._json("POST", path, cancelled, json=body)
 
+    def post_form(self, path: str, form: MultipartForm, *, cancelled: Cancel = never) -> dict[str, Any]:
+        """Post a form with a file; the answer's JSON object."""
+        patience_s = READ_TIMEOUT_S + len(form) / _SLOWEST_UPLOAD_BYTES_S
+        headers = {"Content-Type": form.content_type}
+        return self._json("POST", path, cancelled, patience_s=patience_s, headers=headers, data=form)
+
     def delete(self, path: str, *, cancelled: Cancel = never) -> None:
         """Delete what is at ``path``."""
         with self._exchange("DELETE", path, cancelled):
@@ -209,7 +217,7 @@ class Transport:
 
     @contextmanager
     def _exchange(
-        self, method: str, path: str, cancelled: Cancel, **options: Any
+        self, method: str, path: str, cancelled: Cancel, patience_s: float = READ_TIMEOUT_S, **options: Any
     ) -> Iterator[tuple[requests.Response, Exchange]]:
         def send() -> requests.Response:
             return self._http.request(
@@ -222,10 +230,11 @@ class Transport:
             )
 
         sent = self._http.headers.get("Authorization")
-        exchange = Exchange(send, cancelled, READ_TIMEOUT_S)
+        exchange = Exchange(send, cancelled, patience_s)
         try:
             response = self._head(exchange)
-            if response.status_code == requests.codes.unauthorized and sent != self._http.headers.get("Authorization"):
+            renewed = sent != self._http.headers.get("Authorization")
+            if response.status_code == requests.codes.unauthorized and renewed and "data" not in options:
                 # The token was renewed while the request was on its way: the new one has not been refused.
                 exchange.leave()
                 exchange = Exchange(send, cancelled, READ_TIMEOUT_S)

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from ..audit.events import EventType, Outcome
 from ..database import Database
+from ..identity.models import Organisation, User
+from ..ingest import saved_mappings
 from ..ingest.comparison import counts_by_place
 from ..ingest.models import Delivery
 from ..ingest.report import DeliveryReport
@@ -20,6 +22,7 @@ from ..publishing.models import OPEN_STATES, JobState, PublishingJob, ReleaseSta
 from ..publishing.releases import newest_release
 from ..services import Services
 from .incoming import Incoming, IncomingFile
+from .layer_mapping import LAYERS
 from .models import Upload
 
 logger = logging.getLogger(__name__)
@@ -34,6 +37,8 @@ def run_load(services: Services, job: PublishingJob, progress: ReportsProgress) 
         upload = session.get_one(Upload, job.id)
     if upload.delivery_id is None:
         upload = _load(services, job, upload, progress)
+    if upload.mapping:
+        _remember(services, job, upload)
     if upload.delivery_id is None:
         return f"{upload.dataset}: nothing changed; all of it was held already."
     with services.database.read() as session:
@@ -80,6 +85,15 @@ def _load(services: Services, job: PublishingJob, upload: Upload, progress: Repo
     return loaded
 
 
+def _remember(services: Services, job: PublishingJob, upload: Upload) -> None:
+    """Save the mapping for the next layer, once nothing identifying was found in what it leads."""
+    with services.database.read() as session:
+        person = session.get(User, job.actor)
+        home = session.get(Organisation, person.organisation_id) if person is not None else None
+    if home is not None:
+        saved_mappings.save(services, job.actor, home.code, upload.dataset, LAYERS, upload.mapping)
+
+
 def unexpected(job: PublishingJob, error: Exception) -> str:
     """A sentence on what nobody foresaw; the log tells where it happened, and no word of what a file held."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -111,7 +125,8 @@ def forget_ended(services: Services) -> None:
             outcome=Outcome.OK if job.state == JobState.DONE else Outcome.REFUSED,
             once=f"upload-end:{job.id}",
         )
-        _note(services.database, job.id, kept=False)
+        # The texts of a mapping are the file's: of a load that was refused nothing is kept.
+        _note(services.database, job.id, kept=False, mapping="")
 
 
 def waiting_tokens(session: Session) -> set[str]:

@@ -14,7 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from ..agreements.scope import Subject
 from ..answers import problems
-from ..datasets.definitions import DatasetDefinition, Geometry
+from ..datasets.definitions import DatasetDefinition, DefinitionError, Geometry
 from ..datasets.definitions import Delivery as DeliveryMode
 from ..dependencies import ReadDep, ServicesDep, TokenDep
 from ..errors import SafeStatsError
@@ -22,7 +22,7 @@ from ..identity.permissions import Permission, require
 from ..identity.refusals import audited_refusals, path_of
 from ..identity.sessions import find_session, subject_at_work, subject_of
 from ..ingest import saved_mappings
-from ..ingest.mappings import Mapping, read_mappings
+from ..ingest.mappings import Mapping, check_mapping, read_mappings
 from ..ingest.models import Delivery
 from ..instants import iso
 from ..problems import Problem
@@ -111,7 +111,7 @@ def upload(services: ServicesDep, who: PublisherDep, sent: SentDep) -> UploadAns
     if dataset not in services.definitions:
         raise Problem(404, "no-such-dataset", "No such dataset", "There is no dataset of that name.")
     try:
-        document = _document(services, who, services.definitions[dataset], _text(sent, "mapping", _FORM_BYTES))
+        document = _document(services, services.definitions[dataset], _text(sent, "mapping", _FORM_BYTES))
         number = service.receive(
             services,
             who.user_id,
@@ -150,8 +150,8 @@ def discard(services: ServicesDep, who: PublisherDep, number: Number) -> UploadA
         return _answer(session, number)
 
 
-def _document(services: Services, who: Subject, definition: DatasetDefinition, mapping: str) -> str:
-    """The mapping’s document, saved as the newest of the organisation’s layers; "" where none was sent."""
+def _document(services: Services, definition: DatasetDefinition, mapping: str) -> str:
+    """The mapping’s document; "" where none was sent. It is saved once the files have passed the screening."""
     if not mapping:
         return ""
     try:
@@ -160,8 +160,12 @@ def _document(services: Services, who: Subject, definition: DatasetDefinition, m
         where = ".".join(map(str, error.errors()[0]["loc"])) or "It"
         raise SafeStatsError(f"The mapping cannot be read: {where} is not as it should be.") from error
     chosen = LayerMapping(body.columns, body.codes, body.precision_m)
-    document = chosen.document(definition, targets_of(definition, _of(definition, _supplied(services))))
-    saved_mappings.save(services, who.user_id, who.organisation, definition.code, LAYERS, document)
+    supplied = _supplied(services)
+    document = chosen.document(definition, targets_of(definition, _of(definition, supplied)))
+    try:
+        check_mapping(saved_mappings.parsed(services, document, "The mapping", supplied), definition, "The mapping")
+    except DefinitionError as error:
+        raise SafeStatsError(str(error)) from error
     return document
 
 

@@ -11,6 +11,7 @@ from safestats.sync_server.identity.models import SignInState
 from safestats.sync_server.ingest import saved_mappings
 from safestats.sync_server.uploads import service
 from safestats.sync_server.uploads.layer_mapping import LAYERS
+from safestats.sync_server.uploads.models import Upload
 from safestats.tests.server.console_rig import Visitor
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 from safestats.tests.server.ingest_rig import held, rejected
@@ -114,6 +115,9 @@ def test_a_layer_that_names_people_is_refused_by_its_column(uploads: Uploads) ->
     answer = desk.get(f"{UPLOADS}/{sent['id']}").json()
     assert answer["state"] == "failed" and "Victim name" in answer["message"] and answer["report"] is None
     assert "High Street" not in json.dumps(answer) and not rejected(uploads.worker)
+    with uploads.services.database.read() as session:
+        assert saved_mappings.find(session, "gla", "colp", LAYERS) is None
+        assert session.get_one(Upload, sent["id"]).mapping == ""
 
 
 def test_dropped_again(uploads: Uploads) -> None:
