@@ -31,6 +31,7 @@ from .identity.routes import router as identity
 from .ogc.routes import router as ogc
 from .plain_text import require_plain_text
 from .problems import Problem
+from .recall.heeding import refuse_unheeded
 from .safeguards import Safeguards
 from .schema import check_schema
 from .services import open_services
@@ -52,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     check_schema(services.database)
     ensure_incident_tables(services.database, services.definitions)
     with services.database.read() as session:
+        refuse_unheeded(services, session)
         current_conditions(session)
 
     @asynccontextmanager

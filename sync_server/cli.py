@@ -24,6 +24,7 @@ from .errors import SafeStatsError, disk_full_sentence, is_disk_full
 from .ingest.models import Delivery
 from .keys import KeysError
 from .problems import Problem
+from .recall.heeding import refuse_unheeded, unheeded
 from .schema import prepare_database
 from .services import open_database, open_services
 from .settings import Part, Settings
@@ -96,6 +97,10 @@ def serve(
     # Trouble is told here, in a sentence, not by a worker that is started again and again.
     with initialised(Part.APPLICATION) as services:
         settings = services.settings
+        with services.database.read() as session:
+            heeds = not unheeded(services, session)
+    if not heeds and (settings.embedded or settings.publisher_url):
+        _heed_recalls()
     address, number = host or settings.host, port or settings.port
     try:
         socket.create_server((address, number)).close()
@@ -115,6 +120,17 @@ def serve(
     )
     with WorkerProcess() if settings.embedded or settings.publisher_url else nullcontext():
         server.serve(target_loader=application, wrap_loader=False)  # a name would be looked for in the working folder
+
+
+def _heed_recalls() -> None:
+    """Hold a database that was restored to the list of recalls, before anybody is served."""
+    from .recall.watching import see_to_recalls
+
+    typer.echo("This database is older than the newest recalls: they are carried out first.")
+    with initialised() as services:
+        see_to_recalls(services)
+        with services.database.read() as session:
+            refuse_unheeded(services, session)
 
 
 def _check_tls(certificate: Path | None, key: Path | None) -> None:

@@ -42,6 +42,7 @@ DOMAIN_OF = {
     "oversight": "oversight",
     "sample-data": "sample",
     "doctor": "doctor",
+    "watch": "supplies",
     "check": "screening",
     "template": "screening",
 }

@@ -31,6 +31,9 @@ _PAGES: tuple[tuple[str, str, Permission | None], ...] = (
     ("Mappings", "/console/mappings", Permission.MANAGE_RELEASES),
     ("Places to look at", "/console/places", Permission.REVIEW_PLACES),
     ("Supplies", "/console/supplies", Permission.SEE_SUPPLIES),
+    ("Quality", "/console/quality", Permission.SEE_QUALITY),
+    ("Monthly packs", "/console/packs", Permission.MAKE_PACKS),
+    ("Recalls", "/console/recall", Permission.READ_AUDIT),
     ("Audit", "/console/audit", Permission.READ_AUDIT),
     ("Oversight", "/console/oversight", Permission.READ_OVERSIGHT),
 )

@@ -22,6 +22,8 @@ from . import (
     overview,
     people,
     purposes,
+    quality,
+    recalls,
     releases,
     review,
     session,
@@ -52,6 +54,8 @@ _SUBJECTS = (
     mappings,
     review,
     supplier,
+    quality,
+    recalls,
     audit,
     oversight,
 )

@@ -16,6 +16,7 @@ from ..datasets.incidents import days_of_month, rows_by_period
 from ..datasets.periods import open_months, period_of_day
 from ..instants import london_today, now
 from ..progress import ReportsProgress, silent
+from ..recall.heeding import refuse_unheeded
 from ..services import Services
 from .artefact_store import ArtefactStore, DamagedFileError
 from .builder import Builder
@@ -140,6 +141,7 @@ def _plan(
     """What there is to build; ``None`` where there is no release."""
     dataset = definition.code
     with services.database.read() as session:
+        refuse_unheeded(services, session)
         staged = newest_release(session, dataset, ReleaseState.STAGED) if kind == JobKind.PUBLISH else None
         release = staged or newest_release(session, dataset, ReleaseState.PUBLISHED)
         if release is None:

@@ -21,6 +21,7 @@ from ..identity.forgetting import forget
 from ..instants import london_today
 from ..problems import Problem
 from ..progress import ReportsProgress, silent
+from ..recall.watching import see_to_recalls
 from ..services import Services
 from ..supplies.loading import any_waits, load_next
 from ..supplies.receiving import tidy as tidy_supplies
@@ -55,6 +56,7 @@ def work(services: Services, goes_on: Callable[[], bool]) -> None:
             if time.monotonic() - tidied_at >= COLLECT_SECONDS:
                 tidied_at = time.monotonic()
                 forget(services.database)
+                see_to_recalls(_with_fresh_definitions(services), watched)
                 tidy(services, goes_on)
             did = jobs.any_open() and do_next(services, jobs, progress=watched)
             if not (_load_supplies(services, goes_on) or did):

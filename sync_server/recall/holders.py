@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -27,9 +27,9 @@ class Since(StrEnum):
 class Holder:
     """A person (by opaque id) of an organisation to whom the rows went, or may have gone.
 
-    ``shown``: the agreement's rights, as they were at the recall, open some of the rows; ``None``: it is no longer in
-    force, and its rights of then are not known. ``read`` counts readings online. ``lapses``: a copy that stays away
-    is unreadable by then.
+    ``shown``: the agreement's rights open some of the rows; ``None``: it was no longer in force at the recall, or was
+    changed since the files went, and its rights of then are not known. ``read`` counts readings online. ``lapses``: a
+    copy that stays away is unreadable by then.
     """
 
     organisation: str
@@ -39,6 +39,7 @@ class Holder:
     pulls: int = 0
     read: int = 0
     sessions: list[str] = field(default_factory=list)
+    first_at: str = ""
     last_at: str = ""
     last_release: int = 0
     since: Since = Since.NOTHING
@@ -56,14 +57,13 @@ def holders(
     dataset: str,
     first_release: int,
     release: int,
-    agreements: Collection[str],
-    in_force: Collection[str],
+    agreements: Mapping[str, bool],
     lease: timedelta,
 ) -> list[Holder]:
     """Whoever was sent files, or read rows, of a release from ``first_release`` on and before ``release`` (0: to now).
 
-    ``agreements`` are those that open some of the rows, of those ``in_force``. Those who hold outstanding copies come
-    first. Raises ``AuditUnavailable``.
+    ``agreements`` are those in force, and whether their rights open some of the rows. Those who hold outstanding copies
+    come first. Raises ``AuditUnavailable``.
     """
     if not first_release:
         return []
@@ -73,15 +73,19 @@ def holders(
     for event in _events(audit, dataset, EventType.LAYER_PULL):
         number = int(event.body["filter"].get("release", 0))
         if number >= first_release and (not release or number < release):
-            holder = _holder(found, event, agreements, in_force)
+            holder = _holder(found, event, agreements)
             holder.pulls += 1
             holder.last_release = max(holder.last_release, number)
             _seen(holder, event, lease)
     for event in _events(audit, dataset, EventType.ITEMS_READ):
         if (event.body["rows"] or 0) > 0 and (not until or event.body["at"] < until):
-            holder = _holder(found, event, agreements, in_force)
+            holder = _holder(found, event, agreements)
             holder.read += 1
             _seen(holder, event, lease)
+    changed = _last_changes(audit)
+    for holder in found.values():
+        if not holder.shown and changed.get(holder.agreement, "") > holder.first_at:
+            holder.shown = None
     if release:
         by_actor: dict[str, list[Holder]] = {}
         for holder in found.values():
@@ -111,14 +115,11 @@ def _came_back(holder: Holder, since: Since, at: str) -> None:
         holder.since, holder.since_at = since, at
 
 
-def _holder(
-    found: dict[tuple[str, str, str], Holder], event: Event, agreements: Collection[str], in_force: Collection[str]
-) -> Holder:
+def _holder(found: dict[tuple[str, str, str], Holder], event: Event, agreements: Mapping[str, bool]) -> Holder:
     body = event.body
     key = (body["organisation"], body["actor"], body["agreement"])
     if key not in found:
-        shown = True if key[2] in agreements else (False if key[2] in in_force else None)
-        found[key] = Holder(*key, shown=shown)
+        found[key] = Holder(*key, shown=agreements.get(key[2]))
     holder = found[key]
     if body["session"] and body["session"] not in holder.sessions:
         holder.sessions.append(body["session"])
@@ -126,6 +127,7 @@ def _holder(
 
 
 def _seen(holder: Holder, event: Event, lease: timedelta) -> None:
+    holder.first_at = min(holder.first_at or event.body["at"], event.body["at"])
     if event.body["at"] > holder.last_at:
         holder.last_at = event.body["at"]
         holder.lapses = f"{datetime.fromisoformat(holder.last_at) + lease:%Y-%m-%d}"
@@ -139,8 +141,18 @@ def _done_at(audit: AuditLog, dataset: str, release: int) -> str:
     return ""
 
 
+def _last_changes(audit: AuditLog) -> dict[str, str]:
+    """When each agreement's grants were last changed."""
+    changes: dict[str, str] = {}
+    for kind in (EventType.AGREEMENT_CHANGED, EventType.AGREEMENT_GRANTED):
+        for event in _events(audit, "", kind):
+            name = event.body["agreement"]
+            changes[name] = max(changes.get(name, ""), event.body["at"])
+    return changes
+
+
 def _events(audit: AuditLog, dataset: str, kind: EventType) -> Iterator[Event]:
-    """The dataset's events of the kind that went well, newest first."""
+    """The events of the kind that went well, of the dataset if one is given, newest first."""
     before: int | None = None
     wanted = Criteria(dataset=dataset, event=kind, outcome=Outcome.OK)
     while page := audit.store.search(wanted, before, _PAGE):

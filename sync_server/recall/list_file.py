@@ -30,7 +30,7 @@ class Listed:
     incidents: int
     versions: int
     months: list[str]
-    agreements: list[str]
+    agreements: dict[str, bool]
     first_release: int
     release: int
     identities: list[str]

@@ -33,7 +33,7 @@ class Recall(Base):
     """One withdrawal for good. It tells how much of what months went and who could see it, nothing of the content.
 
     ``first_release`` is the first that showed it (0: none did), ``release`` the new one without it. ``agreements``
-    are those whose rights opened some of it when it was asked for.
+    are those that were in force when it was asked for, and whether their rights opened some of it.
     """
 
     __tablename__ = "recall"
@@ -51,7 +51,7 @@ class Recall(Base):
     incidents: Mapped[int]
     versions: Mapped[int]
     months: Mapped[list[str]] = mapped_column(JSON)
-    agreements: Mapped[list[str]] = mapped_column(JSON)
+    agreements: Mapped[dict[str, bool]] = mapped_column(JSON)
     first_release: Mapped[int]
     state: Mapped[RecallState] = mapped_column(String(16))
     release: Mapped[int] = mapped_column(default=0)

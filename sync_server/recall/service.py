@@ -56,7 +56,7 @@ class Extent:
     versions: int = 0
     staged: int = 0
     months: dict[str, int] = field(default_factory=dict)  # versions by month; "" for undated ones
-    agreements: tuple[str, ...] = ()
+    agreements: dict[str, bool] = field(default_factory=dict)  # in force, and whether they open some of it
     first_release: int = 0
 
 
@@ -118,7 +118,7 @@ def recall(
             incidents=planned.extent.incidents,
             versions=planned.extent.versions,
             months=sorted(planned.extent.months),
-            agreements=list(planned.extent.agreements),
+            agreements=planned.extent.agreements,
             first_release=planned.extent.first_release,
             state=RecallState.ASKED,
         )
@@ -180,7 +180,7 @@ def retain(
             incidents=extent.incidents,
             versions=extent.versions,
             months=sorted(extent.months),
-            agreements=list(extent.agreements),
+            agreements=extent.agreements,
             first_release=extent.first_release,
             state=RecallState.ASKED,
         )
@@ -287,11 +287,11 @@ def _finish(
         shred(store.path(name))
     if _state(services, recall_id) == RecallState.ERASED:
         publish_in_turn(services, store, entry.dataset, JobKind.BUILD, progress, today, entry.asked_by)
-        _move_on(services, recall_id, RecallState.REBUILT, between)
+        _move_on(services, recall_id, RecallState.REBUILT)
     progress(step, 3, 4)
     if _state(services, recall_id) == RecallState.REBUILT:
         _rewrite_files(services, definition)
-        _done(services, recall_id, between)
+        _done(services, recall_id)
     progress(step, 4, 4)
     with services.database.read() as session:
         return session.get_one(Recall, recall_id)
@@ -335,11 +335,13 @@ def _erase(services: Services, session: Session, definition: DatasetDefinition, 
     if entry.kind == RecallKind.RETENTION:
         listed: list[str] = []
         deliveries = _old_deliveries(session, entry.dataset, entry.before_month)
-        old = list(versions_before(session, definition, entry.before_month, deliveries))
-        identities, months = [], {version.period for version in old} | set(entry.months)
+        months, waiting = set(entry.months), set()
+        for version in versions_before(session, definition, entry.before_month, deliveries):
+            months.add(version.period)
+            if definition.free_text:
+                waiting.add(version.identity)
         erase_before(session, definition, entry.before_month, deliveries)
-        if definition.free_text:
-            leave(session, entry.dataset, sorted({version.identity for version in old}))
+        leave(session, entry.dataset, sorted(waiting))
     else:
         listed = list(session.scalars(select(NeverLoad.identity).where(NeverLoad.recall_id == recall_id)))
         identities = [each for each in listed if not is_mark(each)]
@@ -372,7 +374,7 @@ def _rewrite_files(services: Services, definition: DatasetDefinition) -> None:
         owner.engine.dispose()
 
 
-def _done(services: Services, recall_id: str, between: object) -> None:
+def _done(services: Services, recall_id: str) -> None:
     def done(session: Session) -> None:
         entry = session.get_one(Recall, recall_id)
         entry.state, entry.done_at = RecallState.DONE, now()
@@ -388,7 +390,7 @@ def _done(services: Services, recall_id: str, between: object) -> None:
     in_a_write(services.database, done, lambda: None)
 
 
-def _move_on(services: Services, recall_id: str, state: RecallState, between: object) -> None:
+def _move_on(services: Services, recall_id: str, state: RecallState) -> None:
     def move(session: Session) -> None:
         session.execute(update(Recall).where(Recall.recall_id == recall_id).values(state=state))
 
@@ -423,14 +425,11 @@ def _extent(
             staged += 1
         else:
             first = min(first or version.from_release, version.from_release)
-    shown = [
-        scope.agreement
-        for scope in live_scopes(session, definition.code, services.definitions, london_today())
-        if any(_shows(scope, *place) for place in places)
-    ]
-    return Extent(
-        len(incidents), months.total(), staged, dict(sorted(months.items())), tuple(dict.fromkeys(shown)), first
-    )
+    shown: dict[str, bool] = {}
+    for scope in live_scopes(session, definition.code, services.definitions, london_today()):
+        opens = any(_shows(scope, *place) for place in places)
+        shown[scope.agreement] = shown.get(scope.agreement, False) or opens
+    return Extent(len(incidents), months.total(), staged, dict(sorted(months.items())), shown, first)
 
 
 def _shows(scope: Scope, period: str, area: str, borough: str) -> bool:

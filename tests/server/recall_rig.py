@@ -18,7 +18,8 @@ GONE = "gone-1"
 def rows(month: str, *more: str, count: int = 8) -> list[str]:
     """A month's file: ordinary rows, and ``more``."""
     plain = [
-        street_row(f"{month}-{n}", month=month, force="mps", street=f"On or near Plain Street {n}") for n in range(count)
+        street_row(f"{month}-{n}", month=month, force="mps", street=f"On or near Plain Street {n}")
+        for n in range(count)
     ]
     return [*plain, *more]
 
@@ -34,20 +35,25 @@ class RecallRig(Rig):
 
     @classmethod
     def published(cls, folder: Path) -> RecallRig:
+        rig = cls.empty(folder)
+        sent = folder.parent / "sent"
+        sent.mkdir(exist_ok=True)
+        rig.load(sent / "2023-04-street.csv", *rows("2023-04"))
+        rig.load(sent / "2023-06-street.csv", *rows("2023-06"))
+        rig.load(sent / "2023-05-street.csv", *rows("2023-05", gone(), gone(month="2023-13")))
+        publish_now(rig.services, "mps")
+        rig.load(sent / "2023-05-again.csv", *rows("2023-05", gone(category="Robbery")))
+        publish_now(rig.services, "mps")
+        return rig
+
+    @classmethod
+    def empty(cls, folder: Path) -> RecallRig:
+        """Areas and one organisation that may sync."""
         rig = cls.make(folder)
         with rig.services.database.write() as session:
             load_supplied_areas(session, rig.services.settings.resources_dir / BOUNDARIES_FILE)
         rig.organisation("camden")
         rig.agree("camden", {"areas": (CAMDEN,)})
-        sent = folder.parent / "sent"
-        sent.mkdir(exist_ok=True)
-        rig.load(sent / "2023-04-street.csv", *rows("2023-04"))
-        rig.load(sent / "2023-06-street.csv", *rows("2023-06"))
-        rejected = gone(place=("-0.141000", "50.829000"), month="2023-13")
-        rig.load(sent / "2023-05-street.csv", *rows("2023-05", gone(), rejected))
-        publish_now(rig.services, "mps")
-        rig.load(sent / "2023-05-again.csv", *rows("2023-05", gone(category="Robbery")))
-        publish_now(rig.services, "mps")
         return rig
 
     def load(self, path: Path, *lines: str, **options: bool):

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import io
 import logging
-import re
 import sqlite3
 import subprocess
 import sys
 import traceback
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,7 +17,6 @@ from datetime import date
 from pathlib import Path
 from unittest.mock import patch
 
-import psycopg
 import pytest
 from openpyxl import Workbook
 from safestats.sync_server.datasets.areas import load_supplied_areas
@@ -32,8 +29,9 @@ from safestats.sync_server.screening.check import check
 from safestats.sync_server.services import Services
 from safestats.tests.server.engines import ON_POSTGIS, environment
 from safestats.tests.server.ingest_rig import STREET_HEADER, publish_now, street_csv, street_row
+from safestats.tests.server.stored_bytes import FORMS, finds, stored, with_packed
 from safestats.tests.server.sync_rig import CAMDEN, Rig
-from sqlalchemy import make_url, select
+from sqlalchemy import select
 
 # What was planted, in every form in which it could come to rest. None of it is anybody's.
 PLANTED = {
@@ -63,14 +61,6 @@ ISTV_HEADER = (
     "Arrival Date", "Arrival Time", "Assault Date", "Assault Time", "Assault Method", "Assault Location Type",
     "Assault Location Description", "Age",
 )  # fmt: skip
-_FORMS: tuple[Callable[[str], bytes], ...] = (
-    lambda text: text.encode(),
-    lambda text: text.encode("utf-16-le"),
-    lambda text: text.encode("utf-16-be"),
-    lambda text: text.encode().hex().encode(),
-    lambda text: text.encode("utf-16-le").hex().encode(),
-)
-
 pytestmark = pytest.mark.timeout(900)  # of a busy machine
 
 
@@ -203,60 +193,17 @@ def _back_up(services: Services) -> None:
             held.backup(backup)
 
 
-def _stored(world: World) -> Iterator[tuple[str, bytes]]:
-    """Every byte that the server keeps, by where."""
-    folder = world.services.settings.data_dir
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            yield str(path.relative_to(folder)), path.read_bytes()
-    if not ON_POSTGIS:
-        return
-    url = make_url(world.services.settings.owner_url)
-    cluster = Path(str(url.query["host"]))
-    with psycopg.connect(host=str(cluster), user=url.username, dbname=url.database, autocommit=True) as session:
-        tables = session.execute(
-            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
-        ).fetchall()
-        for schema, table in tables:
-            with session.cursor().copy(f'COPY (SELECT * FROM "{schema}"."{table}") TO STDOUT') as copy:
-                yield f"table {table}", b"".join(bytes(part) for part in copy)
-        (number,) = session.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone() or (0,)
-    # The files of the database with its dead rows, and the log of what was written, also by those that failed.
-    for path in (*(cluster / "base" / str(number)).glob("*"), *(cluster / "pg_wal").glob("0*")):
-        if path.is_file():
-            yield f"{path.parent.name}/{path.name}", path.read_bytes()
-
-
-def _with_packed(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Bytes as they lie, and what is packed in them with gzip or zip."""
-    yield name, data
-    for match in re.finditer(rb"\x1f\x8b\x08", data):
-        try:
-            yield f"{name} (gzip)", zlib.decompressobj(31).decompress(data[match.start() :], 300_000_000)
-        except zlib.error:
-            continue
-    if data[:2] == b"PK":
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for member in archive.namelist():
-                yield f"{name}/{member}", archive.read(member)
-
-
-def _finds(data: bytes, text: str) -> bool:
-    small = data.lower()
-    return any(form(text).lower() in small for form in _FORMS)
-
-
 def test_nothing_that_was_planted_is_stored(world: World) -> None:
     found, controls, read = set(), set(), set()
-    for name, data in _stored(world):
+    for name, data in stored(world.services):
         read.add(name.split(" ")[0].split("/")[0])
-        for where, bare in _with_packed(name, data):
+        for where, bare in with_packed(name, data):
             small = bare.lower()
             for what, texts in PLANTED.items():
                 for text in texts:
-                    if any(form(text).lower() in small for form in _FORMS):
+                    if any(form(text).lower() in small for form in FORMS):
                         found.add((where, what, text))
-            if any(form(CONTROL).lower() in small for form in _FORMS):
+            if any(form(CONTROL).lower() in small for form in FORMS):
                 controls.add(where)
     assert not found
     # Dead rows, and the log of what failed, were read as well.
@@ -274,11 +221,11 @@ def test_nothing_that_was_planted_is_said(world: World) -> None:
 
 
 def test_the_search_would_find_them() -> None:
-    for form in _FORMS:
-        assert _finds(b"\0\1" + form("Grzegorz") + b"\2", "Grzegorz")
+    for form in FORMS:
+        assert finds(b"\0\1" + form("Grzegorz") + b"\2", "Grzegorz")
     packed = zlib.compressobj(9, zlib.DEFLATED, 31)
     data = b"SQLite format 3\0" + packed.compress(b"lives at 17 Larkspur") + packed.flush() + b"tail"
-    assert any(_finds(bare, "17 Larkspur") for _, bare in _with_packed("x", data))
+    assert any(finds(bare, "17 Larkspur") for _, bare in with_packed("x", data))
 
 
 def test_the_rows_themselves_went_on(world: World) -> None:
