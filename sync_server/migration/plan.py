@@ -103,7 +103,7 @@ def read_plan(path: Path) -> Plan:
     except UnicodeDecodeError as error:
         raise PlanError([f"{path} is no UTF-8 text: save it as such."]) from error
     except tomllib.TOMLDecodeError as error:
-        raise PlanError([f"{path} is no TOML: {error}."]) from error
+        raise PlanError([f"{path.name} is no TOML: {error}."]) from error
     mistakes: list[str] = []
     root = _Table(path.name, document, mistakes)
     head = root.table("plan", needed=True)
