@@ -32,6 +32,7 @@ TREND = 13
 _SIMPLIFIED_M = 150
 BANDS = tuple((first, first + 2) for first in range(0, HOURS, 3))
 _MOST_LISTED = 8
+_UNKNOWN = "Unknown"  # as code lists call it
 
 
 @dataclass(frozen=True)
@@ -301,11 +302,12 @@ def _trend(publisher: Publisher, counts: Counts, register: Register, opened: set
 
 
 def _lines(publisher: Publisher, counted: Mapping[str | None, int]) -> list[Line]:
-    """The most frequent first; what is not known last."""
-    known = sorted(((name, number) for name, number in counted.items() if name), key=lambda one: (-one[1], one[0]))
-    if None in counted:
-        known.append(("Not known", counted[None]))
-    return _in_order(publisher, dict(known))
+    """The most frequent first; what is not known, by whatever name, last."""
+    known = {name: number for name, number in counted.items() if name and name != _UNKNOWN}
+    order = sorted(known.items(), key=lambda one: (-one[1], one[0]))
+    if unknown := counted.get(None, 0) + counted.get(_UNKNOWN, 0):
+        order.append((_UNKNOWN, unknown))
+    return _in_order(publisher, dict(order))
 
 
 def _in_order(publisher: Publisher, counted: Mapping[str, int]) -> list[Line]:
