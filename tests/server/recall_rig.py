@@ -34,15 +34,16 @@ class RecallRig(Rig):
     """Release 1 holds three months and the incident; release 2 a corrected version of it."""
 
     @classmethod
-    def published(cls, folder: Path) -> RecallRig:
+    def published(cls, folder: Path, count: int = 8) -> RecallRig:
+        """``count`` ordinary rows a month."""
         rig = cls.empty(folder)
         sent = folder.parent / "sent"
-        sent.mkdir(exist_ok=True)
-        rig.load(sent / "2023-04-street.csv", *rows("2023-04"))
-        rig.load(sent / "2023-06-street.csv", *rows("2023-06"))
-        rig.load(sent / "2023-05-street.csv", *rows("2023-05", gone(), gone(month="2023-13")))
+        sent.mkdir(parents=True, exist_ok=True)
+        rig.load(sent / "2023-04-street.csv", *rows("2023-04", count=count))
+        rig.load(sent / "2023-06-street.csv", *rows("2023-06", count=count))
+        rig.load(sent / "2023-05-street.csv", *rows("2023-05", gone(), gone(month="2023-13"), count=count))
         publish_now(rig.services, "mps")
-        rig.load(sent / "2023-05-again.csv", *rows("2023-05", gone(category="Robbery")))
+        rig.load(sent / "2023-05-again.csv", *rows("2023-05", gone(category="Robbery"), count=count))
         publish_now(rig.services, "mps")
         return rig
 
