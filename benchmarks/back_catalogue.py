@@ -40,8 +40,11 @@ def main(folder: Path, rows: int) -> None:
     began = time.monotonic()
     subprocess.run([sys.executable, "-m", "safestats.sync_server.cli", "migrate", str(plan)], check=True)
     seconds = time.monotonic() - began
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"{rows:,} incidents in {seconds:.1f} s: {rows / seconds:,.0f} a second, start-up included; {peak:,.0f} MiB")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(
+        f"{rows:,} incidents in {seconds:.1f} s: {rows / seconds:,.0f} a second, start-up included; processor "
+        f"{used.ru_utime + used.ru_stime:.1f} s, peak memory {used.ru_maxrss / 1024:,.0f} MiB"
+    )
 
 
 if __name__ == "__main__":
