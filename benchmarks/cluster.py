@@ -52,6 +52,10 @@ class Cluster:
         """The settings of a server on it."""
         return dict(re.findall(r"export (\w+)='(.*)'", self._script("environment")))
 
+    def recreate(self) -> None:
+        """Drop the database and all in it, and make it anew, empty."""
+        self._script("recreate", "safestats")
+
     def engine(self) -> Engine:
         """An engine under the role that made the cluster, to whom no policy applies."""
         return create_engine(self.url)
@@ -74,8 +78,8 @@ class Cluster:
         shutil.rmtree(self.folder.resolve())
         self.folder.unlink(missing_ok=True)
 
-    def _script(self, command: str) -> str:
-        return run([str(self.root / "scripts" / "postgis.sh"), command, str(self.folder)])
+    def _script(self, command: str, *words: str) -> str:
+        return run([str(self.root / "scripts" / "postgis.sh"), command, str(self.folder), *words])
 
 
 def _superuser() -> str:

@@ -1,110 +1,101 @@
-"""Loading one delivery of the Met's: the command ``load`` beside reading alone and bare SQLite."""
+"""A million police rows: the command ``load`` on both engines, beside COPY of the same file and DuckDB reading it."""
 
 from __future__ import annotations
 
-import io
 import shutil
-import sqlite3
-import zipfile
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
+import duckdb
 import polars as pl
-import pyarrow as pa
-import pyogrio
-import shapely
 
+from . import police_csv
+from .cluster import Cluster
 from .job import Outcome, Place
-from .measuring import Contender, Kind, flush, in_turns
-from .programs import Server
+from .measuring import MIN_ROUNDS, Contender, Figure, Kind, Measure, Rounds, take_turns
+from .programs import Server, weigh
 
-_REAL_MONTH = Path("police_met_wards_api") / "2017-01.zip"
+ROWS = 1_000_000
 _DATASET = "mps"
+_MOST_TIMES_COPY = 5.0
+_MOST_MEMORY = 1.5e9
+_COPY = "PostgreSQL COPY into a bare table"
 
 
-def measure(place: Place) -> Outcome:
-    """A real month where there is one, else a synthetic year, each time into a server folder of its own."""
+def measure(place: Place, rows: int = ROWS, rounds: int = MIN_ROUNDS) -> Outcome:
+    """Time and peak memory, each command and each peer a process of its own."""
+    file = place.scratch / "2025-metropolitan-street.csv"
+    police_csv.write(file, rows, place.resources)
     template = Server(place.root, place.scratch / "template")
     template.command("init")
-    real = place.real_data / _REAL_MONTH
-    if real.exists():
-        what, files = "a real month", [real]
-    else:
-        what, files = "a synthetic year", _sample(template, place.scratch / "sample")
-    rows = _loaded_rows(place, template.folder, files)
-    insert = f"INSERT INTO incident VALUES ({', '.join('?' * len(rows[0]))})"
+    cluster = Cluster(place.root, place.scratch / "cluster")
+    try:
+        with cluster.running():
+            done = _rounds(place, file, template, cluster, rounds)
+    finally:
+        cluster.remove()
+    measures = []
+    for engine in ("SpatiaLite", "PostGIS"):
+        ours = f"safestats load, {engine}"
+        of_engine = _only(done, ours)
+        job = f"Loading {rows:,} police rows, a CSV file of {file.stat().st_size / 1e6:.0f} MB, into {engine}"
+        note = (
+            "Ours also screens every column, checks every row, places it, finds its areas, knows it again, compares it "
+            "with what is held and keeps three to six indexes; its command takes over a second to start."
+        )
+        measures.append(of_engine.times(job, note))
+        measures.append(_memory(of_engine, f"{job}: the largest process"))
+    return Outcome(measures, versions={"polars": pl.__version__, "DuckDB": duckdb.__version__})
 
-    def prepare(folder: Path) -> None:
+
+def _rounds(place: Place, file: Path, template: Server, cluster: Cluster, rounds: int) -> Rounds:
+    on_postgis = Server(place.root, place.scratch / "on-postgis", cluster.environment())
+
+    def embedded(folder: Path) -> None:
         shutil.copytree(template.folder, folder / "server")
 
-    def ours(folder: Path) -> None:
-        Server(place.root, folder / "server").command("load", _DATASET, *map(str, files))
+    def anew(_folder: Path) -> None:
+        cluster.recreate()
+        shutil.rmtree(on_postgis.folder, ignore_errors=True)
+        on_postgis.command("init")
 
-    def read(_folder: Path) -> pl.DataFrame:
-        return pl.concat([rows for file in files for rows in _lists(file)], how="diagonal_relaxed")
+    def into_spatialite(folder: Path) -> int:
+        return Server(place.root, folder / "server").weigh(folder / "peak", "load", _DATASET, str(file))
 
-    def convert(folder: Path) -> None:
-        rows = read(folder)
-        longitude, latitude = (
-            rows["location"].struct.field(name).cast(pl.Float64).to_numpy() for name in ("longitude", "latitude")
-        )
-        places = shapely.to_wkb(shapely.points(longitude, latitude))
-        table = rows.select(pl.exclude(pl.Struct)).to_arrow().append_column("geom", pa.array(places, pa.binary()))
-        target = folder / "converted.gpkg"
-        pyogrio.write_arrow(table, target, geometry_name="geom", geometry_type="Point", crs="EPSG:4326")
-        flush(target)
+    def into_postgis(folder: Path) -> int:
+        return on_postgis.weigh(folder / "peak", "load", _DATASET, str(file))
 
-    def store(folder: Path) -> None:
-        with closing(sqlite3.connect(folder / "bare.sqlite")) as database:
-            database.execute(f"CREATE TABLE incident ({', '.join(f'c{number}' for number in range(len(rows[0])))})")
-            database.executemany(insert, rows)
-            database.commit()
+    def peer(*words: str) -> Contender:
+        name, kind, what, *rest = words
 
-    return Outcome(
-        measures=[
-            in_turns(
-                f"Loading {what} of the Met's, {len(rows):,} incidents",
-                [
-                    Contender("safestats load", Kind.OURS, ours, prepare),
-                    Contender("sqlite3 executemany, same rows, no index", Kind.PEER, store),
-                    Contender("polars.read_json, then pyogrio to a GeoPackage with index", Kind.PEER, convert),
-                    Contender("polars.read_json of the files alone", Kind.PEER, read),
-                    Contender(
-                        "safestats starting up (status)",
-                        Kind.LIMIT,
-                        lambda folder: Server(place.root, folder / "server").command("status"),
-                        prepare,
-                    ),
-                ],
-                place.scratch,
-                warm_up=False,
-                note="Ours also checks every row, places it, finds its areas, knows it again and keeps three indexes.",
-            )
+        def act(folder: Path) -> int:
+            command = [str(place.server_python), "-m", f"{__package__}.bulk_peers", what, str(file), *rest]
+            return weigh(folder / "peak", command)
+
+        return Contender(name, Kind(kind), act, aim=_MOST_TIMES_COPY if name == _COPY else None)
+
+    return take_turns(
+        [
+            Contender("safestats load, SpatiaLite", Kind.OURS, into_spatialite, embedded),
+            peer(_COPY, Kind.PEER, "copy", cluster.conninfo),
+            peer("the same, then four indexes", Kind.PEER, "index", cluster.conninfo),
+            peer("DuckDB reading and validating, keeping nothing", Kind.PEER, "duckdb"),
+            Contender("safestats load, PostGIS", Kind.OURS, into_postgis, anew),
         ],
-        versions={"polars": pl.__version__, "SQLite (server)": sqlite3.sqlite_version, "pyogrio": pyogrio.__version__},
+        place.scratch,
+        rounds,
+        warm_up=False,
     )
 
 
-def _lists(delivery: Path) -> Iterator[pl.DataFrame]:
-    """The lists of incidents in a delivery that have any."""
-    with zipfile.ZipFile(delivery) as lists:
-        for name in lists.namelist():
-            data = lists.read(name)
-            if data.strip() not in (b"", b"[]"):
-                yield pl.read_json(io.BytesIO(data), infer_schema_length=None)
+def _only(done: Rounds, ours: str) -> Rounds:
+    """The rounds of one engine's load, first, and of all the peers."""
+    kept = [c for c in done.contenders if c.kind is not Kind.OURS]
+    first = next(c for c in done.contenders if c.name == ours)
+    return Rounds((first, *kept), done.seconds, done.answers)
 
 
-def _sample(server: Server, folder: Path) -> list[Path]:
-    server.command("sample-data", str(folder))
-    return sorted((folder / _DATASET).iterdir())
-
-
-def _loaded_rows(place: Place, template: Path, files: list[Path]) -> list[tuple[Any, ...]]:
-    """What a load of the files leaves in the incidents' table."""
-    server = Server(place.root, place.scratch / "loaded")
-    shutil.copytree(template, server.folder)
-    server.command("load", _DATASET, *map(str, files))
-    with closing(sqlite3.connect(server.folder / "safestats.sqlite")) as database:
-        return database.execute(f"SELECT * FROM incident_{_DATASET}").fetchall()
+def _memory(done: Rounds, job: str) -> Measure:
+    """Peak memory; COPY's own is that of its client, so that the aim is ours alone."""
+    ours = Contender(done.contenders[0].name, Kind.OURS, done.contenders[0].act, aim=_MOST_MEMORY)
+    alone = Rounds((ours, *(c for c in done.contenders if c.name.startswith("DuckDB"))), done.seconds, done.answers)
+    return alone.told(job, Figure.PEAK_MEMORY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -22,6 +22,14 @@ class ReportsProgress(Protocol):
     """Called with the step's name, how many of its parts are done, and how many there are."""
 
     def __call__(self, step: str, done: int, total: int) -> None: ...
+
+
+# Called at least once a second in the middle of long work; what it raises breaks the work off.
+Between = Callable[[], None]
+
+
+def unwatched() -> None:
+    """Between the pieces of work that nobody follows."""
 
 
 def silent(step: str, done: int, total: int) -> None:

@@ -9,18 +9,22 @@ equal thefts at one station stay ten. A duplicate is the same identity twice in 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import polars as pl
 
 from ..datasets.definitions import Identity, Within
 from ..keys import Keys
+from ..progress import Between, unwatched
 
+_PIECE = 100_000
 _SEPARATOR = "\x1f"
 _NOTHING = "\x00"
 
 
-def identify(frame: pl.DataFrame, dataset: str, keys: Keys, identity: Identity) -> pl.DataFrame:
+def identify(
+    frame: pl.DataFrame, dataset: str, keys: Keys, identity: Identity, between: Between = unwatched
+) -> pl.DataFrame:
     """The frame with ``identity`` and ``duplicate``, true on all rows with one identity but the one that holds.
 
     Needs the columns ``period`` and ``supplier_id`` (null where there is none) and the stable ones.
@@ -33,12 +37,27 @@ def identify(frame: pl.DataFrame, dataset: str, keys: Keys, identity: Identity) 
         holds = pl.struct(*known).is_last_distinct()
     else:
         holds = pl.struct(*known, "_likeness").is_first_distinct()
-    marked = frame.with_columns(likeness.alias("_likeness")).with_columns((has_id & ~holds).alias("duplicate"))
-    marked = marked.with_columns(
+    marked = frame.with_columns(likeness.alias("_likeness"))
+    between()
+    ids = marked.get_column("supplier_id").drop_nulls()
+    if ids.n_unique() == len(ids):
+        # As it mostly is, and a million rows need not be grouped to find it out.
+        marked = marked.with_columns(pl.lit(False).alias("duplicate"), pl.lit(1, pl.Int32).alias("_bearers"))
+    else:
+        marked = marked.with_columns((has_id & ~holds).alias("duplicate"))
+        between()
         # Counted among different rows only: a border's double must not change an incident's identity.
-        (pl.col("duplicate").not_().cast(pl.Int32).sum().over(known)).alias("_bearers"),
-        pl.int_range(pl.len()).over("period", "_likeness", has_id).alias("_ordinal"),
+        bearers = pl.col("duplicate").not_().cast(pl.Int32).sum().over(known)
+        marked = marked.with_columns(bearers.alias("_bearers"))
+    between()
+    alike = marked.lazy().with_row_index("_at").filter(~has_id).select("_at", "period", "_likeness")
+    ordinals = alike.select("_at", pl.int_range(pl.len()).over("period", "_likeness").alias("_ordinal")).collect()
+    marked = marked.with_columns(
+        pl.Series("_ordinal", [None], dtype=pl.Int64)
+        .new_from_index(0, len(marked))
+        .scatter(ordinals.get_column("_at"), ordinals.get_column("_ordinal"))
     )
+    between()
     parts = marked.select(
         pl.lit(dataset).alias("dataset"),
         pl.when(has_id & pl.lit(everywhere)).then(pl.lit("")).otherwise("period").alias("within"),
@@ -50,10 +69,8 @@ def identify(frame: pl.DataFrame, dataset: str, keys: Keys, identity: Identity) 
     framed = [
         text for name in parts.columns for text in (pl.col(name).str.len_chars().cast(pl.String), pl.lit(":"), name)
     ]
-    identities = keys.identities_of_texts(parts.select(pl.concat_str(framed)).to_series().to_list())
-    return marked.with_columns(pl.Series("identity", identities, dtype=pl.String)).drop(
-        "_likeness", "_bearers", "_ordinal"
-    )
+    identities = _hashed(parts, framed, keys.identities_of_texts, between)
+    return marked.with_columns(identities.alias("identity")).drop("_likeness", "_bearers", "_ordinal")
 
 
 def likenesses(frame: pl.DataFrame, identity: Identity) -> pl.Series:
@@ -75,15 +92,31 @@ def _likeness(identity: Identity) -> pl.Expr:
     )
 
 
-def content_hashes(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+def content_hashes(frame: pl.DataFrame, columns: Sequence[str], between: Between = unwatched) -> pl.Series:
     """A hash (32 hexadecimal digits) of each row's values: another one means that the row changed."""
-    texts = frame.select(
-        pl.concat_str([pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in columns], separator=_SEPARATOR)
-    ).to_series()
+    values = [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in columns]
+    apart = [pl.lit(_SEPARATOR)] * len(values)
+    texts = [part for pair in zip(values, apart, strict=True) for part in pair][:-1]
+    return _hashed(frame, texts, _hashes, between).alias("content")
+
+
+def _hashes(texts: list[str]) -> list[str]:
     start = hashlib.blake2b(digest_size=16)
     hashes = []
-    for text in texts.to_list():
+    for text in texts:
         digest = start.copy()
         digest.update(text.encode())
         hashes.append(digest.hexdigest())
-    return pl.Series("content", hashes, dtype=pl.String)
+    return hashes
+
+
+def _hashed(
+    frame: pl.DataFrame, parts: Sequence[pl.Expr | str], hashes: Callable[[list[str]], list[str]], between: Between
+) -> pl.Series:
+    """What ``hashes`` makes of each row's parts put together; piece by piece, for a million texts fill the memory."""
+    made = [pl.Series([], dtype=pl.String)]
+    for piece in frame.iter_slices(_PIECE):
+        between()
+        texts = piece.select(pl.concat_str(parts)).to_series().to_list()
+        made.append(pl.Series(hashes(texts), dtype=pl.String))
+    return pl.concat(made)

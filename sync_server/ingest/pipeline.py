@@ -19,6 +19,7 @@ from ..datasets.definitions import BUILT_IN_FIELDS, DatasetDefinition, FieldType
 from ..datasets.definitions import Delivery as DeliveryMode
 from ..errors import SafeStatsError
 from ..keys import Keys
+from ..progress import Between, unwatched
 from .coding import with_code_reasons, with_codes
 from .identity import content_hashes, identify
 from .mappings import Mapping, PlaceKind
@@ -74,6 +75,7 @@ def prepare(
     name: str,
     site: str = "",
     place_described: PlacesDescribed | None = None,
+    between: Between = unwatched,
 ) -> Prepared:
     """Make the rows of one file into incidents, all but their identity.
 
@@ -81,7 +83,7 @@ def prepare(
     """
     counts = Counts()
     mapping = raw.mapping
-    frame = _texts(raw.frame, mapping)
+    frame = _texts(raw.frame, mapping, between)
     frame = _leave_others(frame, mapping, definition, counts, name)
     hidden = {"file", "line", OWNER, "reason", *definition.free_text}
     texts = [column for column in frame.columns if column not in hidden]
@@ -93,13 +95,17 @@ def prepare(
         frame, found = with_returns(frame, name, site, raw.months, raw.zero_return)
         returns = found.covered
         notes += found.notes
+    between()
     frame = with_codes(frame, definition, mapping)
+    between()
     if mapping.placing.kind == PlaceKind.DESCRIBED:
         if place_described is None:
             raise ValueError("described places need a geocoder")
         frame = place_described(frame)
     frame = with_places(frame, mapping)
+    between()
     frame = with_areas(frame, areas, definition)
+    between()
     if definition.outside == Outside.REJECT:
         outside = pl.when(pl.col("area_code") == OUTSIDE).then(pl.lit("outside London"))
         frame = frame.with_columns(pl.coalesce("reason", outside).alias("reason"))
@@ -111,10 +117,12 @@ def prepare(
         if declared.required
     ]
     frame = frame.with_columns(pl.coalesce("reason", *missing).alias("reason"))
+    between()
     months = frozenset(frame.get_column("period").drop_nulls().unique().to_list()) - {UNDATED}
     good = frame.filter(pl.col("reason").is_null())
     bad = frame.filter(pl.col("reason").is_not_null())
     counts.rejected.update(dict(bad.get_column("reason").value_counts().iter_rows()))
+    between()
     counts.stacked = stacked(good)
     id_field = definition.identity.id_field
     supplier_id = pl.col(_SAID + id_field) if id_field and _SAID + id_field in good.columns else pl.lit(None, pl.String)
@@ -138,17 +146,20 @@ def prepare(
     )
 
 
-def finish(good: pl.DataFrame, definition: DatasetDefinition, keys: Keys) -> tuple[pl.DataFrame, pl.DataFrame]:
+def finish(
+    good: pl.DataFrame, definition: DatasetDefinition, keys: Keys, between: Between = unwatched
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows of a whole delivery with ``identity`` and ``content``, codes made labels; and the duplicates, which
     have ``reason``."""
-    marked = identify(good, definition.code, keys, definition.identity)
+    marked = identify(good, definition.code, keys, definition.identity, between)
     marked = marked.with_columns(
         pl.col(declared.name).replace_strict(dict(declared.codes), default=None, return_dtype=pl.String)
         for declared in definition.fields
         if declared.codes
     )
-    marked = marked.with_columns(content_hashes(marked, ["period", "area_code", *_stored(definition)]))
-    rows = marked.filter(~pl.col("duplicate")).drop("duplicate")
+    marked = marked.with_columns(content_hashes(marked, ["period", "area_code", *_stored(definition)], between))
+    twice = bool(marked.get_column("duplicate").any())
+    rows = (marked.filter(~pl.col("duplicate")) if twice else marked).drop("duplicate")
     duplicates = marked.filter("duplicate").join(
         rows.select("identity", pl.col("content").alias("_taken")), on="identity", how="left", maintain_order="left"
     )
@@ -179,20 +190,22 @@ def _complete(frame: pl.DataFrame, definition: DatasetDefinition) -> pl.DataFram
     return frame.with_columns(missing)
 
 
-def _texts(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
+def _texts(frame: pl.DataFrame, mapping: Mapping, between: Between) -> pl.DataFrame:
     """Trimmed texts, null where there is nothing; a target that the file lacks is all null."""
-    cleaned = []
     for source in mapping.sources:
+        between()
         if source.target not in frame.columns:
-            cleaned.append(pl.lit(None, pl.String).alias(source.target))
+            frame = frame.with_columns(pl.lit(None, pl.String).alias(source.target))
             continue
+        text = pl.col(source.target)
         # Control characters are no text: a GeoPackage would end at a NUL what the slice's name proves whole.
-        text = pl.col(source.target).str.replace_all(r"[\s\x00-\x1f\x7f]+", " ").str.strip_chars()
+        if frame.select(text.str.contains(r"[\x00-\x1f\x7f]|[^\S ]|\s\s").any()).item():
+            text = text.str.replace_all(r"[\s\x00-\x1f\x7f]+", " ")
+        text = text.str.strip_chars()
         if source.strip_prefix:
             text = text.str.strip_prefix(source.strip_prefix).str.strip_chars()
         nothing = text.is_in(["", *source.empty])
-        cleaned.append(pl.when(nothing).then(None).otherwise(text).alias(source.target))
-    frame = frame.with_columns(cleaned)
+        frame = frame.with_columns(pl.when(nothing).then(None).otherwise(text).alias(source.target))
     for target, value in mapping.constants.items():
         given = pl.col(target) if target in frame.columns else pl.lit(None, pl.String)
         frame = frame.with_columns(pl.coalesce(given, pl.lit(value)).alias(target))

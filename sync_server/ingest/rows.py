@@ -11,6 +11,7 @@ import polars as pl
 
 from ..datasets.definitions import DatasetDefinition
 from ..errors import SafeStatsError
+from ..progress import Between, unwatched
 from ..screening.marks import TEMPLATE_SHEETS
 from ..screening.tables import screen_table, screen_unread, title_of
 from .mappings import Mapping
@@ -50,7 +51,11 @@ class RawRows:
 
 
 def read_rows(
-    source: SourceFile, definition: DatasetDefinition, mappings: Sequence[Mapping], saved: Mapping | None = None
+    source: SourceFile,
+    definition: DatasetDefinition,
+    mappings: Sequence[Mapping],
+    saved: Mapping | None = None,
+    between: Between = unwatched,
 ) -> RawRows:
     """The rows of a file under the saved mapping, else under the one of the dataset that its headers call for.
 
@@ -58,8 +63,8 @@ def read_rows(
     """
     candidates = candidates_of(definition, mappings, saved)
     header_row, sheet = (saved.header_row, saved.sheet) if saved else (0, "")
-    tables = read_tables(source, all_headers(candidates), header_row, sheet)
-    return rows_of(source.name, tables, definition, mappings, saved)
+    tables = read_tables(source, all_headers(candidates), header_row, sheet, between)
+    return rows_of(source.name, tables, definition, mappings, saved, between)
 
 
 def candidates_of(
@@ -75,6 +80,7 @@ def rows_of(
     definition: DatasetDefinition,
     mappings: Sequence[Mapping],
     saved: Mapping | None = None,
+    between: Between = unwatched,
 ) -> RawRows:
     """As ``read_rows``, of tables that were read from the file of that name."""
     candidates = candidates_of(definition, mappings, saved)
@@ -89,7 +95,7 @@ def rows_of(
         choose(max(tables, key=len), definition.code, candidates, mappings)
     for table in beside:
         screen_unread(table, definition)
-    parts = [_rows_of(table, mapping, definition) for table, mapping in fitting]
+    parts = [_rows_of(table, mapping, definition, between) for table, mapping in fitting]
     rows = _together(parts)
     rows.notes += [
         f"{title_of(table)} holds no table of this kind and was left out."
@@ -120,10 +126,10 @@ def _fitting(
     return fitting, beside
 
 
-def _rows_of(table: RawTable, mapping: Mapping, definition: DatasetDefinition) -> RawRows:
+def _rows_of(table: RawTable, mapping: Mapping, definition: DatasetDefinition, between: Between) -> RawRows:
     """Screened first: what follows may look at cells."""
     before = columns_of(table, mapping)
-    screened = screen_table(table, expected_headers(table, mapping), definition)
+    screened = screen_table(table, expected_headers(table, mapping), definition, between)
     table, notes = screened.table, list(table.notes)
     columns = columns_of(table, mapping)
     table, below = _without_what_is_no_row(table, sorted(columns.targets.values()))

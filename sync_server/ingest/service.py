@@ -23,7 +23,7 @@ from ..errors import SafeStatsError
 from ..geocoding.places import Places, place_described
 from ..geocoding.review import enqueue
 from ..instants import london_today, now
-from ..progress import ReportsProgress, silent
+from ..progress import Between, ReportsProgress, silent
 from ..publishing.models import Release, ReleaseState
 from ..quality import measuring
 from ..quality.standards import Standards
@@ -86,10 +86,12 @@ def load(
         )
         places = _places(services, session, dataset, report.synthetic)
     incoming = _Incoming(definition, areas, mappings, saved, places, today or london_today(), site, report)
-    for done, source in enumerate(sources):
-        progress("Reading files", done, len(sources))
-        incoming.take(source)
-    progress("Reading files", len(sources), len(sources))
+    number = len(sources)
+    for done in range(number):
+        # Its bytes are let go of as soon as its rows are there.
+        incoming.take(sources.pop(0), partial(progress, "Reading files", done, number))
+    progress("Reading files", number, number)
+    between = partial(progress, "Comparing rows", 0, 1)
     good = pl.concat(incoming.good) if incoming.good else None
     ensure_incident_tables(services.database, {dataset: definition})
     if good is not None:
@@ -102,7 +104,10 @@ def load(
         good, old = split_by_age(good, definition, today or london_today())
         incoming.torn += [TornRow(file, line, too_old(definition)) for file, line in old]
         report.rejected.update(too_old(definition) for _ in old)
-        rows, duplicates = finish(good, definition, services.keys)
+        incoming.good.clear()
+        rows, duplicates = finish(good, definition, services.keys, between)
+        del good
+        between()
         rows, report.withdrawn_for_good = withhold(services, session, definition, rows)
         report.accepted, report.duplicates = len(rows), len(duplicates)
         report.areas.update(dict(rows.get_column("area_from").value_counts().iter_rows()))
@@ -123,7 +128,11 @@ def load(
         whole = ((), ()) if additions else (months, incoming.returns)
         covered = staging.Covered(frozenset(whole[0]), frozenset(whole[1]))
         compared = replace(definition, delivery=DeliveryMode.UPSERTS) if additions else definition
-        difference = staging.compare(session, compared, rows, covered, release, services.keys, accept_withdrawals)
+        between()
+        difference = staging.compare(
+            session, compared, rows, covered, release, services.keys, accept_withdrawals, between
+        )
+        progress("Comparing rows", 1, 1)
         report.added, report.changed = difference.added, difference.changed
         report.withdrawn, report.unchanged = difference.withdrawn, difference.unchanged
         if difference.empty and _loaded_before(session, report):
@@ -204,15 +213,18 @@ class _Incoming:
         self._report = report
         self._file_of_month: dict[str, str] = {}
 
-    def take(self, source: SourceFile) -> None:
+    def take(self, source: SourceFile, between: Between) -> None:
         """Read and prepare one file; adds to the report."""
-        raw = read_rows(source, self._definition, self._mappings, self._saved)
-        prepared = prepare(raw, self._definition, self._areas, self._today, source.name, self._site, self._places)
+        between()
+        raw = read_rows(source, self._definition, self._mappings, self._saved, between)
+        name = source.name
+        del source
+        prepared = prepare(raw, self._definition, self._areas, self._today, name, self._site, self._places, between)
         months = set(prepared.months) | ({raw.zero_return} - {""})
         if self._definition.delivery == DeliveryMode.REPLACES:
-            self._refuse_second_file(months, source.name)
+            self._refuse_second_file(months, name)
         elif self._definition.delivery == DeliveryMode.REPLACES_RETURN:
-            self._refuse_second_file({f"{site} in {month}" for site, month in prepared.returns}, source.name)
+            self._refuse_second_file({f"{site} in {month}" for site, month in prepared.returns}, name)
         self.good.append(prepared.good)
         self.bad.append(prepared.bad)
         self.torn += raw.torn
@@ -226,9 +238,9 @@ class _Incoming:
         # What cut a row off differs by row; the record of the row tells it.
         report.rejected.update(torn.reason.split(":")[0] for torn in raw.torn)
         report.unmapped += counts.unmapped
-        for name, values in counts.unmapped_values.items():
-            known = Counter(report.unmapped_values.get(name, {})) + values
-            report.unmapped_values[name] = dict(known.most_common())
+        for field, values in counts.unmapped_values.items():
+            known = Counter(report.unmapped_values.get(field, {})) + values
+            report.unmapped_values[field] = dict(known.most_common())
         report.stacked += counts.stacked
         report.dropped += raw.dropped
         report.blanked += raw.blanked

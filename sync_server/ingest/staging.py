@@ -19,11 +19,12 @@ from ..datasets.definitions import BUILT_IN_FIELDS, RETURN_MONTH, SITE, DatasetD
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
 from ..keys import PRECISIONS, Keys, day_number
-from ..progress import ReportsProgress
+from ..progress import Between, ReportsProgress, unwatched
 from ..spatial.backend import backend_of
 
 # More than this share of a month gone at once is a wrong or cut file rather than a correction.
 WITHDRAWABLE_SHARE = 0.2
+_PIECE = 100_000
 _FIDS = tuple(f"fid_{precision}" for precision in PRECISIONS)
 
 
@@ -65,6 +66,7 @@ def compare(
     release: int,
     keys: Keys,
     accept_withdrawals: bool,
+    between: Between = unwatched,
 ) -> Difference:
     """The difference between the delivered ``rows`` and those held of what the delivery is the ``whole`` of.
 
@@ -86,14 +88,18 @@ def compare(
         ]
         held = pl.concat([held, *elsewhere])
     heads = held.filter(pl.col("to_release").is_null())
-    matched = rows.join(
-        heads.select("identity", pl.col("content").alias("_held")),
-        on="identity",
-        how="left",
-        maintain_order="left",
+    between()
+    # Their names alone: a million rows are copied once, at the end, and only where they are not all new.
+    matched = (
+        rows.select("identity", "content")
+        .with_row_index("_at")
+        .join(
+            heads.select("identity", pl.col("content").alias("_held")), on="identity", how="left", maintain_order="left"
+        )
     )
     fresh = matched.filter(pl.col("_held").is_null())
     changed = matched.filter(pl.col("_held") != pl.col("content"))
+    between()
     withdrawn = heads.clear()
     if by_return or definition.delivery == Delivery.REPLACES:
         if by_return:
@@ -106,11 +112,14 @@ def compare(
             _refuse_mass_withdrawal(definition, replaced, withdrawn)
     closing = pl.concat([withdrawn, heads.join(changed.select("identity"), on="identity", how="semi")])
     ended = held.filter(pl.col("to_release") == release)
-    coming = pl.concat([fresh, changed]).drop("_held")
-    reopened = ended.join(coming.select("identity", "content"), on=["identity", "content"], how="semi")
-    coming = coming.join(reopened.select("identity", "content"), on=["identity", "content"], how="anti")
+    coming = pl.concat([fresh, changed])
+    reopened = ended.join(coming, on=["identity", "content"], how="semi")
+    if not reopened.is_empty():
+        coming = coming.join(reopened, on=["identity", "content"], how="anti")
+    arriving = rows if len(coming) == len(rows) == len(fresh) else rows[coming.get_column("_at")]
+    between()
     return Difference(
-        _with_feature_ids(coming, held, keys),
+        _with_feature_ids(arriving, held, keys, between),
         closing.select("row_id", "from_release"),
         reopened.get_column("row_id").to_list(),
         added=len(fresh),
@@ -176,7 +185,7 @@ def _refuse_mass_withdrawal(definition: DatasetDefinition, heads: pl.DataFrame, 
             )
 
 
-def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys) -> pl.DataFrame:
+def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys, between: Between) -> pl.DataFrame:
     """Rows with their feature ids: an incident keeps those that it has had on its day, a clash is hashed anew.
 
     The day is the upper part of the id, by which clients remove a month: another day needs another id.
@@ -185,19 +194,24 @@ def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys) -> pl.
     first = (pl.col("period") + "-01").str.to_date("%Y-%m-%d", strict=False)
     day = pl.coalesce("occurred_on", first) if "occurred_on" in rows.columns else first
     # Days since 1970-01-01 are what feature ids bear, too.
-    rows = rows.with_columns(day.cast(pl.Int32).cast(pl.Int64).fill_null(day_number(None)).alias("_day"))
-    days = rows.get_column("_day").to_numpy()
+    known = rows.select("identity", day.cast(pl.Int32).cast(pl.Int64).fill_null(day_number(None)).alias("_day"))
+    days = known.get_column("_day").to_numpy()
     had = held.select("identity", (pl.col(_FIDS[0]) // (1 << FID_KEY_BITS)).alias("_day"), *_FIDS)
     had = had.unique(["identity", "_day"], keep="first", maintain_order=True)
-    rows = rows.join(had, on=["identity", "_day"], how="left", maintain_order="left").drop("_day")
+    known = known.join(had, on=["identity", "_day"], how="left", maintain_order="left")
     identities = rows.get_column("identity")
     for precision, name in zip(PRECISIONS, _FIDS, strict=True):
-        fids = rows.get_column(name)
+        fids = known.get_column(name)
         waiting = fids.is_null().arg_true()
         attempt = 0
         while len(waiting):
-            made = keys.feature_ids(precision, identities[waiting].to_list(), days[waiting.to_numpy()], attempt)
-            found = pl.Series(made, dtype=pl.Int64)
+            made = [pl.Series([], dtype=pl.Int64)]
+            for start in range(0, len(waiting), _PIECE):
+                between()
+                piece = waiting.slice(start, _PIECE)
+                ids = keys.feature_ids(precision, identities[piece].to_list(), days[piece.to_numpy()], attempt)
+                made.append(pl.Series(ids, dtype=pl.Int64))
+            found = pl.concat(made)
             free = found.is_first_distinct() & ~found.is_in(held.get_column(name).implode())
             if attempt:
                 free &= ~found.is_in(fids.drop_nulls().implode())

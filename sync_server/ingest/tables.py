@@ -9,6 +9,7 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from ..errors import SafeStatsError
+from ..progress import Between, unwatched
 from .archives import check_bounds, is_packed, is_xlsx, members
 from .headers import KnownHeaders
 from .json_files import JsonList, json_table, looks_like_json, read_json_list
@@ -57,7 +58,11 @@ def kind_of(name: str, data: bytes) -> FileKind:
 
 
 def read_tables(
-    source: SourceFile, known_headers: Collection[str] = (), header_row: int = 0, sheet: str = ""
+    source: SourceFile,
+    known_headers: Collection[str] = (),
+    header_row: int = 0,
+    sheet: str = "",
+    between: Between = unwatched,
 ) -> list[RawTable]:
     """The tables of a file, in its order.
 
@@ -69,12 +74,13 @@ def read_tables(
         raise SafeStatsError(f"{source.name} is empty: ask the supplier to send it again.")
     known = KnownHeaders(known_headers)
     if kind_of(source.name, source.data) != FileKind.ZIP:
-        return _of_one(source.name, source.data, known, header_row, sheet)
+        return _of_one(source.name, source.data, known, header_row, sheet, between)
     tables: list[RawTable] = []
     lists: list[JsonList] = []
     empty: list[str] = []
     strange: list[str] = []
     for name, data in members(source.name, source.data):
+        between()
         shown = f"{source.name}/{name}"
         if not data.strip():
             empty.append(name)
@@ -82,7 +88,7 @@ def read_tables(
             lists.append(read_json_list(f"{source.name}: {name}", data))
             lists[-1] = JsonList(shown, lists[-1].entries, lists[-1].above)
         elif name.casefold().endswith((".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls")):
-            tables += _of_one(shown, data, known, header_row, sheet)
+            tables += _of_one(shown, data, known, header_row, sheet, between)
         elif name.casefold().endswith(".json"):
             read_json_list(f"{source.name}: {name}", data)
         else:
@@ -101,7 +107,9 @@ def read_tables(
     return tables
 
 
-def _of_one(name: str, data: bytes, known: KnownHeaders, header_row: int, sheet: str) -> list[RawTable]:
+def _of_one(
+    name: str, data: bytes, known: KnownHeaders, header_row: int, sheet: str, between: Between
+) -> list[RawTable]:
     kind = kind_of(name, data)
     if kind == FileKind.XLSX:
         check_bounds(name, data, "workbook")
@@ -110,7 +118,7 @@ def _of_one(name: str, data: bytes, known: KnownHeaders, header_row: int, sheet:
         return read_workbook(name, data, known, header_row, sheet)
     if kind == FileKind.JSON:
         return [json_table(name, [read_json_list(name, data)], members=False)]
-    return [read_text_table(name, data, known, header_row)]
+    return [read_text_table(name, data, known, header_row, between)]
 
 
 def _some(names: list[str]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from ..errors import SafeStatsError
+from ..progress import Between, unwatched
 from .headers import SEARCHED_ROWS, KnownHeaders, header_at
 from .raw_tables import RawTable, TornRow
 
@@ -22,11 +23,15 @@ _UNCLOSED = "quotation marks that do not close"
 # No text that is worth loading holds this separator of units.
 _WHOLE_LINE = "\x1f"
 _PIECE = 16_000_000
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_text_table(name: str, data: bytes, known: KnownHeaders, header_row: int = 0) -> RawTable:
+def read_text_table(
+    name: str, data: bytes, known: KnownHeaders, header_row: int = 0, between: Between = unwatched
+) -> RawTable:
     """The one table of a delimited text file; raises ``SafeStatsError`` where it is no text."""
     text, notes = decoded(name, data)
+    between()
     head = text[:200_000].replace("\r\n", "\n").replace("\r", "\n").split("\n")[: 2 * SEARCHED_ROWS]
     declared = head[0].strip().strip('"').casefold() if head else ""
     skipped = 1 if declared.startswith("sep=") and len(declared) == len("sep=;") else 0
@@ -41,15 +46,17 @@ def read_text_table(name: str, data: bytes, known: KnownHeaders, header_row: int
     header_line, header = first[at]
     above = tuple(cell.strip() for _, row in first[:at] for cell in row if cell.strip())
     header = [cell.strip() for cell in header]
-    raw = text.encode()
+    # What is UTF-8 already need not be made so again: a year's file is large.
+    remade = notes or data.startswith(_UTF16)
+    raw = text.encode() if remade else data.removeprefix(codecs.BOM_UTF8)
     del text
-    cells, lines, torn = _body(name, raw, delimiter, header_line, len(header))
+    cells, lines, torn = _body(name, raw, delimiter, header_line, len(header), between)
     return RawTable(name, "", tuple(header), cells, lines, tuple(notes), tuple(torn), above)
 
 
 def decoded(name: str, data: bytes) -> tuple[str, list[str]]:
     """The text of a file, and what is to be told of its encoding."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if data.startswith(_UTF16):
         try:
             return data.decode("utf-16"), []
         except UnicodeDecodeError as error:
@@ -98,7 +105,7 @@ def _records(text: io.StringIO, delimiter: str) -> Iterator[tuple[int, list[str]
 
 
 def _body(
-    name: str, data: bytes, delimiter: str, header_line: int, width: int
+    name: str, data: bytes, delimiter: str, header_line: int, width: int, between: Between
 ) -> tuple[pl.DataFrame, pl.Series, list[TornRow]]:
     """Cells, line numbers and torn rows of all that stands below the header, piece by piece: a year's text taken apart
     at once would fill the memory."""
@@ -110,6 +117,7 @@ def _body(
     torn: list[TornRow] = []
     number = header_line
     while start < len(data) and not strange:
+        between()
         end = data.rfind(b"\n", start, start + _PIECE) + 1 or data.find(b"\n", start) + 1 or len(data)
         piece = data[start:end]
         taken = _piece(name, piece, delimiter, number, width, torn)
@@ -182,7 +190,7 @@ def _split(lines: pl.Series, delimiter: str, width: int) -> pl.DataFrame:
     if lines.is_empty():
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     return pl.read_csv(
-        io.BytesIO("\n".join(lines).encode()),
+        io.BytesIO(lines.str.join("\n").item().encode()),
         separator=delimiter,
         quote_char=None,
         has_header=False,

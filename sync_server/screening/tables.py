@@ -10,6 +10,7 @@ from ..datasets.definitions import DatasetDefinition
 from ..errors import SafeStatsError
 from ..ingest.headers import header_key, matches
 from ..ingest.raw_tables import RawTable
+from ..progress import Between, unwatched
 from .columns import judge
 from .headers import Identifier, identifying_header
 from .marks import EXAMPLE_MARK, TEMPLATE_SHEETS
@@ -29,7 +30,12 @@ class Screened:
     blanked: Counter[str] = field(default_factory=Counter)  # identifying values in text, by kind and header
 
 
-def screen_table(table: RawTable, expected_headers: Collection[str], definition: DatasetDefinition) -> Screened:
+def screen_table(
+    table: RawTable,
+    expected_headers: Collection[str],
+    definition: DatasetDefinition,
+    between: Between = unwatched,
+) -> Screened:
     """The table without what the platform must not hold.
 
     ``expected_headers`` are all that the mappings in question know: targets, owners, dropped and ignored ones. Raises
@@ -45,7 +51,10 @@ def screen_table(table: RawTable, expected_headers: Collection[str], definition:
     stops = {at: found for at, found in announced.items() if found is not None}
     if stops:
         raise _refusal(table, names, stops)
-    judged = [judge(header, table.column(at), agreed[at], codes) for at, header in enumerate(table.header)]
+    judged = []
+    for at, header in enumerate(table.header):
+        between()
+        judged.append(judge(header, table.column(at), agreed[at], codes))
     stops = {at: one.stops for at, one in enumerate(judged) if one.stops is not None}
     if stops:
         raise _refusal(table, names, stops)
