@@ -20,7 +20,7 @@ from safestats.sync_server.schema import create_schema
 from safestats.sync_server.screening.check import CheckReport, check, dataset_of
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part
-from safestats.tests.server.engines import ON_POSTGIS, environment, settings_for
+from safestats.tests.server.engines import ON_POSTGIS, empty_database, environment, settings_for
 from safestats.tests.server.ingest_rig import STREET_HEADER, street_csv, street_row
 
 TODAY = date(2026, 4, 2)
@@ -122,7 +122,7 @@ def test_the_command_ends_with_1_where_a_file_would_be_refused_and_changes_no_by
 @pytest.mark.skipif(ON_POSTGIS, reason="the throw-away server is an embedded one")
 def test_a_supplier_needs_no_server(file: Path, tmp_path: Path) -> None:
     street_csv(file, street_row("a"))
-    asked = environment(settings_for(tmp_path / "nowhere"))
+    asked = environment(empty_database(tmp_path / "nowhere"))
     ran = _command(asked, str(file), "--dataset", "colp")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert not (tmp_path / "nowhere").exists()
