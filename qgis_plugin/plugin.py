@@ -22,6 +22,7 @@ from .gui.icons import icon
 from .gui.layers_dock import LayersDock
 from .gui.proximity_dock import ProximityDock
 from .gui.publish_dialog import PublishDialog
+from .gui.publish_layer.dialog import PublishLayerDialog
 from .gui.purpose_dialog import PurposeDialog
 from .gui.sessions_dialog import SessionsDialog
 from .gui.sign_in_flow import SignInFlow
@@ -128,6 +129,12 @@ class SafeStatsPlugin(QObject):
         if self.desk.signed_in:
             self._show_dialog(SessionsDialog(self.desk, self._iface.mainWindow()))
 
+    def publish_layer(self) -> None:
+        """Show the window that publishes a layer to a dataset, to those who may."""
+        session = self.desk.session
+        if self.desk.signed_in and session is not None and session.user.publishes:
+            self._show_dialog(PublishLayerDialog(self.desk, self._iface, self._iface.mainWindow()))
+
     def publish(self, result: HotspotResult | ProximityResult) -> None:
         """Show the dialog that makes a map or a report of ``result``, in place of one that is open."""
         if self.publish_dialog is not None:
@@ -175,6 +182,8 @@ class SafeStatsPlugin(QObject):
         self.purpose_action.triggered.connect(self.change_purpose)
         self.sessions_action = QAction(icon("sessions"), self.tr("Where you are signed in…"), self.menu)
         self.sessions_action.triggered.connect(self.show_sessions)
+        self.publish_layer_action = QAction(icon("layers"), self.tr("Publish a layer…"), self.menu)
+        self.publish_layer_action.triggered.connect(self.publish_layer)
         shown = []
         titles = {
             self.layers_dock: ("layers", self.tr("Layers")),
@@ -194,6 +203,7 @@ class SafeStatsPlugin(QObject):
             self.toolbar.addAction(action)
         self.menu.addAction(self.purpose_action)
         self.menu.addAction(self.sessions_action)
+        self.menu.addAction(self.publish_layer_action)
         self.menu.addSeparator()
         self.toolbar.addSeparator()
         for action in shown:
@@ -205,3 +215,5 @@ class SafeStatsPlugin(QObject):
         self.sign_in_action.setVisible(not signed_in)
         for action in (self.sign_out_action, self.purpose_action, self.sessions_action):
             action.setVisible(signed_in)
+        session = self.desk.session
+        self.publish_layer_action.setVisible(signed_in and session is not None and session.user.publishes)

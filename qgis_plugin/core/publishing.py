@@ -1,6 +1,7 @@
 """Publishing a layer to a dataset: which column leads where, the rows as a file, the server's report, the release.
 
-Only the chosen columns leave the desk, and of a geometry a point on the National Grid. Everything that takes time is
+Only the chosen columns leave the desk, and of a geometry a point: on the National Grid where the layer is, else in
+degrees, which the server makes metres of by the Ordnance Survey's own rule. Everything that takes time is
 for tasks: nothing here touches a widget, a layer or the project.
 """
 
@@ -16,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -27,21 +28,23 @@ from qgis.core import (
     QgsCoordinateTransformContext,
     QgsCsException,
     QgsFeatureRequest,
+    QgsField,
     QgsGeometry,
     QgsPointXY,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
     QgsWkbTypes,
 )
-from qgis.PyQt.QtCore import QDate, QDateTime, QTime
+from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType, QTime
 
 from .errors import Cancelled, ServerTrouble
 from .multipart import MultipartForm
 from .transport import Cancel, Transport, never
 
 UPLOADS = "/v1/publishing/uploads"
-NATIONAL_GRID = "EPSG:27700"
-EASTING, NORTHING = "easting", "northing"
+_GRID = "EPSG:27700"
+_DEGREES = "EPSG:4326"
+_GRID_TARGETS, _DEGREES_TARGETS = ("easting", "northing"), ("longitude", "latitude")
 MOST_VALUES = 200  # of a column with codes; one with more holds something else
 _LOOK_AGAIN_S = 0.4
 _LOOK_FOR_CANCEL = 2000  # rows
@@ -90,6 +93,7 @@ class Target:
     kind: Kind
     required: bool
     codes: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()  # what suppliers call it
 
 
 @dataclass(frozen=True)
@@ -117,10 +121,16 @@ class Publishable:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a layer."""
+    """A column of a layer; ``dated`` where it holds days or instants."""
 
     name: str
     alias: str = ""
+    dated: bool = False
+
+    @classmethod
+    def of(cls, field_: QgsField) -> Column:
+        """That of a layer's field."""
+        return cls(field_.name(), field_.alias(), field_.type() in (QMetaType.Type.QDate, QMetaType.Type.QDateTime))
 
 
 @dataclass(frozen=True)
@@ -159,6 +169,10 @@ class LayerRows:
             layer.geometryType() != QgsWkbTypes.GeometryType.NullGeometry,
             selected,
         )
+
+    def without_places(self) -> LayerRows:
+        """The same rows for a dataset whose rows lie nowhere."""
+        return replace(self, points=False)
 
     def request(self) -> QgsFeatureRequest:
         """All of them, or the selected ones."""
@@ -211,7 +225,7 @@ def suggest_columns(
 ) -> dict[str, str]:
     """Target → column: as the last layer had it, else by names that are the same, else by names that are alike.
 
-    No column is suggested twice.
+    The one column of dates is suggested for the date that is needed, whatever its name. No column is suggested twice.
     """
     names = {column.name for column in columns}
     found: dict[str, str] = {}
@@ -226,6 +240,10 @@ def suggest_columns(
             best = max(((_likeness(target, column), column.name) for column in free), default=(0.0, ""))
             if best[0] >= alike:
                 found[target.name] = best[1]
+    dated = [column.name for column in columns if column.dated and column.name not in found.values()]
+    for target in targets:
+        if target.required and target.kind in (Kind.MONTH, Kind.DATE) and target.name not in found and len(dated) == 1:
+            found[target.name] = dated[0]
     return found
 
 
@@ -242,7 +260,7 @@ def suggest_code(target: Target, text: str, before: LayerMapping | None = None) 
 
 
 def _likeness(target: Target, column: Column) -> float:
-    wanted = {_key(target.name), _key(target.title)}
+    wanted = {_key(target.name), _key(target.title), *map(_key, target.headers)}
     return max(
         difflib.SequenceMatcher(None, one, other).ratio()
         for one in wanted
@@ -278,18 +296,20 @@ def write_rows(
 ) -> tuple[LayerMapping, list[int]]:
     """Write the chosen columns as CSV, for a task; the mapping of the file, and the feature of each of its rows.
 
-    A column that leads to two targets is written twice. Geometries become points of the National Grid; a place that
-    cannot be told stays empty.
+    A column that leads to two targets is written twice. Geometries become points; a place that cannot be told stays
+    empty.
     """
     kinds = {target.name: target.kind for target in targets}
     headers = _headers(choice.mapping.columns)
-    grid = QgsCoordinateReferenceSystem(NATIONAL_GRID)
-    transform = QgsCoordinateTransform(rows.crs, grid, rows.transforms)
+    on_grid = rows.crs.authid() == _GRID
+    wanted = QgsCoordinateReferenceSystem(_GRID if on_grid else _DEGREES)
+    transform = QgsCoordinateTransform(rows.crs, wanted, rows.transforms)
     request = rows.request().setSubsetOfAttributes(list(choice.mapping.columns.values()), rows.source.fields())
     features: list[int] = []
     placed = {}
     if rows.points:
-        placed = {EASTING: _other("easting of the point", headers), NORTHING: _other("northing of the point", headers)}
+        names = _GRID_TARGETS if on_grid else _DEGREES_TARGETS
+        placed = {name: _other(f"{name} of the point", headers) for name in names}
     else:
         request.setFlags(QgsFeatureRequest.Flag.NoGeometry)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -335,10 +355,10 @@ def _place(geometry: QgsGeometry, transform: QgsCoordinateTransform) -> tuple[st
         there = transform.transform(QgsPointXY(point))
     except QgsCsException:
         return "", ""
-    # Beyond where the grid is defined PROJ gives infinities.
+    # Beyond where a projection is defined PROJ gives infinities.
     if not (abs(there.x()) < 1e7 and abs(there.y()) < 1e7):
         return "", ""
-    return f"{there.x():.2f}", f"{there.y():.2f}"
+    return f"{there.x():.7f}", f"{there.y():.7f}"
 
 
 def _text(value: Any, kind: Kind) -> str:
@@ -451,7 +471,14 @@ def _publishable(entry: Mapping[str, Any]) -> Publishable:
         points=bool(entry["points"]),
         synthetic=entry["synthetic"],
         targets=tuple(
-            Target(one["name"], one["title"], Kind(one["kind"]), bool(one["required"]), dict(one["codes"]))
+            Target(
+                one["name"],
+                one["title"],
+                Kind(one["kind"]),
+                bool(one["required"]),
+                dict(one["codes"]),
+                tuple(one["headers"]),
+            )
             for one in entry["targets"]
         ),
         mapping=LayerMapping(told["columns"], told["codes"], int(told["precision_m"])) if told else None,

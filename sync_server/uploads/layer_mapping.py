@@ -15,8 +15,9 @@ from ..ingest.mappings import Parse, PlaceKind
 
 # Mappings of layers are saved under this site: no supplier's file is read by one.
 LAYERS = "layers of QGIS"
-EASTING, NORTHING = "easting", "northing"
-_COORDINATES = ("longitude", "latitude", EASTING, NORTHING, "easting_rounded", "northing_rounded")
+# How places of layers come: metres of the National Grid, or degrees, which become such by the Ordnance Survey's rule.
+_GRID, _DEGREES = {"easting", "northing"}, {"longitude", "latitude"}
+_COORDINATES = _GRID | _DEGREES | {"easting_rounded", "northing_rounded"}
 _WORDS = {
     "month": "Month",
     "occurred_on": "Date",
@@ -52,6 +53,7 @@ class Target:
     kind: Kind
     required: bool
     codes: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()  # what suppliers call it
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class LayerMapping:
     def document(self, definition: DatasetDefinition, targets: Sequence[Target]) -> str:
         """The mapping as TOML, always the same for the same choices; raises ``SafeStatsError`` where one is missing."""
         known = {target.name: target for target in targets}
-        strange = sorted(set(self.columns) - set(known) - {EASTING, NORTHING})
+        strange = sorted(set(self.columns) - set(known) - _GRID - _DEGREES)
         if strange:
             raise SafeStatsError(f"“{strange[0]}” is nothing that a column of {definition.title} leads to.")
         missing = [target.title for target in targets if target.required and target.name not in self.columns]
@@ -105,8 +107,9 @@ class LayerMapping:
             return None
 
     def _place(self) -> list[str]:
-        if EASTING in self.columns and NORTHING in self.columns:
-            return ['kind = "grid"', 'method = "reported"', f"precision_m = {self.precision_m}"]
+        for kind, needed in (("grid", _GRID), ("lonlat", _DEGREES)):
+            if needed <= set(self.columns):
+                return [f'kind = "{kind}"', 'method = "reported"', f"precision_m = {self.precision_m}"]
         if "location_description" in self.columns:
             return ['kind = "described"']
         return ['kind = "area"']
@@ -137,7 +140,8 @@ def targets_of(definition: DatasetDefinition, supplied: Iterable[FileMapping]) -
             kind = Kind.CODE
         required = name == day or (field_ is not None and field_.required) or _of_counts(definition, name)
         title = _WORDS.get(name) or (field_.alias if field_ is not None else name.replace("_", " ").capitalize())
-        targets.append(Target(name, title, kind, required, codes))
+        headers = tuple(header for header in sources[name].headers if "*" not in header) if name in sources else ()
+        targets.append(Target(name, title, kind, required, codes, headers))
     return sorted(targets, key=lambda target: not target.required)
 
 

@@ -198,7 +198,14 @@ def _publishable(
             .limit(1)
         ),
         targets=[
-            TargetAnswer(name=one.name, title=one.title, kind=one.kind, required=one.required, codes=dict(one.codes))
+            TargetAnswer(
+                name=one.name,
+                title=one.title,
+                kind=one.kind,
+                required=one.required,
+                codes=dict(one.codes),
+                headers=list(one.headers),
+            )
             for one in targets_of(definition, own)
         ],
         mapping=None

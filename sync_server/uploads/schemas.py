@@ -6,13 +6,17 @@ from pydantic import BaseModel, Field
 
 
 class TargetAnswer(BaseModel):
-    """Something that a column may lead to: ``kind`` is text, month, date, time, integer or code."""
+    """Something that a column may lead to: ``kind`` is text, month, date, time, integer or code.
+
+    ``headers`` are what suppliers call it.
+    """
 
     name: str
     title: str
     kind: str
     required: bool
     codes: dict[str, str]
+    headers: list[str]
 
 
 class LayerMappingBody(BaseModel):

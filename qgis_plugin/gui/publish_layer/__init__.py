@@ -1,0 +1,1 @@
+"""The window that publishes a layer to a dataset."""
