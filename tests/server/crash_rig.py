@@ -21,7 +21,7 @@ from safestats.sync_server.instants import london_today
 from safestats.sync_server.publishing.artefact_store import ArtefactStore
 from safestats.sync_server.publishing.models import Artefact, LayerSlice, Release
 from safestats.sync_server.recall.models import NeverLoad, Recall
-from safestats.sync_server.services import open_services
+from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.sync_server.sync.layer import LayerPreparing, published_layer
 from safestats.tests.server.engines import copied, databases_of_a_test, environment
@@ -101,84 +101,80 @@ class Seen:
     preparing: bool
 
 
-def seen(settings: Settings, dataset: str) -> Seen:
+@contextmanager
+def opened(settings: Settings) -> Iterator[Services]:
+    """The services of a server, closed on leaving."""
+    services = open_services(settings, Part.PUBLISHER)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+def seen(services: Services, dataset: str) -> Seen:
     """Look as people do: which release, which rows, and is each file that a manifest names whole."""
-    services = open_services(settings, Part.PUBLISHER)
-    try:
-        store, unsound, preparing = ArtefactStore(settings.artefacts_dir), [], False
-        with services.database.read() as session:
-            scopes = live_scopes(session, dataset, services.definitions, london_today())
-            for scope in scopes:
-                try:
-                    layer = published_layer(session, scope)
-                except LayerPreparing:
-                    preparing = True
-                    continue
-                files = [artefact for _, artefact in layer.slices] + ([layer.snapshot] if layer.snapshot else [])
-                for file in files:
-                    path = store.path(file.name)
-                    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
-                        unsound.append(file.name)
-            release = scopes[0].release if scopes else 0
-        rows = [row for row in _rows(services, dataset) if _live(row, release)]
-        return Seen(
-            release, hashlib.sha256(repr(sorted(map(_bare, rows))).encode()).hexdigest(), tuple(unsound), preparing
-        )
-    finally:
-        services.close()
+    store, unsound, preparing = ArtefactStore(services.settings.artefacts_dir), [], False
+    with services.database.read() as session:
+        scopes = live_scopes(session, dataset, services.definitions, london_today())
+        for scope in scopes:
+            try:
+                layer = published_layer(session, scope)
+            except LayerPreparing:
+                preparing = True
+                continue
+            files = [artefact for _, artefact in layer.slices] + ([layer.snapshot] if layer.snapshot else [])
+            for file in files:
+                path = store.path(file.name)
+                if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
+                    unsound.append(file.name)
+        release = scopes[0].release if scopes else 0
+    rows = [row for row in _rows(services, dataset) if _live(row, release)]
+    return Seen(release, hashlib.sha256(repr(sorted(map(_bare, rows))).encode()).hexdigest(), tuple(unsound), preparing)
 
 
-def everything(settings: Settings, dataset: str) -> dict[str, Any]:
+def everything(services: Services, dataset: str) -> dict[str, Any]:
     """All that a server holds, without what differs from run to run: times, serial numbers, random ids."""
-    services = open_services(settings, Part.PUBLISHER)
-    try:
-        store = ArtefactStore(settings.artefacts_dir)
-        with services.database.read() as session:
-            releases = session.scalars(select(Release).order_by(Release.dataset, Release.number)).all()
-            slices = session.scalars(select(LayerSlice)).all()
-            artefacts = session.scalars(select(Artefact)).all()
-            deliveries = session.scalars(select(Delivery).order_by(Delivery.delivery_id)).all()
-            rejected = session.scalars(select(RejectedRow)).all()
-            recalls = session.scalars(select(Recall).order_by(Recall.asked_at)).all()
-            listed = session.scalars(select(NeverLoad.identity)).all()
-        sound = [
-            hashlib.sha256(store.path(artefact.name).read_bytes()).hexdigest() == artefact.sha256
-            for artefact in artefacts
-            if store.path(artefact.name).is_file()
-        ]
-        lines = settings.never_load_path.read_text().splitlines() if settings.never_load_path.exists() else []
-        return {
-            "rows": sorted(
-                str(sorted((k, v) for k, v in row.items() if k not in _NOT_COMPARED))
-                for row in _rows(services, dataset)
-            ),
-            "releases": [(r.dataset, r.number, r.state, r.synthetic, list(r.periods), r.content_of) for r in releases],
-            "slices": sorted((s.dataset, s.release, s.fingerprint, s.period, s.artefact) for s in slices),
-            "artefacts": sorted((a.name, a.kind, a.period, a.rows, a.size, a.sha256) for a in artefacts),
-            "files": sorted(store.names()),
-            "all sound": (len(sound), all(sound)),
-            "leftovers": sorted(path.name for path in settings.artefacts_dir.glob("part-*")),
-            "deliveries": [(d.dataset, d.release, d.accepted, d.rejected, d.duplicates, d.rows_in) for d in deliveries],
-            "rejected": sorted((r.fate, r.line, r.reason, str(r.content)) for r in rejected),
-            "recalls": [(r.state, r.release, r.incidents, r.versions, r.months, r.agreements) for r in recalls],
-            "never load": sorted(listed),
-            "list": [sorted(json.loads(line)["identities"]) for line in lines],
-        }
-    finally:
-        services.close()
+    settings = services.settings
+    store = ArtefactStore(settings.artefacts_dir)
+    with services.database.read() as session:
+        releases = session.scalars(select(Release).order_by(Release.dataset, Release.number)).all()
+        slices = session.scalars(select(LayerSlice)).all()
+        artefacts = session.scalars(select(Artefact)).all()
+        deliveries = session.scalars(select(Delivery).order_by(Delivery.delivery_id)).all()
+        rejected = session.scalars(select(RejectedRow)).all()
+        recalls = session.scalars(select(Recall).order_by(Recall.asked_at)).all()
+        listed = session.scalars(select(NeverLoad.identity)).all()
+    sound = [
+        hashlib.sha256(store.path(artefact.name).read_bytes()).hexdigest() == artefact.sha256
+        for artefact in artefacts
+        if store.path(artefact.name).is_file()
+    ]
+    lines = settings.never_load_path.read_text().splitlines() if settings.never_load_path.exists() else []
+    return {
+        "rows": sorted(
+            str(sorted((k, v) for k, v in row.items() if k not in _NOT_COMPARED)) for row in _rows(services, dataset)
+        ),
+        "releases": [(r.dataset, r.number, r.state, r.synthetic, list(r.periods), r.content_of) for r in releases],
+        "slices": sorted((s.dataset, s.release, s.fingerprint, s.period, s.artefact) for s in slices),
+        "artefacts": sorted((a.name, a.kind, a.period, a.rows, a.size, a.sha256) for a in artefacts),
+        "files": sorted(store.names()),
+        "all sound": (len(sound), all(sound)),
+        "leftovers": sorted(path.name for path in settings.artefacts_dir.glob("part-*")),
+        "deliveries": [(d.dataset, d.release, d.accepted, d.rejected, d.duplicates, d.rows_in) for d in deliveries],
+        "rejected": sorted((r.fate, r.line, r.reason, str(r.content)) for r in rejected),
+        "recalls": [(r.state, r.release, r.incidents, r.versions, r.months, r.agreements) for r in recalls],
+        "never load": sorted(listed),
+        "list": [sorted(json.loads(line)["identities"]) for line in lines],
+    }
 
 
-def audited(settings: Settings) -> tuple[bool, list[str]]:
+def audited(services: Services) -> tuple[bool, list[str]]:
     """Whether the audit is whole, and the kinds of its events that change something."""
-    services = open_services(settings, Part.PUBLISHER)
-    try:
-        kinds = [event.body["event"] for event in services.audit.events()]
-        return services.audit.verify().ok, [kind for kind in kinds if kind.split(".")[0] in ("dataset", "recall")]
-    finally:
-        services.close()
+    kinds = [event.body["event"] for event in services.audit.events()]
+    return services.audit.verify().ok, [kind for kind in kinds if kind.split(".")[0] in ("dataset", "recall")]
 
 
-def _rows(services: Any, dataset: str) -> list[dict[str, Any]]:
+def _rows(services: Services, dataset: str) -> list[dict[str, Any]]:
     table = incident_table(services.definitions[dataset])
     columns = [column for column in table.columns if column.name != "geometry"]
     with services.database.read() as session:
