@@ -14,6 +14,7 @@ from ..screening.check import CheckReport, check
 from ..services import Services
 from ..uploads.incoming import fit_name
 from .receiving import Sent, refuse_unfit_names
+from .wording import to_the_supplier
 
 
 def check_files(services: Services, supplier: Supplier, dataset: str, site: str, files: Sequence[Sent]) -> CheckReport:
@@ -25,6 +26,7 @@ def check_files(services: Services, supplier: Supplier, dataset: str, site: str,
         raise Problem(422, "unfit-file", "The file cannot be taken", str(error)) from error
     sources = [SourceFile.of(Path(fit_name(file.name)), file.stream.read()) for file in files]
     report = check(services, dataset, sources, site, supplier.organisation or None)
+    report.refusal = to_the_supplier(report.refusal)
     services.audit.record(
         EventType.SUPPLY_CHECKED,
         actor=supplier.actor,

@@ -33,6 +33,7 @@ from ..publishing.models import JobKind, Release, ReleaseState
 from ..services import Services
 from .models import OPEN_STATES, Kind, Receipt, State
 from .receiving import incoming_of, kept_files
+from .wording import to_the_supplier
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def _load(services: Services, receipt: Receipt, goes_on: Callable[[], bool]) -> 
         except WithdrawsTooMuchError:
             return _refuse(services, receipt, _LACKS_MANY, "withdraws-too-much")
         except SafeStatsError as error:
-            return _refuse(services, receipt, str(error), "unfit")
+            return _refuse(services, receipt, to_the_supplier(str(error)), "unfit")
         except Exception as error:
             if _passes(error):
                 raise

@@ -20,6 +20,7 @@ from ..identity import supplies
 from ..identity.refusals import path_of
 from ..instants import iso
 from ..problems import Problem
+from ..publishing.worker_lock import worker_lives
 from ..services import Services
 from . import receipts
 from .checking import check_files
@@ -274,8 +275,8 @@ def _refuse_unfit_records(body: bytes) -> None:
 
 
 async def _answer(services: Services, response: Response, received: Received, wait: int) -> ReceiptAnswer:
-    """The receipt as it is when its load has ended, or the waiting has."""
-    until = time.monotonic() + wait
+    """The receipt as it is when its load has ended, or the waiting has: none where nobody loads."""
+    until = time.monotonic() + (wait if worker_lives(services.settings.data_dir) else 0)
     number = received.receipt.receipt_id
     still_open, told = await run_in_threadpool(_read, services, number)
     while still_open and time.monotonic() < until:

@@ -16,6 +16,7 @@ from httpx import Response
 from safestats.sync_server.app import create_app
 from safestats.sync_server.identity import machine_keys
 from safestats.sync_server.publishing.worker import work
+from safestats.sync_server.publishing.worker_lock import sole_worker
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.sync_server.supplies.loading import load_next
@@ -133,13 +134,14 @@ class Doors:
         services = open_services(self.publisher.settings, Part.PUBLISHER)
         ended = threading.Event()
         thread = threading.Thread(target=work, args=(services, lambda: not ended.is_set()))
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join(60)
-            services.close()
+        with sole_worker(self.folder):
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join(60)
+                services.close()
 
 
 @contextmanager

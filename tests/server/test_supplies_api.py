@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,7 +82,11 @@ def test_rows_with_trouble_are_told_by_their_place_and_never_by_what_they_hold(d
     ]
     receipt = doors.loaded(doors.send(csv_of(LAS_HEADER, rows)))
     assert adds_up(receipt) and receipt["rows_in"] == 4 and receipt["duplicates"] == 1
-    assert [(row["line"], row["outcome"]) for row in receipt["errors"]] == [(2, "duplicate"), (3, "rejected")]
+    assert [(row["line"], row["outcome"]) for row in receipt["errors"]] == [
+        (2, "duplicate"),
+        (3, "rejected"),
+        (5, "rejected"),
+    ]
     assert all(row["reason"] and row["index"] is None for row in receipt["errors"])
     assert "31/02" not in str(receipt) and "Xylophone" not in str(receipt) and "las-0" not in str(receipt)
 
@@ -191,6 +196,16 @@ def test_a_record_is_answered_with_its_errors_while_a_worker_lives(doors: Doors)
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert (told["accepted"], [row["index"] for row in told["errors"]]) == (1, [1])
+
+
+def test_a_record_is_published_within_a_minute(doors: Doors) -> None:
+    began = time.monotonic()
+    with doors.working():
+        told = doors.post("records", doors.key(), json=[las_record(1)], params={"wait": 20}).json()
+        assert told["published_at_once"]
+        while doors.receipt(told["receipt"])["standing"] != "published":
+            assert time.monotonic() - began < 60
+            time.sleep(0.1)
 
 
 def test_no_incidents_are_a_return_too(doors: Doors) -> None:

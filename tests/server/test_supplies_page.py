@@ -83,6 +83,7 @@ def test_trouble_is_told_in_plain_words(doors: Doors) -> None:
     page = lea.get(page.path)
     assert "Nothing of it was taken" in page.text and "Date of Birth" in page.text and "14/07" not in page.text
     assert "What you sent was deleted" in page.text and doors.waiting == []
+    assert "send a file without it" in page.text and "ask the supplier" not in page.text
     ann = doors.console.as_("ann.clerk")
     assert "Choose what it is of" in send(ann, istv_csv("Mare Street")).text
     assert "no dataset and site of that name" in send(ann, istv_csv("Mare Street"), supply="las/").text
