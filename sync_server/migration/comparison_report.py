@@ -124,7 +124,7 @@ def document_of(compared: Compared) -> Document:
     counted = ", ".join(comparison.counted) or "nothing of it"
     return Document(
         title=f"Old against new counts: {compared.plan}",
-        period=f"{named[0]} to {named[-1]}" if named else "no month",
+        period=(f"{named[0]} to {named[-1]}" if named else "no month") + ", OFFICIAL-SENSITIVE",
         synthetic=compared.synthetic,
         figures=[
             Figure(_old(compared.months), "rows in the former portal"),

@@ -15,7 +15,9 @@ from safestats.sync_server.audit.log import COMMAND_LINE, EventType
 from safestats.sync_server.datasets.incidents import incident_table
 from safestats.sync_server.identity.models import AccountLink, Organisation, User
 from safestats.sync_server.ingest.models import Delivery
-from safestats.sync_server.migration import service
+from safestats.sync_server.ingest.report import DeliveryReport
+from safestats.sync_server.ingest.service import load
+from safestats.sync_server.migration import loading, service
 from safestats.sync_server.migration.comparing import Verdict, compare
 from safestats.sync_server.migration.comparison_report import lines, to_csv, to_html
 from safestats.sync_server.migration.ledger import Ledger
@@ -164,6 +166,30 @@ def test_a_file_in_trouble_is_set_aside_and_taken_when_it_is_mended(services: Se
     assert len(held(services, "colp")) == 60
     assert not ledger.files(StepState.SET_ASIDE)
     assert {step.state for step in ledger.steps(StepKind.LOAD)} == {StepState.DONE}
+
+
+def test_trouble_that_nobody_foresaw_sets_a_file_aside_without_its_words(
+    services: Services, exports: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_services: Services, _dataset: str, files: list[Path], *given: object, **told: object) -> DeliveryReport:
+        if any("2015-02" in path.name for path in files):
+            raise ValueError("could not convert 943 476 5919")  # as a library may put it, with what stood in a cell
+        return load(_services, _dataset, files, *given, **told)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loading, "load", broken)
+    outcome, told = exports.run(services)
+    assert (outcome.set_aside, outcome.files) == (1, 2)
+    assert "2015-02-street.csv could not be read (ValueError): export it anew" in str(told)
+    assert "943" not in str(told)
+    assert "943" not in Ledger(services.database, "former-portal").files(StepState.SET_ASIDE)[0].sentence
+
+
+def test_a_file_after_later_ones_is_told_to_hold(services: Services, exports: Exports) -> None:
+    exports.month("2015-02").rename(exports.folder / "kept.csv")
+    exports.run(services)
+    (exports.folder / "kept.csv").rename(exports.folder / "colp" / "2015-02-street.csv")
+    _, told = exports.run(services)
+    assert "It came after 1 file(s) that follow it in the plan" in str(told)
 
 
 def test_a_file_that_changed_is_loaded_again(services: Services, exports: Exports) -> None:
