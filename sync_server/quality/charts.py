@@ -71,7 +71,7 @@ def month_bars(bars: Sequence[Bar], title: str, name: str, height: int = 190, me
     return Markup("".join(parts))
 
 
-def level_bars(bars: Sequence[Bar], title: str, width: int = 330, label_width: int = 130) -> Markup:
+def level_bars(bars: Sequence[Bar], title: str, width: int, label_width: int) -> Markup:
     """Lying bars with their labels; a masked value is told by its mark alone."""
     row = 21
     most = max([bar.value or 0 for bar in bars] + [1])

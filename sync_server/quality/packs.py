@@ -32,6 +32,7 @@ TREND = 13
 _SIMPLIFIED_M = 150
 BANDS = tuple((first, first + 2) for first in range(0, HOURS, 3))
 _MOST_LISTED = 8
+_CAME = (Standing.RECEIVED, Standing.ZERO)
 _UNKNOWN = "Unknown"  # as code lists call it
 
 
@@ -48,7 +49,10 @@ class Line:
 
 @dataclass(frozen=True)
 class TrendMonth:
-    """A month of the trend; ``open``: the agreement shows it. ``came`` of ``expected`` sites sent a return."""
+    """A month of the trend, for which ``came`` of ``expected`` sites sent a return.
+
+    ``open``: something came, and the agreement shows it; else there is no count.
+    """
 
     month: str
     count: PublishedCount
@@ -64,6 +68,7 @@ class Pack:
     definition: DatasetDefinition
     month: str
     year: Sequence[str]
+    months_here: int  # of the twelve, those of which something came, and which the agreement opens
     organisation: str  # whom it was made for
     borough: str  # its name; "" for all London
     borough_code: str
@@ -241,6 +246,7 @@ def _told(
         definition=definition,
         month=month,
         year=year,
+        months_here=sum(each in opened and register.counted(each, *_CAME) > 0 for each in year),
         organisation=organisation,
         borough=areas.boroughs.get(borough, ""),
         borough_code=borough,
@@ -295,10 +301,11 @@ def register_names(register: Register) -> dict[str, str]:
 
 
 def _trend(publisher: Publisher, counts: Counts, register: Register, opened: set[str], month: str) -> TrendMonth:
-    came = register.counted(month, Standing.RECEIVED, Standing.ZERO)
+    came = register.counted(month, *_CAME)
     missing = register.counted(month, Standing.MISSING, Standing.AWAITED)
-    count = publisher.one(counts.by_month.get(month, 0)) if month in opened else None
-    return TrendMonth(month, count, month in opened and came > 0, came, came + missing)
+    shown = month in opened and came > 0
+    count = publisher.one(counts.by_month.get(month, 0)) if shown else None
+    return TrendMonth(month, count, shown, came, came + missing)
 
 
 def _lines(publisher: Publisher, counted: Mapping[str | None, int]) -> list[Line]:

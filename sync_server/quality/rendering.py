@@ -22,6 +22,7 @@ from .register import SiteMonth, Standing
 from .standards import Level
 
 TEMPLATES = Path(__file__).parent / "templates"
+_HALF = (190, 480)  # of a page's width: room for labels, and all of it
 
 
 def card_body(card: Card) -> Markup:
@@ -127,7 +128,7 @@ def _pack_trend(pack: Pack, height: int, returns: bool) -> Markup:
     return month_bars(bars, f"Incidents by month: {'; '.join(told)}.", "trend-missing", height)
 
 
-def _line_bars(pack: Pack, lines: Sequence[Line], title: str, label_width: int = 130, width: int = 330) -> Markup:
+def _line_bars(pack: Pack, lines: Sequence[Line], title: str, label_width: int, width: int) -> Markup:
     bars = [
         Bar(line.label, line.count or 0, pack.publisher.words(None) if line.count is None else "") for line in lines
     ]
@@ -139,25 +140,26 @@ def _pack_charts(pack: Pack) -> dict[str, Any]:
     counts = by_code(pack.boroughs)
     return {
         "trend": _pack_trend(pack, 190, returns=True),
-        "categories": _line_bars(pack, pack.categories, pack.category, 170, 400),
-        "kinds": _line_bars(pack, pack.kinds, pack.kind, 170, 400) if pack.kinds else "",
+        "categories": _line_bars(pack, pack.categories, pack.category, *_HALF),
+        "kinds": _line_bars(pack, pack.kinds, pack.kind, *_HALF) if pack.kinds else "",
         "hours": hour_grid(WEEKDAYS, pack.hours, f"{pack.title}, by weekday and hour", "masked-hours")
         if pack.hours
         else "",
         "map": borough_map(pack.shapes, pack.names, counts, f"{pack.title}: {_map_told(pack)}", "masked-boroughs"),
         "classes": class_ranges([count for count in counts.values() if count]),
         "thirds": _thirds(pack.boroughs),
+        "changes": any(line.change is not None for line in pack.boroughs),
     }
 
 
 def _borough_charts(pack: Pack) -> dict[str, Any]:
     return {
-        "trend": _pack_trend(pack, 140, returns=False),
-        "categories": _line_bars(pack, pack.categories, pack.category),
-        "kinds": _line_bars(pack, pack.kinds, pack.kind, 150) if pack.kinds else "",
-        "weekdays": _line_bars(pack, pack.weekdays, "By weekday", 90) if pack.weekdays else "",
-        "bands": _line_bars(pack, pack.bands, "By time of day", 90) if pack.bands else "",
-        "sites": _line_bars(pack, pack.sites, "Where people were treated", 190) if pack.sites else "",
+        "trend": _pack_trend(pack, 118, returns=False),
+        "categories": _line_bars(pack, pack.categories, pack.category, *_HALF),
+        "kinds": _line_bars(pack, pack.kinds, pack.kind, *_HALF) if pack.kinds else "",
+        "weekdays": _line_bars(pack, pack.weekdays, "By weekday", *_HALF) if pack.weekdays else "",
+        "bands": _line_bars(pack, pack.bands, "By time of day", *_HALF) if pack.bands else "",
+        "sites": _line_bars(pack, pack.sites, "Where people were treated", 240, 480) if pack.sites else "",
         "map": borough_map(
             pack.shapes, pack.names, {}, f"Where {pack.borough} lies in London", "none", pack.borough_code, 260
         ),

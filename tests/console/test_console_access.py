@@ -38,6 +38,7 @@ PAGES = (
     "/releases/btp",
     "/releases/btp/rollback/1",
     "/supplies",
+    "/quality",
     "/audit",
     "/audit?text=nothing-of-that-kind",
     "/audit/events/1",
