@@ -119,26 +119,33 @@ def prepare(
     frame = frame.with_columns(pl.coalesce("reason", *missing).alias("reason"))
     between()
     months = frozenset(frame.get_column("period").drop_nulls().unique().to_list()) - {UNDATED}
-    good = frame.filter(pl.col("reason").is_null())
-    bad = frame.filter(pl.col("reason").is_not_null())
+    taken = frame.get_column("reason").is_null()
+    bad = frame.filter(~taken).select("file", "line", "reason", *(pl.col(_SAID + name).alias(name) for name in texts))
     counts.rejected.update(dict(bad.get_column("reason").value_counts().iter_rows()))
+    id_field = definition.identity.id_field
+    supplier_id = (
+        pl.col(_SAID + id_field) if id_field and _SAID + id_field in frame.columns else pl.lit(None, pl.String)
+    )
+    good = frame.select(
+        "file",
+        "line",
+        "area_from",
+        "borough_differs",
+        *REVIEWED,
+        supplier_id.alias("supplier_id"),
+        "period",
+        "area_code",
+        *_stored(definition),
+    )
+    del frame  # of a million rows, no two frames at once that need not be
+    between()
+    if not taken.all():
+        good = good.filter(taken)
     between()
     counts.stacked = stacked(good)
-    id_field = definition.identity.id_field
-    supplier_id = pl.col(_SAID + id_field) if id_field and _SAID + id_field in good.columns else pl.lit(None, pl.String)
     return Prepared(
-        good.select(
-            "file",
-            "line",
-            "area_from",
-            "borough_differs",
-            *REVIEWED,
-            supplier_id.alias("supplier_id"),
-            "period",
-            "area_code",
-            *_stored(definition),
-        ),
-        bad.select("file", "line", "reason", *(pl.col(_SAID + column).alias(column) for column in texts)),
+        good,
+        bad,
         months,
         counts,
         returns,

@@ -47,7 +47,11 @@ def with_areas(frame: pl.DataFrame, areas: AreaIndex, definition: DatasetDefinit
         pl.Series("_lsoa", assigned.codes.tolist(), dtype=pl.String),
         pl.Series("_nearest", assigned.nearest, dtype=pl.Boolean),
     )
-    frame = frame.join(found, on=["easting", "northing"], how="left", maintain_order="left")
+    # Beside the frame: joined to it, all its columns would be made anew.
+    places = frame.select("easting", "northing").join(
+        found, on=["easting", "northing"], how="left", maintain_order="left"
+    )
+    frame = frame.hstack(places.select("_lsoa", "_nearest"))
     told = pl.col("supplier_lsoa") if "supplier_lsoa" in frame.columns else pl.lit(None, pl.String)
     told = pl.when(told.is_in(list(areas.lsoas))).then(told)
     by_point = pl.when(pl.col("_lsoa") != "").then("_lsoa")
@@ -186,7 +190,8 @@ def _place_degrees(frame: pl.DataFrame, method: str, precision_m: int) -> pl.Dat
         pl.Series("northing", np.rint(northings)).fill_nan(None).cast(pl.Int64),
     )
     frame = frame.drop("easting", "northing", strict=False)
-    frame = frame.join(found, on=["_lon", "_lat"], how="left", maintain_order="left")
+    places = frame.select("_lon", "_lat").join(found, on=["_lon", "_lat"], how="left", maintain_order="left")
+    frame = frame.hstack(places.select("easting", "northing"))
     placed = pl.col("easting").is_not_null()
     # Ireland and the Channel Islands are real places, but not on this grid.
     beyond = pl.when(inside.fill_null(False) & ~placed).then(pl.lit("outside Great Britain"))

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..datasets.definitions import DatasetDefinition
 
 PARTITION_FUNCTION = "safestats_add_year"
-_CHUNK_ROWS = 50_000
+_CHUNK_ROWS = 20_000
 _BYTES_A_ROW = 160
 _INCOMING = "safestats_incoming"
 # What keeps texts of suppliers' rows beside the incidents.

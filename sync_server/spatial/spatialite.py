@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from sqlalchemy import ColumnElement, Connection, Select, and_, inspect, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ...shared.manifest import SRID
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _CHUNK_ROWS = 20_000
 _VERY_MANY_ROWS = 20_000
+_STEPS_BETWEEN_LOOKS = 1_000_000  # some tenths of a second
 _CACHE_KIB = 262_144
 
 
@@ -143,13 +145,38 @@ def _set_aside(connection: Connection, table: str, rows: int, stored: Callable[[
     for kind, name, _sql in aside:
         connection.exec_driver_sql(f'DROP {kind} "{name}"')
     yield
-    for _kind, _name, sql in aside:
-        stored(rows)
-        connection.exec_driver_sql(sql)
+    with _watched(connection, lambda: stored(rows)):
+        for _kind, _name, sql in aside:
+            connection.exec_driver_sql(sql)
     noted = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
     connection.exec_driver_sql(
         f"UPDATE geometry_columns_time SET last_insert = {noted} WHERE Lower(f_table_name) = Lower(?)", (table,)
     )
+
+
+@contextmanager
+def _watched(connection: Connection, between: Callable[[], None]) -> Iterator[None]:
+    """Call ``between`` in the middle of long statements, too; what it raises ends them."""
+    raised: list[BaseException] = []
+
+    def look() -> int:
+        try:
+            between()
+        except BaseException as error:
+            raised.append(error)
+        return len(raised)
+
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(look, _STEPS_BETWEEN_LOOKS)
+    try:
+        between()
+        yield
+    except OperationalError:
+        if raised:
+            raise raised[0] from None
+        raise
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
