@@ -104,7 +104,7 @@ def dry_run(services: Services, plan: Plan, tell: Tells, progress: ReportsProgre
         total += len(files)
         tell(
             f"{section.dataset} ([[load]] number {section.number}): {len(files)} files, {size_in_words(files)} "
-            f"unpacked, in {len(parts)} batches; {found.known} are loaded already."
+            f"unpacked, in {len(parts)} batch(es); {found.known} are loaded already."
         )
         for batch in parts:
             tell(f"  {batch[0].name}" + (f" … {batch[-1].name} ({len(batch)} files)" if len(batch) > 1 else ""))
@@ -146,7 +146,7 @@ def run(
             raise StoppedError
     totals = loader.totals
     tell(
-        f"{totals.files} files with {totals.rows:,} rows were loaded in {totals.batches} batches, {totals.known} files "
+        f"{totals.files} files with {totals.rows:,} rows were loaded in {totals.batches} batch(es), {totals.known} files "
         f"were loaded before, {len(totals.set_aside)} were set aside."
     )
     return Outcome(set_aside + len(totals.set_aside), totals.rows, totals.files)

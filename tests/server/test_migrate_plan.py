@@ -150,7 +150,7 @@ def test_a_dry_run_tells_and_changes_nothing(services: Services, exports: Export
     assert "Organisations: 2 of 2 to be taken over." in said
     assert "Agreements: 3 of 3 to be drafted, 0 of them without a signature; signed ones come into force." in said
     assert "colp ([[load]] number 1): 2 files" in said
-    assert "in 1 batches; 0 are loaded already." in said
+    assert "in 1 batch(es); 0 are loaded already." in said
     with services.database.read() as session:
         for kind in (Organisation, User):
             assert session.scalar(select(func.count()).select_from(kind)) == 0
