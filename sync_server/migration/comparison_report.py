@@ -40,6 +40,7 @@ _TOTALS = (
     Column("Unexplained", True),
 )
 _MONTHS = (Column("Month"), *_TOTALS[2:], Column("Verdict"))
+_DROPPED = (Column("Dataset"), Column("What"), Column("Values", True))
 _PLACES = (Column("Month"), Column("Borough"), *_TOTALS[2:5], Column("Verdict"))
 
 
@@ -119,6 +120,11 @@ def document_of(compared: Compared) -> Document:
                 empty="Every borough of every month has the same count, or the former portal did not count by borough.",
             )
         )
+    dropped: list[Sequence[Cell]] = [
+        [dataset, what, number] for dataset, values in compared.dropped.items() for what, number in values.items()
+    ]
+    note = "They are no rows: the rows were kept without them, for they are not agreed."
+    sections.append(Section("Values dropped", _DROPPED, dropped, note=note))
     named = sorted({month.month for month in compared.months})
     comparison = compared.comparison
     counted = ", ".join(comparison.counted) or "nothing of it"

@@ -146,8 +146,8 @@ def run(
             raise StoppedError
     totals = loader.totals
     tell(
-        f"{totals.files} files with {totals.rows:,} rows were loaded in {totals.batches} batch(es), {totals.known} files "
-        f"were loaded before, {len(totals.set_aside)} were set aside."
+        f"{totals.files} files with {totals.rows:,} rows were loaded in {totals.batches} batch(es), {totals.known} "
+        f"files were loaded before, {len(totals.set_aside)} were set aside."
     )
     return Outcome(set_aside + len(totals.set_aside), totals.rows, totals.files)
 
