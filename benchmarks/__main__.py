@@ -8,7 +8,19 @@ import sys
 import time
 from pathlib import Path
 
-from . import event_loop, first_pull, geocoding, hotspots, loading, proximity, publishing, snapshot, update, vault
+from . import (
+    event_loop,
+    first_pull,
+    geocoding,
+    hotspots,
+    loading,
+    organisations,
+    proximity,
+    publishing,
+    snapshot,
+    update,
+    vault,
+)
 from .job import Benchmark, Place
 from .machine import load, machine, today
 from .page import TITLES, page, read_results
@@ -26,6 +38,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "event_loop": event_loop.measure,
     "snapshot": snapshot.measure,
     "publishing": publishing.measure,
+    "organisations": organisations.measure,
     "loading": loading.measure,
     "geocoding": geocoding.measure,
     "vault": vault.measure,

@@ -144,13 +144,13 @@ def make_incidents(connection: Connection, definition: DatasetDefinition) -> Non
     connection.commit()
 
 
-def make_people(services: Services, session: Session, areas: AreaIndex) -> None:
-    """The organisations, their people, and an agreement of each on each dataset, all in force."""
+def make_people(services: Services, session: Session, areas: AreaIndex, organisations: int = ORGANISATIONS) -> None:
+    """So many organisations, their people, and an agreement of each on each dataset, all in force."""
     for path in supplied_terms(services):
         load_terms(services, session, COMMAND_LINE, path)
     today, at = london_today(), now()
     ceilings = {dataset: ceiling_on(session, dataset, today) for dataset in services.definitions}
-    for number, (code, boroughs) in enumerate(_organisations(areas)):
+    for number, (code, boroughs) in enumerate(_organisations(areas, organisations)):
         organisation = Organisation(
             code=code,
             name=f"Organisation {code}",
@@ -190,12 +190,12 @@ def make_people(services: Services, session: Session, areas: AreaIndex) -> None:
     session.flush()
 
 
-def _organisations(areas: AreaIndex) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _organisations(areas: AreaIndex, number: int) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Codes, and the boroughs that each serves: all for those that serve all of London."""
     boroughs = sorted(areas.boroughs)
     ours = [(f"csp-{borough.lower()}", (borough,)) for borough in boroughs]
     ours += [(code, tuple(boroughs)) for code in _PAN_LONDON]
-    return islice(ours, ORGANISATIONS)
+    return islice(ours, number)
 
 
 def _grants(

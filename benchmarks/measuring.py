@@ -35,6 +35,7 @@ class Figure(str, Enum):
     MEDIAN_ANSWER = "half of the answers within"  # seconds
     P95_ANSWER = "95 % of the answers within"  # seconds
     PEAK_MEMORY = "peak memory"  # bytes
+    DISK = "on the disk"  # bytes
 
 
 class UnmeasurableError(Exception):

@@ -17,7 +17,8 @@ TITLES = {
     "event_loop": "QGIS while a layer is updated",
     "snapshot": "Writing a snapshot",
     "publishing": "Publishing",
-    "loading": "Loading a delivery",
+    "organisations": "A month for every organisation",
+    "loading": "Loading a million rows",
     "geocoding": "Finding described places",
     "vault": "The vault",
 }
@@ -100,7 +101,7 @@ def _circumstances(result: dict[str, Any]) -> str:
 
 
 def _amount(value: float, figure: Figure) -> str:
-    if figure is Figure.PEAK_MEMORY:
+    if figure in (Figure.PEAK_MEMORY, Figure.DISK):
         return f"{_figure(value / 1e6)} MB"
     return f"{_figure(value * 1000)} ms" if value < 1 else f"{_figure(value)} s"
 

@@ -38,8 +38,8 @@ _FORCE = "Metropolitan Police Service"
 _OUTCOMES = ("Investigation complete; no suspect identified", "Under investigation", "Court result unavailable", "")
 
 
-def write(path: Path, rows: int, resources: Path) -> None:
-    """So many incidents of 2025, month after month."""
+def write(path: Path, rows: int, resources: Path, months: int = 12) -> None:
+    """So many incidents of the first months of 2025, one month after another."""
     random = np.random.default_rng(SEED + 2)
     snaps = _snap_points(resources)
     at = random.integers(0, len(snaps), rows)
@@ -50,7 +50,9 @@ def write(path: Path, rows: int, resources: Path) -> None:
     frame = pl.DataFrame(
         {
             "Crime ID": [row.tobytes().hex() for row in ids],
-            "Month": np.array([f"2025-{month:02d}" for month in range(1, 13)])[np.sort(random.integers(0, 12, rows))],
+            "Month": np.array([f"2025-{month:02d}" for month in range(1, 13)])[
+                np.sort(random.integers(0, months, rows))
+            ],
             "Crime type": np.array(list(codes.values()))[kinds],
             "_code": np.array(list(codes))[kinds],
             "Last outcome category": np.array(_OUTCOMES)[random.integers(0, len(_OUTCOMES), rows)],
