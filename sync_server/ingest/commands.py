@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -34,10 +35,17 @@ def load(
         bool, typer.Option(help="Load it although many incidents of a month are no longer in it.")
     ] = False,
     site: Annotated[str, typer.Option(help="Whose delivery it is, where the supplier has several sites.")] = "",
+    received: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day on which it came, if not today: it is on time or late by it."),
+    ] = None,
 ) -> None:
     """Read, check and place a delivery and stage it for the next release; “publish” makes it visible."""
     with initialised() as services, progress_bars() as progress:
-        report = load_delivery(services, dataset, files, progress, synthetic, accept_withdrawals, site=site)
+        came = received.date() if received else None
+        report = load_delivery(
+            services, dataset, files, progress, synthetic, accept_withdrawals, site=site, received_on=came
+        )
     for line in receipt(report):
         typer.echo(printable(line))
 
