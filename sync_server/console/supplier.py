@@ -63,7 +63,7 @@ def supplies_page(visit: MemberDep) -> Response:
 def _own_page(visit: Visit, form: Form, checked: CheckReport | None = None) -> Response:
     supplier = supplies.of_subject(visit.who)
     with visit.services.database.read() as session:
-        delivered = supplies.deliveries(visit.services, session, supplier)
+        delivered = receipts.without_receipt(session, supplies.deliveries(visit.services, session, supplier))
         keys = [key for key in machine_keys.keys(session) if _is_own(visit, key)]
         sent = receipts.newest(session, supplier, MOST_RECEIPTS)
     own = [pair for pair in supplier.sites if pair[0] in visit.services.definitions]
@@ -76,7 +76,7 @@ def _own_page(visit: Visit, form: Form, checked: CheckReport | None = None) -> R
         months=_months(),
         titles={dataset: title_of(visit, dataset) for dataset, _ in supplier.sites},
         receipts=sent,
-        deliveries=[one for one in delivered if one.delivery_id not in {receipt.delivery_id for receipt in sent}],
+        deliveries=delivered,
         keys=keys,
         standings={key.id: _standing(key) for key in keys},
         most_files=MOST_FILES,

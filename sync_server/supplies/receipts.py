@@ -37,6 +37,13 @@ def newest(session: Session, supplier: Supplier | None = None, most: int = MOST)
     return session.scalars(query if supplier is None else query.where(_own(supplier))).all()
 
 
+def without_receipt(session: Session, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Those that came by none of the suppliers' doors."""
+    ids = [delivery.delivery_id for delivery in deliveries]
+    told = set(session.scalars(select(Receipt.delivery_id).where(Receipt.delivery_id.in_(ids))))
+    return [delivery for delivery in deliveries if delivery.delivery_id not in told]
+
+
 def find_receipt(services: Services, session: Session, supplier: Supplier, number: str) -> Receipt:
     """The supplier's receipt of that number; raises ``Problem`` 404 for another's as for one that there is not."""
     found = session.scalar(select(Receipt).where(Receipt.number == number, _own(supplier)))

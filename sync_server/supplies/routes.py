@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -210,6 +211,7 @@ def deliveries(
 ) -> DeliveriesAnswer:
     """The supplier's own deliveries and receipts, at most 200 of each, the newest first."""
     delivered = supplies.deliveries(services, session, asking, dataset, site)
+    sites = tuple(pair for pair in asking.sites if dataset in (None, pair[0]) and site in (None, pair[1]))
     return DeliveriesAnswer(
         deliveries=[
             DeliveryAnswer(
@@ -238,8 +240,7 @@ def deliveries(
                 rejected=receipt.rejected,
                 duplicates=receipt.duplicates,
             )
-            for receipt in receipts.newest(session, asking)
-            if dataset in (None, receipt.dataset) and site in (None, receipt.site)
+            for receipt in receipts.newest(session, replace(asking, sites=sites))
         ],
     )
 

@@ -57,7 +57,8 @@ def test_a_clerk_sends_a_file_and_reads_its_receipt(doors: Doors) -> None:
     assert "1 of 2 rows were taken; 1 could not be" in page.text and "2 = 1 accepted + 1 rejected" in page.text
     assert "31/02" not in page.text and "Rows that were not taken" in page.text
     assert page.response.headers.get("Refresh") is None
-    assert page.path in lea.get("/console/supplies").links
+    own = lea.get("/console/supplies")
+    assert page.path in own.links and "SafeStats team loaded" not in own.text
     # Not another supplier's, but the team's to see.
     for other in ("ann.clerk", "hospital.clerk"):
         assert doors.console.as_(other).get(page.path).status == 404
