@@ -46,8 +46,9 @@ class LoadTotals:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What a section's files bring: those to be loaded, how many are loaded already, those that cannot be read."""
+    """A section's files in their ``order``; those to be loaded, how many are already, those that cannot be read."""
 
+    order: list[PlanFile]
     files: list[Taken]
     known: int
     unreadable: list[tuple[PlanFile, str]]
@@ -56,23 +57,21 @@ class Waiting:
 def waiting_in(plan: Plan, section: LoadSection, ledger: Ledger, progress: ReportsProgress) -> Waiting:
     """Look at every file of a section: what it holds, not what it is called, tells whether it was loaded."""
     loaded = ledger.loaded()
-    files = files_of(plan, section)
-    waiting = Waiting([], 0, [])
-    known = 0
+    order = files_of(plan, section)
+    waiting: list[Taken] = []
+    unreadable: list[tuple[PlanFile, str]] = []
     step = f"Looking at files of {section.dataset} ({section.number})"
-    for number, file in enumerate(files):
-        progress(step, number, len(files))
+    for number, file in enumerate(order):
+        progress(step, number, len(order))
         try:
             digest = file.digest()
         except SafeStatsError as error:
-            waiting.unreadable.append((file, str(error)))
+            unreadable.append((file, str(error)))
             continue
-        if loaded.get((file.dataset, file.site, file.name)) == digest:
-            known += 1
-        else:
-            waiting.files.append(Taken(file, digest))
-    progress(step, len(files), len(files))
-    return Waiting(waiting.files, known, waiting.unreadable)
+        if loaded.get((file.dataset, file.site, file.name)) != digest:
+            waiting.append(Taken(file, digest))
+    progress(step, len(order), len(order))
+    return Waiting(order, waiting, len(order) - len(waiting) - len(unreadable), unreadable)
 
 
 class Loader:
@@ -90,11 +89,11 @@ class Loader:
         self._progress = progress
         self._loaded = ledger.loaded()
         self._waiting = {section.number: self._look(section) for section in plan.loads}
-        self._pace = Pace(sum(taken.file.unpacked for found in self._waiting.values() for taken in found))
+        self._pace = Pace(sum(taken.file.unpacked for found in self._waiting.values() for taken in found.files))
 
     def run(self, section: LoadSection) -> None:
         """Load what the section's files bring that is not here yet."""
-        digests = {taken.file: taken.sha256 for taken in self._waiting[section.number]}
+        digests = {taken.file: taken.sha256 for taken in self._waiting[section.number].files}
         for batch in batches(digests, self._plan.batch_mb):
             taken = [Taken(file, digests[file]) for file in batch]
             if not self._take(section, taken) and len(taken) > 1:
@@ -102,12 +101,12 @@ class Loader:
                 for one in taken:
                     self._take(section, [one])
 
-    def _look(self, section: LoadSection) -> list[Taken]:
+    def _look(self, section: LoadSection) -> Waiting:
         found = waiting_in(self._plan, section, self._ledger, self._progress)
         self.totals.known += found.known
         for file, sentence in found.unreadable:
             self._set_aside(Taken(file, ""), sentence, 0.0)
-        return found.files
+        return found
 
     def _take(self, section: LoadSection, batch: list[Taken]) -> bool:
         """Load the files as one delivery; whether they could be taken. One alone that cannot is set aside."""
@@ -172,7 +171,7 @@ class Loader:
 
     def _after_others(self, section: LoadSection, batch: list[Taken]) -> str:
         """A word where files that come later in the plan's order were loaded in an earlier run."""
-        order = files_of(self._plan, section)
+        order = self._waiting[section.number].order
         later = order[order.index(batch[-1].file) + 1 :]
         known = sum((file.dataset, file.site, file.name) in self._loaded for file in later)
         if not known:
