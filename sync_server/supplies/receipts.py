@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session
 
 from ..audit.log import EventType, Outcome
@@ -134,7 +134,8 @@ def described(session: Session, receipt: Receipt) -> dict[str, Any]:
 
 
 def _own(supplier: Supplier) -> ColumnElement[bool]:
-    pairs = or_(*(and_(Receipt.dataset == dataset, Receipt.site == site) for dataset, site in supplier.sites))
+    sites = (and_(Receipt.dataset == dataset, Receipt.site == site) for dataset, site in supplier.sites)
+    pairs = or_(false(), *sites)  # who has none has nothing
     # What the team took in for a supplier has no organisation.
     return and_(pairs, Receipt.organisation.in_((supplier.organisation, "")))
 

@@ -254,6 +254,16 @@ def test_nobody_sends_without_a_key_and_no_other_role_does(doors: Doors) -> None
     assert doors.post("files", sue, params={"dataset": "las"}, **data).status_code == 202
 
 
+def test_a_person_without_a_site_has_nothing(doors: Doors) -> None:
+    number = doors.send(las_csv(1)).json()["receipt"]
+    server = Server(doors.console.app, doors.console.services, doors.client)
+    add_person(server, "una", Role.SUPPLIER, "hospital")
+    una = active_session(server, "una")
+    for path in ("deliveries", f"deliveries/{number}"):
+        assert doors.client.get(f"/v1/supplier/{path}", headers=una).status_code == 404
+    assert problem(doors.send(las_csv(2), headers=una)) == (404, "no-such-supply")
+
+
 @pytest.mark.parametrize("door", ["file", "name", "records", "check"])
 def test_an_nhs_number_is_refused_and_comes_to_rest_nowhere(doors: Doors, door: str) -> None:
     row = {**las_record(1), "NHS Number": NHS_NUMBER}
