@@ -84,7 +84,7 @@ def load(
             if mapping
             else saved_mappings.mapping_for(services, session, organisation, dataset, site, mappings)
         )
-        places = _places(services, session, dataset, report.synthetic)
+    places = _places(services, dataset, report.synthetic)
     incoming = _Incoming(definition, areas, mappings, saved, places, today or london_today(), site, report)
     number = len(sources)
     for done in range(number):
@@ -173,13 +173,15 @@ def _measured(
     return measuring.measure(definition, rows, incoming.bad, torn, duplicates, report, standards)
 
 
-def _places(services: Services, session: Session, dataset: str, synthetic: bool) -> PlacesDescribed:
+def _places(services: Services, dataset: str, synthetic: bool) -> PlacesDescribed:
     """The geocoder, which is opened only where a mapping calls for it."""
     opened: list[Places] = []
 
     def place(frame: pl.DataFrame) -> pl.DataFrame:
         if not opened:
-            opened.append(Places.open(services, session, dataset, synthetic=synthetic))
+            # A session of its own, ended here: one that is used after its end holds the database's former state.
+            with services.database.read() as session:
+                opened.append(Places.open(services, session, dataset, synthetic=synthetic))
         return place_described(frame, opened[0])
 
     return place
