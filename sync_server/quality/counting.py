@@ -74,7 +74,7 @@ def count_rows(session: Session, scope: Scope, months: Sequence[str], year: Sequ
     def counted(first: str, last: str, *names: str) -> dict[tuple, int]:
         shown = [name for name in names if name in rows.fields]
         columns: list[ColumnElement] = [rows.column(name) for name in shown]
-        asked = rows.select(*columns, func.count()).where(month.between(first, last), *here)
+        asked = rows.select(*columns, func.count()).where(month >= first, month <= last, *here)
         found: dict[tuple, int] = Counter()
         for *values, number in session.execute(asked.group_by(*columns) if columns else asked):
             by_name = dict(zip(shown, values, strict=True))
@@ -84,7 +84,8 @@ def count_rows(session: Session, scope: Scope, months: Sequence[str], year: Sequ
     def single(first: str, last: str, name: str) -> dict[str | None, int]:
         return {key: number for (key,), number in counted(first, last, name).items()}
 
-    by_month = rows.select(month, func.count()).where(month.between(months[0], months[-1]), *here).group_by(month)
+    of_months = rows.select(month, func.count()).where(month >= months[0], month <= months[-1], *here)
+    by_month = of_months.group_by(month)
     first, last = year[0], year[-1]
     kind = second_field(definition)
     return Counts(
