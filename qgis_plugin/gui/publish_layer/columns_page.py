@@ -36,6 +36,7 @@ class ColumnsPage(QWidget):
             self.tr("Columns"), [self.tr("Dataset"), self.tr("Column of the layer"), self.tr("What it must be")]
         )
         self.values = self._tree(self.tr("Values"), [self.tr("Value in the layer"), self.tr("Rows"), self.tr("Means")])
+        self.values.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.told = small(QLabel(self.tr("Only the columns chosen here leave this computer."), self))
         self.told.setWordWrap(True)
         split = QSplitter(Qt.Orientation.Vertical, self)
@@ -91,6 +92,7 @@ class ColumnsPage(QWidget):
                 combo.addItem(words, column.name)
             combo.setCurrentIndex(max(0, combo.findData(suggested.get(target.name, ""))))
             combo.currentIndexChanged.connect(lambda _at, target=target: self._column_chosen(target))
+            item.setSizeHint(1, combo.sizeHint())
             self.table.setItemWidget(item, 1, combo)
             self._columns.append(combo)
         self.show_values({})
@@ -118,7 +120,7 @@ class ColumnsPage(QWidget):
             self.values.addTopLevelItem(group)
             for value, rows in found.most_common():
                 item = QTreeWidgetItem([value, f"{rows:,}", ""])
-                item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight)
+                item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 group.addChild(item)
                 combo = QComboBox(self.values)
                 combo.setAccessibleName(self.tr("What “{value}” means").format(value=value))
@@ -128,6 +130,7 @@ class ColumnsPage(QWidget):
                 chosen = suggest_code(target, value, self._publishable.mapping)
                 combo.setCurrentIndex(max(0, combo.findData(chosen)))
                 combo.currentIndexChanged.connect(lambda _at: self.changed.emit())
+                item.setSizeHint(2, combo.sizeHint())
                 self.values.setItemWidget(item, 2, combo)
                 self._codes.append((name, value, combo))
             group.setExpanded(True)
@@ -157,7 +160,6 @@ class ColumnsPage(QWidget):
         tree.setHeaderLabels(headers)
         tree.setRootIsDecorated(False)
         tree.setSelectionMode(QTreeWidget.SelectionMode.NoSelection)
-        tree.setUniformRowHeights(True)
         tree.header().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         tree.header().setStretchLastSection(False)
         return tree

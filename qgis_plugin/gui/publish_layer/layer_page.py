@@ -38,7 +38,7 @@ class LayerPage(QWidget):
         self.note = small(QLabel(self))
         self.note.setWordWrap(True)
         form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setVerticalSpacing(GAP + 2)
         for words, widget in (
             (self.tr("&Layer"), self.layer_combo),
@@ -76,7 +76,7 @@ class LayerPage(QWidget):
     @property
     def only_selected(self) -> bool:
         """Whether only the selected features are to go."""
-        return self.selected_box.isEnabled() and self.selected_box.isChecked()
+        return not self.selected_box.isHidden() and self.selected_box.isChecked()
 
     def offer(self, publishables: list[Publishable]) -> None:
         """The datasets to choose from."""
@@ -99,7 +99,7 @@ class LayerPage(QWidget):
         layer, chosen = self.layer, self.publishable
         selected = layer.selectedFeatureCount() if layer is not None else 0
         self.selected_box.setText(self.tr("Only the {number:,} selected features").format(number=selected))
-        self.selected_box.setEnabled(selected > 0)
+        self._row(self.selected_box, selected > 0)
         placed = layer is not None and layer.isSpatial()
         self._row(self.site, chosen is not None and chosen.sites)
         self._row(self.precision, chosen is not None and chosen.points and placed)
