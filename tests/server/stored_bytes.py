@@ -73,3 +73,16 @@ def holding(services: Services, text: str, log: bool = True) -> set[str]:
     return {
         where for name, data in stored(services, log) for where, bare in with_packed(name, data) if finds(bare, text)
     }
+
+
+def renew_write_ahead_log(services: Services) -> None:
+    """What PostgreSQL's administrator does after a recall, as docs/recall.md says."""
+    host = str(make_url(services.settings.owner_url).query["host"])
+    with psycopg.connect(host=host, user=Path(host).owner(), dbname="postgres", autocommit=True) as session:
+        session.execute("ALTER SYSTEM SET wal_recycle = off")
+        session.execute("SELECT pg_reload_conf()")
+        for _ in range(2):
+            session.execute("SELECT pg_switch_wal()")
+            session.execute("CHECKPOINT")
+        session.execute("ALTER SYSTEM RESET wal_recycle")
+        session.execute("SELECT pg_reload_conf()")

@@ -9,13 +9,14 @@ import shutil
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 from safestats.sync_server.agreements.scope import Subject
 from safestats.sync_server.errors import SafeStatsError
+from safestats.sync_server.geocoding.models import PlaceReview, PlaceWaiting
 from safestats.sync_server.identity.service import find_user
 from safestats.sync_server.ingest.commands import receipt
 from safestats.sync_server.ingest.models import Delivery
+from safestats.sync_server.instants import now
 from safestats.sync_server.problems import Problem
 from safestats.sync_server.publishing.jobs import Jobs
 from safestats.sync_server.publishing.models import Artefact, JobKind, JobState, Release
@@ -28,7 +29,7 @@ from safestats.sync_server.recall.never_load import never_load
 from safestats.sync_server.recall.reports import as_csv, report
 from safestats.sync_server.recall.service import again, plan, recall
 from safestats.sync_server.recall.watching import see_to_recalls
-from safestats.sync_server.services import Services, open_services
+from safestats.sync_server.services import open_services
 from safestats.sync_server.settings import Part
 from safestats.sync_server.sync import service as sync
 from safestats.sync_server.uploads.incoming import Incoming
@@ -37,9 +38,9 @@ from safestats.tests.server.engines import ON_POSTGIS, copied
 from safestats.tests.server.ingest_rig import held, publish_now, rejected, releases
 from safestats.tests.server.jobs_rig import Commands
 from safestats.tests.server.recall_rig import GONE, SECRET, RecallRig, gone, rows
-from safestats.tests.server.stored_bytes import holding
+from safestats.tests.server.stored_bytes import holding, renew_write_ahead_log
 from safestats.tests.server.sync_rig import CITY
-from sqlalchemy import make_url, select
+from sqlalchemy import select
 
 REASON = "A court order of the ninth of November."
 ONE = Named(incidents=(GONE,))
@@ -123,21 +124,8 @@ def test_no_byte_of_it_is_left(rig: RecallRig, tmp_path: Path) -> None:
     if ON_POSTGIS:
         # docs/recall.md: what an administrator does about the write-ahead log, which no role of ours may.
         assert holding(services, SECRET)
-        _renew_write_ahead_log(services)
+        renew_write_ahead_log(services)
         assert not holding(services, SECRET) and not holding(services, GONE)
-
-
-def _renew_write_ahead_log(services: Services) -> None:
-    host = str(make_url(services.settings.owner_url).query["host"])
-    owner = Path(host).owner()
-    with psycopg.connect(host=host, user=owner, dbname="postgres", autocommit=True) as session:
-        session.execute("ALTER SYSTEM SET wal_recycle = off")
-        session.execute("SELECT pg_reload_conf()")
-        for _ in range(2):
-            session.execute("SELECT pg_switch_wal()")
-            session.execute("CHECKPOINT")
-        session.execute("ALTER SYSTEM RESET wal_recycle")
-        session.execute("SELECT pg_reload_conf()")
 
 
 def test_desks_lose_it_at_the_next_sync_and_files_are_refused_at_once(rig: RecallRig) -> None:
@@ -368,6 +356,23 @@ def test_uploads_that_wait_are_dropped_and_told(rig: RecallRig) -> None:
     job = Jobs(services.database).get(number)
     assert job.state == JobState.CANCELLED and "send it again" in job.message
     assert not incoming.path(kept).exists() and not holding(services, SECRET, log=False)
+
+
+def test_it_waits_for_no_review_any_more(rig: RecallRig) -> None:
+    services = rig.services
+    texts = (SECRET.casefold(), "plain street")
+    with services.database.write() as session:
+        for text, row in zip(
+            texts, sorted(held(services, "mps"), key=lambda row: SECRET not in row.street), strict=False
+        ):
+            entry = PlaceReview(dataset="mps", site="", text=text, candidates=[], first_seen=now(), last_seen=now())
+            session.add(entry)
+            session.flush()
+            session.add(PlaceWaiting(dataset="mps", identity=row.identity, review_id=entry.review_id))
+    recall(services, "mps", ONE, REASON)
+    with services.database.read() as session:
+        assert session.scalars(select(PlaceReview.text)).all() == ["plain street"]
+    assert not holding(services, SECRET, log=False)
 
 
 def test_the_commands_show_ask_do_and_tell(rig: RecallRig) -> None:
