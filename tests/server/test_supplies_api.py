@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from httpx import Response
-from safestats.sync_server.identity.models import Role
+from safestats.sync_server.identity.models import Role, UserSite
 from safestats.sync_server.ingest.models import Delivery
 from safestats.sync_server.publishing.jobs import Jobs
 from safestats.sync_server.supplies.models import Receipt
@@ -30,7 +30,7 @@ from safestats.tests.server.supplies_rig import (
     las_record,
 )
 from safestats.tests.server.trust_rig import Server
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 
 @pytest.fixture
@@ -257,7 +257,9 @@ def test_nobody_sends_without_a_key_and_no_other_role_does(doors: Doors) -> None
 def test_a_person_without_a_site_has_nothing(doors: Doors) -> None:
     number = doors.send(las_csv(1)).json()["receipt"]
     server = Server(doors.console.app, doors.console.services, doors.client)
-    add_person(server, "una", Role.SUPPLIER, "hospital")
+    add_person(server, "una", Role.SUPPLIER, "hospital", sites=(("las", ""),))
+    with doors.publisher.database.write() as session:
+        session.execute(delete(UserSite).where(UserSite.dataset == "las"))  # no service leaves an account so
     una = active_session(server, "una")
     for path in ("deliveries", f"deliveries/{number}"):
         assert doors.client.get(f"/v1/supplier/{path}", headers=una).status_code == 404
