@@ -13,7 +13,7 @@ from ..audit.store import Criteria
 PULLS = frozenset({EventType.LAYER_PULL})
 QUESTIONS = frozenset({EventType.ITEMS_READ, EventType.FACETS_READ, EventType.PROXIMITY_COUNTED})
 EXPORTS = frozenset({EventType.MAP_EXPORT})
-USES = PULLS | QUESTIONS | EXPORTS
+USES = PULLS | QUESTIONS | EXPORTS | {EventType.PACK_MADE}
 # Whoever mistypes a password is not refused data.
 OF_SIGNING_IN = frozenset({EventType.SIGN_IN, EventType.SECOND_FACTOR, EventType.LINK_USED})
 _AT_ONCE = 5000
