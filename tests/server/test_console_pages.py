@@ -65,6 +65,7 @@ PAGES: dict[str, Permission | None] = {
     "/console/quality": P.SEE_QUALITY,
     "/console/quality?dataset=mps&months=13": P.SEE_QUALITY,
     "/console/packs": P.MAKE_PACKS,
+    "/console/recall": P.READ_AUDIT,
     "/console/audit": P.READ_AUDIT,
     "/console/audit?event=session.sign-in&since=2026-01-01&text=ok": P.READ_AUDIT,
     "/console/audit/events/1": P.READ_AUDIT,
