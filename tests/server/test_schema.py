@@ -32,6 +32,7 @@ from sqlalchemy import (
     Connection,
     Date,
     DateTime,
+    Float,
     Integer,
     LargeBinary,
     MetaData,
@@ -77,7 +78,7 @@ def value_of(column: Column) -> object:
         return TEXTS[column.name]
     if isinstance(kind, Boolean):
         return True
-    if isinstance(kind, Integer):
+    if isinstance(kind, (Integer, Float)):
         return 1
     if isinstance(kind, DateTime):
         return datetime(2026, 1, 1)
