@@ -65,6 +65,8 @@ def rate(measure: ReturnMeasure, days_late: int | None, former: Sequence[int], s
     if measure.rows_in and not measure.accepted:
         found.append((Level.RED, "No row could be used"))
     worst = next((level for level in _WORST if any(level == one for one, _ in found)), Level.UNRATED)
+    if worst == Level.GREEN and all(one.level == Level.UNRATED for one in judged):
+        worst = Level.UNRATED  # to be on time alone makes no return good
     reasons = [title for level in (Level.RED, Level.AMBER) for one, title in found if one == level]
     return Rating(worst, judged, change, punctuality, tuple(reasons))
 

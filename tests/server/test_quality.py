@@ -205,7 +205,8 @@ def rated(measure: ReturnMeasure, late: int | None = 0, former: tuple[int, ...] 
         (measured(9, date=(1, 9)), None, (), Level.UNRATED),  # too few to say
         (measured(0, 3), None, (), Level.RED),  # however few: nothing of it could be used
         (measured(0), 0, (40,) * 6, Level.AMBER),  # a zero return where there used to be forty
-        (measured(0), 0, (), Level.GREEN),
+        (measured(0), 0, (), Level.UNRATED),
+        (measured(9, date=(9, 9)), 0, (), Level.UNRATED),  # to be on time alone makes it no good one
     ],
 )
 def test_a_return_is_as_good_as_its_weightiest_trouble(
