@@ -2,7 +2,7 @@
 # Makes a server folder for the demonstration: database, accounts, agreements, incidents loaded and published.
 #   scripts/demo_data.sh FOLDER [DATA [DATABASE]]
 # DATA is a folder of real files; without it a seeded, labelled synthetic year is made, of which hospitals' workbooks are
-# loaded for one month. What nothing public has (hospitals, ambulances, buses, treatment) is synthetic beside real files,
+# loaded for three months. What nothing public has (hospitals, ambulances, buses, treatment) is synthetic beside real files,
 # too. DATABASE is one of the private cluster in build/postgis, which runs; without it the embedded one is made. A folder
 # made from the same sources is left as it is.
 set -euo pipefail
@@ -66,9 +66,13 @@ fi
 for dataset in las tfl ndtms; do
     $safestats load "$dataset" "$sample/$dataset"/*
 done
+# Three months of 28 hospitals, through the folder that is watched for suppliers' files.
 for site in "$sample"/istv/*/; do
-    $safestats load istv --site "$(basename "$site")" "$site"*-12.*
+    mkdir -p "$folder/by-hand/istv/$(basename "$site")"
+    cp "$site"*-1[012].* "$folder/by-hand/istv/$(basename "$site")"
 done
+$safestats watch "$folder/by-hand" --once --still-seconds 0 --done delete
+rm -r "$folder/by-hand"
 
 # draft REFERENCE ORGANISATION DATASET: what an agreement says beside its grants. The GLA is a controller beside others.
 draft() {
