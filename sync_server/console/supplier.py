@@ -220,12 +220,13 @@ def _keys_page(visit: Visit, form: Form) -> Response:
     with visit.services.database.read() as session:
         keys = machine_keys.keys(session)
         sent = receipts.newest(session, most=MOST_RECEIPTS)
+        named = {key.dataset for key in keys} | {receipt.dataset for receipt in sent}
         return visit.page(
             "supplies.html",
             form=form,
             keys=keys,
             receipts=sent,
-            titles={one.dataset: title_of(visit, one.dataset) for one in (*keys, *sent)},
+            titles={name: title_of(visit, name) for name in named},
             standings={key.id: _standing(key) for key in keys},
             organisations=organisation_options(session),
             datasets=dataset_options(visit),

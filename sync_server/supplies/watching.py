@@ -191,7 +191,7 @@ class Watcher:
         return target
 
 
-def watch(watcher: Watcher, wait: Callable[[float], None], once: bool = False) -> None:
+def watch(watcher: Watcher, wait: Callable[[float], object], once: bool = False) -> None:
     """Look again and again until the watcher is to end, or with ``once`` until nothing is on its way to being still."""
     while watcher.goes_on():
         watcher.look()
