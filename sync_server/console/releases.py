@@ -13,6 +13,7 @@ from ..publishing.models import OPEN_STATES, JobKind
 from ..publishing.releases import releases_of
 from ..publishing.standing import dataset_standing
 from ..publishing.worker_lock import worker_lives
+from ..uploads.loading import forget_ended
 from .forms import PostedDep
 from .routes import console_router
 from .signed_in import MemberDep
@@ -64,6 +65,7 @@ def cancel(dataset: str, visit: MemberDep, form: PostedDep) -> Response:
     """Ask the dataset's jobs to end."""
     _managed(visit, dataset)
     numbers = Jobs(visit.services.database).cancel(dataset)
+    forget_ended(visit.services)
     notice = "Its job is asked to end; what is staged stays staged." if numbers else "There was nothing to cancel."
     return visit.go(f"/releases/{dataset}", notice)
 

@@ -197,11 +197,13 @@ def _followed(services: Services, number: int) -> PublishingJob:
 
 
 def _cancel(services: Services, datasets: list[str]) -> None:
+    from ..uploads.loading import forget_ended
     from .worker import do_next
 
     jobs = Jobs(services.database)
     for dataset in datasets:
         numbers = jobs.cancel(dataset)
+        forget_ended(services)
         if not numbers:
             typer.echo(f"{dataset}: there is nothing to cancel.")
         for number in numbers:

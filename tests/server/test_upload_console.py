@@ -86,6 +86,10 @@ def test_a_waiting_load_is_cancelled(uploads: Uploads) -> None:
     page = send(visitor, ("a.csv", month("2023-07", 1)), dataset="colp")
     cancelled = visitor.send(page, f"{page.path}/discard")
     assert "Cancelled" in cancelled.text and not uploads.waiting
+    page = send(visitor, ("a.csv", month("2023-07", 1)), dataset="colp")
+    release = visitor.get("/console/releases/colp")
+    visitor.send(release, "/console/releases/colp/cancel")
+    assert "Cancelled" in visitor.get(page.path).text and not uploads.waiting
     again = Page.read(
         visitor.client.post(
             f"{page.path}/discard",
