@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..audit.log import EventType
@@ -19,13 +19,12 @@ from ..geocoding.levels import Placed
 from ..geocoding.models import PlaceDecision, PlaceWaiting
 from ..geocoding.review import decided, leave
 from ..progress import ReportsProgress, silent
-from ..publishing.models import Release, ReleaseState
 from ..services import Services
 from . import staging
 from .identity import content_hashes
 from .models import Delivery
 from .placing import with_areas
-from .service import refuse_beside_rollback, stage_release
+from .recording import next_release, refuse_beside_rollback, stage_release
 
 _PLACED = ("geo_level", "confidence", "matched_text")
 
@@ -92,8 +91,7 @@ def _placed(held: pl.DataFrame, definition: DatasetDefinition, areas: AreaIndex,
 def _stage(
     services: Services, session: Session, definition: DatasetDefinition, rows: pl.DataFrame, progress: ReportsProgress
 ) -> int:
-    published = (Release.dataset == definition.code, Release.state == ReleaseState.PUBLISHED)
-    release = 1 + (session.scalar(select(func.max(Release.number)).where(*published)) or 0)
+    release = next_release(session, definition.code)
     synthetic = select(Delivery.synthetic).where(Delivery.delivery_id == rows["delivery_id"][0])
     changed = 0
     # Each row stays that of the delivery it came by.

@@ -251,7 +251,9 @@ def test_synthetic_and_real_never_meet(services: Services, tmp_path: Path) -> No
 
 
 def test_a_dataset_that_is_not_there(services: Services, file: Path) -> None:
-    with pytest.raises(SafeStatsError, match="There is no dataset “nhs”; there are: btp, colp, istv, las, lfb"):
+    with pytest.raises(
+        SafeStatsError, match="There is no dataset “nhs”: the declared ones are btp, colp, istv, las, lfb"
+    ):
         load(services, "nhs", [file])
 
 
