@@ -9,21 +9,11 @@ from pathlib import Path
 import pytest
 from qgis.core import QgsCoordinateTransformContext, QgsFeature, QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QDate, QDateTime, QTime, QTimer
-from safestats.qgis_plugin.core import publishing
+from safestats.qgis_plugin.core.column_suggestions import Column, suggest_code, suggest_columns
 from safestats.qgis_plugin.core.errors import Cancelled
-from safestats.qgis_plugin.core.publishing import (
-    Choice,
-    Column,
-    Kind,
-    LayerMapping,
-    LayerRows,
-    Target,
-    UploadState,
-    suggest_code,
-    suggest_columns,
-    values_of,
-    write_rows,
-)
+from safestats.qgis_plugin.core.layer_rows import LayerRows, values_of, write_rows
+from safestats.qgis_plugin.core.publishable import Kind, LayerMapping, Target, ask_publishables
+from safestats.qgis_plugin.core.publishing import UploadState
 from safestats.qgis_plugin.gui.publish_layer.dialog import PublishLayerDialog
 from safestats.qgis_plugin.plugin import SafeStatsPlugin
 from safestats.tests.end_to_end.publisher_rig import CAMDEN, NOWHERE, Publishing, incidents_layer, may
@@ -81,7 +71,7 @@ def test_only_chosen_columns_are_written_and_places_are_points(qgis_app, tmp_pat
     layer = incidents_layer(
         [(may(1), "a, “b”", "High\nStreet", CAMDEN), (None, "", "", None), (may(3), "c", "d", NOWHERE)]
     )
-    choice = Choice("colp", LayerMapping({"month": "occurred", "category": "crime_type", "street": "street"}))
+    choice = LayerMapping({"month": "occurred", "category": "crime_type", "street": "street"})
     path = tmp_path / "rows.csv"
     mapping, features = write_rows(rows_of(layer), choice, TARGETS, path, nothing, never)
     first, second, third = written(path)
@@ -106,7 +96,7 @@ def test_lines_and_polygons_give_a_point_and_tables_none(qgis_app, tmp_path: Pat
     table = QgsVectorLayer("NoGeometry?field=occurred:date&field=crime_type:string", "t", "memory")
     feature.setGeometry(QgsGeometry())
     table.dataProvider().addFeature(feature)
-    choice = Choice("colp", LayerMapping({"month": "occurred", "category": "crime_type"}))
+    choice = LayerMapping({"month": "occurred", "category": "crime_type"})
     mapping, _ = write_rows(rows_of(polygon), choice, TARGETS, tmp_path / "p.csv", nothing, never)
     (row,) = written(tmp_path / "p.csv")
     assert 0 < float(row["easting of the point"]) < 100
@@ -119,7 +109,7 @@ def test_a_column_for_two_targets_is_written_twice(qgis_app, tmp_path: Path) -> 
     feature = QgsFeature(layer.fields())
     feature.setAttributes([QDateTime(QDate(2025, 5, 1), QTime(23, 5)), "x", 7.0])
     layer.dataProvider().addFeature(feature)
-    choice = Choice("x", LayerMapping({"month": "at", "occurred_time": "at", "category": "crime_type", "street": "n"}))
+    choice = LayerMapping({"month": "at", "occurred_time": "at", "category": "crime_type", "street": "n"})
     mapping, _ = write_rows(rows_of(layer), choice, TARGETS, tmp_path / "t.csv", nothing, never)
     (row,) = written(tmp_path / "t.csv")
     assert row == {"at": "2025-05", "at (occurred_time)": "23:05", "crime_type": "x", "n": "7"}
@@ -132,7 +122,7 @@ def test_only_the_selected_rows_and_what_is_edited(qgis_app, tmp_path: Path) -> 
     chosen = [feature.id() for feature in layer.getFeatures()][1:3]
     layer.changeAttributeValue(chosen[0], layer.fields().indexFromName("street"), "edited")
     layer.selectByIds(chosen)
-    choice = Choice("colp", LayerMapping({"month": "occurred", "street": "street"}))
+    choice = LayerMapping({"month": "occurred", "street": "street"})
     _, features = write_rows(rows_of(layer, True), choice, TARGETS, tmp_path / "t.csv", nothing, never)
     assert {row["street"] for row in written(tmp_path / "t.csv")} == {"edited", "road 3"} and set(features) == set(
         chosen
@@ -288,7 +278,7 @@ def test_the_menu_has_it_for_publishers_alone(office: Publishing, publisher: Ana
     analyst = office.analyst(tmp_path / "ann")
     assert not analyst.desk.session.user.publishes
     with pytest.raises(Exception, match="role") as refused:
-        publishing.ask_publishables(analyst.desk.transport)
+        ask_publishables(analyst.desk.transport)
     assert refused.value.code == "role-not-permitted"
     analyst.leave()
     assert hasattr(SafeStatsPlugin, "publish_layer")

@@ -17,7 +17,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...core.publishing import Column, Kind, LayerMapping, Publishable, Target, suggest_code, suggest_columns
+from ...core.column_suggestions import Column, suggest_code, suggest_columns
+from ...core.publishable import Kind, LayerMapping, Publishable, Target
 from ..surfaces import GAP, small
 
 

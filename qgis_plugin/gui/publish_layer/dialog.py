@@ -18,9 +18,12 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...core import publishing
+from ...core.column_suggestions import Column
 from ...core.desk import Desk
 from ...core.errors import Cancelled, DeskError
-from ...core.publishing import Choice, Column, LayerRows, Publishable, Upload, UploadState
+from ...core.layer_rows import LayerRows, values_of
+from ...core.publishable import Publishable, ask_publishables
+from ...core.publishing import Choice, Upload, UploadState
 from ...core.tasks import DeskTask
 from ..icons import icon
 from ..surfaces import MARGIN, Strip, Tone, heading
@@ -141,7 +144,7 @@ class PublishLayerDialog(QDialog):
         if transport is not None:
             self._start(
                 self.tr("Asking what you may publish"),
-                lambda task: publishing.ask_publishables(transport, cancelled=task.isCanceled),
+                lambda task: ask_publishables(transport, cancelled=task.isCanceled),
                 self._offered,
             )
 
@@ -184,7 +187,7 @@ class PublishLayerDialog(QDialog):
         rows = self._rows(self._layer)
         self._counting = self._desk.run(
             self.tr("Looking at the layer's values"),
-            lambda task: publishing.values_of(rows, missing, task.isCanceled),
+            lambda task: values_of(rows, missing, task.isCanceled),
             self._values_counted,
             self._values_unknown,
         )

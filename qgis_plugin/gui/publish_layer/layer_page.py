@@ -7,7 +7,7 @@ from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
-from ...core.publishing import Publishable
+from ...core.publishable import Publishable
 from ..surfaces import GAP, MARGIN, small
 
 _LONGEST_SITE = 64
