@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from qgis.core import QgsField
 from qgis.PyQt.QtCore import QMetaType
 
-from .publishable import Kind, LayerMapping, Target
+from ...shared.uploads import Kind
+from .publishable import LayerMapping, Target
 
 _ALIKE = 0.78
 

@@ -31,9 +31,10 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, QTime
 
+from ...shared.uploads import Kind
 from .column_suggestions import key_of
 from .errors import Cancelled
-from .publishable import Kind, LayerMapping, Target
+from .publishable import LayerMapping, Target
 from .transport import Cancel, never
 
 _GRID = "EPSG:27700"

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
+from ...shared.uploads import Kind
 from .errors import ServerTrouble
 from .transport import Cancel, Transport, never
-
-
-class Kind(Enum):
-    """What a column of a target holds; the values are the server's words."""
-
-    TEXT = "text"
-    MONTH = "month"
-    DATE = "date"
-    TIME = "time"
-    INTEGER = "integer"
-    CODE = "code"
 
 
 @dataclass(frozen=True)

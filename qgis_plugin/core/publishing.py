@@ -9,9 +9,9 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
+from ...shared.uploads import UNDER_WAY, UploadState
 from .errors import Cancelled
 from .layer_rows import LayerRows, Report, waiting_file, write_rows
 from .multipart import MultipartForm
@@ -21,24 +21,6 @@ from .transport import Cancel, Transport, never
 UPLOADS = "/v1/publishing/uploads"
 _LOOK_AGAIN_S = 0.4
 _FIRST_LINE = 2  # of the file's rows: the header is the first
-
-
-class UploadState(Enum):
-    """How it stands with an upload; the values are the server's words."""
-
-    WAITING = "waiting"
-    LOADING = "loading"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    UNCHANGED = "unchanged"
-    STAGED = "staged"
-    PUBLISHING = "publishing"
-    PUBLISHED = "published"
-    DISCARDING = "discarding"
-    DISCARDED = "discarded"
-
-
-UNDER_WAY = (UploadState.WAITING, UploadState.LOADING, UploadState.PUBLISHING, UploadState.DISCARDING)
 
 
 @dataclass(frozen=True)

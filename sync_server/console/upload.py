@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request, Response
 
+from ...shared.uploads import UNDER_WAY, UploadState
 from ..identity.permissions import Permission
 from ..publishing.worker_lock import worker_lives
 from ..uploads import service
 from ..uploads.preview import preview_of
-from ..uploads.service import UNDER_WAY, UploadState
 from .agreements import dataset_options, title_of
 from .forms import Form, PostedDep, read_posted
 from .routes import console_router

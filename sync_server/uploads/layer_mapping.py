@@ -6,8 +6,8 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from ...shared.uploads import Kind
 from ..datasets.definitions import DatasetDefinition, Geometry
 from ..errors import SafeStatsError
 from ..ingest.mappings import Mapping as FileMapping
@@ -31,17 +31,6 @@ _WORDS = {
     "location_description": "Description of the place",
     "location_postcode": "Postcode of the place",
 }
-
-
-class Kind(StrEnum):
-    """What a column of a target holds."""
-
-    TEXT = "text"
-    MONTH = "month"  # 2026-11
-    DATE = "date"
-    TIME = "time"
-    INTEGER = "integer"
-    CODE = "code"  # one of the codes, or its label
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, BinaryIO
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ...shared.uploads import UNDER_WAY, UploadState
 from ..audit.events import EventType
 from ..errors import SafeStatsError
 from ..identity.authority import authorise
@@ -28,24 +28,6 @@ from .models import Upload
 MOST_FILES = 60
 MOST_BYTES = 500_000_000  # of all files of an upload
 MOST_SHOWN = 500  # rejected rows of a report
-
-
-class UploadState(StrEnum):
-    """How it stands with an upload."""
-
-    WAITING = "waiting"
-    LOADING = "loading"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    UNCHANGED = "unchanged"  # all of it was held already
-    STAGED = "staged"
-    PUBLISHING = "publishing"
-    PUBLISHED = "published"
-    DISCARDING = "discarding"
-    DISCARDED = "discarded"
-
-
-UNDER_WAY = (UploadState.WAITING, UploadState.LOADING, UploadState.PUBLISHING, UploadState.DISCARDING)
 
 
 @dataclass(frozen=True)

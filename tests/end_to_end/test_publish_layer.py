@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QCoreApplication, QTimer
-from safestats.qgis_plugin.core.publishing import UploadState
 from safestats.qgis_plugin.gui.publish_layer.dialog import PublishLayerDialog
+from safestats.shared.uploads import UploadState
 from safestats.tests.end_to_end.publisher_rig import CAMDEN, Publishing, incidents_layer, may
 from safestats.tests.end_to_end.rig import Analyst, wait_until
 

@@ -12,10 +12,10 @@ from qgis.PyQt.QtCore import QDate, QDateTime, QTime, QTimer
 from safestats.qgis_plugin.core.column_suggestions import Column, suggest_code, suggest_columns
 from safestats.qgis_plugin.core.errors import Cancelled
 from safestats.qgis_plugin.core.layer_rows import LayerRows, values_of, write_rows
-from safestats.qgis_plugin.core.publishable import Kind, LayerMapping, Target, ask_publishables
-from safestats.qgis_plugin.core.publishing import UploadState
+from safestats.qgis_plugin.core.publishable import LayerMapping, Target, ask_publishables
 from safestats.qgis_plugin.gui.publish_layer.dialog import PublishLayerDialog
 from safestats.qgis_plugin.plugin import SafeStatsPlugin
+from safestats.shared.uploads import Kind, UploadState
 from safestats.tests.end_to_end.publisher_rig import CAMDEN, NOWHERE, Publishing, incidents_layer, may
 from safestats.tests.end_to_end.rig import Analyst, wait_until
 

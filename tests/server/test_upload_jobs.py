@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from safestats.shared.uploads import UploadState
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest import staging
 from safestats.sync_server.problems import Problem
@@ -15,7 +16,6 @@ from safestats.sync_server.publishing.jobs import Jobs
 from safestats.sync_server.publishing.models import JobState
 from safestats.sync_server.settings import Settings
 from safestats.sync_server.uploads import loading, service
-from safestats.sync_server.uploads.service import UploadState
 from safestats.tests.server.engines import settings_for
 from safestats.tests.server.ingest_rig import BRIGHTON, deliveries, held, street_row
 from safestats.tests.server.upload_rig import Uploads, month, running, street

@@ -17,8 +17,9 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ....shared.uploads import Kind
 from ...core.column_suggestions import Column, suggest_code, suggest_columns
-from ...core.publishable import Kind, LayerMapping, Publishable, Target
+from ...core.publishable import LayerMapping, Publishable, Target
 from ..surfaces import GAP, small
 
 

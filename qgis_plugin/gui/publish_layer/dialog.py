@@ -17,13 +17,14 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ....shared.uploads import UploadState
 from ...core import publishing
 from ...core.column_suggestions import Column
 from ...core.desk import Desk
 from ...core.errors import Cancelled, DeskError
 from ...core.layer_rows import LayerRows, values_of
 from ...core.publishable import Publishable, ask_publishables
-from ...core.publishing import Choice, Upload, UploadState
+from ...core.publishing import Choice, Upload
 from ...core.tasks import DeskTask
 from ..icons import icon
 from ..surfaces import MARGIN, Strip, Tone, heading
