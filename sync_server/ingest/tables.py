@@ -70,7 +70,7 @@ def read_tables(
     ``header_row`` (counted from 1) settles it. ``sheet`` names the only one wanted of a workbook. JSON lists of one
     zip file are one table.
     """
-    if not source.data.strip():
+    if not source.data or source.data.isspace():
         raise SafeStatsError(f"{source.name} is empty: ask the supplier to send it again.")
     known = KnownHeaders(known_headers)
     if kind_of(source.name, source.data) != FileKind.ZIP:

@@ -109,7 +109,8 @@ def _body(
 ) -> tuple[pl.DataFrame, pl.Series, list[TornRow]]:
     """Cells, line numbers and torn rows of all that stands below the header, piece by piece: a year's text taken apart
     at once would fill the memory."""
-    strange = _WHOLE_LINE.encode() in data or data.count(b"\r") != data.count(b"\r\n")
+    returns = b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
+    strange = returns or _WHOLE_LINE.encode() in data
     start = 0
     for _ in range(header_line):
         start = data.find(b"\n", start) + 1 or len(data)
@@ -156,7 +157,10 @@ def _piece(
         for line, found in plain.filter(pl.col("width") != width).select("number", "width").iter_rows()
     ]
     whole = plain.filter(pl.col("width") == width)
-    cells, lines = _split(whole.get_column("line"), delimiter, width), whole.get_column("number")
+    # Mostly every line is a row, and need not be put together again.
+    untouched = len(whole) == data.count(b"\n") and data.endswith(b"\n")
+    rest = data if untouched else whole.get_column("line").str.join("\n").item().encode()
+    cells, lines = _split(rest, delimiter, width), whole.get_column("number")
     rows: list[list[str]] = []
     numbers: list[int] = []
     for number, line in frame.filter(pl.col("quotes") > 0).select("number", "line").iter_rows():
@@ -185,12 +189,12 @@ def _lines(data: bytes) -> pl.DataFrame:
     )
 
 
-def _split(lines: pl.Series, delimiter: str, width: int) -> pl.DataFrame:
+def _split(rows: bytes, delimiter: str, width: int) -> pl.DataFrame:
     names = [str(at) for at in range(width)]
-    if lines.is_empty():
+    if not rows:
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     return pl.read_csv(
-        io.BytesIO(lines.str.join("\n").item().encode()),
+        io.BytesIO(rows),
         separator=delimiter,
         quote_char=None,
         has_header=False,

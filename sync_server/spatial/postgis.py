@@ -35,6 +35,7 @@ from ..database import is_busy
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
 from .held_columns import missing_columns
+from .order import storing_order
 
 if TYPE_CHECKING:
     import polars as pl
@@ -142,14 +143,12 @@ class PostgisBackend:
         session.execute(
             text(f'CREATE TEMPORARY TABLE {_INCOMING} ON COMMIT DROP AS SELECT {columns} FROM "{table}" WITH NO DATA')
         )
-        # Who asks for an area's month finds its rows beside each other: a tenth of the pages to be read.
         # SQLite's booleans are numbers, and so are these columns.
-        ready = rows.sort("period", "area_code", "identity").with_columns(
-            *(pl.col(name).cast(pl.Int16) for name, kind in rows.schema.items() if kind == pl.Boolean)
-        )
+        booleans = [pl.col(name).cast(pl.Int16) for name, kind in rows.schema.items() if kind == pl.Boolean]
+        order = storing_order(rows)
         driver: Any = session.connection().connection.driver_connection
-        for start in range(0, len(ready), _CHUNK_ROWS):
-            chunk = ready.slice(start, _CHUNK_ROWS)
+        for start in range(0, len(rows), _CHUNK_ROWS):
+            chunk = rows[order.slice(start, _CHUNK_ROWS)].with_columns(booleans)
             statement = f"COPY {_INCOMING} ({columns}) FROM STDIN (FORMAT csv)"
             with driver.cursor() as cursor, cursor.copy(statement) as copy:
                 # Text is quoted, what is missing is not: so "" stays "".

@@ -17,6 +17,7 @@ from ..database import BUSY_TIMEOUT_MS
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
 from .held_columns import missing_columns
+from .order import storing_order
 
 if TYPE_CHECKING:
     import polars as pl
@@ -84,7 +85,7 @@ class SpatialiteBackend:
         statement = f'INSERT INTO "{table}" ({columns}) VALUES ({values}, MakePoint(?, ?, {SRID}))'
         # Dates are text here.
         dates = [pl.col(name).cast(pl.String) for name, kind in rows.schema.items() if kind == pl.Date]
-        order = rows.select(pl.arg_sort_by("period", "area_code", "identity")).to_series()
+        order = storing_order(rows)
         connection = session.connection()
         driver: Any = connection.connection.driver_connection
         with _set_aside(connection, table, len(rows), stored):
