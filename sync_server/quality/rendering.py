@@ -109,11 +109,11 @@ def _rows_told(one: SiteMonth) -> str:
     return one.word.lower() if one.measure is None else f"{one.measure.accepted:,}"
 
 
-def _pack_trend(pack: Pack, height: int, returns: bool) -> Markup:
+def _pack_trend(pack: Pack, height: int) -> Markup:
     """The trend; under each month how many of the expected returns came."""
     bars, told = [], []
     for one in pack.trend:
-        under = f"{one.came}/{one.expected}" if returns and one.expected else ""
+        under = f"{one.came}/{one.expected}" if one.expected else ""
         emphatic = one.month == pack.month
         words = pack.publisher.words(one.count)
         if not one.open:
@@ -139,7 +139,7 @@ def _line_bars(pack: Pack, lines: Sequence[Line], title: str, label_width: int, 
 def _pack_charts(pack: Pack) -> dict[str, Any]:
     counts = by_code(pack.boroughs)
     return {
-        "trend": _pack_trend(pack, 190, returns=True),
+        "trend": _pack_trend(pack, 190),
         "categories": _line_bars(pack, pack.categories, pack.category, *_HALF),
         "kinds": _line_bars(pack, pack.kinds, pack.kind, *_HALF) if pack.kinds else "",
         "hours": hour_grid(WEEKDAYS, pack.hours, f"{pack.title}, by weekday and hour", "masked-hours")
@@ -154,7 +154,7 @@ def _pack_charts(pack: Pack) -> dict[str, Any]:
 
 def _borough_charts(pack: Pack) -> dict[str, Any]:
     return {
-        "trend": _pack_trend(pack, 118, returns=False),
+        "trend": _pack_trend(pack, 132),
         "categories": _line_bars(pack, pack.categories, pack.category, *_HALF),
         "kinds": _line_bars(pack, pack.kinds, pack.kind, *_HALF) if pack.kinds else "",
         "weekdays": _line_bars(pack, pack.weekdays, "By weekday", *_HALF) if pack.weekdays else "",
