@@ -24,7 +24,7 @@ PRECISIONS = ("point", "grid", "area")
 
 _NAMES = ("identity", *(f"fid_{precision}" for precision in PRECISIONS))
 _KEY_BYTES = 32
-_IDENTITY_BYTES = 20
+IDENTITY_BYTES = 20
 _EPOCH = date(1970, 1, 1).toordinal()
 _MASK = (1 << FID_KEY_BITS) - 1
 
@@ -92,17 +92,13 @@ class Keys:
     def identities(self, rows: Iterable[Sequence[str]]) -> list[str]:
         """``identity`` of many rows."""
         # Lengths, so that no two different lists of parts give the same bytes.
-        return self.identities_of_texts("".join(f"{len(part)}:{part}" for part in parts) for parts in rows)
+        made = self.identity_digests("".join(f"{len(part)}:{part}" for part in parts).encode() for parts in rows)
+        return [made[at : at + IDENTITY_BYTES].hex() for at in range(0, len(made), IDENTITY_BYTES)]
 
-    def identities_of_texts(self, texts: Iterable[str]) -> list[str]:
-        """``identity`` of many rows whose parts stand in a text already: each one's length, a colon, and itself."""
-        start = hashlib.blake2b(key=self.secrets_by_name["identity"], digest_size=_IDENTITY_BYTES)
-        result = []
-        for text in texts:
-            digest = start.copy()
-            digest.update(text.encode())
-            result.append(digest.hexdigest())
-        return result
+    def identity_digests(self, texts: Iterable[bytes]) -> bytes:
+        """``identity`` of many rows, each in ``IDENTITY_BYTES``, one behind the other. A row's parts stand in a text
+        already: each one's length in letters, a colon, and itself."""
+        return digests(hashlib.blake2b(key=self.secrets_by_name["identity"], digest_size=IDENTITY_BYTES), texts)
 
     def feature_id(self, precision: str, identity: str, occurred_on: date | None, attempt: int = 0) -> int:
         """The feature id of an incident at one of ``PRECISIONS``: its day above ``FID_KEY_BITS`` bits of hash.
@@ -110,18 +106,24 @@ class Keys:
         ``attempt`` counts how often the id had to be made anew because another incident had it.
         """
         days = np.array([day_number(occurred_on)], np.int64)
-        return int(self.feature_ids(precision, [identity], days, attempt)[0])
+        return int(self.feature_ids(precision, [identity.encode()], days, attempt)[0])
 
     def feature_ids(
-        self, precision: str, identities: Sequence[str], days: NDArray[np.int64], attempt: int = 0
+        self, precision: str, identities: Iterable[bytes], days: NDArray[np.int64], attempt: int = 0
     ) -> NDArray[np.int64]:
-        """``feature_id`` of many incidents, ``days`` being the numbers of theirs."""
+        """``feature_id`` of many incidents, ``days`` being the numbers of theirs; the identities are encoded."""
         start = hashlib.blake2b(key=self.secrets_by_name[f"fid_{precision}"], digest_size=8)
-        suffix = f"#{attempt}" if attempt else ""
-        digests = []
-        for identity in identities:
-            digest = start.copy()
-            digest.update(f"{identity}{suffix}".encode())
-            digests.append(digest.digest())
-        hashed = np.frombuffer(b"".join(digests), ">u8").astype(np.int64)
+        if attempt:
+            identities = (identity + f"#{attempt}".encode() for identity in identities)
+        hashed = np.frombuffer(digests(start, identities), ">u8").astype(np.int64)
         return (days << FID_KEY_BITS) | (hashed & _MASK)
+
+
+def digests(start: hashlib.blake2b, texts: Iterable[bytes]) -> bytes:
+    """The hashes of the texts, one behind the other; ``start`` has the key, and how long they are."""
+    made = []
+    for text in texts:
+        digest = start.copy()
+        digest.update(text)
+        made.append(digest.digest())
+    return b"".join(made)

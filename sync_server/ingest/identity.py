@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import polars as pl
+import pyarrow as pa
 
 from ..datasets.definitions import Identity, Within
-from ..keys import Keys
+from ..keys import IDENTITY_BYTES, Keys, digests
 from ..progress import Between, unwatched
 
 _PIECE = 100_000
+_CONTENT_BYTES = 16
 _SEPARATOR = "\x1f"
 _NOTHING = "\x00"
 
@@ -69,7 +72,7 @@ def identify(
     framed = [
         text for name in parts.columns for text in (pl.col(name).str.len_chars().cast(pl.String), pl.lit(":"), name)
     ]
-    identities = _hashed(parts, framed, keys.identities_of_texts, between)
+    identities = _hashed(parts, framed, keys.identity_digests, IDENTITY_BYTES, between)
     return marked.with_columns(identities.alias("identity")).drop("_likeness", "_bearers", "_ordinal")
 
 
@@ -97,26 +100,27 @@ def content_hashes(frame: pl.DataFrame, columns: Sequence[str], between: Between
     values = [pl.col(name).cast(pl.String).fill_null(_NOTHING) for name in columns]
     apart = [pl.lit(_SEPARATOR)] * len(values)
     texts = [part for pair in zip(values, apart, strict=True) for part in pair][:-1]
-    return _hashed(frame, texts, _hashes, between).alias("content")
-
-
-def _hashes(texts: list[str]) -> list[str]:
-    start = hashlib.blake2b(digest_size=16)
-    hashes = []
-    for text in texts:
-        digest = start.copy()
-        digest.update(text.encode())
-        hashes.append(digest.hexdigest())
-    return hashes
+    hashes = partial(digests, hashlib.blake2b(digest_size=_CONTENT_BYTES))
+    return _hashed(frame, texts, hashes, _CONTENT_BYTES, between).alias("content")
 
 
 def _hashed(
-    frame: pl.DataFrame, parts: Sequence[pl.Expr | str], hashes: Callable[[list[str]], list[str]], between: Between
+    frame: pl.DataFrame,
+    parts: Sequence[pl.Expr | str],
+    hashes: Callable[[list[bytes]], bytes],
+    length: int,
+    between: Between,
 ) -> pl.Series:
-    """What ``hashes`` makes of each row's parts put together; piece by piece, for a million texts fill the memory."""
+    """What ``hashes`` makes of each row's parts put together, ``length`` bytes, in hexadecimal digits.
+
+    Piece by piece, for a million texts fill the memory.
+    """
     made = [pl.Series([], dtype=pl.String)]
     for piece in frame.iter_slices(_PIECE):
         between()
-        texts = piece.select(pl.concat_str(parts)).to_series().to_list()
-        made.append(pl.Series(hashes(texts), dtype=pl.String))
+        texts = piece.select(pl.concat_str(parts).cast(pl.Binary)).to_series().to_list()
+        hashed = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(length), len(texts), [None, pa.py_buffer(hashes(texts))]
+        )
+        made.append(pl.Series(hashed.cast(pa.binary())).bin.encode("hex"))
     return pl.concat(made)

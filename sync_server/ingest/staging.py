@@ -199,7 +199,7 @@ def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys, betwee
     had = held.select("identity", (pl.col(_FIDS[0]) // (1 << FID_KEY_BITS)).alias("_day"), *_FIDS)
     had = had.unique(["identity", "_day"], keep="first", maintain_order=True)
     known = known.join(had, on=["identity", "_day"], how="left", maintain_order="left")
-    identities = rows.get_column("identity")
+    identities = rows.get_column("identity").cast(pl.Binary)
     for precision, name in zip(PRECISIONS, _FIDS, strict=True):
         fids = known.get_column(name)
         waiting = fids.is_null().arg_true()
