@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
+import polars as pl
+
 from ..datasets.definitions import DatasetDefinition
 from ..errors import SafeStatsError
 from ..ingest.headers import header_key, matches
@@ -117,7 +119,7 @@ def _refuse_name_of_file(table: RawTable) -> None:
 
 
 def _refuse_examples(table: RawTable) -> None:
-    if any((table.column(at).str.strip_chars() == EXAMPLE_MARK).any() for at in range(len(table.header))):
+    if any(table.cells.select((pl.all().str.strip_chars() == EXAMPLE_MARK).any()).row(0)):
         raise SafeStatsError(
             f"{title_of(table)} still has the example rows of the template, which are nobody's incidents: delete them "
             "and send the file again."
