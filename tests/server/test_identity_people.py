@@ -61,7 +61,7 @@ def test_every_role_has_its_permissions_and_no_other() -> None:
     assert {role for role in Role if Permission.USE_DATA in permitted(role)} == WITH_DATA
     # Who only looks cannot change anything.
     assert not {p for p in permitted(Role.AUDITOR) if p.split("-")[0] in ("manage", "invite", "publish", "decide")}
-    assert permitted(Role.SUPPLIER) == {Permission.SEE_SUPPLIES}
+    assert permitted(Role.SUPPLIER) == {Permission.SEE_SUPPLIES, Permission.SEND_SUPPLIES}
     assert permitted(Role.ANALYST) == {Permission.USE_DATA}
     # Who changes what others see, everywhere, proves twice who they are.
     everywhere = {
