@@ -62,7 +62,8 @@ def test_every_role_has_its_permissions_and_no_other() -> None:
     # Who only looks cannot change anything.
     assert not {p for p in permitted(Role.AUDITOR) if p.split("-")[0] in ("manage", "invite", "publish", "decide")}
     assert permitted(Role.SUPPLIER) == {Permission.SEE_SUPPLIES, Permission.SEND_SUPPLIES}
-    assert permitted(Role.ANALYST) == {Permission.USE_DATA}
+    assert permitted(Role.ANALYST) == {Permission.USE_DATA, Permission.MAKE_PACKS}
+    assert permitted(Role.LICENSING_OFFICER) == {Permission.USE_DATA}
     # Who changes what others see, everywhere, proves twice who they are.
     everywhere = {
         r for r in Role if Permission.MANAGE_AGREEMENTS in permitted(r) or Permission.READ_AUDIT in permitted(r)
