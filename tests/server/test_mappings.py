@@ -17,8 +17,8 @@ from safestats.sync_server.ingest.mappings import DateOrder, read_mappings
 from safestats.sync_server.ingest.raw_tables import RawTable
 from safestats.sync_server.ingest.recognition import assigned, choose, suggestions
 from safestats.sync_server.ingest.service import load
-from safestats.sync_server.services import Services
-from safestats.sync_server.settings import Settings
+from safestats.sync_server.services import Services, open_services
+from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server import console_rig
 from safestats.tests.server.console_rig import Console
 
@@ -67,7 +67,7 @@ def test_a_draft_and_its_document_say_the_same(console: Console) -> None:
 
 
 def test_a_file_is_loaded_by_the_mapping_of_its_site(console: Console, tmp_path: Path) -> None:
-    services: Services = console.services
+    services = open_services(console.services.settings, Part.PUBLISHER)
     file = tmp_path / "synthetic-2025-03.csv"
     file.write_text(ROWS)
     with pytest.raises(SafeStatsError, match="has no column"):

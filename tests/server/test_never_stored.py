@@ -44,7 +44,7 @@ PLANTED = {
     "NHS number": ("943 476 5919", "9434765919", "943-476-5919"),
     "name": ("Grzegorz", "Okonkwo"),
     "date of birth": ("14/07/1983", "1983-07-14", "14 July 1983"),
-    "home address": ("17 Larkspur", "Larkspur", "SE15 5XQ", "SE155XQ"),
+    "home address": ("17 Zwerrick", "Zwerrick", "SE15 5XQ", "SE155XQ"),
     "telephone number": ("07700 900461", "07700900461"),
     "e-mail address": ("g.zzokon@example.org",),
 }
@@ -55,8 +55,8 @@ TEXTS = (
     "MR OKONKWO",
     "dob 14/07/1983",
     "born 14 July 1983",
-    "lives at 17 Larkspur Mews, SE15 5XQ",
-    "home address: Flat 2, 17 Larkspur Mews, London SE15 5XQ",
+    "lives at 17 Zwerrick Mews, SE15 5XQ",
+    "home address: Flat 2, 17 Zwerrick Mews, London SE15 5XQ",
     "tel 07700 900461",
     "g.zzokon@example.org",
 )
@@ -133,11 +133,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "Victim name": ["Grzegorz Okonkwo"],
         "DOB": ["14/07/1983"],
         "NHS No": ["943 476 5919"],
-        "Home address": ["17 Larkspur Mews SE15 5XQ"],
+        "Home address": ["17 Zwerrick Mews SE15 5XQ"],
         "Field 1": ["9434765919"],
         "Field 2": ["Grzegorz Okonkwo"],
         "Field 3": ["1983-07-14"],
-        "Field 4": ["17 Larkspur Mews SE15 5XQ"],
+        "Field 4": ["17 Zwerrick Mews SE15 5XQ"],
         "Grzegorz Okonkwo": ["9434765919"],
     }
     for number, (name, values) in enumerate(columns.items()):
@@ -253,8 +253,8 @@ def test_the_search_would_find_them() -> None:
     for form in FORMS:
         assert finds(b"\0\1" + form("Grzegorz") + b"\2", "Grzegorz")
     packed = zlib.compressobj(9, zlib.DEFLATED, 31)
-    data = b"SQLite format 3\0" + packed.compress(b"lives at 17 Larkspur") + packed.flush() + b"tail"
-    assert any(finds(bare, "17 Larkspur") for _, bare in with_packed("x", data))
+    data = b"SQLite format 3\0" + packed.compress(b"lives at 17 Zwerrick") + packed.flush() + b"tail"
+    assert any(finds(bare, "17 Zwerrick") for _, bare in with_packed("x", data))
 
 
 def test_the_rows_themselves_went_on(world: World) -> None:
