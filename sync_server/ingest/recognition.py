@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rapidfuzz import fuzz, process
 
 from ..errors import SafeStatsError
+from ..screening.names import harmless
 from .headers import header_key, matches
 from .mappings import Mapping, Source
 from .raw_tables import RawTable
@@ -49,14 +50,21 @@ def choose(table: RawTable, dataset: str, candidates: Sequence[Mapping], mapping
                 f"{table.title} holds {other.title}, which is not how {dataset} is delivered: "
                 f"load it as {' or '.join(other.datasets)}."
             )
-    wanted = missing[best.code][0]
-    alike = suggestion(table, best, wanted)
+    raise SafeStatsError(_lacking(table, best, missing[best.code]))
+
+
+def _lacking(table: RawTable, mapping: Mapping, missing: Sequence[Source]) -> str:
+    """The sentence on columns that a table must have and has not."""
+    names = [f"“{source.headers[0]}”" for source in missing]
+    told = f"column {names[0]}" if len(names) == 1 else f"columns {', '.join(names[:-1])} and {names[-1]}"
+    alike = suggestion(table, mapping, missing[0])
     hint = (
-        f"if its column “{alike}” is meant, save a mapping that says so, or ask the supplier"
+        f"if its column “{alike}” is meant, save a mapping for this site that says so (console: Mappings), "
+        "or ask the supplier"
         if alike
-        else "ask the supplier for the whole file"
+        else "save a mapping for this site (console: Mappings), or ask the supplier for a file that has them"
     )
-    raise SafeStatsError(f"{table.title} has no column “{wanted.headers[0]}”, which {best.title} must have: {hint}.")
+    return f"{table.title} has no {told}, which a file of the form “{mapping.title}” must have: {hint}."
 
 
 def missing_headers(table: RawTable, mapping: Mapping) -> list[Source]:
@@ -114,9 +122,9 @@ def columns_of(table: RawTable, mapping: Mapping) -> Columns:
     keys = [header_key(header) if header.strip() else "" for header in table.header]
     for at in targets.values():
         if keys.count(keys[at]) > 1:
-            raise SafeStatsError(
-                f"{table.title} has the column “{table.header[at].strip()}” twice: which one holds is unknown."
-            )
+            header = table.header[at].strip()
+            shown = f"the column “{header}”" if harmless(header) else f"the header of column {at + 1}"
+            raise SafeStatsError(f"{table.title} has {shown} twice: which one holds is unknown.")
     for source in mapping.sources:
         for header in source.headers:
             if header in table.nested and _holds_lists(table, header):
@@ -167,7 +175,7 @@ def suggestion(table: RawTable, mapping: Mapping, source: Source) -> str:
         key=lambda found: found[1],
         default=None,
     )
-    return best[0][:SHOWN_HEADER] if best and best[1] >= _ALIKE else ""
+    return best[0][:SHOWN_HEADER] if best and best[1] >= _ALIKE and harmless(best[0]) else ""
 
 
 def suggestions(table: RawTable, mapping: Mapping) -> dict[int, str]:
