@@ -199,26 +199,20 @@ def _complete(frame: pl.DataFrame, definition: DatasetDefinition) -> pl.DataFram
 
 def _texts(frame: pl.DataFrame, mapping: Mapping, between: Between) -> pl.DataFrame:
     """Trimmed texts, null where there is nothing; a target that the file lacks is all null."""
-    sources = {source.target: source for source in mapping.sources}
-    held = [source for target, source in sources.items() if target in frame.columns]
-    # All columns at once, for Polars takes each on a thread of its own.
-    # Control characters are no text: a GeoPackage would end at a NUL what the slice's name proves whole.
-    uneven = [pl.col(source.target).str.contains(r"[\x00-\x1f\x7f]|[^\S ]|\s\s").any() for source in held]
-    untidy = frame.select(uneven).row(0) if held else ()
-    between()
-    tidied = []
-    for source, spaced in zip(held, untidy, strict=True):
+    for source in mapping.sources:
+        between()
+        if source.target not in frame.columns:
+            frame = frame.with_columns(pl.lit(None, pl.String).alias(source.target))
+            continue
         text = pl.col(source.target)
-        if spaced:
+        # Control characters are no text: a GeoPackage would end at a NUL what the slice's name proves whole.
+        if frame.select(text.str.contains(r"[\x00-\x1f\x7f]|[^\S ]|\s\s").any()).item():
             text = text.str.replace_all(r"[\s\x00-\x1f\x7f]+", " ")
         text = text.str.strip_chars()
         if source.strip_prefix:
             text = text.str.strip_prefix(source.strip_prefix).str.strip_chars()
         nothing = text.is_in(["", *source.empty])
-        tidied.append(pl.when(nothing).then(None).otherwise(text).alias(source.target))
-    lacking = [target for target in sources if target not in frame.columns]
-    frame = frame.with_columns(*tidied, *(pl.lit(None, pl.String).alias(target) for target in lacking))
-    between()
+        frame = frame.with_columns(pl.when(nothing).then(None).otherwise(text).alias(source.target))
     for target, value in mapping.constants.items():
         given = pl.col(target) if target in frame.columns else pl.lit(None, pl.String)
         frame = frame.with_columns(pl.coalesce(given, pl.lit(value)).alias(target))
