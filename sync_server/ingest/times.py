@@ -220,8 +220,10 @@ def _orders(
             orders[column.prefix] = DateOrder.DMY
         elif evidence:
             orders[column.prefix] = None
+            days, months_first = _plain_orders([column] if found[column.prefix] else columns)
             notes.order = (
-                "some dates have the day first and some the month, so that those that could be either were rejected"
+                f"{days:,} of its dates have the day first and {months_first:,} the month, so that those that could be "
+                "either were rejected: put the fewer ones right"
             )
         elif told != DateOrder.AUTO:
             orders[column.prefix], reasons[column.prefix] = told, "the mapping says"
@@ -243,6 +245,15 @@ def _orders(
                 "the day comes first in some of its columns of dates and the month in others, as their days show"
             )
     return orders
+
+
+def _plain_orders(columns: Sequence[_Column]) -> tuple[int, int]:
+    """How many rows have a date that can only have the day first, and only the month."""
+    stated = [pair for column in columns for pair in zip(column.moments, column.rows, strict=True) if pair[0].numeric]
+    return (
+        sum(rows for moment, rows in stated if moment.other is None),
+        sum(rows for moment, rows in stated if moment.day is None),
+    )
 
 
 def _by_months(open_dates: Sequence[Moment], columns: Sequence[_Column], months: Sequence[str]) -> DateOrder | None:

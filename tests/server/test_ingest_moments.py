@@ -157,7 +157,7 @@ def test_contradicting_dates_are_not_guessed() -> None:
     frame, notes, _ = taken(["13/03/2026", "03/25/2026", "03/05/2026"], [None, None, None])
     assert frame["occurred_on"].to_list()[:2] == [date(2026, 3, 13), date(2026, 3, 25)]
     assert frame["reason"].to_list() == [None, None, "a date whose day and month cannot be told apart"]
-    assert "some dates have the day first and some the month" in notes[0]
+    assert "1 of its dates have the day first and 1 the month" in notes[0]
 
 
 def test_a_weekday_is_the_last_one_before_the_arrival() -> None:
