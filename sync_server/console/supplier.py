@@ -125,7 +125,7 @@ def receipt_page(number: Number, visit: MemberDep, follow: str = "") -> Response
             receipt = receipts.find_receipt(visit.services, session, supplies.of_subject(visit.who), number)
         else:
             receipt = receipts.receipt_of(session, number)
-        standing = receipts.standing_of(session, receipt)
+        standing = receipts.standing_of(session, receipt, visit.services.definitions)
     following = receipt.open and follow == "yes"
     months = [receipt.month] if receipt.month else receipt.report.get("months", [])
     answer = visit.page(

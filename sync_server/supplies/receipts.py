@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session
 
 from ..audit.log import EventType, Outcome
+from ..datasets.definitions import DatasetDefinition
+from ..datasets.definitions import Delivery as DeliveryMode
 from ..identity.supplies import Supplier, once_a_minute
 from ..ingest.models import Delivery
 from ..instants import iso
@@ -25,10 +27,12 @@ class Standing(StrEnum):
     """Where the accepted rows are now."""
 
     NOT_LOADED = "not-loaded"
-    UNCHANGED = "unchanged"  # all that was sent was held already, and no delivery tells since when
+    UNCHANGED = "unchanged"  # all that was sent was held already, or there was nothing to take
     STAGED = "staged"  # loaded, and not yet visible to anybody
     PUBLISHED = "published"
-    DROPPED = "dropped"  # by the team, before or after it was published
+    REPLACED = "replaced"  # a later delivery was the whole of the same returns
+    TAKEN_BACK = "taken-back"  # they were visible, and the team went back to a release before them
+    DROPPED = "dropped"  # by the team, before they were published
 
 
 def newest(session: Session, supplier: Supplier | None = None, most: int = MOST) -> Sequence[Receipt]:
@@ -71,23 +75,72 @@ def receipt_of(session: Session, number: str) -> Receipt:
     return found
 
 
-def standing_of(session: Session, receipt: Receipt) -> Standing:
+def standing_of(session: Session, receipt: Receipt, definitions: Mapping[str, DatasetDefinition]) -> Standing:
     """Where the rows of a receipt are now."""
     if receipt.state != State.ACCEPTED:
         return Standing.NOT_LOADED
-    if receipt.delivery_id is None:
+    if receipt.delivery_id is None or receipt.release is None:
         return Standing.UNCHANGED
-    release = session.scalar(
-        select(Release)
-        .join(Delivery, and_(Delivery.dataset == Release.dataset, Delivery.release == Release.number))
-        .where(Delivery.delivery_id == receipt.delivery_id)
-    )
-    if release is None:
+    delivery = session.get(Delivery, receipt.delivery_id)
+    releases = {
+        release.number: release
+        for release in session.scalars(select(Release).where(Release.dataset == receipt.dataset))
+    }
+    own = releases.get(delivery.release) if delivery is not None else None
+    if delivery is None or own is None:
         return Standing.DROPPED
-    return Standing.PUBLISHED if release.state == ReleaseState.PUBLISHED else Standing.STAGED
+    published = [number for number, release in releases.items() if release.state == ReleaseState.PUBLISHED]
+    newest = own.number if own.state == ReleaseState.STAGED else max(published)
+    holding = _deliveries_in(releases, newest)
+    if own.number not in holding:
+        return Standing.TAKEN_BACK
+    if _is_replaced(session, delivery, holding, definitions.get(receipt.dataset)):
+        return Standing.REPLACED
+    return Standing.STAGED if own.state == ReleaseState.STAGED else Standing.PUBLISHED
 
 
-def described(session: Session, receipt: Receipt) -> dict[str, Any]:
+def _deliveries_in(releases: Mapping[int, Release], number: int) -> set[int]:
+    """The releases whose deliveries make up what a release holds: a rollback's are those of what it goes back to."""
+    found: set[int] = set()
+    while number > 0:
+        release = releases.get(number)
+        if release is not None and release.content_of is not None:
+            number = release.content_of
+            continue
+        found.add(number)
+        number -= 1
+    return found
+
+
+def _is_replaced(
+    session: Session, delivery: Delivery, holding: Collection[int], definition: DatasetDefinition | None
+) -> bool:
+    """Whether later deliveries are the whole of all that this one was of."""
+    own = _whole_of(delivery, definition)
+    if not own:
+        return False
+    later = session.scalars(
+        select(Delivery).where(
+            Delivery.dataset == delivery.dataset,
+            Delivery.delivery_id > delivery.delivery_id,
+            Delivery.release.in_(holding),
+        )
+    )
+    covered = [_whole_of(one, definition) for one in later if not one.report.get("additions")]
+    return own <= frozenset[tuple[str, str]]().union(*covered)
+
+
+def _whole_of(delivery: Delivery, definition: DatasetDefinition | None) -> frozenset[tuple[str, str]]:
+    """(Site, month) of what a delivery stands for, where later ones take the place of it."""
+    mode = None if definition is None else definition.delivery
+    if mode == DeliveryMode.REPLACES_RETURN:
+        return frozenset((site, month) for site, month in delivery.report.get("returns", ()))
+    if mode == DeliveryMode.REPLACES:
+        return frozenset(("", month) for month in delivery.report.get("months", ()))
+    return frozenset()
+
+
+def described(session: Session, receipt: Receipt, definitions: Mapping[str, DatasetDefinition]) -> dict[str, Any]:
     """A receipt as the API tells it."""
     told = receipt.report
     records = receipt.kind == Kind.RECORDS
@@ -98,7 +151,7 @@ def described(session: Session, receipt: Receipt) -> dict[str, Any]:
         "kind": str(receipt.kind),
         "door": str(receipt.door),
         "state": str(receipt.state),
-        "standing": str(standing_of(session, receipt)),
+        "standing": str(standing_of(session, receipt, definitions)),
         "received_at": iso(receipt.received_at),
         "finished_at": None if receipt.finished_at is None else iso(receipt.finished_at),
         "files": [{name: file[name] for name in ("name", "size", "sha256")} for file in receipt.files],

@@ -249,7 +249,7 @@ def deliveries(
 def delivery(number: Number, services: ServicesDep, session: ReadDep, asking: SupplierDep) -> ReceiptAnswer:
     """A receipt: how far it is, what became of its rows, and why."""
     found = receipts.find_receipt(services, session, asking, number)
-    return ReceiptAnswer(**receipts.described(session, found))
+    return ReceiptAnswer(**receipts.described(session, found, services.definitions))
 
 
 @asynccontextmanager
@@ -296,4 +296,4 @@ async def _answer(services: Services, response: Response, received: Received, wa
 def _read(services: Services, number: int) -> tuple[bool, dict[str, Any]]:
     with services.database.read() as session:
         receipt = session.get_one(Receipt, number)
-        return receipt.open, receipts.described(session, receipt)
+        return receipt.open, receipts.described(session, receipt, services.definitions)

@@ -61,7 +61,9 @@ class ReceiptAnswer(BaseModel):
     kind: str = Field(description="`files`, `records` or `zero-return`.")
     door: str = Field(description="`page`, `api` or `folder`.")
     state: str = Field(description="`waiting`, `loading`, `accepted` or `refused`.")
-    standing: str = Field(description="`not-loaded`, `unchanged`, `staged`, `published` or `dropped`.")
+    standing: str = Field(
+        description="`not-loaded`, `unchanged`, `staged`, `published`, `replaced`, `taken-back` or `dropped`."
+    )
     received_at: str
     finished_at: str | None
     files: list[FileAnswer]
