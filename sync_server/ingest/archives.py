@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from ..errors import SafeStatsError
+from ..screening.names import shown_file
 
 LARGEST_UNPACKED = 500_000_000  # a month of the largest supplier is 28 MB
 _MOST_MEMBERS = 5_000
@@ -44,12 +45,12 @@ def check_bounds(name: str, data: bytes, what: str = "zip file") -> None:
 
 
 def members(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of each member of a zip file, by name; folders and what systems add are left out."""
+    """(name to show, bytes) of each member of a zip file, by name; folders and what systems add are left out."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check(name, archive.infolist(), "zip file")
             left = LARGEST_UNPACKED
-            for member in sorted(archive.infolist(), key=lambda info: info.filename):
+            for at, member in enumerate(sorted(archive.infolist(), key=lambda info: info.filename), start=1):
                 if member.is_dir() or _is_clutter(member.filename):
                     continue
                 if member.flag_bits & 1:
@@ -61,11 +62,10 @@ def members(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
                 left -= len(content)
                 if left < 0:
                     raise _too_large(name, LARGEST_UNPACKED, "zip file")
+                shown = shown_file(member.filename, at)
                 if is_packed(content) and not is_xlsx(content):
-                    raise SafeStatsError(
-                        f"{name} holds another zip file, “{member.filename}”: ask for the files themselves."
-                    )
-                yield member.filename, content
+                    raise SafeStatsError(f"{name} holds another zip file, “{shown}”: ask for the files themselves.")
+                yield shown, content
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise SafeStatsError(f"{name} is a damaged zip file: ask for it again.") from error
 

@@ -15,6 +15,7 @@ from ..datasets.definitions import Delivery as DeliveryMode
 from ..errors import SafeStatsError
 from ..geocoding.places import Places, place_described
 from ..progress import Between
+from ..screening.names import shown_file
 from ..services import Services
 from .mappings import Mapping
 from .pipeline import PlacesDescribed, prepare
@@ -100,7 +101,9 @@ def is_synthetic(files: Sequence[Path], told: bool | None) -> bool:
     """Whether the files hold made-up incidents; raises ``SafeStatsError`` where some do and some do not."""
     if not files:
         raise SafeStatsError("No file was named: name at least one.")
-    marked = [file.name for file in files if SYNTHETIC_MARK in file.name.casefold()]
+    marked = [
+        shown_file(file.name, at) for at, file in enumerate(files, start=1) if SYNTHETIC_MARK in file.name.casefold()
+    ]
     if marked and (told is False or len(marked) < len(files)):
         raise SafeStatsError(
             f"{marked[0]} is synthetic by its name: synthetic and real incidents are never loaded together."
@@ -111,8 +114,8 @@ def is_synthetic(files: Sequence[Path], told: bool | None) -> bool:
 def read_sources(files: Sequence[Path], report: DeliveryReport) -> list[SourceFile]:
     """The files, each content once; the report names them."""
     sources: dict[str, SourceFile] = {}
-    for path in files:
-        source = SourceFile.read(path)
+    for number, path in enumerate(files, start=1):
+        source = SourceFile.read(path, number)
         first = sources.setdefault(source.sha256, source)
         if first is not source:
             report.notes.append(f"{source.name} is the same file as {first.name}: it was taken once.")

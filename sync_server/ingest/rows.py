@@ -13,6 +13,7 @@ from ..datasets.definitions import DatasetDefinition
 from ..errors import SafeStatsError
 from ..progress import Between, unwatched
 from ..screening.marks import TEMPLATE_SHEETS
+from ..screening.names import refuse_identifying_names
 from ..screening.tables import screen_table, screen_unread, title_of
 from .mappings import Mapping
 from .moments import months_in
@@ -61,6 +62,7 @@ def read_rows(
 
     Raises ``SafeStatsError`` where it cannot be read, is of another kind, or tells who somebody is.
     """
+    refuse_identifying_names([source.path.name])
     candidates = candidates_of(definition, mappings, saved)
     header_row, sheet = (saved.header_row, saved.sheet) if saved else (0, "")
     tables = read_tables(source, all_headers(candidates), header_row, sheet, between)

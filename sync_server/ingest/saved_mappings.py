@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ..audit.log import EventType
-from ..datasets.definitions import DefinitionError
+from ..datasets.definitions import DatasetDefinition, DefinitionError
 from ..errors import SafeStatsError
+from ..geocoding.hospitals import hospitals_file, read_hospitals
 from ..identity.models import Organisation
 from ..instants import now
+from ..screening.names import harmless
 from ..services import Services
 from .mappings import Mapping, check_mapping, parse_mapping, read_mappings
 from .models import SavedMapping
+
+LAYERS = "layers of QGIS"  # under it mappings of layers are saved: no supplier's file is read by one
+_SITE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def find(
@@ -66,12 +72,29 @@ def versions(session: Session, dataset: str | None = None) -> list[SavedMapping]
     return list(session.scalars(query.order_by(*order)))
 
 
+def refuse_strange_site(services: Services, definition: DatasetDefinition, site: str) -> None:
+    """Raises ``SafeStatsError`` where a site is no code: it is kept, also in the audit, and may be anything typed."""
+    if site in ("", LAYERS):
+        return
+    if definition.sites:
+        settings = services.settings
+        if site not in read_hospitals(hospitals_file(settings.data_dir, settings.resources_dir)):
+            raise SafeStatsError(
+                f"This site is no hospital of the register, and {definition.title} has no other sites: choose a code "
+                "of the register."
+            )
+    elif not _SITE.fullmatch(site) or not harmless(site):
+        raise SafeStatsError("A site is a code of letters, digits, dots, hyphens and underscores: give the site’s own.")
+
+
 def save(services: Services, actor: str, organisation: str, dataset: str, site: str, document: str) -> int:
     """Keep a mapping's TOML as the newest version for (organisation's code, dataset, site); returns the version.
 
-    Raises ``SafeStatsError`` where the document does not fit the dataset. The same document again is no new version.
+    Raises ``SafeStatsError`` where the document does not fit the dataset, or the site is no code.
+    The same document again is no new version.
     """
     definition = services.definition(dataset)
+    refuse_strange_site(services, definition, site)
     name = _name(dataset, site)
     try:
         check_mapping(parsed(services, document, name), definition, name)

@@ -14,7 +14,7 @@ import polars as pl
 from .headers import Identifier, words_of
 from .numbers import more_than_chance, nhs_numbers_among
 from .persons import is_in_the_form_of_a_name, is_like_a_person, is_surname, word_list
-from .values import blanked, identifiers_in, is_full_address, normal
+from .values import blanked, identifiers_in, is_full_address, normal, ten_figures
 
 # Shares of a column's distinct values.
 _MOST = 0.5  # of an agreed column: it is of nothing else
@@ -54,6 +54,10 @@ _PLAIN = (
     r"^\s*(?:[+-]?\d{1,9}(?:\.\d*)?(?:[eE][+-]?\d+)?|[+-]?\d*\.\d+(?:\s*[,; ]\s*[+-]?\d*\.\d+)?|"
     r"[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
     r"|\d\d/\d\d/\d{4}(?: \d\d:\d\d(?::\d\d)?)?)?\s*$"
+)
+# Whole numbers of ten figures in disguise: pandas writes “9434765919.0”, others “9.434765919E+09” or “9,434,765,919”.
+_DISGUISED = (
+    r"^\s*\+?(?:\d{10}\.0{1,6}|[0-9]{1,10}(?:\.[0-9]{1,12})?[eE]\+?0?[0-9]|[0-9](?:[,'’][0-9]{3}){3}(?:\.0{1,6})?)\s*$"
 )
 # What any finding needs: figures in a row, or in the form of a date or of a National Insurance number, letters of
 # another script's, an at sign, a postcode, or a word that tells of it.
@@ -102,13 +106,20 @@ def judge(header: str, texts: pl.Series, agreed: bool, codes: frozenset[str]) ->
         found = test(header, sample, agreed)
         if found is not None:
             return Judged(found)
-    odd = values.filter(~plain)
+    disguised = _disguised(values)
+    odd = values.filter(~plain | values.is_in(list(disguised)) if disguised else ~plain)
     if codes and not odd.is_empty():
         odd = odd.filter(~odd.str.strip_chars().str.to_lowercase().is_in(list(codes)))
     if odd.is_empty():
         return Judged()
     distinct = len(values) - int((values.str.strip_chars() == "").any())
-    return _look_closely(header, texts, odd, distinct, agreed)
+    return _look_closely(header, texts, odd, distinct, agreed, disguised)
+
+
+def _disguised(values: pl.Series) -> dict[str, str]:
+    """Of values that are ten figures written as a number of another form, these figures."""
+    found = values.filter(values.str.contains(_DISGUISED))
+    return {text: figures for text in found if (figures := ten_figures(text))}
 
 
 def _sample(texts: pl.Series) -> pl.Series:
@@ -119,11 +130,17 @@ def _sample(texts: pl.Series) -> pl.Series:
     return some.filter(some.str.strip_chars() != "").unique(maintain_order=True)
 
 
-def _look_closely(header: str, texts: pl.Series, odd: pl.Series, distinct: int, agreed: bool) -> Judged:
-    numbers = odd.filter(odd.str.contains(_BARE_NUMBER)).str.strip_chars()
+def _look_closely(
+    header: str, texts: pl.Series, odd: pl.Series, distinct: int, agreed: bool, disguised: dict[str, str]
+) -> Judged:
+    numbers = odd.replace(disguised).str.strip_chars() if disguised else odd.str.strip_chars()
+    numbers = numbers.filter(numbers.str.contains(_BARE_NUMBER))
     plain_numbers = numbers.filter(numbers.str.contains(r"^[0-9]{10}$"))
+    of_ten = odd.str.contains(_CODE_OF_TEN)
+    if disguised:
+        of_ten |= odd.is_in(list(disguised))
     # What is plain is a number, a hash, an instant: a code as well.
-    coded = distinct - len(odd) + int(odd.str.contains(_CODE).sum())
+    coded = distinct - len(odd) + int((of_ten | odd.str.contains(_CODE)).sum())
     of_codes = coded >= _FEW and 2 * coded >= distinct
     right = nhs_numbers_among(plain_numbers)
     nhs_numbers = bool(right) and more_than_chance(right, len(plain_numbers))
@@ -132,7 +149,7 @@ def _look_closely(header: str, texts: pl.Series, odd: pl.Series, distinct: int, 
     # Ten figures alone are a reference where the column is one of references.
     references = of_codes or bool(_REFERENCE_WORDS & set(words_of(header)))
     if references and (not nhs_numbers or (agreed and len(numbers) < _FEW)):
-        odd = odd.filter(~odd.str.contains(_CODE_OF_TEN))
+        odd = odd.filter(~of_ten)
     if references and 2 * int(odd.str.contains(_BARE_PHONE).sum()) < coded:
         odd = odd.filter(~odd.str.contains(_CODE_OF_ELEVEN))
     candidates = odd.to_frame("text").filter(_could_hold("text")).get_column("text").sort()
@@ -153,7 +170,7 @@ def _look_closely(header: str, texts: pl.Series, odd: pl.Series, distinct: int, 
         changes[text] = after
         for kind, number in kinds.items():
             counts[kind] += number * rows
-            (whole if not after.strip(" .,;:-()") else within)[kind] += 1
+            (whole if not after.strip(" .,;:-()+") else within)[kind] += 1
         if not agreed:
             certain.update({one.kind for one in identifiers_in(normal(text)) if one.certain})
             addresses += is_full_address(text)

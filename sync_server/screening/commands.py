@@ -31,7 +31,7 @@ def check(
     site: Annotated[str, typer.Option(help="Whose return it is, where the supplier has several sites.")] = "",
 ) -> None:
     """Tell what a load would make of files, and change nothing; status 1 where they would be refused."""
-    sources = [SourceFile.read(file) for file in files]
+    sources = [SourceFile.read(file, number) for number, file in enumerate(files, start=1)]
     with _server() as services:
         report = check_files(services, dataset or dataset_of(services, sources[0]), sources, site)
     for line in report.sentences():

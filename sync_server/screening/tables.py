@@ -16,8 +16,8 @@ from ..progress import Between, unwatched
 from .columns import judge
 from .headers import Identifier, identifying_header
 from .marks import EXAMPLE_MARK, TEMPLATE_SHEETS
-from .persons import is_like_a_person
-from .values import blanked, identifiers_in, normal
+from .names import harmless, refuse_identifying_names
+from .values import blanked
 
 _SHOWN = 40
 _ROWS_OF_A_TABLE = 10
@@ -45,7 +45,7 @@ def screen_table(
     """
     agreed = _agreed(table, expected_headers)
     codes = frozenset(text.casefold() for one in definition.fields for pair in one.codes.items() for text in pair)
-    _refuse_name_of_file(table)
+    refuse_identifying_names([table.file])
     _refuse_examples(table)
     names = [_shown(header, at, agreed[at]) for at, header in enumerate(table.header)]
     # All headers before the first cell: they say most, and at once.
@@ -108,14 +108,7 @@ def title_of(table: RawTable) -> str:
     """The table's name, which may bear a person's as well."""
     if not table.sheet:
         return table.file
-    return f"{table.file}, sheet “{table.sheet}”," if _harmless(table.sheet) else f"A sheet of {table.file}"
-
-
-def _refuse_name_of_file(table: RawTable) -> None:
-    if any(one.certain for one in identifiers_in(normal(table.file.replace("_", " ")))):
-        raise SafeStatsError(
-            "The file's own name tells who somebody is: nothing of it was kept; ask for it under another name."
-        )
+    return f"{table.file}, sheet “{table.sheet}”," if harmless(table.sheet) else f"A sheet of {table.file}"
 
 
 def _refuse_examples(table: RawTable) -> None:
@@ -129,11 +122,6 @@ def _refuse_examples(table: RawTable) -> None:
 def _shown(header: str, at: int, agreed: bool) -> str:
     """How a sentence names a column. In a file without a header row the first row's values stand there."""
     text = " ".join(header.split())
-    if text and (agreed or _harmless(text)):
+    if text and (agreed or harmless(text)):
         return f"the column “{text[:_SHOWN]}”"
     return f"column {at + 1}"
-
-
-def _harmless(text: str) -> bool:
-    plain = normal(text)
-    return not identifiers_in(plain) and (identifying_header(plain) is not None or not is_like_a_person(plain))

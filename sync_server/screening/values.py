@@ -16,18 +16,23 @@ from .numbers import is_nhs_number
 from .persons import names_in
 
 _SEP = r"[ \t\-\u2010-\u2015\u2212_./\u00b7]"
+# What stands between the groups of an NHS number as it is usually written, but elsewhere between two numbers.
+_ANY_SEP = r"[ \t\-\u2010-\u2015\u2212_./\u00b7\u2022,*:;|\\~+#=&'’]"
 _ROUNDS = 4
 _OLDEST_BIRTH, _LATEST_BIRTH = 1900, 2004  # of a date that nothing announces; the platform's incidents are younger
 
-_TEN = re.compile(r"(?<!\d)\d{10}(?!\d)")
+# What pandas writes of a column with gaps ends in “.0”; a spreadsheet may write thousands apart.
+_TEN = re.compile(r"(?<!\d)(?:(\d{10})(?:\.0{1,6}(?!\d))?|\d(?:[,'’]\d{3}){3}(?:\.0{1,6}(?!\d))?)(?!\d)")
+_EXPONENT = re.compile(r"(?<![\d.])(\d{1,10})(?:\.(\d{1,12}))?[eE]\+?0?(\d)(?!\d)")
 _GROUPED = re.compile(
-    rf"(?<!\d)(?:\d{{3}}{_SEP}{{1,3}}\d{{3}}{_SEP}{{1,3}}\d{{4}}|\d{{3}}{_SEP}{{1,3}}\d{{4}}{_SEP}{{1,3}}\d{{3}}"
-    rf"|\d{{4}}{_SEP}{{1,3}}\d{{3}}{_SEP}{{1,3}}\d{{3}}|\d{{3}}{_SEP}{{1,3}}\d{{7}}|\d{{6}}{_SEP}{{1,3}}\d{{4}}"
-    rf"|\d(?:{_SEP}\d){{9}})(?!\d)"
+    rf"(?<!\d)(?:\d{{3}}{_ANY_SEP}{{1,3}}\d{{3}}{_ANY_SEP}{{1,3}}\d{{4}}"
+    rf"|\d{{3}}{_ANY_SEP}{{1,3}}\d{{4}}{_ANY_SEP}{{1,3}}\d{{3}}"
+    rf"|\d{{4}}{_ANY_SEP}{{1,3}}\d{{3}}{_ANY_SEP}{{1,3}}\d{{3}}|\d{{3}}{_SEP}{{1,3}}\d{{7}}|\d{{6}}{_SEP}{{1,3}}\d{{4}}"
+    rf"|\d(?:{_ANY_SEP}\d){{9}})(?!\d)"
 )
 _LABELLED_NHS = re.compile(
-    rf"n\.?h\.?s\.?(?:{_SEP}|[:#=]){{0,3}}(?:number|num|no|nr|id|ref)?[^\w]{{0,4}}(?:is |was )?"
-    rf"(\d(?:{_SEP}{{0,3}}\d){{8,10}})(?!\d)",
+    rf"n\.?h\.?s\.?{_ANY_SEP}{{0,3}}(?:number|num|no|nr|id|ref)?[^\w]{{0,4}}(?:is |was )?"
+    rf"(\d(?:{_ANY_SEP}{{0,3}}\d){{8,10}})(?!\d)",
     re.IGNORECASE,
 )
 _PATIENT = re.compile(
@@ -194,10 +199,34 @@ def _emails(text: str) -> Iterator[Found]:
 def _nhs_numbers(text: str) -> Iterator[Found]:
     for match in _LABELLED_NHS.finditer(text):
         yield Found(Identifier.NHS_NUMBER, *match.span(1))
-    for pattern, certain in ((_TEN, False), (_GROUPED, True)):
-        for match in pattern.finditer(text):
-            if is_nhs_number(re.sub(r"\D", "", match.group())):
-                yield Found(Identifier.NHS_NUMBER, *match.span(), certain)
+    for match in _TEN.finditer(text):
+        if is_nhs_number(re.sub(r"\D", "", match.group())[:10]):
+            yield Found(Identifier.NHS_NUMBER, *match.span(), certain=False)
+    for match in _EXPONENT.finditer(text):
+        if is_nhs_number(_written_out(match)):
+            yield Found(Identifier.NHS_NUMBER, *match.span(), certain=False)
+    for match in _GROUPED.finditer(text):
+        if is_nhs_number(re.sub(r"\D", "", match.group())):
+            yield Found(Identifier.NHS_NUMBER, *match.span())
+
+
+def _written_out(exponent: re.Match[str]) -> str:
+    """The figures of “9.434765919E9”; "" where it is no whole number."""
+    whole, fraction, power = exponent[1], (exponent[2] or "").rstrip("0"), int(exponent[3])
+    if len(fraction) > power:
+        return ""
+    return (whole + fraction.ljust(power, "0")).lstrip("0")
+
+
+def ten_figures(text: str) -> str:
+    """The ten figures that a cell is as a number, "" where it is none of ten: “9434765919.0”, “9.434765919E9”."""
+    plain = text.strip().removeprefix("+")
+    if match := _EXPONENT.fullmatch(plain):
+        figures = _written_out(match)
+    else:
+        match = _TEN.fullmatch(plain)
+        figures = re.sub(r"\D", "", match.group())[:10] if match else ""
+    return figures if len(figures) == 10 else ""
 
 
 def _phones(text: str) -> Iterator[Found]:

@@ -12,8 +12,7 @@ from ..ingest.source import SourceFile
 from ..problems import Problem
 from ..screening.check import CheckReport, check
 from ..services import Services
-from ..uploads.incoming import fit_name
-from .receiving import Sent, refuse_unfit_names
+from .receiving import Sent, kept_names
 from .wording import to_the_supplier
 
 
@@ -21,10 +20,13 @@ def check_files(services: Services, supplier: Supplier, dataset: str, site: str,
     """What a load of the files would tell; raises ``Problem`` 404 for what is not the supplier's own, 422 for names."""
     refuse_others(services, supplier, dataset, site)
     try:
-        refuse_unfit_names([file.name for file in files])
+        names = kept_names([file.name for file in files])
     except SafeStatsError as error:
         raise Problem(422, "unfit-file", "The file cannot be taken", str(error)) from error
-    sources = [SourceFile.of(Path(fit_name(file.name)), file.stream.read()) for file in files]
+    sources = [
+        SourceFile.of(Path(name), file.stream.read(), number)
+        for number, (name, file) in enumerate(zip(names, files, strict=True), start=1)
+    ]
     report = check(services, dataset, sources, site, supplier.organisation or None)
     report.refusal = to_the_supplier(report.refusal)
     services.audit.record(

@@ -21,10 +21,10 @@ from ..identity.supplies import Supplier, refuse_others
 from ..ingest.models import Delivery
 from ..instants import LONDON, now
 from ..problems import Problem
-from ..screening.values import identifiers_in, normal
+from ..screening.names import refuse_identifying_names, shown_file
 from ..services import Services
 from ..settings import Settings
-from ..uploads.incoming import Incoming, IncomingFile
+from ..uploads.incoming import Incoming, IncomingFile, fit_name
 from .models import OPEN_STATES, Door, Kind, Receipt, State
 
 MOST_FILES = 20
@@ -131,26 +131,27 @@ def tidy(services: Services) -> int:
     return incoming_of(services.settings).tidy(named, _LEFTOVER_SECONDS)
 
 
-def refuse_unfit_names(names: Sequence[str]) -> None:
-    """Raises ``SafeStatsError`` where a file's own name tells who somebody is, or there are none or too many files."""
+def kept_names(names: Sequence[str]) -> list[str]:
+    """Under which names files are kept and told: those that may show somebody are “file 1.csv”.
+
+    Raises ``SafeStatsError`` where one certainly tells who somebody is, or there are none or too many files.
+    """
     if not names:
         raise SafeStatsError("No file was sent: choose at least one.")
     if len(names) > MOST_FILES:
         raise SafeStatsError(f"These are more than {MOST_FILES} files: send them in several goes, or in a zip file.")
-    for name in names:
-        if any(one.certain for one in identifiers_in(normal(name.replace("_", " ")))):
-            raise SafeStatsError(
-                "A file's own name tells who somebody is: nothing of it was kept; send it under another name."
-            )
+    fit = [fit_name(name) for name in names]
+    refuse_identifying_names(fit)
+    return [shown_file(name, number) for number, name in enumerate(fit, start=1)]
 
 
 def _keep(settings: Settings, files: Sequence[Sent]) -> list[IncomingFile]:
-    refuse_unfit_names([file.name for file in files])
+    names = kept_names([file.name for file in files])
     incoming, most = incoming_of(settings), settings.supply_megabytes * 1_000_000
     kept: list[IncomingFile] = []
     try:
-        for file in files:
-            kept.append(incoming.keep(file.stream, file.name, most))
+        for file, name in zip(files, names, strict=True):
+            kept.append(incoming.keep(file.stream, name, most))
     except BaseException:
         _forget(incoming, kept)
         raise

@@ -10,7 +10,8 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +25,7 @@ from ..errors import SafeStatsError
 from ..identity.supplies import Supplier
 from ..instants import now
 from ..problems import Problem
+from ..screening.names import shown_file, shown_folder
 from ..services import Services
 from .loading import load_receipt
 from .models import Door, Receipt, State
@@ -89,14 +91,18 @@ class Watcher:
             if folder.name in (DONE, REFUSED):
                 continue
             if folder.name not in self.services.definitions:
-                self._tell_once(folder, f"{folder.name} is the code of no dataset: what lies there is left.")
+                self._tell_once(
+                    folder, f"{shown_folder(folder.name)} is the code of no dataset: what lies there is left."
+                )
                 continue
             yield from (Candidate(path, folder.name, "") for path in _files(folder))
             for site in _folders(folder):
                 if _SITE.fullmatch(site.name):
                     yield from (Candidate(path, folder.name, site.name) for path in _files(site))
                 else:
-                    self._tell_once(site, f"{folder.name}/{site.name} is no site’s code: what lies there is left.")
+                    self._tell_once(
+                        site, f"{folder.name}/{shown_folder(site.name)} is no site’s code: what lies there is left."
+                    )
 
     def _tell_once(self, folder: Path, sentence: str) -> None:
         if folder not in self._strange:
@@ -125,6 +131,10 @@ class Watcher:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                return False
+            link = self._link_among_targets(candidate)
+            if link is not None:
+                self._tell_once(link, _led_elsewhere(link, self.folder))
                 return False
             mark = _mark(os.fstat(file.fileno()))
             # Another watcher may have been through with it before we had the lock.
@@ -175,20 +185,40 @@ class Watcher:
 
     def _refuse(self, candidate: Candidate, sentence: str) -> None:
         self.told(f"{_shown(candidate)} was refused: {sentence}")
-        moved = self._move(candidate, REFUSED)
-        note = moved.with_name(f"{moved.name}.txt")
-        with os.fdopen(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as text:
-            text.write(f"{now():%Y-%m-%d %H:%M} UTC\n{sentence}\n")
+        self._move(candidate, REFUSED, f"{now():%Y-%m-%d %H:%M} UTC\n{sentence}\n")
 
-    def _move(self, candidate: Candidate, to: str) -> Path:
-        folder = self.folder / to / candidate.dataset / candidate.site
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        target, number = folder / candidate.path.name, 1
-        while target.exists():
-            number += 1
-            target = folder / f"{candidate.path.stem} ({number}){candidate.path.suffix}"
-        candidate.path.rename(target)
-        return target
+    def _link_among_targets(self, candidate: Candidate) -> Path | None:
+        """A link where a folder to move into should be: whoever put it there would choose where files go."""
+        for to in (DONE, REFUSED):
+            folder = self.folder
+            for part in _parts(candidate, to):
+                folder = folder / part
+                if folder.is_symlink():
+                    return folder
+        return None
+
+    def _move(self, candidate: Candidate, to: str, note: str = "") -> None:
+        """Move a file below “done” or “refused”, with a note beside it; no link is followed on the way."""
+        try:
+            folder = _opened(self.folder, _parts(candidate, to))
+        except OSError as error:
+            there = self.folder / to
+            self._tell_once(there, f"{to} cannot be moved into: {error.strerror}. What was taken is left where it was.")
+            return
+        try:
+            path, number = candidate.path, 1
+            name = path.name
+            while _is_there(name, folder) or (note and _is_there(f"{name}.txt", folder)):
+                number += 1
+                name = f"{path.stem} ({number}){path.suffix}"
+            os.rename(path, name, dst_dir_fd=folder)
+            if note:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+                handle = os.open(f"{name}.txt", flags, 0o600, dir_fd=folder)
+                with os.fdopen(handle, "w", encoding="utf-8") as text:
+                    text.write(note)
+        finally:
+            os.close(folder)
 
 
 def watch(watcher: Watcher, wait: Callable[[float], object], once: bool = False) -> None:
@@ -198,6 +228,37 @@ def watch(watcher: Watcher, wait: Callable[[float], object], once: bool = False)
         if once and not watcher.waits:
             return
         wait(min(LOOK_SECONDS, max(0.05, watcher.still_seconds / 2)))
+
+
+def _parts(candidate: Candidate, to: str) -> list[str]:
+    return [part for part in (to, candidate.dataset, candidate.site) if part]
+
+
+def _opened(top: Path, parts: Sequence[str]) -> int:
+    """The handle of a folder below ``top``, made where it is missing; raises ``OSError`` where a link stands."""
+    handle = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    for part in parts:
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(part, 0o700, dir_fd=handle)
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+        finally:
+            os.close(handle)
+        handle = below
+    return handle
+
+
+def _is_there(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _led_elsewhere(link: Path, top: Path) -> str:
+    shown = "/".join(map(shown_folder, link.relative_to(top).parts))
+    return f"{shown} is a link, which is never followed: nothing that would go there is taken; put a folder there."
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -220,4 +281,5 @@ def _mark(status: os.stat_result) -> str:
 
 
 def _shown(candidate: Candidate) -> str:
-    return "/".join(part for part in (candidate.dataset, candidate.site, candidate.path.name) if part)
+    site = shown_folder(candidate.site) if candidate.site else ""
+    return "/".join(part for part in (candidate.dataset, site, shown_file(candidate.path.name)) if part)

@@ -23,7 +23,7 @@ LEFTOVER_SECONDS = 24 * 3600
 LONGEST_NAME = 120
 _PIECE = 1 << 20
 _TOKEN = re.compile(r"[0-9a-f]{32}")
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|\ud800-\udfff]+")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 class TooLargeError(SafeStatsError):

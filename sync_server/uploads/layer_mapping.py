@@ -13,8 +13,6 @@ from ..errors import SafeStatsError
 from ..ingest.mappings import Mapping as FileMapping
 from ..ingest.mappings import Parse, PlaceKind
 
-# Mappings of layers are saved under this site: no supplier's file is read by one.
-LAYERS = "layers of QGIS"
 # How places of layers come: metres of the National Grid, or degrees, which become such by the Ordnance Survey's rule.
 _GRID, _DEGREES = {"easting", "northing"}, {"longitude", "latitude"}
 _COORDINATES = _GRID | _DEGREES | {"easting_rounded", "northing_rounded"}

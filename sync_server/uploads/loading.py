@@ -22,7 +22,6 @@ from ..publishing.models import OPEN_STATES, JobState, PublishingJob, ReleaseSta
 from ..publishing.releases import newest_release
 from ..services import Services
 from .incoming import Incoming, IncomingFile
-from .layer_mapping import LAYERS
 from .models import Upload
 
 logger = logging.getLogger(__name__)
@@ -91,7 +90,7 @@ def _remember(services: Services, job: PublishingJob, upload: Upload) -> None:
         person = session.get(User, job.actor)
         home = session.get(Organisation, person.organisation_id) if person is not None else None
     if home is not None:
-        saved_mappings.save(services, job.actor, home.code, upload.dataset, LAYERS, upload.mapping)
+        saved_mappings.save(services, job.actor, home.code, upload.dataset, saved_mappings.LAYERS, upload.mapping)
 
 
 def unexpected(job: PublishingJob, error: Exception) -> str:

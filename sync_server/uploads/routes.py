@@ -28,7 +28,7 @@ from ..instants import iso
 from ..problems import Problem
 from ..services import Services
 from . import service
-from .layer_mapping import LAYERS, LayerMapping, described, targets_of
+from .layer_mapping import LayerMapping, described, targets_of
 from .schemas import (
     CellAnswer,
     LayerMappingBody,
@@ -181,7 +181,7 @@ def _publishable(
     session: Session, who: Subject, definition: DatasetDefinition, supplied: list[Mapping]
 ) -> PublishableAnswer:
     own = _of(definition, supplied)
-    saved = saved_mappings.find(session, who.organisation, definition.code, LAYERS)
+    saved = saved_mappings.find(session, who.organisation, definition.code, saved_mappings.LAYERS)
     chosen = LayerMapping.of(saved.document) if saved is not None else None
     return PublishableAnswer(
         dataset=definition.code,

@@ -20,8 +20,9 @@ from ..instants import now
 from ..problems import Problem
 from ..publishing.jobs import Jobs
 from ..publishing.models import OPEN_STATES, JobKind, JobState, PublishingJob, Release, ReleaseState
+from ..screening.names import refuse_identifying_names, shown_file
 from ..services import Services
-from .incoming import Incoming, IncomingFile
+from .incoming import Incoming, IncomingFile, fit_name
 from .loading import forget_ended
 from .models import Upload
 
@@ -81,7 +82,8 @@ def receive(
 ) -> int:
     """Keep the files (name, stream) and ask for the job that loads them; returns its number.
 
-    Raises ``SafeStatsError`` where a file is empty, too large or none was chosen: then nothing is kept.
+    Raises ``SafeStatsError`` where a file is empty, too large or named for somebody, or none was chosen: then nothing
+    is kept.
     """
     with services.database.read() as session:
         authorise(session, actor, Permission.MANAGE_RELEASES)
@@ -90,13 +92,15 @@ def receive(
         raise SafeStatsError("No file was chosen: choose at least one.")
     if len(streams) > MOST_FILES:
         raise SafeStatsError(f"At most {MOST_FILES} files are loaded together: send the rest afterwards.")
+    names = [fit_name(name) for name, _ in streams]
+    refuse_identifying_names(names)
     if site and not definition.sites:
         raise SafeStatsError(f"{definition.title} has no sites: leave the site empty.")
     incoming = Incoming(services.settings.incoming_dir)
     kept: list[IncomingFile] = []
     try:
-        for name, stream in streams:
-            kept.append(incoming.keep(stream, name, MOST_BYTES - sum(file.size for file in kept)))
+        for number, (name, (_, stream)) in enumerate(zip(names, streams, strict=True), start=1):
+            kept.append(incoming.keep(stream, shown_file(name, number), MOST_BYTES - sum(file.size for file in kept)))
         return _request(services, actor, definition.code, kept, site, synthetic, accept_withdrawals, mapping)
     except BaseException:
         for file in kept:

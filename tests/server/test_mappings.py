@@ -28,7 +28,7 @@ ROWS = (
 )
 DRAFT = MappingDraft(
     "istv",
-    "X1",
+    "RJ122",
     "istv-return",
     date_order=DateOrder.MDY,
     columns={"arrived_on": "Seen", "occurred_on": "Happened", "method": "Done with"},
@@ -45,24 +45,24 @@ def console(quick_settings: Settings) -> Iterator[Console]:
 
 def test_a_draft_and_its_document_say_the_same(console: Console) -> None:
     services: Services = console.services
-    assert MappingDraft.of(DRAFT.document(), "istv", "X1") == DRAFT
-    assert MappingDraft.of("[mapping]\ncode = 3", "istv", "X1") is None
+    assert MappingDraft.of(DRAFT.document(), "istv", "RJ122") == DRAFT
+    assert MappingDraft.of("[mapping]\ncode = 3", "istv", "RJ122") is None
     with services.database.read() as session:
-        assert saved_mappings.find(session, "hospital", "istv", "X1") is None
-    assert saved_mappings.save(services, COMMAND_LINE, "hospital", "istv", "X1", DRAFT.document()) == 1
-    assert saved_mappings.save(services, COMMAND_LINE, "hospital", "istv", "X1", DRAFT.document()) == 1
-    assert saved_mappings.save(services, COMMAND_LINE, "hospital", "istv", "X1", DRAFT.document() + "# more\n") == 2
+        assert saved_mappings.find(session, "hospital", "istv", "RJ122") is None
+    assert saved_mappings.save(services, COMMAND_LINE, "hospital", "istv", "RJ122", DRAFT.document()) == 1
+    assert saved_mappings.save(services, COMMAND_LINE, "hospital", "istv", "RJ122", DRAFT.document()) == 1
+    assert saved_mappings.save(services, COMMAND_LINE, "hospital", "istv", "RJ122", DRAFT.document() + "# more\n") == 2
     with services.database.read() as session:
-        found = saved_mappings.find(session, "hospital", "istv", "X1")
+        found = saved_mappings.find(session, "hospital", "istv", "RJ122")
         assert found is not None and found.version == 2
-        assert saved_mappings.find(session, "camden", "istv", "X1") is None
-        mapping = saved_mappings.mapping_for(services, session, None, "istv", "X1")
+        assert saved_mappings.find(session, "camden", "istv", "RJ122") is None
+        mapping = saved_mappings.mapping_for(services, session, None, "istv", "RJ122")
     assert mapping is not None and mapping.date_order == DateOrder.MDY
     saved = [event for event in console.events() if event["event"] == "mapping.save"]
-    assert [event["filter"] for event in saved] == [{"site": "X1", "version": 1}, {"site": "X1", "version": 2}]
+    assert [event["filter"] for event in saved] == [{"site": "RJ122", "version": 1}, {"site": "RJ122", "version": 2}]
     with pytest.raises(SafeStatsError, match="“pavement” is no field of istv"):
         saved_mappings.save(
-            services, COMMAND_LINE, "hospital", "istv", "X1", DRAFT.document().replace("arrived_on", "pavement")
+            services, COMMAND_LINE, "hospital", "istv", "RJ122", DRAFT.document().replace("arrived_on", "pavement")
         )
 
 
@@ -71,10 +71,10 @@ def test_a_file_is_loaded_by_the_mapping_of_its_site(console: Console, tmp_path:
     file = tmp_path / "synthetic-2025-03.csv"
     file.write_text(ROWS)
     with pytest.raises(SafeStatsError, match="has no column"):
-        load(services, "istv", [file], site="X1", today=date(2026, 1, 1))
-    saved_mappings.save(services, COMMAND_LINE, "hospital", "istv", "X1", DRAFT.document())
-    report = load(services, "istv", [file], site="X1", today=date(2026, 1, 1))
-    assert report.accepted == 2 and not report.unmapped and report.returns == [["X1", "2025-03"]]
+        load(services, "istv", [file], site="RJ122", today=date(2026, 1, 1))
+    saved_mappings.save(services, COMMAND_LINE, "hospital", "istv", "RJ122", DRAFT.document())
+    report = load(services, "istv", [file], site="RJ122", today=date(2026, 1, 1))
+    assert report.accepted == 2 and not report.unmapped and report.returns == [["RJ122", "2025-03"]]
     with pytest.raises(SafeStatsError, match="has no column"):
         load(services, "istv", [file], site="X2", today=date(2026, 1, 1))
 
@@ -99,7 +99,7 @@ def test_of_several_patterns_the_first_that_fits() -> None:
 
 def test_a_publisher_edits_a_mapping_beside_the_first_rows(console: Console) -> None:
     visitor = console.as_("gla.publisher")
-    page = visitor.get("/console/mappings/edit?organisation=hospital&dataset=istv&site=X1")
+    page = visitor.get("/console/mappings/edit?organisation=hospital&dataset=istv&site=RJ122")
     assert page.status == 200
     # Nothing leads to what must be there: the page asks, and shows no row yet.
     upload = {"file": ("synthetic-2025-03.csv", ROWS.encode(), "text/csv")}
@@ -111,16 +111,16 @@ def test_a_publisher_edits_a_mapping_beside_the_first_rows(console: Console) -> 
     page = visitor.send(page, "/console/mappings/edit", act="save", **chosen, code_0="other", date_order_="")
     assert page.path == "/console/mappings", page.text
     with console.services.database.read() as session:
-        saved = saved_mappings.find(session, "hospital", "istv", "X1")
+        saved = saved_mappings.find(session, "hospital", "istv", "RJ122")
     assert saved is not None
-    draft = MappingDraft.of(saved.document, "istv", "X1")
+    draft = MappingDraft.of(saved.document, "istv", "RJ122")
     assert draft is not None and draft.codes == {"method": {"zap": "other"}}
     assert draft.columns == DRAFT.columns and draft.date_order == DateOrder.MDY
 
 
 def test_a_preview_shows_nothing_that_nobody_may_have(console: Console) -> None:
     visitor = console.as_("gla.publisher")
-    page = visitor.get("/console/mappings/edit?organisation=hospital&dataset=istv&site=X1")
+    page = visitor.get("/console/mappings/edit?organisation=hospital&dataset=istv&site=RJ122")
     text = "Arrival Date,Assault Date,Assault Method,NHS Number\n13/03/2025,13/03/2025,fist,9434765919\n"
     page = visitor.send(page, "/console/mappings/edit", files={"file": ("a.csv", text.encode(), "text/csv")})
     assert "9434765919" not in page.text and re.search("NHS Number.*tells who somebody is", page.text)

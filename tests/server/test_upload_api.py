@@ -9,8 +9,8 @@ import pytest
 from httpx import Response
 from safestats.sync_server.identity.models import SignInState
 from safestats.sync_server.ingest import saved_mappings
+from safestats.sync_server.ingest.saved_mappings import LAYERS
 from safestats.sync_server.uploads import service
-from safestats.sync_server.uploads.layer_mapping import LAYERS
 from safestats.sync_server.uploads.models import Upload
 from safestats.tests.server.console_rig import Visitor
 from safestats.tests.server.engines import databases_of_a_test, settings_for
