@@ -19,7 +19,7 @@ from ..services import Services
 from . import conditions as conditions_of_use
 from . import decisions, machine_keys, organisations, people, second_factor, service
 from .conditions import current_conditions, publish_conditions
-from .models import ConditionsOfUse, RequestState, Role, User
+from .models import ConditionsOfUse, Organisation, RequestState, Role, User
 
 commands = typer.Typer()
 organisation_commands = typer.Typer(no_args_is_help=True, help="Organisations.")
@@ -81,10 +81,16 @@ def list_organisations() -> None:
     """All organisations."""
     with initialised() as services, services.database.read() as session:
         rows = [
-            [o.code, o.name, o.kind, " ".join(a.code for a in o.areas), "yes" if o.remit else "no", _state(o.active)]
+            [o.code, o.name, o.kind, _areas_in_short(o), "yes" if o.remit else "no", _state(o.active)]
             for o in service.organisations(session)
         ]
         print_table(["Code", "Name", "Kind", "Areas", "Remit", "State"], rows)
+
+
+def _areas_in_short(organisation: Organisation) -> str:
+    """Two areas' codes at most: ``org show`` has them all."""
+    codes = [area.code for area in organisation.areas]
+    return " ".join(codes) if len(codes) <= 2 else f"{len(codes)} areas"
 
 
 @organisation_commands.command("show")
