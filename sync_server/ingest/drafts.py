@@ -22,6 +22,7 @@ class MappingDraft:
     date_order: DateOrder = DateOrder.AUTO
     columns: Lookup[str, str] = field(default_factory=dict)  # target → header
     codes: Lookup[str, Lookup[str, str]] = field(default_factory=dict)  # field → what stands there → code
+    nowhere: tuple[str, ...] = ()  # headers that the base knows, and that lead nowhere here
 
     @classmethod
     def of(cls, document: str, dataset: str, site: str) -> MappingDraft | None:
@@ -30,7 +31,7 @@ class MappingDraft:
             parts = tomllib.loads(document)
             head = parts["mapping"]
             known = {"code", "title", "datasets", "based_on", "sheet", "header_row", "date_order"}
-            plain = set(parts) <= {"mapping", "columns", "codes"} and set(head) <= known
+            plain = set(parts) <= {"mapping", "columns", "codes", "ignore"} and set(head) <= known
             columns = {entry["to"]: entry["headers"][0] for entry in parts.get("columns", ())}
             plain = plain and all(set(entry) == {"to", "headers"} for entry in parts.get("columns", ()))
             if not plain or "based_on" not in head:
@@ -44,6 +45,7 @@ class MappingDraft:
                 DateOrder(head.get("date_order", "auto")),
                 columns,
                 parts.get("codes", {}),
+                tuple(parts.get("ignore", {}).get("headers", ())),
             )
         except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, IndexError):
             return None
@@ -65,9 +67,11 @@ class MappingDraft:
             lines.append(f"date_order = {_quoted(str(self.date_order))}")
         for target, header in sorted(self.columns.items()):
             lines += ["", "[[columns]]", f"to = {_quoted(target)}", f"headers = [{_quoted(header)}]"]
+        if self.nowhere:
+            lines += ["", "[ignore]", f"headers = [{', '.join(_quoted(header) for header in sorted(self.nowhere))}]"]
         for name, codes in sorted(self.codes.items()):
             if codes:
-                lines += ["", f"[codes.{name}]"]
+                lines += ["", f"[codes.{_quoted(name)}]"]
                 lines += [f"{_quoted(text)} = {_quoted(code)}" for text, code in sorted(codes.items())]
         return "\n".join(lines) + "\n"
 

@@ -100,6 +100,7 @@ class Mapping:
     owners: Lookup[str, str] = field(default_factory=dict)  # what stands there → dataset
     drop: Lookup[str, tuple[str, ...]] = field(default_factory=dict)  # what is not agreed → its headers
     ignore: tuple[str, ...] = ()
+    nowhere: tuple[str, ...] = ()  # of a site's own: headers that lead nowhere, whatever its base says of them
     others: tuple[OtherFile, ...] = ()
     sheet: str = ""  # the only one to be read; "": all that have the headers
     header_row: int = 0  # counted from 1; 0: found by its headers
@@ -147,11 +148,15 @@ def read_mappings(folder: Path, definitions: Lookup[str, DatasetDefinition]) -> 
 def parse_mapping(document: str, name: str, folder: Path | None = None, bases: Iterable[Mapping] = ()) -> Mapping:
     """The mapping in a TOML document that is called ``name`` in ``DefinitionError``.
 
-    ``folder`` holds the code lists that it includes, ``bases`` the mapping that it may be based on.
+    ``folder`` holds the code lists that it includes: without one, as where somebody saves or sends a mapping, it may
+    include none. ``bases`` holds the mapping that it may be based on.
     """
     try:
         return _mapping(tomllib.loads(document), folder, {base.code: base for base in bases})
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+    except OSError as error:
+        # Its own words name a path of this machine.
+        raise DefinitionError(f"{name}: a code list that this mapping includes cannot be read.") from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise DefinitionError(f"{name}: this mapping cannot be read: {error}.") from error
 
 
@@ -196,8 +201,16 @@ def _mapping(document: dict[str, Any], folder: Path | None, bases: dict[str, Map
         "in_words": bool(head.get("in_words", base.in_words if base else False)),
         "constants": {**(base.constants if base else {}), **document.get("constants", {})},
     }
+    ignored = tuple(document.get("ignore", {}).get("headers", ()))
     if base is not None:
-        return replace(base, **settings, sources=_merged(base, sources), codes=_joined(codes, base.codes))
+        return replace(
+            base,
+            **settings,
+            sources=_merged(base, sources),
+            codes=_joined(codes, base.codes),
+            ignore=(*ignored, *base.ignore),
+            nowhere=ignored,
+        )
     return Mapping(
         **settings,
         sources=sources,
@@ -206,7 +219,7 @@ def _mapping(document: dict[str, Any], folder: Path | None, bases: dict[str, Map
         owner_headers=tuple(owner.get("headers", ())),
         owners={name: dataset for dataset, names in owner.get("values", {}).items() for name in names},
         drop={what: tuple(headers) for what, headers in document.get("drop", {}).items()},
-        ignore=tuple(document.get("ignore", {}).get("headers", ())),
+        ignore=ignored,
         others=tuple(
             OtherFile(entry["title"], tuple(entry["headers"]), entry["instead"])
             for entry in document.get("other_files", ())
@@ -257,8 +270,12 @@ def _codes(document: dict[str, Any], folder: Path | None) -> dict[str, CodeMap]:
     lists = [document.get("codes", {})]
     for name in document.get("mapping", {}).get("include", ()):
         if folder is None:
-            raise ValueError(f"it includes “{name}”, and no folder was given")
-        lists.append(tomllib.loads((folder / name).read_text(encoding="utf-8")).get("codes", {}))
+            raise ValueError("it includes code lists, which only those may that come with SafeStats: base it on one")
+        home = folder.resolve()
+        path = (home / name).resolve()
+        if not path.is_relative_to(home):
+            raise ValueError("it includes what is not in the mappings’ folder")
+        lists.append(tomllib.loads(path.read_text(encoding="utf-8")).get("codes", {}))
     codes: dict[str, CodeMap] = {}
     for each in lists:
         codes = _joined(

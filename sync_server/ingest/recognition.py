@@ -92,7 +92,9 @@ def assigned(table: RawTable, mapping: Mapping) -> dict[str, int]:
     Headers that are told literally come before those with "*", and both before what is only taken for want of
     another. Where a target has several columns the first of its headers holds.
     """
+    nowhere = {header_key(header) for header in mapping.nowhere}
     keys = [header_key(header) if header.strip() else "" for header in table.header]
+    keys = ["" if key in nowhere else key for key in keys]
     wanted: list[tuple[str, Sequence[str], Sequence[str]]] = [(OWNER, mapping.owner_headers, ())]
     wanted += [(source.target, source.headers, source.or_headers) for source in mapping.sources]
     targets: dict[str, int] = {}

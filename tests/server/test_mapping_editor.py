@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from safestats.sync_server.errors import SafeStatsError
+from safestats.sync_server.ingest import saved_mappings
+from safestats.sync_server.ingest.drafts import MappingDraft
 from safestats.sync_server.ingest.mappings import read_mappings
 from safestats.sync_server.ingest.raw_tables import RawTable
-from safestats.sync_server.ingest.recognition import choose
+from safestats.sync_server.ingest.recognition import assigned, choose, columns_of
 from safestats.sync_server.settings import Settings
 from safestats.sync_server.supplies.wording import to_the_supplier
 from safestats.tests.server import console_rig
@@ -35,3 +37,13 @@ def test_all_missing_columns_are_named_with_what_to_do(console: Console) -> None
     assert "which ISTV" not in sentence
     to_them = to_the_supplier(sentence)
     assert "console" not in to_them and "tell the SafeStats team what yours are called" in to_them
+
+
+def test_a_header_that_leads_nowhere_does_so_though_the_base_knows_it(console: Console) -> None:
+    services = console.services
+    draft = MappingDraft("istv", "X1", "istv-return", columns={"method": "How"}, nowhere=("Weapon used",))
+    assert MappingDraft.of(draft.document(), "istv", "X1") == draft
+    mapping = saved_mappings.parsed(services, draft.document(), "This mapping")
+    table = RawTable.from_rows("a.csv", ["Assault Date", "WEAPON USED", "How"], [["1", "2", "3"]])
+    assert assigned(table, mapping) == {"occurred_on": 0, "method": 2}
+    assert columns_of(table, mapping).strange == []
