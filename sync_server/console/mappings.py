@@ -5,6 +5,8 @@ The rows of a chosen file are screened, then travel in the page itself: the serv
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Lookup
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -23,6 +25,7 @@ from .agreements import dataset_options, organisation_options, title_of
 from .forms import Form, PostedDep
 from .routes import console_router
 from .signed_in import MemberDep
+from .site import words
 from .visits import Visit, gone
 
 MOST_FILE_BYTES = 30_000_000
@@ -36,7 +39,7 @@ router = console_router()
 
 
 @router.get("/mappings")
-def mappings_page(visit: MemberDep) -> Response:
+def mappings_page(visit: MemberDep, dataset: str = "", site: str = "") -> Response:
     """The saved mappings, and a form to begin with another."""
     visit.require(Permission.MANAGE_RELEASES)
     with visit.services.database.read() as session:
@@ -44,7 +47,7 @@ def mappings_page(visit: MemberDep) -> Response:
         newest = {(one.organisation_id, one.dataset, one.site): one for one in reversed(saved)}
         return visit.page(
             "mappings.html",
-            form=Form(),
+            form=Form(defaults={"dataset": dataset, "site": site}),
             saved=sorted(newest.values(), key=lambda one: (one.dataset, one.site)),
             titles={one.dataset: title_of(visit, one.dataset) for one in saved},
             organisations=organisation_options(session),
@@ -67,10 +70,10 @@ def edit(visit: MemberDep, form: PostedDep) -> Response:
     organisation, site = form.text("organisation"), form.text("site")
     supplied = _supplied(visit, definition)
     before = _saved_draft(visit, organisation, definition, site)
-    sample, draft = None, before
+    sample, draft = None, MappingDraft.of(form.text("chosen"), definition.code, site) or before
     with form.telling("file"):
         sample = Sample.of_text(form.text("sample")) if form.text("sample") else None
-        draft = _posted_draft(form, before, sample)
+        draft = _posted_draft(form, draft, sample, _target_titles(definition, supplied))
         name, data = form.upload("file")
         if data:
             if len(data) > MOST_FILE_BYTES:
@@ -79,11 +82,31 @@ def edit(visit: MemberDep, form: PostedDep) -> Response:
             sample = take_sample(source, definition, supplied, _mapping(visit, definition, draft, supplied))
     if form.text("act") == "save" and not form.errors:
         with form.telling("save"):
-            version = saved_mappings.save(
-                visit.services, visit.who.user_id, organisation, definition.code, site, draft.document()
-            )
-            return visit.go("/mappings", f"Version {version} is saved. It counts from the next load on.")
+            return _save(visit, organisation, definition, site, draft.document())
     return _page(visit, form, organisation, definition, draft, sample)
+
+
+@router.post("/mappings/again")
+def use_again(visit: MemberDep, form: PostedDep) -> Response:
+    """Make an earlier version the newest."""
+    definition = _definition(visit, form.text("dataset"))
+    organisation, site, version = form.text("organisation"), form.text("site"), form.text("version")
+    number = int(version) if version.isdecimal() and len(version) < 6 else 0
+    with visit.services.database.read() as session:
+        earlier = saved_mappings.find(session, organisation, definition.code, site, number)
+        if earlier is None:
+            raise gone()
+    return _save(visit, organisation, definition, site, earlier.document)
+
+
+def _save(visit: Visit, organisation: str, definition: DatasetDefinition, site: str, document: str) -> Response:
+    with visit.services.database.read() as session:
+        last = saved_mappings.find(session, organisation, definition.code, site)
+    actor = visit.who.user_id
+    version = saved_mappings.save(visit.services, actor, organisation, definition.code, site, document)
+    if last is not None and last.version == version:
+        return visit.go("/mappings", f"Nothing is changed: version {version} says the same.")
+    return visit.go("/mappings", f"Version {version} is saved. It counts from the next load on.")
 
 
 def _page(
@@ -101,7 +124,14 @@ def _page(
         with form.telling("preview"):
             mapping = _mapping(visit, definition, draft, supplied)
             shown = preview(visit.services, definition, sample, supplied, mapping, draft.site, london_today())
-    targets = sorted({source.target for one in supplied for source in one.sources if one.code == draft.based_on})
+    based = [one for one in supplied if one.code == draft.based_on]
+    titles = _target_titles(definition, based)
+    with visit.services.database.read() as session:
+        versions = [
+            one
+            for one in saved_mappings.versions(session, definition.code)
+            if (one.organisation.code, one.site) == (organisation, draft.site)
+        ]
     return visit.page(
         "mapping.html",
         form=form,
@@ -112,7 +142,11 @@ def _page(
         chosen=draft.document(),
         bases=[(one.code, one.title) for one in supplied],
         orders=[(str(order), words) for order, words in _ORDERS],
-        targets=targets,
+        titles=titles,
+        needed={source.target for one in based for source in one.sources if source.required},
+        # What was chosen stays chosen where it cannot be.
+        posted={at: form.text(f"target_{at}") for at in _shown_columns(form, sample)} if form.errors else {},
+        versions=versions,
         sample=sample.to_text() if sample else "",
         preview=shown,
         codes={field.name: list(field.codes.items()) for field in definition.fields if field.codes},
@@ -153,7 +187,18 @@ def _saved_draft(visit: Visit, organisation: str, definition: DatasetDefinition,
     return MappingDraft(definition.code, site, supplied[0].code)
 
 
-def _posted_draft(form: Form, before: MappingDraft, sample: Sample | None) -> MappingDraft:
+def _target_titles(definition: DatasetDefinition, mappings: Sequence[Mapping]) -> dict[str, str]:
+    """What each target is called here, with the header that refusals name it by; in the order of the titles."""
+    fields = {field.name: field.alias for field in definition.fields}
+    found = {
+        source.target: f"{fields.get(source.target) or words(source.target)} ({source.headers[0]})"
+        for one in mappings
+        for source in one.sources
+    }
+    return dict(sorted(found.items(), key=lambda entry: entry[1].casefold()))
+
+
+def _posted_draft(form: Form, before: MappingDraft, sample: Sample | None, titles: Lookup[str, str]) -> MappingDraft:
     """The draft with what was typed and chosen."""
     row = form.text("header_row")
     if row and not (row.isdecimal() and len(row) < 4):
@@ -168,32 +213,43 @@ def _posted_draft(form: Form, before: MappingDraft, sample: Sample | None) -> Ma
     )
     if sample is None:
         return draft
-    columns = {target: header for target, header in before.columns.items() if header not in sample.table.header}
-    for at, header in enumerate(sample.table.header):
-        chosen = form.text(f"target_{at}")
-        if chosen and chosen != form.text(f"led_{at}") and header.strip():
-            if chosen in columns:
-                raise SafeStatsError(f"Two columns lead to “{chosen}”: choose one of them.")
-            columns[chosen] = header
-        elif header in before.columns.values() and chosen:
-            columns[chosen] = header
+    columns, nowhere = _posted_columns(form, before, sample, titles)
     codes = {name: dict(values) for name, values in before.codes.items()}
     for number in range(200):
         name, text, code = (form.text(f"{part}_{number}") for part in ("coded", "value", "code"))
         if name and text and code:
             codes.setdefault(name, {})[text] = code
-    earlier = MappingDraft.of(form.text("chosen"), before.dataset, before.site)
-    if earlier is not None:
-        for name, values in earlier.codes.items():
-            codes[name] = {**values, **codes.get(name, {})}
-        for target, header in earlier.columns.items():
-            if form.text(f"target_{_position(sample, header)}") == target:
-                columns.setdefault(target, header)
-    return replace(draft, columns=columns, codes=codes)
+    return replace(draft, columns=columns, codes=codes, nowhere=nowhere)
 
 
-def _position(sample: Sample, header: str) -> int:
-    return sample.table.header.index(header) if header in sample.table.header else -1
+def _posted_columns(
+    form: Form, before: MappingDraft, sample: Sample, titles: Lookup[str, str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Target → header as they were chosen, beside those of headers that the page did not show, and the headers that
+    are to lead nowhere though something is known of them. Raises ``SafeStatsError`` where two lead to one target."""
+    asked = {sample.table.header[at]: at for at in _shown_columns(form, sample)}
+    columns = {target: header for target, header in before.columns.items() if header not in asked}
+    nowhere = [header for header in before.nowhere if header not in asked]
+    taken: set[str] = set()
+    for header, at in asked.items():
+        chosen, led = form.text(f"target_{at}"), form.text(f"led_{at}")
+        if chosen in taken:
+            raise SafeStatsError(f"Two columns lead to {titles.get(chosen, chosen)}: choose one of them.")
+        if not chosen:
+            if led or header in before.nowhere:
+                nowhere.append(header)
+            continue
+        taken.add(chosen)
+        # What the base says already need not be said again.
+        if chosen != led or before.columns.get(chosen) == header:
+            columns[chosen] = header
+    return columns, tuple(nowhere)
+
+
+def _shown_columns(form: Form, sample: Sample | None) -> list[int]:
+    """The columns of which the page that was sent asked where they lead."""
+    header = sample.table.header if sample is not None else []
+    return [at for at, text in enumerate(header) if text.strip() and f"target_{at}" in form.data]
 
 
 def _mapping(visit: Visit, definition: DatasetDefinition, draft: MappingDraft, supplied: list[Mapping]) -> Mapping:

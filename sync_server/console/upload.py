@@ -15,7 +15,7 @@ from .agreements import dataset_options, title_of
 from .forms import Form, PostedDep, read_posted
 from .routes import console_router
 from .signed_in import MemberDep
-from .visits import Visit, gone
+from .visits import Visit, gone, with_query
 
 MOST_UPLOADS = 30
 MOST_LINES = 100
@@ -89,6 +89,7 @@ def upload_page(visit: MemberDep, number: Number, follow: str = "") -> Response:
         seconds=FOLLOW_SECONDS,
         worker_lives=worker_lives(visit.services.settings.data_dir),
         states=UploadState,
+        mapping_page=with_query("/console/mappings", {"dataset": upload.dataset, "site": upload.site}),
     )
     if under_way and follow == "yes":
         answer.headers["Refresh"] = str(FOLLOW_SECONDS)

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from ..datasets.definitions import BUILT_IN_FIELDS, DatasetDefinition
+from ..datasets.definitions import BUILT_IN_FIELDS, DatasetDefinition, Field
 from ..errors import SafeStatsError
 from ..geocoding.places import Places, place_described
 from ..screening.headers import identifying_header
@@ -30,6 +30,7 @@ ROWS_SHOWN = 20
 _ROWS_CARRIED = 100
 _VALUES_SHOWN = 20
 _LONGEST_CELL = 120
+_PLACED_IN = "borough"  # what came of where it was, beside what was written
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,13 @@ class Preview:
     """What came of the first rows."""
 
     columns: tuple[PreviewColumn, ...]
-    missing: tuple[str, ...]  # headers that the mapping must have and does not find
-    names: tuple[str, ...]  # of ``PreviewRow.values``
+    missing: tuple[str, ...]  # targets that the mapping must have and finds no column for
+    names: tuple[str, ...]  # what the fields of ``PreviewRow.values`` are called
     rows: tuple[PreviewRow, ...]
     taken: int
     rejected: Counter[str]
     unmapped: dict[str, list[tuple[str, int]]]  # field → values in no code list
+    strange: dict[str, int]  # field → how many rows have a value in no code list, be it listed or not
     notes: tuple[str, ...]
 
 
@@ -138,9 +140,9 @@ def preview(
     columns = tuple(
         PreviewColumn(header, led.get(at, ""), suggested.get(at, "")) for at, header in enumerate(table.header)
     )
-    missing = tuple(source.headers[0] for source in missing_headers(table, mapping))
+    missing = tuple(source.target for source in missing_headers(table, mapping))
     if missing:
-        return Preview(columns, missing, (), (), 0, Counter(), {}, ())
+        return Preview(columns, missing, (), (), 0, Counter(), {}, {}, ())
     raw = rows_of(sample.name, [table], definition, mappings, mapping)
     with services.database.read() as session:
         place: PlacesDescribed | None = None
@@ -148,28 +150,35 @@ def preview(
             places = Places.open(services, session, definition.code, synthetic=SYNTHETIC_MARK in sample.name.casefold())
             place = partial(place_described, places=places)
         prepared = prepare(raw, definition, services.areas, today, sample.name, site or "?", place)
-    names = [field.name for field in (*definition.fields, *BUILT_IN_FIELDS)]
-    shown = [name for name in names if name in prepared.good.columns and _says_something(prepared.good, name)]
-    rows = [
-        PreviewRow(line, tuple("" if value is None else str(value) for value in values), "")
-        for line, *values in prepared.good.select("line", *shown).iter_rows()
+    fields = [
+        field
+        for field in (*definition.fields, *BUILT_IN_FIELDS)
+        if field.name in {*led.values(), _PLACED_IN} and field.name in prepared.good.columns
     ]
-    texts = [name if name in prepared.bad.columns else None for name in shown]
-    for row in prepared.bad.iter_rows(named=True):
-        values = tuple("" if name is None or row[name] is None else str(row[name]) for name in texts)
-        rows.append(PreviewRow(row["line"], values, row["reason"]))
+    rows = [
+        _shown(row, fields, reason)
+        for frame, reason in ((prepared.good, ""), (prepared.bad, "reason"))
+        for row in frame.iter_rows(named=True)
+    ]
     rows.sort(key=lambda row: row.line)
     return Preview(
         columns,
         (),
-        tuple(shown),
+        tuple(field.alias for field in fields),
         tuple(rows[:ROWS_SHOWN]),
         len(prepared.good),
         prepared.counts.rejected,
         {name: values.most_common(_VALUES_SHOWN) for name, values in prepared.counts.unmapped_values.items()},
+        dict(prepared.counts.unmapped),
         (*raw.notes, *prepared.notes),
     )
 
 
-def _says_something(frame: pl.DataFrame, name: str) -> bool:
-    return frame.is_empty() or frame.get_column(name).is_not_null().any()
+def _shown(row: dict[str, Any], fields: Sequence[Field], reason: str) -> PreviewRow:
+    """The row with its values as people read them; ``reason`` names the column that says what is wrong, if any."""
+    values = [row.get(field.name) for field in fields]
+    told = (
+        "" if value is None else field.codes.get(str(value), str(value))
+        for field, value in zip(fields, values, strict=True)
+    )
+    return PreviewRow(row["line"], tuple(told), row[reason] if reason else "")
