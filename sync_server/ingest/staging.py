@@ -14,7 +14,7 @@ import polars as pl
 from sqlalchemy import ColumnElement, Table, and_, delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from ...shared.manifest import FID_KEY_BITS
+from ...shared.manifest import FID_KEY_BITS, UNDATED
 from ..datasets.definitions import BUILT_IN_FIELDS, RETURN_MONTH, SITE, DatasetDefinition, Delivery, Within
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
@@ -24,6 +24,9 @@ from ..spatial.backend import backend_of
 
 # More than this share of a month gone at once is a wrong or cut file rather than a correction.
 WITHDRAWABLE_SHARE = 0.2
+# So few incidents of a month may have other dates in records that add, however small the month.
+FREELY_MOVED = 5
+_OF = " of "
 _PIECE = 100_000
 _FIDS = tuple(f"fid_{precision}" for precision in PRECISIONS)
 
@@ -70,20 +73,21 @@ def compare(
 ) -> Difference:
     """The difference between the delivered ``rows`` and those held of what the delivery is the ``whole`` of.
 
-    Where an id names one incident of the whole dataset, it is looked up in every month. Raises ``SafeStatsError``
-    where too much of a month would be withdrawn.
+    Where an id names one incident of the whole dataset, it is looked up in every month. Raises
+    ``WithdrawsTooMuchError`` where too much of a month, or of a return, would leave it: withdrawn, or moved elsewhere
+    by another date.
     """
     table = incident_table(definition)
     covered = sorted({*whole.months, *rows.get_column("period").unique()})
     # A return's assaults lie in several months; and ids must not clash with those of other rows of the same days.
     by_return = definition.delivery == Delivery.REPLACES_RETURN
     where = table.c.period.in_(covered)
-    held = _held(session, table, or_(where, _of_returns(table, whole.returns)) if by_return else where)
+    held = _held(session, definition, table, or_(where, _of_returns(table, whole.returns)) if by_return else where)
     if definition.identity.within == Within.DATASET:
         standing = held.filter(pl.col("to_release").is_null())
         missing = rows.join(standing, on="identity", how="anti").get_column("identity").to_list()
         elsewhere = [
-            _held(session, table, table.c.identity.in_(chunk) & table.c.period.not_in(covered))
+            _held(session, definition, table, table.c.identity.in_(chunk) & table.c.period.not_in(covered))
             for chunk in _chunks(missing)
         ]
         held = pl.concat([held, *elsewhere])
@@ -108,8 +112,8 @@ def compare(
         else:
             replaced = heads.filter(pl.col("period").is_in(covered))
         withdrawn = replaced.join(rows.select("identity"), on="identity", how="anti")
-        if not accept_withdrawals:
-            _refuse_mass_withdrawal(definition, replaced, withdrawn)
+    if not accept_withdrawals:
+        _refuse_mass_leaving(session, definition, rows, heads, withdrawn, release)
     closing = pl.concat([withdrawn, heads.join(changed.select("identity"), on="identity", how="semi")])
     ended = held.filter(pl.col("to_release") == release)
     coming = pl.concat([fresh, changed])
@@ -166,23 +170,85 @@ def _ids_of_returns(session: Session, table: Table, returns: Iterable[tuple[str,
     return list(session.scalars(select(table.c.row_id).where(_of_returns(table, returns))))
 
 
-def _held(session: Session, table: Table, which: ColumnElement[bool]) -> pl.DataFrame:
-    names = ("row_id", "identity", "content", "period", "from_release", "to_release", *_FIDS)
-    found = session.execute(select(*(table.c[name] for name in names)).where(which))
-    texts = {"identity", "content", "period"}
-    schema = {name: pl.String if name in texts else pl.Int64 for name in names}
-    return pl.DataFrame([tuple(row) for row in found], schema=schema, orient="row")
+def _held(session: Session, definition: DatasetDefinition, table: Table, which: ColumnElement[bool]) -> pl.DataFrame:
+    """The versions with their feature ids."""
+    return _versions(session, definition, table, which, ("row_id", "identity", "content", "period", *_FIDS))
 
 
-def _refuse_mass_withdrawal(definition: DatasetDefinition, heads: pl.DataFrame, gone: pl.DataFrame) -> None:
-    live = dict(heads.get_column("period").value_counts().iter_rows())
-    for month, number in sorted(gone.get_column("period").value_counts().iter_rows()):
-        if number > WITHDRAWABLE_SHARE * live[month]:
-            raise WithdrawsTooMuchError(
-                f"This delivery lacks {number:,} of the {live[month]:,} incidents that {definition.code} holds "
-                f"for {month}, so nothing was loaded: ask the supplier whether the file is whole; if it is, "
-                "load it again and accept the withdrawals (--accept-withdrawals)."
-            )
+def _versions(
+    session: Session, definition: DatasetDefinition, table: Table, which: ColumnElement[bool], names: Sequence[str]
+) -> pl.DataFrame:
+    """The named columns of the versions, when they held, and the ``unit`` that they belong to."""
+    parts = _parts_of_unit(definition)
+    columns = list(dict.fromkeys((*names, "from_release", "to_release", *parts)))
+    found = session.execute(select(*(table.c[name] for name in columns)).where(which))
+    texts = {"identity", "content", "period", *parts}
+    schema = {name: pl.String if name in texts else pl.Int64 for name in columns}
+    frame = pl.DataFrame([tuple(row) for row in found], schema=schema, orient="row")
+    return frame.select(*names, "from_release", "to_release", _unit(definition))
+
+
+def _parts_of_unit(definition: DatasetDefinition) -> tuple[str, ...]:
+    return (RETURN_MONTH, SITE) if definition.delivery == Delivery.REPLACES_RETURN else ("period",)
+
+
+def _unit(definition: DatasetDefinition) -> pl.Expr:
+    """What an incident would be missed from: its month, or a month's return of its site."""
+    parts = [pl.col(name).fill_null("") for name in _parts_of_unit(definition)]
+    return pl.concat_str(parts, separator=_OF).alias("unit")
+
+
+def _of_units(definition: DatasetDefinition, table: Table, units: Sequence[str]) -> ColumnElement[bool]:
+    if definition.delivery != Delivery.REPLACES_RETURN:
+        return table.c.period.in_(units)
+    pairs = (unit.partition(_OF) for unit in units)
+    return _of_returns(table, ((site, month) for month, _, site in pairs))
+
+
+def _refuse_mass_leaving(
+    session: Session,
+    definition: DatasetDefinition,
+    rows: pl.DataFrame,
+    heads: pl.DataFrame,
+    withdrawn: pl.DataFrame,
+    release: int,
+) -> None:
+    """Raises ``WithdrawsTooMuchError`` where too many incidents of a month or return would not be in it any more.
+
+    They are counted against what people see and against what is staged, so that one load after the other does not
+    take what no single one may. What only gets its date leaves no month.
+    """
+    arriving = rows.select("identity", _unit(definition))
+    moved = heads.join(arriving, on="identity", suffix="_to").filter(
+        (pl.col("unit") != pl.col("unit_to")) & (pl.col("unit") != UNDATED)
+    )
+    leaving = pl.concat([withdrawn.select("identity", "unit"), moved.select("identity", "unit")])
+    allowed = FREELY_MOVED if definition.delivery == Delivery.UPSERTS else 0
+    table = incident_table(definition)
+    for units in _chunks(leaving.get_column("unit").unique().sort().to_list(), 100):
+        held = _versions(session, definition, table, _of_units(definition, table, units), ("identity",))
+        staged = held.filter(pl.col("to_release").is_null())
+        ends_later = pl.col("to_release").is_null() | (pl.col("to_release") >= release)
+        seen = held.filter((pl.col("from_release") < release) & ends_later)
+        both = ["identity", "unit"]
+        after = pl.concat([staged.select(both).join(leaving, on=both, how="anti"), arriving.select(both)])
+        for before in (seen, staged):
+            gone = dict(before.join(after, on=both, how="anti").get_column("unit").value_counts().iter_rows())
+            there = dict(before.get_column("unit").value_counts().iter_rows())
+            for unit in units:
+                number = gone.get(unit, 0)
+                if number > allowed and number > WITHDRAWABLE_SHARE * there[unit]:
+                    raise WithdrawsTooMuchError(_lacking(definition, unit, number, there[unit], moved))
+
+
+def _lacking(definition: DatasetDefinition, unit: str, gone: int, there: int, moved: pl.DataFrame) -> str:
+    elsewhere = len(moved.filter(pl.col("unit") == unit))
+    told = f", counting {elsewhere:,} that it moves to other months" if elsewhere else ""
+    return (
+        f"This delivery lacks {gone:,} of the {there:,} incidents that {definition.code} holds for {unit}{told}, so "
+        "nothing was loaded: ask the supplier whether the file is whole; if it is, load it again and accept the "
+        "withdrawals (--accept-withdrawals)."
+    )
 
 
 def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys, between: Between) -> pl.DataFrame:
