@@ -21,7 +21,7 @@ from ..progress import Between, ReportsProgress, silent
 from ..quality import measuring
 from ..quality.standards import Standards
 from ..recall.heeding import refuse_unheeded
-from ..recall.never_load import washed, withhold
+from ..recall.never_load import ALIKE, washed, withhold
 from ..recall.retained import first_kept_month, split_by_age, too_old
 from ..services import Services
 from . import saved_mappings, staging
@@ -169,7 +169,10 @@ def _identified(
     report.rejected.update(too_old(definition) for _ in old)
     rows, duplicates = finish(good, definition, services.keys, between)
     between()
-    rows, report.withdrawn_for_good = withhold(services, session, definition, rows)
+    withheld = withhold(services, session, definition, rows)
+    rows, report.withdrawn_for_good = withheld.rows, withheld.number
+    intake.torn += [TornRow(file, line, ALIKE) for file, line in withheld.alike]
+    report.rejected.update(ALIKE for _ in withheld.alike)
     report.accepted, report.duplicates = len(rows), len(duplicates)
     report.areas.update(dict(rows.get_column("area_from").value_counts().iter_rows()))
     report.other_borough = len(rows.filter("borough_differs"))

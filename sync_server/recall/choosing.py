@@ -21,6 +21,7 @@ from ..errors import SafeStatsError
 from ..ingest.identity import identities_of_id, likenesses
 from ..publishing.models import Release
 from ..services import Services
+from .likeness import Likenesses
 from .models import RecallKind
 from .never_load import Marks
 
@@ -43,7 +44,8 @@ class Named:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The keyed identities that are held, the marks of suppliers' ids, and what was named and is not held."""
+    """The keyed identities that are held, the marks by which they are known again, and what was named and is not
+    held."""
 
     identities: list[str] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
@@ -64,8 +66,10 @@ def read_list(path: Path) -> tuple[str, ...]:
 
 def choose(services: Services, session: Session, definition: DatasetDefinition, named: Named) -> Chosen:
     """The incidents that are meant; raises ``SafeStatsError`` where a release brought none of its own."""
+    likenesses = Likenesses(services.keys, definition)
     if named.release is not None:
-        return _of_release(session, definition, named.release)
+        identities = _of_release(session, definition, named.release)
+        return Chosen(identities, _marks_of(session, likenesses, identities))
     found, marks, unknown = set(named.identities), [], []
     held = {version.identity for version in versions_of(session, definition, named.identities)}
     unknown += [identity for identity in named.identities if identity not in held]
@@ -79,10 +83,15 @@ def choose(services: Services, session: Session, definition: DatasetDefinition, 
         known = Marks.of(services.keys, definition)
         marks = known.in_months(sorted({(name, month) for name, places in by_id.items() for _, month in places}))
         marks += known.anywhere(sorted(by_id))
-    return Chosen(sorted(found - set(unknown)), sorted(set(marks)), unknown)
+    identities = sorted(found - set(unknown))
+    return Chosen(identities, sorted({*marks, *_marks_of(session, likenesses, identities)}), unknown)
 
 
-def _of_release(session: Session, definition: DatasetDefinition, number: int) -> Chosen:
+def _marks_of(session: Session, likenesses: Likenesses, identities: Sequence[str]) -> list[str]:
+    return sorted({mark for _, mark in likenesses.of_held(session, identities)})
+
+
+def _of_release(session: Session, definition: DatasetDefinition, number: int) -> list[str]:
     release = session.get(Release, (definition.code, number))
     if release is None:
         raise SafeStatsError(f"{definition.code} has no release {number}.")
@@ -91,7 +100,7 @@ def _of_release(session: Session, definition: DatasetDefinition, number: int) ->
             f"Release {number} of {definition.code} is a rollback to release {release.content_of} and brought nothing "
             "of its own: recall the release that brought what is to go."
         )
-    return Chosen(identities_of_release(session, definition, number))
+    return identities_of_release(session, definition, number)
 
 
 def _of_ids(

@@ -60,7 +60,8 @@ class Recall(Base):
 
 
 class NeverLoad(Base):
-    """A keyed identity that a recall names, or the keyed mark of a supplier's id: see ``marks``."""
+    """A keyed identity that a recall names, or the keyed mark of a supplier's id or of a likeness: see ``Marks`` and
+    ``Likenesses``."""
 
     __tablename__ = "never_load"
     __table_args__ = (Index(None, "dataset", "identity"),)

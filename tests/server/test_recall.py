@@ -24,8 +24,8 @@ from safestats.sync_server.publishing.rollback import discard_staged, stage_roll
 from safestats.sync_server.publishing.service import publish
 from safestats.sync_server.recall.choosing import Named, read_list
 from safestats.sync_server.recall.heeding import refuse_unheeded
-from safestats.sync_server.recall.models import Recall, RecallState
-from safestats.sync_server.recall.never_load import never_load
+from safestats.sync_server.recall.models import NeverLoad, Recall, RecallState
+from safestats.sync_server.recall.never_load import ALIKE, Marks, is_mark, never_load
 from safestats.sync_server.recall.reports import as_csv, report
 from safestats.sync_server.recall.service import again, plan, recall
 from safestats.sync_server.recall.watching import see_to_recalls
@@ -158,7 +158,8 @@ def test_what_was_recalled_is_never_loaded_again(rig: RecallRig, tmp_path: Path)
     services = rig.services
     recall(services, "mps", ONE, REASON)
     with services.database.read() as session:
-        assert len(never_load(session, "mps")) == 3  # its identity, its mark in its month, and its mark anywhere
+        # Its identity; the marks of its id in its month and anywhere, as spelled and not; two versions' likenesses.
+        assert len(never_load(session, "mps")) == 7
     # Alone, beside another row of the same id, rejected, and torn.
     file = rows("2023-05", gone(category="Robbery"), gone(street="On or near Other Street"), gone("2023-13"))
     told = rig.load(tmp_path / "2023-05.csv", *file)
@@ -172,6 +173,63 @@ def test_what_was_recalled_is_never_loaded_again(rig: RecallRig, tmp_path: Path)
         newest = session.scalars(select(Delivery).order_by(Delivery.delivery_id.desc())).first()
     assert newest is not None and newest.report["withdrawn_for_good"] == 1
     assert newest.rows_in == 10 and newest.accepted == 9
+
+
+OTHER_SPELLINGS = ("GONE-1", "gone-1.", "gone\u20101", " gone\u200b-1", "ｇｏｎｅ－１", "gone 1")
+
+
+def test_no_other_spelling_of_its_id_brings_it_back(rig: RecallRig, tmp_path: Path) -> None:
+    services = rig.services
+    recall(services, "mps", ONE, REASON)
+    for at, spelled in enumerate(OTHER_SPELLINGS):
+        # Whatever else was changed about it.
+        row = gone(street="On or near Else").replace(GONE, spelled)
+        told = rig.load(tmp_path / f"2023-05-{at}.csv", *rows("2023-05", row, row.replace("2023-05", "2023-13")))
+        assert (told.withdrawn_for_good, told.accepted) == (1, 8), spelled
+        assert not any(bad.content for bad in rejected(services)), spelled
+    assert rig.load(tmp_path / "2023-05.csv", *rows("2023-05", gone().replace(GONE, "gone-12"))).rejected.total() == 1
+    other = gone(street="On or near Else").replace(GONE, "gone-12")
+    assert rig.load(tmp_path / "2023-05.csv", *rows("2023-05", other)).added == 1
+
+
+def test_its_content_does_not_come_back_under_another_id_or_none(rig: RecallRig, tmp_path: Path) -> None:
+    services = rig.services
+    twin = gone(street=f"On or near {SECRET}").replace(GONE, "twin")
+    rig.load(tmp_path / "twin.csv", *rows("2023-05", gone(category="Robbery"), twin))
+    publish_now(services, "mps")
+    recall(services, "mps", ONE, REASON)
+    attempts = [
+        gone().replace(GONE, "another"),
+        gone(category="Robbery").replace(GONE, ""),
+        gone(street=f"On or near {SECRET.upper()}.").replace(GONE, ""),
+        gone(category="Robbery").replace(GONE, "2023-05-3"),  # of an incident that is held, and was another
+    ]
+    # An equal one that was held beside it stays, and can be sent again.
+    told = rig.load(tmp_path / "2023-05.csv", *rows("2023-05", twin, *attempts[:3]))
+    assert (told.accepted, told.withdrawn_for_good, told.unchanged) == (9, 0, 9)
+    assert told.rejected == {ALIKE: 3} and told.rows_in == 12
+    assert [(bad.reason, bad.content) for bad in rejected(services)[-3:]] == [(ALIKE, {})] * 3
+    changed = [row for row in rows("2023-05", twin) if not row.startswith("2023-05-3")]
+    assert rig.load(tmp_path / "2023-05.csv", *changed, attempts[3]).rejected == {ALIKE: 1}
+    # In another month, and with another street, it is another incident.
+    others = [gone("2023-06").replace(GONE, "o"), gone("2023-06", street="On or near Else").replace(GONE, "p")]
+    assert rig.load(tmp_path / "2023-06.csv", *rows("2023-06", *others)).added == 2
+
+
+def test_a_list_of_before_still_holds(rig: RecallRig, tmp_path: Path) -> None:
+    services = rig.services
+    recall(services, "mps", ONE, REASON)
+    # Lists once had identities and the marks of ids as they were written.
+    exact = Marks.of(services.keys, services.definitions["mps"])
+    kept = set(exact.in_months([(GONE, "2023-05")])[:1] + exact.anywhere([GONE])[:1])
+    with services.database.write() as session:
+        for entry in session.scalars(select(NeverLoad)):
+            if is_mark(entry.identity) and entry.identity not in kept:
+                session.delete(entry)
+    with services.database.read() as session:
+        assert len(never_load(session, "mps")) == 3
+    told = rig.load(tmp_path / "2023-05.csv", *rows("2023-05", gone(), gone(street="On or near Else")))
+    assert told.withdrawn_for_good == 2 and told.accepted == 8
 
 
 def test_a_restored_backup_loses_it_again_before_anybody_sees_it(
@@ -197,7 +255,7 @@ def test_a_restored_backup_loses_it_again_before_anybody_sees_it(
     with services.database.read() as session:
         refuse_unheeded(services, session)
         (entry,) = session.scalars(select(Recall))
-        assert len(never_load(session, "mps")) == 3
+        assert len(never_load(session, "mps")) == 7
     assert (entry.recall_id, entry.release, entry.reason) == (done.recall_id, 3, REASON)
     assert old.load(tmp_path / "2023-05.csv", *rows("2023-05", gone())).withdrawn_for_good == 1
     assert again(services) == []
