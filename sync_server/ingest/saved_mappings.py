@@ -53,10 +53,10 @@ def mapping_for(
 
 
 def parsed(services: Services, document: str, name: str, mappings: Sequence[Mapping] | None = None) -> Mapping:
-    """The mapping in a document, with what it is based on and includes; raises ``DefinitionError``."""
+    """The mapping in a document, with what it is based on; raises ``DefinitionError``, also where it includes files."""
     folder = services.settings.resources_dir / "mappings"
     bases = read_mappings(folder, services.definitions) if mappings is None else mappings
-    return parse_mapping(document, name, folder, bases)
+    return parse_mapping(document, name, bases=bases)
 
 
 def _name(dataset: str, site: str) -> str:
@@ -72,7 +72,7 @@ def versions(session: Session, dataset: str | None = None) -> list[SavedMapping]
     return list(session.scalars(query.order_by(*order)))
 
 
-def refuse_strange_site(services: Services, definition: DatasetDefinition, site: str) -> None:
+def _refuse_strange_site(services: Services, definition: DatasetDefinition, site: str) -> None:
     """Raises ``SafeStatsError`` where a site is no code: it is kept, also in the audit, and may be anything typed."""
     if site in ("", LAYERS):
         return
@@ -94,12 +94,12 @@ def save(services: Services, actor: str, organisation: str, dataset: str, site: 
     The same document again is no new version.
     """
     definition = services.definition(dataset)
-    refuse_strange_site(services, definition, site)
     name = _name(dataset, site)
     try:
         check_mapping(parsed(services, document, name), definition, name)
     except DefinitionError as error:
         raise SafeStatsError(str(error)) from error
+    _refuse_strange_site(services, definition, site)
     with services.database.write() as session:
         owner = session.scalar(select(Organisation).where(Organisation.code == organisation))
         if owner is None:

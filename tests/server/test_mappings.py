@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 from safestats.sync_server.audit.log import COMMAND_LINE
+from safestats.sync_server.datasets.definitions import DefinitionError
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest import saved_mappings
 from safestats.sync_server.ingest.codes import CodeMap
 from safestats.sync_server.ingest.drafts import MappingDraft
-from safestats.sync_server.ingest.mappings import DateOrder, read_mappings
+from safestats.sync_server.ingest.mappings import DateOrder, parse_mapping, read_mappings
 from safestats.sync_server.ingest.raw_tables import RawTable
 from safestats.sync_server.ingest.recognition import assigned, choose, suggestions
 from safestats.sync_server.ingest.service import load
@@ -124,3 +127,51 @@ def test_a_preview_shows_nothing_that_nobody_may_have(console: Console) -> None:
     text = "Arrival Date,Assault Date,Assault Method,NHS Number\n13/03/2025,13/03/2025,fist,9434765919\n"
     page = visitor.send(page, "/console/mappings/edit", files={"file": ("a.csv", text.encode(), "text/csv")})
     assert "9434765919" not in page.text and re.search("NHS Number.*tells who somebody is", page.text)
+
+
+INCLUDES = """[mapping]
+code = "x"
+title = "x"
+datasets = ["istv"]
+based_on = "istv-return"
+include = [{path}]
+"""
+
+
+def test_what_is_typed_stays_what_it_is(console: Console, tmp_path: Path) -> None:
+    secret = tmp_path / "keys.toml"
+    secret.write_text('[codes.method]\n"the secret" = "other"\n')
+    typed = f'method]\n[mapping.more]\ninclude = ["{secret}"]\n[codes.x'
+    draft = MappingDraft("istv", "RJ122", "istv-return", codes={typed: {'a" = "b"\n[place]': "other"}})
+    document = tomllib.loads(draft.document())
+    assert document["codes"] == {typed: {'a" = "b"\n[place]': "other"}} and set(document) == {"mapping", "codes"}
+    assert MappingDraft.of(draft.document(), "istv", "RJ122") == draft
+    with pytest.raises(SafeStatsError, match="which has a code list, is no field of istv"):
+        saved_mappings.save(console.services, COMMAND_LINE, "hospital", "istv", "RJ122", draft.document())
+    visitor = console.as_("gla.publisher")
+    page = visitor.get("/console/mappings/edit?organisation=hospital&dataset=istv&site=RJ122")
+    upload = {"file": ("synthetic-2025-03.csv", ROWS.encode(), "text/csv")}
+    page = visitor.send(page, "/console/mappings/edit", files=upload, act="preview")
+    chosen = {"target_0": "arrived_on", "target_1": "occurred_on", "target_2": "method"}
+    for name in (typed, f'method]\n[mapping]\ninclude=["{secret}"]\n#', "nowhere"):
+        answer = visitor.send(
+            page, "/console/mappings/edit", act="save", coded_0=name, value_0="zap", code_0="other", **chosen
+        )
+        assert "is no field of istv" in answer.text and "the secret" not in answer.text
+    with console.services.database.read() as session:
+        assert saved_mappings.find(session, "hospital", "istv", "RJ122") is None
+
+
+def test_a_saved_mapping_includes_no_file(console: Console, tmp_path: Path) -> None:
+    services: Services = console.services
+    folder = services.settings.resources_dir / "mappings"
+    for path in ("codes/istv.toml", "/etc/hostname", "../quality.toml", "/nowhere/at-all.toml"):
+        document = INCLUDES.format(path=json.dumps(path))
+        with pytest.raises(SafeStatsError, match="only those may that come with SafeStats"):
+            saved_mappings.save(services, COMMAND_LINE, "hospital", "istv", "RJ122", document)
+    # And what comes with SafeStats includes what is beside it, and tells no path.
+    bases = read_mappings(folder, services.definitions)
+    for path in ("/etc/hostname", "../quality.toml", "missing.toml"):
+        with pytest.raises(DefinitionError) as refused:
+            parse_mapping(INCLUDES.format(path=json.dumps(path)), "x.toml", folder, bases)
+        assert "/" not in str(refused.value) and "quality.toml" not in str(refused.value)
