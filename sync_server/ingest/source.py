@@ -16,8 +16,8 @@ SYNTHETIC_MARK = "synthetic"  # made-up files bear it in their names
 class SourceFile:
     """A file as it came."""
 
-    path: Path
-    data: bytes = field(repr=False)  # a repr shows no cell
+    path: Path = field(repr=False)  # its name may show somebody: ``name`` is what may be told
+    data: bytes = field(repr=False)
     sha256: str
     number: int = 1  # among those that came together
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -280,3 +280,36 @@ def test_a_single_record_is_screened_as_well() -> None:
     assert "NHS numbers" in stopped("Other", ["9434765919"])
     assert "dates of birth" in stopped("Other", ["1987-03-04"])
     assert column("Method", ["fist, dob 1/2/90"], agreed=True).table.column(1).to_list() == ["fist, dob"]
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        lambda n: f"{n}.0",
+        lambda n: f"{n[0]}.{n[1:]}E9",
+        lambda n: f"{n[0]}.{n[1:]}e+09",
+        lambda n: f"{n[0]},{n[1:4]},{n[4:7]},{n[7:]}",
+        lambda n: f"{n[:3]}, {n[3:6]}, {n[6:]}",
+        lambda n: f"{n[:3]}*{n[3:6]}*{n[6:]}",
+        lambda n: f"{n[:3]}:{n[3:6]}|{n[6:]}",
+    ],
+)
+def test_nhs_numbers_in_disguise_are_what_plain_ones_are(disguise: Callable[[str], str]) -> None:
+    written = [disguise(number) for number in nhs_numbers(40)]
+    assert "NHS numbers" in stopped("Field", written)
+    assert "NHS numbers" in stopped("Location", written, agreed=True)
+    assert "NHS numbers" in stopped("Other", written[:1])
+    text = [f"seen {written[0]} before", *(f"outside exit {n}" for n in range(5))]
+    assert column("Location", text, agreed=True).table.column(1).to_list()[0] == "seen before"
+    assert column("Location", [written[0], *text[1:]], agreed=True).table.column(1).to_list()[0] == ""
+
+
+def test_numbers_that_are_no_nhs_numbers_stay() -> None:
+    easting = [f"{number}.0" for number in range(531_000, 531_400)]
+    degrees = [f"51.{number}" for number in range(5_000_000, 5_000_400)]
+    pairs = [f"{number}.0, {number - 300_000}.0" for number in range(531_000, 531_400)]
+    references = [f"{number}.0" for number in range(4_000_000_000, 4_000_000_400)]
+    powers = [f"{number / 7:.6e}" for number in range(1_000_000_007, 1_000_000_400)]
+    for values in (easting, degrees, pairs, references, powers):
+        assert column("Reference", values, agreed=True).table.column(1).to_list() == values
+        assert column("Field", values).dropped

@@ -175,3 +175,47 @@ def test_the_command_ends_between_files(doors: Doors, folder: Path) -> None:
     )
     assert once.returncode == 0, once.stderr
     assert files_in(folder) == {"done/las/2026-04.csv"} and len(held(doors.publisher, "las")) == 2
+
+
+def test_names_of_files_and_folders_are_told_as_they_may_be(doors: Doors, folder: Path) -> None:
+    (folder / "Amelia Kowalczyk").mkdir()
+    (folder / "las/Amelia Kowalczyk").mkdir()
+    (folder / "las/no\nsite").mkdir()
+    (folder / "las/amelia_kowalczyk-2026-03.csv").write_bytes(las_csv(1))
+    (folder / "las/NHS 943 476 5919.csv").write_bytes(las_csv(2))
+    watching = watcher(doors, folder)
+    assert watching.look() == 2
+    told = watching.lines  # type: ignore[attr-defined]
+    assert any(line.startswith("las/file 1 2026-03.csv: 1 rows") for line in told)
+    assert any(line.startswith("las/file 1.csv was refused") for line in told)
+    assert any(line.startswith("a folder is the code") for line in told)
+    assert all(part not in str(told).casefold() for part in ("kowalczyk", "943", "\\n"))
+    assert [one.files[0]["name"] for one in receipts(doors)] == ["file 1 2026-03.csv"]
+
+
+@pytest.mark.parametrize("at", ["refused", "refused/las", "done/las"])
+def test_no_link_is_followed_to_where_files_are_moved(doors: Doors, folder: Path, at: str) -> None:
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.mkdir()
+    (folder / at).parent.mkdir(exist_ok=True)
+    (folder / at).symlink_to(elsewhere)
+    bad = csv_of((*LAS_HEADER, "NHS Number"), [{**las_record(1), "NHS Number": NHS_NUMBER}])
+    (folder / "las/bad.csv").write_bytes(bad)
+    watching = watcher(doors, folder)
+    assert watching.look() == 0 and watching.look() == 0
+    assert files_in(elsewhere) == set() and "las/bad.csv" in files_in(folder) and not receipts(doors)
+    told = watching.lines  # type: ignore[attr-defined]
+    assert sum(f"{at} is a link" in line for line in told) == 1
+    (folder / at).unlink()
+    assert watching.look() == 1 and "refused/las/bad.csv" in files_in(folder)
+
+
+def test_a_note_overwrites_nothing(doors: Doors, folder: Path) -> None:
+    bad = csv_of((*LAS_HEADER, "NHS Number"), [{**las_record(1), "NHS Number": NHS_NUMBER}])
+    refused = folder / "refused/las"
+    refused.mkdir(parents=True)
+    (refused / "bad.csv.txt").write_text("kept")
+    (folder / "las/bad.csv").write_bytes(bad)
+    assert watcher(doors, folder).look() == 1
+    assert (refused / "bad.csv.txt").read_text() == "kept"
+    assert {"bad (2).csv", "bad (2).csv.txt"} <= files_in(refused)

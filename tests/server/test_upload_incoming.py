@@ -55,6 +55,7 @@ def test_a_token_leads_nowhere_else(tmp_path: Path) -> None:
     [
         ("../../etc/passwd", "passwd"),
         ("a\0b\n.csv", "a_b_.csv"),
+        ("a\u202efdp\u2066.csv", "a_fdp_.csv"),
         ("..", "file"),
         ("", "file"),
         ("x" * 400 + ".xlsx", "x" * 111 + ".xlsx"),
