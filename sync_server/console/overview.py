@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from fastapi import Response
 
 from ..agreements.review import due_for_review
 from ..agreements.terms import datasets_without_terms
 from ..identity.decisions import requests
+from ..identity.models import Role
 from ..identity.permissions import Permission, sees_all
 from ..instants import london_today
 from ..oversight.publishing_times import late_deliveries
 from ..publishing.jobs import Jobs
-from ..publishing.models import OPEN_STATES, JobState
+from ..publishing.models import OPEN_STATES, JobKind, JobState
 from ..publishing.worker_lock import worker_lives
 from .agreements import entries_for, title_of
+from .attention import Attention, supplier_work, team_work
 from .people import people_for
 from .routes import console_router
 from .signed_in import MemberDep
@@ -29,16 +30,6 @@ MOST_UNSEALED = 1000  # in a minute, which is how often seals are made
 router = console_router()
 
 
-@dataclass(frozen=True)
-class Attention:
-    """Something to look at: a word for how urgent it is, a sentence, and where."""
-
-    word: str
-    kind: str
-    sentence: str
-    address: str
-
-
 @router.get("")
 def overview(visit: MemberDep) -> Response:
     """What needs attention."""
@@ -48,6 +39,10 @@ def overview(visit: MemberDep) -> Response:
 def _attention(visit: Visit) -> Iterator[Attention]:
     services, today = visit.services, london_today()
     with services.database.read() as session:
+        if visit.who.role == Role.SUPPLIER:
+            yield from supplier_work(visit, session, today)
+            return
+        yield from team_work(visit, session, today)
         if visit.may(Permission.SEE_AGREEMENTS):
             shown = {entry.agreement.reference for entry in entries_for(visit, session)}
             for notice in due_for_review(session, today):
@@ -84,6 +79,8 @@ def _jobs(visit: Visit) -> Iterator[Attention]:
     for job in jobs:
         newest.setdefault(job.dataset, job.id)
         address = f"/console/releases/{job.dataset}"
+        if job.kind == JobKind.LOAD and job.state == JobState.FAILED and visit.may(Permission.MANAGE_RELEASES):
+            continue  # counted among the work
         if job.state == JobState.FAILED and newest[job.dataset] == job.id:
             yield Attention("Failed", "bad", f"Job {job.id} of {job.dataset}: {job.message}", address)
         elif job.state in OPEN_STATES:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from ..audit.log import EventType, Outcome
@@ -39,6 +40,14 @@ def newest(session: Session, supplier: Supplier | None = None, most: int = MOST)
     """The newest receipts first: the supplier's own, or without one all of them."""
     query = select(Receipt).order_by(Receipt.receipt_id.desc()).limit(most)
     return session.scalars(query if supplier is None else query.where(_own(supplier))).all()
+
+
+def refused_since(session: Session, instant: datetime, supplier: Supplier | None = None) -> list[tuple[str, int]]:
+    """(Dataset, how many supplies of it were refused since then): the supplier's own, or without one all of them."""
+    query = select(Receipt.dataset, func.count()).where(Receipt.state == State.REFUSED, Receipt.finished_at >= instant)
+    if supplier is not None:
+        query = query.where(_own(supplier))
+    return [(dataset, number) for dataset, number in session.execute(query.group_by(Receipt.dataset))]
 
 
 def without_receipt(session: Session, deliveries: Sequence[Delivery]) -> list[Delivery]:
