@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from ..errors import SafeStatsError
+from .bounds import MOST_KEYS, Bounds
 from .raw_tables import RawTable
 
 _DEEPEST = 8
@@ -29,8 +30,10 @@ class JsonList:
     above: tuple[str, ...] = ()
 
 
-def read_json_list(shown: str, data: bytes) -> JsonList:
+def read_json_list(shown: str, data: bytes, bounds: Bounds) -> JsonList:
     """The records in a JSON text, called ``shown`` before people; raises ``SafeStatsError``."""
+    # There is no value without one of these before it; those within texts are few.
+    bounds.take_values(shown, sum(data.count(mark) for mark in (b",", b"[", b"{")))
     try:
         document = json.loads(data)
         if b"\\ud" in data.lower():
@@ -51,16 +54,84 @@ def read_json_list(shown: str, data: bytes) -> JsonList:
 
 
 @dataclass
+class _Key:
+    """What stands under one key, by the numbers of the records, and the keys within."""
+
+    within: dict[str, _Key] = field(default_factory=dict)
+    rows: list[int] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    holds_objects: bool = False
+    holds_others: bool = False
+
+    @property
+    def is_column(self) -> bool:
+        return self.holds_others or not self.holds_objects
+
+
 class _Columns:
-    texts: dict[str, list[str]] = field(default_factory=dict)
-    nested: set[str] = field(default_factory=set)
+    """Takes records apart, each once."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._root = _Key()
+        self._keys = 0
+        self.texts: dict[str, list[str]] = {}
+        self.nested: set[str] = set()
+
+    def take(self, entries: Sequence[dict[str, Any]], bounds: Bounds) -> None:
+        """Fill ``texts`` and ``nested``; raises ``SafeStatsError`` where there are more keys than a table has."""
+        for row, entry in enumerate(entries):
+            self._take_apart(self._root, row, entry, 0)
+        bounds.take(self._file, len(entries), self._keys)
+        self._lay_out(self._root, "", len(entries), 0)
+
+    def _take_apart(self, into: _Key, row: int, entry: dict[str, Any], depth: int) -> None:
+        for name, value in entry.items():
+            key = into.within.get(name)
+            if key is None:
+                key = into.within[name] = _Key()
+                self._keys += 1
+                if self._keys > MOST_KEYS:
+                    raise SafeStatsError(
+                        f"{self._file} has records with more than {MOST_KEYS} different keys, which no list of "
+                        "incidents has: ask for records that all have the same keys."
+                    )
+            if value is None:
+                continue
+            if isinstance(value, dict):
+                if value and depth < _DEEPEST:
+                    self._take_apart(key, row, value, depth + 1)
+                key.holds_objects |= bool(value)
+            else:
+                key.holds_others = True
+            key.rows.append(row)
+            key.values.append(value)
+
+    def _lay_out(self, keys: _Key, prefix: str, length: int, depth: int) -> None:
+        for name, key in keys.within.items():
+            path = prefix + name
+            if key.holds_objects and depth < _DEEPEST:
+                self._lay_out(key, f"{path}.", length, depth + 1)
+                self.nested.add(path)
+            if not key.is_column:
+                continue
+            texts = [""] * length
+            for row, value in zip(key.rows, key.values, strict=True):
+                if isinstance(value, list | dict):
+                    self.nested.add(path)
+                    texts[row] = json.dumps(value, ensure_ascii=False) if value else ""
+                else:
+                    texts[row] = str(value)
+            self.texts[path] = texts
 
 
-def json_table(file: str, lists: Sequence[JsonList], members: bool, notes: Sequence[str] = ()) -> RawTable:
+def json_table(
+    file: str, lists: Sequence[JsonList], bounds: Bounds, members: bool, notes: Sequence[str] = ()
+) -> RawTable:
     """All lists as one table. ``members`` tells that they are the members of the zip file ``file``."""
     entries = [entry for each in lists for entry in each.entries]
-    columns = _Columns()
-    _take_apart(entries, "", columns, 0)
+    columns = _Columns(file)
+    columns.take(entries, bounds)
     lines = [line for each in lists for line in range(1, len(each.entries) + 1)]
     files = [each.name for each in lists for _ in each.entries] if members else None
     return RawTable(
@@ -77,23 +148,3 @@ def json_table(file: str, lists: Sequence[JsonList], members: bool, notes: Seque
         nested=frozenset(columns.nested),
         sparse=True,
     )
-
-
-def _take_apart(entries: list[dict[str, Any]], prefix: str, columns: _Columns, depth: int) -> None:
-    for name in dict.fromkeys(name for entry in entries for name in entry):
-        path = prefix + str(name)
-        values = [entry.get(name) for entry in entries]
-        objects = [value if isinstance(value, dict) else {} for value in values]
-        if any(objects) and depth < _DEEPEST:
-            _take_apart(objects, f"{path}.", columns, depth + 1)
-            columns.nested.add(path)
-        if all(value is None or isinstance(value, dict) for value in values) and any(objects):
-            continue
-        texts = []
-        for value in values:
-            if isinstance(value, list | dict):
-                columns.nested.add(path)
-                texts.append(json.dumps(value, ensure_ascii=False) if value else "")
-            else:
-                texts.append("" if value is None else str(value))
-        columns.texts[path] = texts

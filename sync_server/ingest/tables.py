@@ -11,12 +11,13 @@ from enum import StrEnum
 from ..errors import SafeStatsError
 from ..progress import Between, unwatched
 from .archives import check_bounds, is_packed, is_xlsx, members
+from .bounds import Bounds
 from .headers import KnownHeaders
 from .json_files import JsonList, json_table, looks_like_json, read_json_list
 from .raw_tables import RawTable, TornRow
 from .source import SourceFile
 from .text_files import read_text_table
-from .workbooks import read_workbook
+from .workbooks import read_old, read_workbook
 
 __all__ = ["RawTable", "SourceFile", "TornRow", "kind_of", "read_tables"]
 
@@ -72,9 +73,9 @@ def read_tables(
     """
     if not source.data or source.data.isspace():
         raise SafeStatsError(f"{source.name} is empty: ask the supplier to send it again.")
-    known = KnownHeaders(known_headers)
+    known, bounds = KnownHeaders(known_headers), Bounds()
     if kind_of(source.name, source.data) != FileKind.ZIP:
-        return _of_one(source.name, source.data, known, header_row, sheet, between)
+        return _of_one(source.name, source.data, known, bounds, header_row, sheet, between)
     tables: list[RawTable] = []
     lists: list[JsonList] = []
     empty: list[str] = []
@@ -85,12 +86,12 @@ def read_tables(
         if not data.strip():
             empty.append(name)
         elif looks_like_json(data):
-            lists.append(read_json_list(f"{source.name}: {name}", data))
+            lists.append(read_json_list(f"{source.name}: {name}", data, bounds))
             lists[-1] = JsonList(shown, lists[-1].entries, lists[-1].above)
         elif name.casefold().endswith((".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls")):
-            tables += _of_one(shown, data, known, header_row, sheet, between)
+            tables += _of_one(shown, data, known, bounds, header_row, sheet, between)
         elif name.casefold().endswith(".json"):
-            read_json_list(f"{source.name}: {name}", data)
+            read_json_list(f"{source.name}: {name}", data, bounds)
         else:
             strange.append(name)
     notes = []
@@ -103,22 +104,22 @@ def read_tables(
     if lists or not tables:
         if not lists and not empty:
             raise SafeStatsError(f"{source.name} holds no file that can be read: ask the supplier to send it again.")
-        tables.append(json_table(source.name, lists, members=True, notes=notes))
+        tables.append(json_table(source.name, lists, bounds, members=True, notes=notes))
     return tables
 
 
 def _of_one(
-    name: str, data: bytes, known: KnownHeaders, header_row: int, sheet: str, between: Between
+    name: str, data: bytes, known: KnownHeaders, bounds: Bounds, header_row: int, sheet: str, between: Between
 ) -> list[RawTable]:
     kind = kind_of(name, data)
     if kind == FileKind.XLSX:
         check_bounds(name, data, "workbook")
-        return read_workbook(name, data, known, header_row, sheet)
+        return read_workbook(name, data, known, bounds, header_row, sheet)
     if kind == FileKind.XLS:
-        return read_workbook(name, data, known, header_row, sheet)
+        return read_old(name, data, known, bounds, header_row, sheet)
     if kind == FileKind.JSON:
-        return [json_table(name, [read_json_list(name, data)], members=False)]
-    return [read_text_table(name, data, known, header_row, between)]
+        return [json_table(name, [read_json_list(name, data, bounds)], bounds, members=False)]
+    return [read_text_table(name, data, known, bounds, header_row, between)]
 
 
 def _some(names: list[str]) -> str:

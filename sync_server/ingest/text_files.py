@@ -15,6 +15,7 @@ import polars as pl
 
 from ..errors import SafeStatsError
 from ..progress import Between, unwatched
+from .bounds import MOST_COLUMNS, Bounds, too_wide
 from .headers import SEARCHED_ROWS, KnownHeaders, header_at
 from .raw_tables import RawTable, TornRow
 
@@ -27,7 +28,12 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_text_table(
-    name: str, data: bytes, known: KnownHeaders, header_row: int = 0, between: Between = unwatched
+    name: str,
+    data: bytes,
+    known: KnownHeaders,
+    bounds: Bounds,
+    header_row: int = 0,
+    between: Between = unwatched,
 ) -> RawTable:
     """The one table of a delimited text file; raises ``SafeStatsError`` where it is no text."""
     text, notes = decoded(name, data)
@@ -38,6 +44,8 @@ def read_text_table(
     delimiter = declared[4] if skipped else _delimiter(head, known)
     first = [(line, row) for line, row, trouble in _records(io.StringIO("\n".join(head)), delimiter) if not trouble]
     first = [(line, row) for line, row in first if line > skipped][:SEARCHED_ROWS]
+    if any(len(row) > MOST_COLUMNS for _, row in first):
+        raise too_wide(name)
     at = next((n for n, (line, _) in enumerate(first) if line == header_row), None) if header_row else None
     if at is None:
         at = header_at([row for _, row in first], known)
@@ -50,6 +58,7 @@ def read_text_table(
     remade = notes or data.startswith(_UTF16)
     raw = text.encode() if remade else data.removeprefix(codecs.BOM_UTF8)
     del text
+    bounds.take(name, max(raw.count(b"\n"), raw.count(b"\r")) + 1, len(header))
     cells, lines, torn = _body(name, raw, delimiter, header_line, len(header), between)
     return RawTable(name, "", tuple(header), cells, lines, tuple(notes), tuple(torn), above)
 
@@ -81,6 +90,8 @@ def _delimiter(head: list[str], known: KnownHeaders) -> str:
 
     def merit(delimiter: str) -> tuple[int, int, int]:
         rows = [row for _, row, trouble in _records(io.StringIO("\n".join(head)), delimiter) if not trouble]
+        if max(map(len, rows), default=0) > MOST_COLUMNS:
+            return 0, len(rows), MOST_COLUMNS
         widths = Counter(len(row) for row in rows if len(row) > 1)
         width, alike = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
         return max((known.among(row) for row in rows[:SEARCHED_ROWS]), default=0), alike, width

@@ -4,54 +4,88 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
-from typing import Any
 
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, load_workbook
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError, load_workbook
 
 from ..errors import SafeStatsError
+from ..screening.names import shown_sheet
+from .bounds import Bounds
+from .cells import cell_text
 from .headers import SEARCHED_ROWS, KnownHeaders, header_at
+from .old_workbooks import Range, locked, read_old_workbook
 from .raw_tables import RawTable
+from .sheet_parts import measured_workbook
 
-_ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
-_MOST_CELLS = 30_000_000
-_DAY_SECONDS = 86_400
+_MERGED_BEYOND = 2_000_000  # whole columns are merged at times
 
 
-def read_workbook(name: str, data: bytes, known: KnownHeaders, header_row: int = 0, sheet: str = "") -> list[RawTable]:
+def read_workbook(
+    name: str, data: bytes, known: KnownHeaders, bounds: Bounds, header_row: int = 0, sheet: str = ""
+) -> list[RawTable]:
     """The sheets that have cells, in their order, or only the one that is wanted."""
+    fit, area = measured_workbook(name, data)
     try:
-        workbook = load_workbook(io.BytesIO(data))
+        workbook = load_workbook(io.BytesIO(fit))
     except PasswordError as error:
-        raise SafeStatsError(
-            f"{name} is locked with a password: ask the supplier to send it without one, by a protected way."
-        ) from error
+        raise locked(name) from error
     except (CalamineError, OSError, ValueError) as error:
         raise SafeStatsError(
             f"{name} is a damaged workbook, or none: ask the supplier to save and send it again."
         ) from error
-    wanted = [n for n in workbook.sheet_names if not sheet or n.strip().casefold() == sheet.strip().casefold()]
-    if not wanted:
-        raise SafeStatsError(
-            f"{name} has no sheet “{sheet}”; it has {', '.join(f'“{n}”' for n in workbook.sheet_names[:10])}: "
-            "change the saved mapping, or ask the supplier."
-        )
-    tables = [_table(name, workbook, title, known, header_row) for title in wanted]
+    tables = []
+    for at, shown in _wanted(name, workbook.sheet_names, sheet):
+        grid, merged = _cells(name, workbook, at, shown, bounds)
+        area -= sum(map(len, grid))
+        if area < 0:
+            raise SafeStatsError(f"{name} has several sheets of one part: ask the supplier to save and send it again.")
+        tables.append(_table(name, shown, grid, merged, known, header_row))
     return [table for table in tables if table is not None]
 
 
-def _table(name: str, workbook: CalamineWorkbook, title: str, known: KnownHeaders, header_row: int) -> RawTable | None:
+def read_old(
+    name: str, data: bytes, known: KnownHeaders, bounds: Bounds, header_row: int = 0, sheet: str = ""
+) -> list[RawTable]:
+    """As ``read_workbook``, of a workbook of the old format."""
+    sheets = read_old_workbook(name, data, bounds)
+    tables = []
+    for at, shown in _wanted(name, [each.title for each in sheets], sheet):
+        tables.append(_table(name, shown, sheets[at].grid, sheets[at].merged, known, header_row))
+    return [table for table in tables if table is not None]
+
+
+def _wanted(name: str, titles: Sequence[str], sheet: str) -> list[tuple[int, str]]:
+    """The sheets that are wanted, by their positions, and what to call them before people."""
+    shown = [shown_sheet(title, number) for number, title in enumerate(titles, start=1)]
+    key = sheet.strip().casefold()
+    wanted = [(at, shown[at]) for at, title in enumerate(titles) if not key or title.strip().casefold() == key]
+    if not wanted:
+        raise SafeStatsError(
+            f"{name} has no sheet “{sheet}”; it has {', '.join(f'“{title}”' for title in shown[:10])}: "
+            "change the saved mapping, or ask the supplier."
+        )
+    return wanted
+
+
+def _cells(
+    name: str, workbook: CalamineWorkbook, at: int, shown: str, bounds: Bounds
+) -> tuple[list[list[str]], Sequence[Range]]:
     try:
-        sheet = workbook.get_sheet_by_name(title)
-        if sheet.total_height * sheet.total_width > _MOST_CELLS:
-            raise SafeStatsError(f"{name}, sheet “{title}” is larger than any delivery can be: ask for smaller files.")
+        sheet = workbook.get_sheet_by_index(at)
+        bounds.take(f"{name}, sheet “{shown}”", sheet.total_height, sheet.total_width)
         values = sheet.to_python(skip_empty_area=False)
     except (CalamineError, OSError, ValueError) as error:
         raise SafeStatsError(
-            f"{name}, sheet “{title}” cannot be read: ask the supplier to save and send it again."
+            f"{name}, sheet “{shown}” cannot be read: ask the supplier to save and send it again."
         ) from error
-    grid = [[cell_text(value) for value in row] for row in values]
-    at = _fill_merged(sheet, grid, known, header_row)
+    return [[cell_text(value) for value in row] for row in values], sheet.merged_cell_ranges or ()
+
+
+def _table(
+    name: str, shown: str, grid: list[list[str]], merged: Sequence[Range], known: KnownHeaders, header_row: int
+) -> RawTable | None:
+    if sum(bottom - top for (top, _), (bottom, _) in merged) > sum(map(len, grid)) + _MERGED_BEYOND:
+        raise SafeStatsError(f"{name}, sheet “{shown}” has more merged cells than cells: ask for it without them.")
+    at = _fill_merged(merged, grid, known, header_row)
     if at is None:
         return None
     header = [" ".join(cell.split()) for cell in grid[at]]
@@ -61,15 +95,14 @@ def _table(name: str, workbook: CalamineWorkbook, title: str, known: KnownHeader
             rows.append(row)
             lines.append(number)
     above = list(dict.fromkeys(cell.strip() for row in grid[:at] for cell in row if cell.strip()))
-    return RawTable.from_rows(name, header, rows, lines, sheet=title, above=above)
+    return RawTable.from_rows(name, header, rows, lines, sheet=shown, above=above)
 
 
-def _fill_merged(sheet: CalamineSheet, grid: list[list[str]], known: KnownHeaders, header_row: int) -> int | None:
+def _fill_merged(ranges: Sequence[Range], grid: list[list[str]], known: KnownHeaders, header_row: int) -> int | None:
     """Fill what a merged cell covers, downwards everywhere and across in headers; returns the header's index.
 
     A heading over several headers ("Incident" over "Date" and "Time") becomes part of them.
     """
-    ranges = _merged(sheet)
     for (top, left), (bottom, _) in ranges:
         for row in range(top + 1, min(bottom + 1, len(grid))):
             if left < len(grid[row]):
@@ -86,37 +119,3 @@ def _fill_merged(sheet: CalamineSheet, grid: list[list[str]], known: KnownHeader
                 joined = f"{heading} {grid[at][column]}"
                 grid[at][column] = joined
     return at
-
-
-def _merged(sheet: CalamineSheet) -> Sequence[tuple[tuple[int, int], tuple[int, int]]]:
-    return sheet.merged_cell_ranges or ()
-
-
-def cell_text(value: Any) -> str:
-    """A cell as text: dates as 2026-03-05, instants as 2026-03-05 23:10:00, whole numbers without a point."""
-    if isinstance(value, str):
-        text = value.strip()
-        return "" if text in _ERRORS else text
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if isinstance(value, datetime):
-        value = _to_the_second(value)
-        # A time of day is written as an instant of Excel's first day.
-        if value.year < 1901:
-            return value.strftime("%H:%M:%S")
-        return value.strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, time):
-        return value.replace(microsecond=0).isoformat()
-    if isinstance(value, timedelta):
-        seconds = round(value.total_seconds()) % _DAY_SECONDS
-        return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-    return "" if value is None else str(value)
-
-
-def _to_the_second(value: datetime) -> datetime:
-    """Fractions of a day are not exact: the nearest second is meant."""
-    return (value + timedelta(microseconds=500_000)).replace(microsecond=0)
