@@ -91,7 +91,7 @@ def send(visit: MemberDep, form: FilesDep) -> Response:
     files = [Sent(name, stream) for name, stream in form.uploads("files")]
     if not files:
         form.errors["files"] = "Choose at least one file."
-    dataset, site = _chosen(supplier, form, "supply")
+    dataset, site = _chosen(visit, supplier, form, "supply")
     if not form.errors:
         with form.telling("files"):
             if form.text("act") == "check":
@@ -108,7 +108,7 @@ def zero_return(visit: MemberDep, form: PostedDep) -> Response:
     visit.require(Permission.SEND_SUPPLIES)
     supplier = supplies.of_subject(visit.who)
     month = form.required("month", "Choose the month.")
-    dataset, site = _chosen(supplier, form, "zero_supply")
+    dataset, site = _chosen(visit, supplier, form, "zero_supply")
     if not form.errors:
         with form.telling("month"):
             received = receive_zero_return(visit.services, supplier, Door.PAGE, dataset, site, month)
@@ -184,11 +184,14 @@ def template(dataset: str, visit: MemberDep) -> Response:
     )
 
 
-def _chosen(supplier: supplies.Supplier, form: Form, name: str) -> tuple[str, str]:
-    """The dataset and site of the form's field; notes its trouble where none is chosen."""
-    if len(supplier.sites) == 1:
+def _chosen(visit: Visit, supplier: supplies.Supplier, form: Form, name: str) -> tuple[str, str]:
+    """The dataset and site of the form's field, which an only site may leave out; notes its trouble where none is
+    chosen, and raises ``Problem`` 404 where it is another's."""
+    if len(supplier.sites) == 1 and not form.text(name):
         return supplier.sites[0]
     dataset, _, site = form.required(name, "Choose what it is of.").partition("/")
+    if dataset:
+        supplies.refuse_others(visit.services, supplier, dataset, site)
     return dataset, site
 
 

@@ -91,6 +91,18 @@ def test_trouble_is_told_in_plain_words(doors: Doors) -> None:
     assert held(doors.publisher, "istv") == []
 
 
+def test_a_return_of_no_incidents_for_anothers_site_is_not_taken_for_ones_own(doors: Doors) -> None:
+    lea = doors.console.as_("lea.las")
+    page = lea.get("/console/supplies")
+    for other in (ROYAL, "las/X", "no/where"):
+        answer = lea.send(page, ZERO, zero_supply=other, month="2026-03")
+        assert answer.status == 404, other
+        answer = send(lea, las_csv(1), supply=other)
+        assert answer.status == 404, other
+    assert doors.waiting == [] and doors.load_all() == 0
+    assert lea.send(page, ZERO, month="2026-03").path.startswith("/console/supplies/receipts/")
+
+
 def test_a_month_without_incidents_and_the_feedback_on_it(doors: Doors) -> None:
     ann = doors.console.as_("ann.clerk")
     page = ann.get("/console/supplies")
