@@ -120,6 +120,11 @@ class Publisher:
         table = published_table([[count] for count in counts], self._largest)
         return [row[0] for row in table.rows], table.totals[0]
 
+    def months(self, counts: Mapping[str, int]) -> tuple[dict[str, PublishedCount], PublishedCount]:
+        """The counts of months, and that of all of them together."""
+        shown, total = self.column(list(counts.values()))
+        return dict(zip(counts, shown, strict=True)), total
+
     def words(self, count: PublishedCount) -> str:
         """As it is printed: “<8” where masked."""
         return published_words(count, self._largest)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import shapely
@@ -91,7 +91,7 @@ class Pack:
     bands: Sequence[Line]
     timed: PublishedCount  # rows whose weekday and hour are known
     quality: Sequence[SiteMonth]
-    quality_rows: Mapping[str, PublishedCount]  # by site
+    quality_rows: Mapping[str, PublishedCount]  # by site; of all London alone, for they know no borough
     missing_in_year: int  # returns
     expected_in_year: int
     publisher: Publisher
@@ -225,7 +225,9 @@ def _told(
     opened = _open_months(permitted, register.months)
     year, month = counts.year, counts.month
     before = earlier(month, YEAR)
-    of_month, of_year = publisher.one(counts.of_month), publisher.one(counts.of_year)
+    # Months stand beside their total, and the month beside its parts.
+    by_month, of_year = publisher.months({each: counts.by_month.get(each, 0) for each in year})
+    of_month = by_month[month]
     of_month_before = publisher.one(counts.by_month.get(before, 0)) if before in opened else None
     # A change is told of whole years alone: of months that are open, and after the first that came.
     first = min((one.month for one in register.cells.values() if one.measure), default=month)
@@ -240,6 +242,7 @@ def _told(
     cells, _ = publisher.column([known[day][hour] for day in WEEKDAYS for hour in range(HOURS)])
     kind = second_field(definition)
     names = register_names(register)
+    boroughs, nowhere = _boroughs(publisher, areas, counts, whole)
     quality = [one for one in register.of_month(month) if one.standing != Standing.NOT_EXPECTED]
     cells_of_year = [register.at(site.code, each) for site in register.sites for each in year]
     return Pack(
@@ -255,17 +258,17 @@ def _told(
         change=published_change(of_month, of_month_before),
         of_year=of_year,
         change_of_year=published_change(of_year, last_year),
-        trend=[_trend(publisher, counts, register, opened, each) for each in register.months[-TREND:]],
+        trend=[_trend(publisher, counts, by_month, register, opened, each) for each in register.months[-TREND:]],
         category=definition.field(definition.category_field).alias,
         categories=_lines(publisher, counts.by_category),
-        categories_of_month=_lines(publisher, counts.category_of_month),
+        categories_of_month=_parts_of(of_month, _lines(publisher, counts.category_of_month)),
         kind=kind.alias if kind else "",
         kinds=_lines(publisher, counts.by_kind)[:_MOST_LISTED],
         sites=_lines(publisher, {names.get(code or "", code): number for code, number in counts.by_site.items()})[
             :_MOST_LISTED
         ],
-        boroughs=[] if borough else _boroughs(publisher, areas, counts, whole),
-        nowhere=publisher.one(counts.by_borough.get(None, 0)),
+        boroughs=[] if borough else boroughs,
+        nowhere=nowhere,
         hours=[cells[at * HOURS : (at + 1) * HOURS] for at in range(len(WEEKDAYS))] if has_hours else [],
         weekdays=_in_order(publisher, {day: sum(known[day].values()) for day in WEEKDAYS}) if has_hours else [],
         bands=_in_order(
@@ -281,7 +284,7 @@ def _told(
         else [],
         timed=publisher.one(timed),
         quality=quality,
-        quality_rows={one.site.code: publisher.one(one.measure.accepted) for one in quality if one.measure},
+        quality_rows={} if borough else _rows_of_sites(publisher, of_month, quality),
         missing_in_year=sum(one.standing == Standing.MISSING for one in cells_of_year),
         expected_in_year=sum(one.standing not in (Standing.NOT_EXPECTED, Standing.AWAITED) for one in cells_of_year),
         publisher=publisher,
@@ -300,11 +303,20 @@ def register_names(register: Register) -> dict[str, str]:
     return {site.code: site.name for site in register.sites}
 
 
-def _trend(publisher: Publisher, counts: Counts, register: Register, opened: set[str], month: str) -> TrendMonth:
+def _trend(
+    publisher: Publisher,
+    counts: Counts,
+    of_year: Mapping[str, PublishedCount],
+    register: Register,
+    opened: set[str],
+    month: str,
+) -> TrendMonth:
     came = register.counted(month, *_CAME)
     missing = register.counted(month, Standing.MISSING, Standing.AWAITED)
     shown = month in opened and came > 0
-    count = publisher.one(counts.by_month.get(month, 0)) if shown else None
+    count = None
+    if shown:
+        count = of_year[month] if month in of_year else publisher.one(counts.by_month.get(month, 0))
     return TrendMonth(month, count, shown, came, came + missing)
 
 
@@ -322,16 +334,35 @@ def _in_order(publisher: Publisher, counted: Mapping[str, int]) -> list[Line]:
     return [Line(name, number, published_share(number, total)) for name, number in zip(counted, numbers, strict=True)]
 
 
-def _boroughs(publisher: Publisher, areas: AreaIndex, counts: Counts, whole: bool) -> list[Line]:
+def _parts_of(total: PublishedCount, lines: Sequence[Line]) -> list[Line]:
+    """The lines; where their total is masked, none that adds up to it."""
+    if total is not None:
+        return list(lines)
+    return [replace(line, count=line.count if line.count == 0 else None, share=None) for line in lines]
+
+
+def _rows_of_sites(
+    publisher: Publisher, total: PublishedCount, quality: Sequence[SiteMonth]
+) -> dict[str, PublishedCount]:
+    """The rows of each site's return, which add up to about the month's."""
+    measured = {one.site.code: one.measure.accepted for one in quality if one.measure}
+    lines = _parts_of(total, _in_order(publisher, measured))
+    return {line.label: line.count for line in lines}
+
+
+def _boroughs(publisher: Publisher, areas: AreaIndex, counts: Counts, whole: bool) -> tuple[list[Line], PublishedCount]:
+    """The boroughs; and the incidents of none, which are the rest of the same total."""
     codes: list[str] = sorted(areas.boroughs, key=lambda code: areas.boroughs[code])
-    numbers, total = publisher.column([counts.by_borough.get(code, 0) for code in codes])
+    exact = [counts.by_borough.get(code, 0) for code in codes]
+    (*numbers, nowhere), safe = publisher.column([*exact, counts.by_borough.get(None, 0)])
+    total = None if safe is None else publisher.one(sum(exact))
     before = [publisher.one(counts.last_year.get(code, 0)) if whole else None for code in codes]
     return [
         Line(
             areas.boroughs[code], number, published_share(number, total), published_change(number, earlier_count), code
         )
         for code, number, earlier_count in zip(codes, numbers, before, strict=True)
-    ]
+    ], nowhere
 
 
 def by_code(lines: Sequence[Line]) -> dict[str, PublishedCount]:
