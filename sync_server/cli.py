@@ -115,6 +115,7 @@ def serve(
         port=number,
         interface=Interfaces.ASGI,
         workers=1,
+        respawn_failed_workers=True,  # one that dies again within seconds ends the server, for who supervises it
         ssl_cert=certificate,
         ssl_key=key,
     )

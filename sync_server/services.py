@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .datasets.areas import AreaIndex
     from .identity.tries import SignInTries
     from .mail.sending import Mailer
+    from .supplies.turns import CheckTurns
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,13 @@ class Services:
         from .identity.tries import SignInTries  # only the web's part signs people in
 
         return SignInTries()
+
+    @cached_property
+    def check_turns(self) -> CheckTurns:
+        """The count of checks of suppliers' files that go on in this process."""
+        from .supplies.turns import CheckTurns  # only the web's part checks for suppliers
+
+        return CheckTurns()
 
     @cached_property
     def mailer(self) -> Mailer:

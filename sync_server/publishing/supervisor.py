@@ -7,13 +7,21 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from types import TracebackType
 
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
+_STEADY_SECONDS = 300.0
 _PATIENCE_SECONDS = 5.0
+
+
+def pause_after(pause: float, lived: float) -> float:
+    """Seconds to wait when a worker has ended that lived for ``lived`` seconds and was waited for as long as
+    ``pause``: twice that, but the shortest again after one that lived for a while."""
+    return _FIRST_PAUSE_SECONDS if lived >= _STEADY_SECONDS else min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 class WorkerProcess:
@@ -47,7 +55,7 @@ class WorkerProcess:
         self._thread.join(_PATIENCE_SECONDS)
 
     def _supervise(self) -> None:
-        pause = _FIRST_PAUSE_SECONDS
+        pause = _FIRST_PAUSE_SECONDS / 2  # the first is twice that
         command = [
             sys.executable,
             "-m",
@@ -62,9 +70,10 @@ class WorkerProcess:
                     return
                 # In a group of its own: Ctrl-C is for the server, which ends the worker.
                 self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+            began = time.monotonic()
             status = self._process.wait()
+            pause = pause_after(pause, time.monotonic() - began)
             # Where both were told to end, by a service manager say, this process hears of it a moment later.
             if self._ending.wait(pause):
                 return
             logger.error("The publishing worker ended with status %s: it is started again.", status)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -17,17 +17,20 @@ from .wording import to_the_supplier
 
 
 def check_files(services: Services, supplier: Supplier, dataset: str, site: str, files: Sequence[Sent]) -> CheckReport:
-    """What a load of the files would tell; raises ``Problem`` 404 for what is not the supplier's own, 422 for names."""
+    """What a load of the files would tell; raises ``Problem`` 404 for what is not the supplier's own, 422 for names,
+    429 where enough checks go on.
+    """
     refuse_others(services, supplier, dataset, site)
     try:
         names = kept_names([file.name for file in files])
     except SafeStatsError as error:
         raise Problem(422, "unfit-file", "The file cannot be taken", str(error)) from error
-    sources = [
-        SourceFile.of(Path(name), file.stream.read(), number)
-        for number, (name, file) in enumerate(zip(names, files, strict=True), start=1)
-    ]
-    report = check(services, dataset, sources, site, supplier.organisation or None)
+    with services.check_turns.turn():
+        sources = [
+            SourceFile.of(Path(name), file.stream.read(), number)
+            for number, (name, file) in enumerate(zip(names, files, strict=True), start=1)
+        ]
+        report = check(services, dataset, sources, site, supplier.organisation or None)
     report.refusal = to_the_supplier(report.refusal)
     services.audit.record(
         EventType.SUPPLY_CHECKED,
