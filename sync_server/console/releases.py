@@ -17,6 +17,7 @@ from ..uploads.loading import forget_ended
 from .forms import PostedDep
 from .routes import console_router
 from .signed_in import MemberDep
+from .staged import staged_deliveries
 from .visits import Visit, gone
 
 MOST_JOBS = 20
@@ -110,12 +111,15 @@ def _dataset_page(visit: Visit, dataset: str) -> Response:
     with visit.services.database.read() as session:
         status = dataset_standing(visit.services, session, dataset, london_today())
         releases = releases_of(session, dataset, MOST_RELEASES)
+        managed = status.staged and visit.may(Permission.MANAGE_RELEASES)
+        deliveries = staged_deliveries(session, dataset, status.staged) if managed else []
     jobs = [job for job in Jobs(visit.services.database).newest(MOST_JOBS) if job.dataset == dataset]
     return visit.page(
         "release.html",
         dataset_status=status,
         definition=visit.services.definitions[dataset],
         releases=releases,
+        deliveries=deliveries,
         jobs=jobs,
         open_states=OPEN_STATES,
         worker_lives=worker_lives(visit.services.settings.data_dir),

@@ -9,6 +9,9 @@ from fastapi import Path, Query, Response
 from ..geocoding import review as queue
 from ..geocoding.models import DecisionKind
 from ..identity.permissions import Permission
+from ..publishing.jobs import Jobs
+from ..publishing.models import JobKind
+from .agreements import title_of
 from .forms import Form, PostedDep
 from .routes import console_router
 from .signed_in import MemberDep
@@ -31,6 +34,7 @@ def places(visit: MemberDep, dataset: str = "", after: Annotated[int, Query(ge=0
     with visit.services.database.read() as session:
         waiting = queue.waiting_texts(session, dataset, ROWS + 1, after)
         texts, rows = queue.count_waiting(session)
+        to_place = queue.rows_to_place(session)
         decisions = queue.recent_decisions(session, _DECISIONS)
     more = (
         with_query("/console/places", {"dataset": dataset, "after": str(after + ROWS)}) if len(waiting) > ROWS else ""
@@ -40,6 +44,8 @@ def places(visit: MemberDep, dataset: str = "", after: Annotated[int, Query(ge=0
         waiting=waiting[:ROWS],
         texts=texts,
         rows=rows,
+        to_place=to_place,
+        titles={name: title_of(visit, name) for name in to_place},
         decisions=decisions,
         next=more,
         first=with_query("/console/places", {"dataset": dataset}) if after else "",
@@ -73,9 +79,21 @@ def decide(review_id: Number, visit: MemberDep, form: PostedDep) -> Response:
                 postcode=form.text("postcode"),
                 every_site=form.ticked("every_site"),
             )
-            told = f"It is remembered. {rows:,} rows are placed so at their next load, or by “safestats geocode again”."
+            told = f"It is remembered. {rows:,} rows are placed so at their next load, or now: see below."
             return visit.go("/places", told)
     return _page(visit, review_id, form)
+
+
+@router.post("/places/again/{dataset}")
+def place_now(dataset: str, visit: MemberDep, form: PostedDep) -> Response:
+    """Ask for the job that stages the rows that were decided on."""
+    visit.require(Permission.REVIEW_PLACES)
+    visit.require(Permission.MANAGE_RELEASES)
+    if dataset not in visit.services.definitions:
+        raise gone()
+    number = Jobs(visit.services.database).request(dataset, JobKind.PLACE, visit.who.user_id)
+    told = f"Job {number} places the rows that wait. Load this page again; when it is done, publish what it staged."
+    return visit.go(f"/releases/{dataset}", told)
 
 
 @router.post("/places/decisions/{decision_id}/forget")

@@ -15,6 +15,7 @@ from .agreements import dataset_options, title_of
 from .forms import Form, PostedDep, read_posted
 from .routes import console_router
 from .signed_in import MemberDep
+from .staged import staged_deliveries
 from .visits import Visit, gone, with_query
 
 MOST_UPLOADS = 30
@@ -76,6 +77,7 @@ def upload_page(visit: MemberDep, number: Number, follow: str = "") -> Response:
         upload = service.standing(session, number)
         lines = service.rejected_lines(session, upload, MOST_LINES)
         preview = preview_of(session, upload.comparison) if upload.comparison else None
+        staged = staged_deliveries(session, upload.dataset, upload.release or 0) if upload.others else []
     under_way = upload.state in UNDER_WAY
     answer = visit.page(
         "upload.html",
@@ -84,6 +86,8 @@ def upload_page(visit: MemberDep, number: Number, follow: str = "") -> Response:
         report=upload.report,
         lines=lines,
         preview=preview,
+        others=[one for one in staged if one.delivery != upload.delivery],
+        undated=sum(after for month, _, _, after in upload.comparison or () if not month),
         under_way=under_way,
         following=under_way and follow == "yes",
         seconds=FOLLOW_SECONDS,

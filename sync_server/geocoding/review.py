@@ -124,6 +124,13 @@ def count_waiting(session: Session) -> tuple[int, int]:
     return texts, rows or 0
 
 
+def rows_to_place(session: Session) -> dict[str, int]:
+    """Dataset → how many of its rows were decided on and wait to be placed anew."""
+    decided_on = select(PlaceWaiting.dataset, func.count().label("rows")).where(PlaceWaiting.decision_id.is_not(None))
+    found = session.execute(decided_on.group_by(PlaceWaiting.dataset).order_by(PlaceWaiting.dataset))
+    return {row.dataset: row.rows for row in found}
+
+
 def decide(
     services: Services,
     actor: str,

@@ -35,6 +35,7 @@ class JobKind(StrEnum):
     ROLLBACK = "rollback"  # stage the content of an old release, then as PUBLISH
     DISCARD = "discard"  # drop what is staged
     LOAD = "load"  # load what was uploaded, and stage it
+    PLACE = "place"  # stage the rows whose places were decided on
 
 
 class JobState(StrEnum):

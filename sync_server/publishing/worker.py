@@ -18,6 +18,7 @@ from ..datasets.definitions import DefinitionError, read_definitions
 from ..datasets.service import ensure_incident_tables
 from ..errors import SafeStatsError, disk_full_sentence, is_disk_full
 from ..identity.forgetting import forget
+from ..ingest.again import place_again
 from ..instants import london_today
 from ..problems import Problem
 from ..progress import ReportsProgress, silent
@@ -147,6 +148,8 @@ def _do(
         kind = JobKind(job.kind)
         if kind == JobKind.LOAD:
             return JobState.DONE, run_load(fresh, job, progress)
+        if kind == JobKind.PLACE:
+            return JobState.DONE, _place(fresh, job, progress)
         if kind == JobKind.DISCARD:
             return JobState.DONE, _discard(fresh, job)
         if kind == JobKind.ROLLBACK:
@@ -181,6 +184,13 @@ def _do(
 def _discard(services: Services, job: PublishingJob) -> str:
     dropped = discard_staged(services, services.definition(job.dataset), job.actor)
     return f"{job.dataset}: what was staged for release {dropped.number} is dropped ({dropped.removed:,} new rows)."
+
+
+def _place(services: Services, job: PublishingJob, progress: ReportsProgress) -> str:
+    number = place_again(services, job.actor, job.dataset, progress)
+    if not number:
+        return f"{job.dataset}: no row that is held waits to be placed."
+    return f"{job.dataset}: {number:,} rows are placed as was decided, and staged: publish them."
 
 
 def _stage(services: Services, job: PublishingJob) -> None:
