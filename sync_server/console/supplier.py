@@ -17,6 +17,7 @@ from ..oversight.periods import month_in_words
 from ..problems import Problem
 from ..publishing.worker_lock import worker_lives
 from ..quality.card import feedback_card
+from ..quality.measuring import months_of
 from ..quality.register import earlier
 from ..quality.rendering import card_body
 from ..screening.check import CheckReport
@@ -126,8 +127,8 @@ def receipt_page(number: Number, visit: MemberDep, follow: str = "") -> Response
         else:
             receipt = receipts.receipt_of(session, number)
         standing = receipts.standing_of(session, receipt, visit.services.definitions)
+        months = months_of(session, receipt.delivery_id)
     following = receipt.open and follow == "yes"
-    months = [receipt.month] if receipt.month else receipt.report.get("months", [])
     answer = visit.page(
         "receipt.html",
         receipt=receipt,

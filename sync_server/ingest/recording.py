@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, not_, select
 from sqlalchemy.orm import Session
 
 from ..datasets.definitions import DatasetDefinition, Within
 from ..errors import SafeStatsError
 from ..instants import now
 from ..publishing.models import Release, ReleaseState
+from ..publishing.taken_back import taken_back
 from .models import Delivery, Fate, RejectedRow
 from .pipeline import rejected_records
 from .report import DeliveryReport
@@ -80,9 +81,10 @@ def stage_release(session: Session, dataset: str, number: int, synthetic: bool) 
 
 
 def loaded_before(session: Session, report: DeliveryReport) -> bool:
-    """Whether an earlier delivery brought the same files."""
+    """Whether an earlier delivery brought the same files, and was not taken back since."""
     digests = {file["sha256"] for file in report.files}
-    earlier = session.scalars(select(Delivery.files).where(Delivery.dataset == report.dataset))
+    counting = not_(taken_back(session, report.dataset))
+    earlier = session.scalars(select(Delivery.files).where(Delivery.dataset == report.dataset, counting))
     return any(digests <= {file["sha256"] for file in files} for files in earlier)
 
 

@@ -109,9 +109,14 @@ def _verdict(here: SiteMonth, standards: Standards) -> str:
         return f"The return of {month} was due on {due} and has not come. It is missing: it is not counted as none."
     if here.standing == Standing.AWAITED:
         return f"The return of {month} is due by {here.due:%-d %B %Y} and has not come yet."
+    if here.standing == Standing.TAKEN_BACK:
+        return (
+            f"The return of {month} was received on {here.received_on:%-d %B %Y}, and the SafeStats team has taken it "
+            "back since: it counts nowhere, and is not counted as none."
+        )
     if here.standing == Standing.NOT_EXPECTED:
         return f"No return of {month} is expected, and none came."
-    came = f"received on {here.received_on:%-d %B %Y}, {_punctual(here)}"
+    came = f"received on {here.received_on:%-d %B %Y}{_punctual(here)}"
     if here.standing == Standing.ZERO:
         change = here.rating.change if here.rating else None
         doubt = ""
@@ -126,11 +131,19 @@ def _verdict(here: SiteMonth, standards: Standards) -> str:
 
 
 def _punctual(here: SiteMonth) -> str:
-    if here.days_late is None:
-        return "from before deliveries began here, so that it is not judged as late or on time" if here.due else "undue"
+    """What follows the day on which it came."""
+    if here.days_late:
+        return f", {here.days_late} day{'s' if here.days_late > 1 else ''} late"
     if here.days_late == 0:
-        return "on time"
-    return f"{here.days_late} day{'s' if here.days_late > 1 else ''} late"
+        return ", on time"
+    if here.due is None:
+        return "; no day is agreed by which it is due"
+    if not here.expected:
+        return "; it was not owed, so that it is neither late nor on time"
+    return (
+        f"; it was due on {here.due:%-d %B %Y}, before anything of this dataset was received here, so that it is "
+        "neither late nor on time"
+    )
 
 
 def _compared(here: SiteMonth, former: Sequence[SiteMonth]) -> list[Compared]:
@@ -184,6 +197,9 @@ def _steps(definition: DatasetDefinition, here: SiteMonth, standards: Standards,
             "is shown as missing, here and in the monthly packs.",
             *_next_due(definition, here, today),
         ]
+    if here.standing == Standing.TAKEN_BACK:
+        again = f"Send the return of {month} again, put right: the SafeStats team can tell you why it was taken back."
+        return [again, *_next_due(definition, here, today)]
     if here.standing in (Standing.AWAITED, Standing.NOT_EXPECTED):
         return _next_due(definition, here, today)
     steps: list[str] = []

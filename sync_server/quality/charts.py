@@ -20,17 +20,22 @@ _HATCH = (
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar; ``value`` is ``None`` where there is none. ``mark`` is said instead of the value."""
+    """One bar; ``value`` is ``None`` where there is none. ``mark`` is said instead of the value.
+
+    ``partial``: it is only some of what there was.
+    """
 
     label: str
     value: int | None
     mark: str = ""
     under: str = ""
     emphatic: bool = False
+    partial: bool = False
 
 
 def month_bars(bars: Sequence[Bar], title: str, name: str, height: int = 190, mean: float | None = None) -> Markup:
-    """Upright bars, a month each; a month without a value is a hatched box with its mark in words, or nothing."""
+    """Upright bars, a month each, hatched where partial; a month without a value is a hatched box with its mark in
+    words, or nothing."""
     width, left, top = 680, 8, 22
     bottom = 40 if any(bar.under for bar in bars) else 22
     most = max([bar.value or 0 for bar in bars] + [mean or 0, 1])
@@ -50,12 +55,13 @@ def month_bars(bars: Sequence[Bar], title: str, name: str, height: int = 190, me
             parts.append(_text(middle, top + 12, bar.mark, size=10, weight=600))
         else:
             tall = (floor - top) * bar.value / most
-            fill = ACCENT if bar.emphatic else CLASSES[2]
+            fill = f"url(#{name})" if bar.partial else ACCENT if bar.emphatic else CLASSES[2]
+            edge = f' stroke="{SOFT}" stroke-dasharray="3 2"' if bar.partial else ""
             parts.append(
                 f'<rect x="{x:.1f}" y="{floor - tall:.1f}" width="{wide:.1f}" height="{max(tall, 0.8):.1f}" '
-                f'fill="{fill}"/>'
+                f'fill="{fill}"{edge}/>'
             )
-            inside = tall > 20
+            inside = tall > 20 and not bar.partial
             ink = "#ffffff" if inside and bar.emphatic else INK
             shown = bar.mark or f"{bar.value:,}"
             parts.append(_text(middle, floor - (7 if inside else tall + 5), shown, size=11, weight=600, fill=ink))

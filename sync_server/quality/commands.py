@@ -103,7 +103,7 @@ def borough(
     dataset: Dataset,
     organisation: For,
     area: Annotated[
-        str, typer.Argument(help="The borough's code; unless told, that which the organisation serves.")
+        str, typer.Argument(help="The borough's name or code; unless told, that which the organisation serves.")
     ] = "",
     month: Month = "",
     format: As = Format.HTML,
@@ -121,8 +121,10 @@ def _own_area(services: Services, organisation: str) -> str:
     with services.database.read() as session:
         served = areas_of(find_organisation(session, organisation))
     if len(served) != 1:
-        told = ", ".join(served) or "none"
-        raise SafeStatsError(f"{organisation} serves {told}: name the borough by its code.")
+        raise SafeStatsError(
+            f"{organisation} serves {len(served) or 'no'} boroughs: name the one that is meant after the dataset, as "
+            f"in “safestats quality borough istv Camden --for {organisation}”."
+        )
     return served[0]
 
 

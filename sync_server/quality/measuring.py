@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import polars as pl
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..datasets.areas import UNPLACED
@@ -194,6 +195,12 @@ def keep(
         )
         for one in measures
     )
+
+
+def months_of(session: Session, delivery_id: int | None) -> list[str]:
+    """The months of the returns that a delivery held, in order: of these there is a card."""
+    wanted = select(MeasuredReturn.month).where(MeasuredReturn.delivery_id == delivery_id).distinct()
+    return sorted(session.scalars(wanted))
 
 
 def told(measures: Iterable[ReturnMeasure], received_on: date) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from datetime import date, datetime
 import shapely
 from sqlalchemy.orm import Session
 
-from ...shared.disclosure import PublishedCount, published_change, published_share
+from ...shared.disclosure import SMALLEST_BASE, PublishedCount, published_change, published_share
 from ..agreements.scope import Scope, Subject
 from ..datasets.areas import AreaIndex
 from ..datasets.definitions import DatasetDefinition, Geometry
@@ -24,15 +24,16 @@ from ..problems import Problem
 from ..services import Services
 from .card import is_synthetic
 from .counting import HOURS, WEEKDAYS, Counts, Publisher, count_rows, second_field
+from .measuring import Part
 from .readers import Reading, reader_of
-from .register import Register, SiteMonth, Standing, earlier, read_register
+from .register import ABSENT, CAME, Register, SiteMonth, Standing, earlier, read_register
 
 YEAR = 12
 TREND = 13
 _SIMPLIFIED_M = 150
 BANDS = tuple((first, first + 2) for first in range(0, HOURS, 3))
 _MOST_LISTED = 8
-_CAME = (Standing.RECEIVED, Standing.ZERO)
+_NOT_IN_IT = (Standing.MISSING, Standing.TAKEN_BACK, Standing.UNPUBLISHED)
 _UNKNOWN = "Unknown"  # as code lists call it
 
 
@@ -49,9 +50,10 @@ class Line:
 
 @dataclass(frozen=True)
 class TrendMonth:
-    """A month of the trend, for which ``came`` of ``expected`` sites sent a return.
+    """A month of the trend, for which ``came`` of ``expected`` sites sent a return; none is expected before the first.
 
-    ``open``: something came, and the agreement shows it; else there is no count.
+    ``open``: something came, and the agreement shows it; else there is no count. ``whole``: so many came that the
+    count is that of the incidents.
     """
 
     month: str
@@ -59,6 +61,7 @@ class TrendMonth:
     open: bool
     came: int
     expected: int
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -68,15 +71,23 @@ class Pack:
     definition: DatasetDefinition
     month: str
     year: Sequence[str]
-    months_here: int  # of the twelve, those of which something came, and which the agreement opens
+    months_here: int  # of the twelve, those that are whole, and which the agreement opens
     organisation: str  # whom it was made for
     borough: str  # its name; "" for all London
     borough_code: str
     of_month: PublishedCount
     of_month_before: PublishedCount  # a year before
     change: float | None
+    no_change: str  # why there is none
     of_year: PublishedCount
     change_of_year: float | None
+    no_change_of_year: str
+    returns_of_month: Part  # that came, of those expected
+    returns_of_year: Part
+    month_whole: bool  # enough came for the rows of the month to be the number of incidents
+    year_whole: bool
+    years_whole: bool  # and the twelve months before, too
+    least_returns: float  # the share of the returns that is enough
     trend: Sequence[TrendMonth]
     category: str  # what the category is called
     categories: Sequence[Line]  # of the window
@@ -92,7 +103,7 @@ class Pack:
     timed: PublishedCount  # rows whose weekday and hour are known
     quality: Sequence[SiteMonth]
     quality_rows: Mapping[str, PublishedCount]  # by site; of all London alone, for they know no borough
-    missing_in_year: int  # returns
+    missing_in_year: int  # returns that are past their day, or came and are not visible
     expected_in_year: int
     publisher: Publisher
     scope: Scope
@@ -112,6 +123,23 @@ class Pack:
     def counted(self) -> Counter[Standing]:
         """How many sites' month stands how."""
         return Counter(one.standing for one in self.quality)
+
+    @property
+    def absent(self) -> int:
+        """How many returns of the month are not in the figures."""
+        return sum(self.counted[standing] for standing in ABSENT)
+
+    @property
+    def absent_told(self) -> str:
+        """Why they are not: “3 missing, 1 not due yet”."""
+        named = {
+            Standing.MISSING: "missing",
+            Standing.AWAITED: "not due yet",
+            Standing.TAKEN_BACK: "taken back",
+            Standing.UNPUBLISHED: "not published yet",
+        }
+        told = [f"{self.counted[one]} {word}" for one, word in named.items() if self.counted[one]]
+        return ", ".join(told) or "0 missing"
 
 
 def monthly_pack(
@@ -141,10 +169,19 @@ def borough_pack(
     form: str,
     today: date | None = None,
 ) -> Pack:
-    """As ``monthly_pack``, one page of a borough, told by its code."""
-    if borough not in services.areas.boroughs:
-        raise SafeStatsError(f"There is no borough {borough[:20]}: name one by its code, such as E09000007.")
-    return _pack(services, asking, dataset, month, organisation, borough, form, today)
+    """As ``monthly_pack``, one page of a borough, told by its code or name."""
+    code = _borough_code(services.areas, borough)
+    return _pack(services, asking, dataset, month, organisation, code, form, today)
+
+
+def _borough_code(areas: AreaIndex, borough: str) -> str:
+    """The code of a borough that is told by it or by its name; raises ``SafeStatsError``."""
+    if borough in areas.boroughs:
+        return borough
+    for code, name in areas.boroughs.items():
+        if name.casefold() == borough.strip().casefold():
+            return code
+    raise SafeStatsError(f"There is no borough {borough[:30]}: name one as in Camden, or by its code, as in E09000007.")
 
 
 def _pack(
@@ -169,12 +206,13 @@ def _pack(
     told = {"pack": "borough" if borough else "monthly", "month": month, "area": borough, "format": form}
     with services.database.read() as session:
         reader = reader_of(services, session, asking, organisation)
-        reading = Reading(services, reader, dataset, told)
+        for_other = asking is None or asking.organisation != organisation
+        reading = Reading(services, reader, dataset, told, for_other)
         permitted = reading.permitted(session)
         if trouble := _not_covered(permitted, areas, borough, month):
             raise reading.refused(trouble)
         counts = count_rows(session, permitted, months, year, borough)
-        register = read_register(services, session, definition, months, today)
+        register = read_register(services, session, definition, months, today, visible_only=True)
         reading.answered(permitted, counts.of_year)
         return _told(
             services, definition, permitted, areas, counts, register, reader.organisation_name, borough, session
@@ -225,14 +263,19 @@ def _told(
     opened = _open_months(permitted, register.months)
     year, month = counts.year, counts.month
     before = earlier(month, YEAR)
+    year_before = register.months[:YEAR]
     # Months stand beside their total, and the month beside its parts.
     by_month, of_year = publisher.months({each: counts.by_month.get(each, 0) for each in year})
     of_month = by_month[month]
     of_month_before = publisher.one(counts.by_month.get(before, 0)) if before in opened else None
-    # A change is told of whole years alone: of months that are open, and after the first that came.
-    first = min((one.month for one in register.cells.values() if one.measure), default=month)
-    whole = first <= register.months[0] and set(register.months) <= opened
-    last_year = publisher.one(sum(counts.last_year.values())) if whole else None
+    # A number is told, and a change, where (nearly) all returns came: of months that are open, none before the first.
+    month_whole, year_whole = register.whole(month), register.whole(*year)
+    months_whole = month_whole and before in opened and register.whole(before)
+    all_owed = bool(register.first) and register.first <= register.months[0] and set(register.months) <= opened
+    years_whole = year_whole and all_owed and register.whole(*year_before)
+    last_year = publisher.one(sum(counts.last_year.values())) if years_whole else None
+    change = published_change(of_month, of_month_before) if months_whole else None
+    change_of_year = published_change(of_year, last_year)
     known = {day: dict.fromkeys(range(HOURS), 0) for day in WEEKDAYS}
     for (day, hour), number in counts.by_hour.items():
         if day in known and hour in known[day]:
@@ -242,22 +285,30 @@ def _told(
     cells, _ = publisher.column([known[day][hour] for day in WEEKDAYS for hour in range(HOURS)])
     kind = second_field(definition)
     names = register_names(register)
-    boroughs, nowhere = _boroughs(publisher, areas, counts, whole)
+    boroughs, nowhere = _boroughs(publisher, areas, counts, years_whole)
     quality = [one for one in register.of_month(month) if one.standing != Standing.NOT_EXPECTED]
     cells_of_year = [register.at(site.code, each) for site in register.sites for each in year]
     return Pack(
         definition=definition,
         month=month,
         year=year,
-        months_here=sum(each in opened and register.counted(each, *_CAME) > 0 for each in year),
+        months_here=sum(each in opened and register.whole(each) for each in year),
         organisation=organisation,
         borough=areas.boroughs.get(borough, ""),
         borough_code=borough,
         of_month=of_month,
         of_month_before=of_month_before,
-        change=published_change(of_month, of_month_before),
+        change=change,
+        no_change=no_change_told(months_whole, change, f"{month_in_words(before)} is not whole here"),
         of_year=of_year,
-        change_of_year=published_change(of_year, last_year),
+        change_of_year=change_of_year,
+        no_change_of_year=no_change_told(years_whole, change_of_year, "the twelve months before are not whole here"),
+        returns_of_month=register.returns(month),
+        returns_of_year=register.returns(*year),
+        month_whole=month_whole,
+        year_whole=year_whole,
+        years_whole=years_whole,
+        least_returns=register.least_returns,
         trend=[_trend(publisher, counts, by_month, register, opened, each) for each in register.months[-TREND:]],
         category=definition.field(definition.category_field).alias,
         categories=_lines(publisher, counts.by_category),
@@ -285,7 +336,7 @@ def _told(
         timed=publisher.one(timed),
         quality=quality,
         quality_rows={} if borough else _rows_of_sites(publisher, of_month, quality),
-        missing_in_year=sum(one.standing == Standing.MISSING for one in cells_of_year),
+        missing_in_year=sum(one.standing in _NOT_IN_IT for one in cells_of_year),
         expected_in_year=sum(one.standing not in (Standing.NOT_EXPECTED, Standing.AWAITED) for one in cells_of_year),
         publisher=publisher,
         scope=permitted,
@@ -311,13 +362,19 @@ def _trend(
     opened: set[str],
     month: str,
 ) -> TrendMonth:
-    came = register.counted(month, *_CAME)
-    missing = register.counted(month, Standing.MISSING, Standing.AWAITED)
+    came, returns = register.counted(month, *CAME), register.returns(month)
     shown = month in opened and came > 0
     count = None
     if shown:
         count = of_year[month] if month in of_year else publisher.one(counts.by_month.get(month, 0))
-    return TrendMonth(month, count, shown, came, came + missing)
+    return TrendMonth(month, count, shown, came, returns.of, register.whole(month))
+
+
+def no_change_told(whole: bool, change: float | None, why: str) -> str:
+    """Why no change is told: for want of returns, or of incidents."""
+    if change is not None:
+        return ""
+    return f"no change is told: fewer than {SMALLEST_BASE} to compare" if whole else f"no change is told: {why}"
 
 
 def _lines(publisher: Publisher, counted: Mapping[str | None, int]) -> list[Line]:

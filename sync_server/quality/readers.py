@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from ..agreements.models import Use
-from ..agreements.scope import Scope, Subject, scope
+from ..agreements.scope import Refusal, Scope, Subject, scope
 from ..audit.events import COMMAND_LINE, EventType, Outcome
 from ..identity.models import Organisation, Role
 from ..identity.permissions import Permission, not_permitted, require, sees_all
@@ -20,6 +20,8 @@ from ..identity.service import find_organisation
 from ..problems import Problem
 from ..services import Services
 from .standards import STANDARDS_FILE
+
+_NO_AGREEMENT = "no-agreement"
 
 
 def reader_of(services: Services, session: Session, asking: Subject | None, organisation: str) -> Subject:
@@ -61,25 +63,40 @@ def pack_purpose(resources: Path) -> str:
 
 
 class Reading:
-    """The reading of one pack: its scope, and its trace in the audit."""
+    """The reading of one pack: its scope, and its trace in the audit. ``for_other``: of whose organisation the one who
+    asks is not."""
 
-    def __init__(self, services: Services, reader: Subject, dataset: str, told: dict[str, str]) -> None:
+    def __init__(
+        self, services: Services, reader: Subject, dataset: str, told: dict[str, str], for_other: bool
+    ) -> None:
         self._services = services
         self._reader = reader
         self._dataset = dataset
         self._told = told
+        self._for_other = for_other
 
     def permitted(self, session: Session) -> Scope:
         """What may be published of the dataset; raises ``Refusal``, audited."""
         try:
             return scope(session, self._reader, self._dataset, self._services.definitions, Use.PUBLISH)
         except Problem as problem:
-            raise self.refused(problem) from None
+            raise self.refused(self._named(problem)) from None
 
     def refused(self, problem: Problem) -> Problem:
         """The problem, after it was audited: raise it."""
         self._record("", None, problem.document.code)
         return problem
+
+    def _named(self, problem: Problem) -> Problem:
+        """The refusal, which says “your organisation”, as those of another one read it."""
+        if not self._for_other or problem.document.code != _NO_AGREEMENT:
+            return problem
+        title = self._services.definition(self._dataset).title
+        return Refusal(
+            _NO_AGREEMENT,
+            f"{self._reader.organisation_name} has no agreement on {title}: draft one, or make the pack for an "
+            "organisation that has.",
+        )
 
     def answered(self, permitted: Scope, rows: int) -> None:
         """Audit the pack, of so many incidents, before any of it leaves; raises ``AuditUnavailable``."""

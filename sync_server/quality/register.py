@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, not_, select
 from sqlalchemy.orm import Session
 
 from ..datasets.definitions import DatasetDefinition
 from ..geocoding.hospitals import hospitals_file, read_hospitals
+from ..ingest.models import Delivery
+from ..publishing.taken_back import taken_back, waiting
 from ..services import Services
-from .measuring import ReturnMeasure
+from .measuring import Part, ReturnMeasure
 from .models import MeasuredReturn
 from .rating import Rating, rate
 from .standards import Level, Standards
@@ -26,7 +28,13 @@ class Standing(StrEnum):
     ZERO = "zero"  # the site said that there was nothing
     MISSING = "missing"  # it is past its due day, and nothing came
     AWAITED = "awaited"  # it is not due yet
+    TAKEN_BACK = "taken-back"  # it came, and a rollback took it back
+    UNPUBLISHED = "unpublished"  # it came and is staged: in a register of what is visible alone
     NOT_EXPECTED = "not-expected"
+
+
+CAME = (Standing.RECEIVED, Standing.ZERO)
+ABSENT = (Standing.MISSING, Standing.AWAITED, Standing.TAKEN_BACK, Standing.UNPUBLISHED)
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Site:
 
 @dataclass(frozen=True)
 class SiteMonth:
-    """A site's month. ``days_late`` is ``None`` where nothing tells: see ``Register``."""
+    """A site's month. ``days_late`` is ``None`` where nothing tells: see ``Register``. ``expected``: it was owed."""
 
     site: Site
     month: str
@@ -55,6 +63,7 @@ class SiteMonth:
     days_late: int | None = None
     measure: ReturnMeasure | None = None
     rating: Rating | None = None
+    expected: bool = False
 
     @property
     def level(self) -> Level:
@@ -70,6 +79,8 @@ class SiteMonth:
             Standing.ZERO: "Zero return",
             Standing.MISSING: "Missing",
             Standing.AWAITED: "Not due yet",
+            Standing.TAKEN_BACK: "Taken back",
+            Standing.UNPUBLISHED: "Not published yet",
             Standing.NOT_EXPECTED: "Not expected",
         }[self.standing]
 
@@ -79,13 +90,16 @@ class Register:
     """The months of a dataset, site by site.
 
     ``began`` is the day on which its first delivery was received here: what was due before that day is a
-    back-catalogue, of which nothing tells whether it had been on time.
+    back-catalogue, of which nothing tells whether it had been on time. ``first`` is the first month that is owed, ""
+    where nothing came: see ``first_month``. Of a month that is ``whole``, ``least_returns`` of all returns came.
     """
 
     definition: DatasetDefinition
     sites: Sequence[Site]
     months: Sequence[str]
     began: date | None
+    first: str
+    least_returns: float
     cells: Mapping[tuple[str, str], SiteMonth]
 
     def at(self, site: str, month: str) -> SiteMonth:
@@ -104,6 +118,17 @@ class Register:
         """How many sites' month stands so."""
         return sum(one.standing in standings for one in self.of_month(month))
 
+    def returns(self, *months: str) -> Part:
+        """How many returns of these months came, of those that were expected; none are before the first month."""
+        owed = [month for month in months if self.first and month >= self.first]
+        came = sum(self.counted(month, *CAME) for month in owed)
+        return Part(came, came + sum(self.counted(month, *ABSENT) for month in owed))
+
+    def whole(self, *months: str) -> bool:
+        """Whether so many of their returns came that the rows tell how many incidents there were."""
+        share = self.returns(*months).share
+        return share is not None and share >= self.least_returns
+
 
 @dataclass(frozen=True)
 class _Came:
@@ -111,25 +136,47 @@ class _Came:
     measure: ReturnMeasure
 
 
+@dataclass(frozen=True)
+class _Aside:
+    """A return that came and does not count: ``standing`` tells why."""
+
+    received_on: date
+    standing: Standing
+
+
 def read_register(
-    services: Services, session: Session, definition: DatasetDefinition, months: Sequence[str], today: date
+    services: Services,
+    session: Session,
+    definition: DatasetDefinition,
+    months: Sequence[str],
+    today: date,
+    visible_only: bool = False,
 ) -> Register:
-    """The register of the months, which follow each other; ratings look at the months before them, too."""
+    """The register of the months, which follow each other; ratings look at the months before them, too.
+
+    What a rollback took back does not count. What is staged does, unless ``visible_only``.
+    """
     standards = Standards.read(services.settings.resources_dir)
     dataset = definition.code
     before = [earlier(months[0], number) for number in range(standards.history_months, 0, -1)]
     wanted = [*before, *months]
-    came = _came(
-        session.scalars(
-            select(MeasuredReturn)
-            .where(MeasuredReturn.dataset == dataset, MeasuredReturn.month.in_(wanted))
-            .order_by(MeasuredReturn.delivery_id, MeasuredReturn.measured_return_id)
-        )
-    )
-    of_dataset = MeasuredReturn.dataset == dataset
+    of_dataset, gone = MeasuredReturn.dataset == dataset, taken_back(session, dataset)
+    held_back = waiting(session, dataset)
+    rows = session.execute(
+        select(MeasuredReturn, gone.label("back"), held_back.label("staged"))
+        .join(Delivery, Delivery.delivery_id == MeasuredReturn.delivery_id)
+        .where(of_dataset, MeasuredReturn.month.in_(wanted))
+        .order_by(MeasuredReturn.delivery_id, MeasuredReturn.measured_return_id)
+    ).all()
+    came = _came(one for one, back, staged in rows if not back and not (staged and visible_only))
+    aside = {
+        (one.site, one.month): _Aside(one.received_on, Standing.TAKEN_BACK if back else Standing.UNPUBLISHED)
+        for one, back, staged in rows
+        if back or (staged and visible_only)
+    }
     began = session.scalar(select(func.min(MeasuredReturn.received_on)).where(of_dataset))
-    first = session.scalar(select(func.min(MeasuredReturn.month)).where(of_dataset)) or ""
-    sites = sites_of(services, session, definition, first)
+    first = first_month(session, dataset, gone)
+    sites = sites_of(services, session, definition, first, gone)
     cells: dict[tuple[str, str], SiteMonth] = {}
     for site in sites:
         for month in months:
@@ -140,19 +187,39 @@ def read_register(
                 if (one := came.get((site.code, earlier_month)))
             ]
             expected = bool(first) and first <= month and site.takes_part(month)
-            cells[site.code, month] = _cell(
-                definition, site, month, came.get((site.code, month)), expected, began, former, standards, today
+            key = site.code, month
+            cells[key] = _cell(
+                definition, site, month, came.get(key) or aside.get(key), expected, began, former, standards, today
             )
-    return Register(definition, sites, list(months), began, cells)
+    return Register(definition, sites, list(months), began, first, standards.least_returns, cells)
 
 
-def sites_of(services: Services, session: Session, definition: DatasetDefinition, first: str) -> list[Site]:
+def first_month(session: Session, dataset: str, gone: ColumnElement[bool]) -> str:
+    """The first month that is owed: that for which more than half as many sites sent as for the fullest month.
+
+    So a single old return makes nobody owe the months since. "" where nothing came.
+    """
+    sent = (
+        select(MeasuredReturn.month, func.count(MeasuredReturn.site.distinct()))
+        .join(Delivery, Delivery.delivery_id == MeasuredReturn.delivery_id)
+        .where(MeasuredReturn.dataset == dataset, not_(gone))
+        .group_by(MeasuredReturn.month)
+    )
+    by_month = {row[0]: row[1] for row in session.execute(sent)}
+    fullest = max(by_month.values(), default=0)
+    return min((month for month, number in by_month.items() if 2 * number > fullest), default="")
+
+
+def sites_of(
+    services: Services, session: Session, definition: DatasetDefinition, first: str, gone: ColumnElement[bool]
+) -> list[Site]:
     """Who is expected to deliver, by name, and whoever did without being in the register."""
     if not definition.sites:
         return [Site("", definition.supplier, first)]
     firsts = (
         select(MeasuredReturn.site, func.min(MeasuredReturn.month).label("month"))
-        .where(MeasuredReturn.dataset == definition.code)
+        .join(Delivery, Delivery.delivery_id == MeasuredReturn.delivery_id)
+        .where(MeasuredReturn.dataset == definition.code, not_(gone))
         .group_by(MeasuredReturn.site)
     )
     delivered = {row.site: row.month for row in session.execute(firsts)}
@@ -213,7 +280,7 @@ def _cell(
     definition: DatasetDefinition,
     site: Site,
     month: str,
-    came: _Came | None,
+    came: _Came | _Aside | None,
     expected: bool,
     began: date | None,
     former: Sequence[int],
@@ -226,9 +293,12 @@ def _cell(
             standing = Standing.NOT_EXPECTED
         else:
             standing = Standing.MISSING if due < today else Standing.AWAITED
-        return SiteMonth(site, month, standing, due)
+        return SiteMonth(site, month, standing, due, expected=expected)
+    if isinstance(came, _Aside):
+        standing = came.standing if expected else Standing.NOT_EXPECTED
+        return SiteMonth(site, month, standing, due, came.received_on if expected else None, expected=expected)
     judged = due is not None and expected and began is not None and due >= began
     days_late = max(0, (came.received_on - due).days) if judged and due is not None else None
     rating = rate(came.measure, days_late, former, standards)
     standing = Standing.ZERO if came.measure.zero else Standing.RECEIVED
-    return SiteMonth(site, month, standing, due, came.received_on, days_late, came.measure, rating)
+    return SiteMonth(site, month, standing, due, came.received_on, days_late, came.measure, rating, expected)

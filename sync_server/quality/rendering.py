@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...shared.disclosure import SMALLEST_BASE
 from ..instants import LONDON
 from ..oversight.periods import month_in_words
 from ..oversight.rendering import printed
@@ -22,6 +23,7 @@ from .register import SiteMonth, Standing
 from .standards import Level
 
 TEMPLATES = Path(__file__).parent / "templates"
+_MARKS = {Standing.MISSING: "missing", Standing.AWAITED: "not due", Standing.TAKEN_BACK: "taken back"}
 _HALF = (190, 480)  # of a page's width: room for labels, and all of it
 
 
@@ -93,8 +95,7 @@ def short_month(month: str) -> str:
 def bar_of(one: SiteMonth, emphatic: bool) -> Bar:
     """A month of a site as a bar: what did not come is no zero."""
     if one.measure is None:
-        mark = {Standing.MISSING: "missing", Standing.AWAITED: "not due"}.get(one.standing, "")
-        return Bar(short_month(one.month), None, mark)
+        return Bar(short_month(one.month), None, _MARKS.get(one.standing, ""))
     return Bar(short_month(one.month), one.measure.accepted, emphatic=emphatic)
 
 
@@ -113,7 +114,7 @@ def _pack_trend(pack: Pack, height: int) -> Markup:
     """The trend; under each month how many of the expected returns came."""
     bars, told = [], []
     for one in pack.trend:
-        under = f"{one.came}/{one.expected}" if one.expected else ""
+        under = f"{one.came}/{one.expected}" if one.expected else f"{one.came} came" if one.came else ""
         emphatic = one.month == pack.month
         words = pack.publisher.words(one.count)
         if not one.open:
@@ -122,9 +123,14 @@ def _pack_trend(pack: Pack, height: int) -> Markup:
             bars.append(Bar(short_month(one.month), None, mark, under))
             told.append(f"{month_in_words(one.month)} {mark or 'not open'}")
             continue
+        if not one.whole and one.count == 0:
+            # Of few returns none tells nothing of the month.
+            bars.append(Bar(short_month(one.month), None, "unknown", under))
+            told.append(f"{month_in_words(one.month)} not known")
+            continue
         mark = words if one.count is None else ""
-        bars.append(Bar(short_month(one.month), one.count or 0, mark, under, emphatic))
-        told.append(f"{month_in_words(one.month)} {words}")
+        bars.append(Bar(short_month(one.month), one.count or 0, mark, under, emphatic, partial=not one.whole))
+        told.append(f"{month_in_words(one.month)} {words}{'' if one.whole else ', of some returns alone'}")
     return month_bars(bars, f"Incidents by month: {'; '.join(told)}.", "trend-missing", height)
 
 
@@ -149,6 +155,7 @@ def _pack_charts(pack: Pack) -> dict[str, Any]:
         "classes": class_ranges([count for count in counts.values() if count]),
         "thirds": _thirds(pack.boroughs),
         "changes": any(line.change is not None for line in pack.boroughs),
+        "smallest_base": SMALLEST_BASE,
     }
 
 

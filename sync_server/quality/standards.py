@@ -90,6 +90,7 @@ class Standards:
     history_months: int
     least_months: int
     least_mean: int
+    least_returns: float  # of those expected, for a pack to tell a month's or a year's number
 
     @classmethod
     def read(cls, resources: Path) -> Standards:
@@ -115,6 +116,7 @@ def _standards(document: Mapping[str, Any]) -> Standards:
         history_months=int(history["months"]),
         least_months=int(history["least_months"]),
         least_mean=int(history["least_mean"]),
+        least_returns=float(document["packs"]["least_returns"]),
     )
 
 

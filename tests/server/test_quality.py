@@ -13,7 +13,7 @@ from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest.report import DeliveryReport
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.problems import Problem
-from safestats.sync_server.publishing.rollback import discard_staged
+from safestats.sync_server.publishing.rollback import discard_staged, stage_rollback
 from safestats.sync_server.quality.card import Card, feedback_card
 from safestats.sync_server.quality.measuring import Part, ReturnMeasure
 from safestats.sync_server.quality.models import MeasuredReturn
@@ -24,7 +24,7 @@ from safestats.sync_server.quality.standards import Level, Measure, Standards
 from safestats.sync_server.services import Services
 from safestats.sync_server.settings import PACKAGE_ROOT
 from safestats.tests.server.engines import databases_of_a_test, settings_for
-from safestats.tests.server.ingest_rig import held
+from safestats.tests.server.ingest_rig import held, publish_now
 from safestats.tests.server.quality_rig import (
     CROYDON,
     EALING,
@@ -71,9 +71,11 @@ def fresh(tmp_path: Path) -> Iterator[Services]:
     services.close()
 
 
-def register_of(services: Services, months: list[str], today: date = TODAY, dataset: str = "istv") -> Register:
+def register_of(
+    services: Services, months: list[str], today: date = TODAY, dataset: str = "istv", visible_only: bool = False
+) -> Register:
     with services.database.read() as session:
-        return read_register(services, session, services.definition(dataset), months, today)
+        return read_register(services, session, services.definition(dataset), months, today, visible_only)
 
 
 def card_of(services: Services, site: str, month: str, today: date = TODAY) -> Card:
@@ -81,10 +83,12 @@ def card_of(services: Services, site: str, month: str, today: date = TODAY) -> C
         return feedback_card(services, session, "istv", site, month, today)
 
 
-def load_csv(services: Services, path: Path, *rows: str, month: int = 3, day: int = 10, **options: bool) -> None:
+def load_csv(
+    services: Services, path: Path, *rows: str, month: int = 3, day: int = 10, site: str = "RJ122", **options: bool
+) -> None:
     path.write_text(HEADER + "".join(f"{row}\n" for row in rows), encoding="utf-8")
     received = date(2025, month + 1, day)
-    load(services, "istv", [path], site="RJ122", today=TODAY, received_on=received, **options)
+    load(services, "istv", [path], site=site, today=TODAY, received_on=received, **options)
 
 
 def rows_of(number: int, month: int = 3) -> list[str]:
@@ -131,7 +135,8 @@ def test_what_was_due_before_deliveries_began_is_neither_late_nor_on_time(fresh:
     load_csv(fresh, tmp_path / "synthetic-2025-01.csv", *rows_of(12, 1), month=3, day=20)
     register = register_of(fresh, ["2025-01", "2025-02", "2025-03"])
     assert register.at("RJ122", "2025-01").days_late is None and register.at("RJ122", "2025-03").days_late == 0
-    assert "before deliveries began here" in card_of(fresh, "RJ122", "2025-01").verdict
+    told = card_of(fresh, "RJ122", "2025-01").verdict
+    assert "received on 20 April 2025; it was due on 15 February 2025, before anything" in told
     # But what did not come in between is missing all the same.
     assert register.at("RJ122", "2025-02").standing == Standing.MISSING
 
@@ -253,6 +258,65 @@ def test_what_is_discarded_was_never_received(fresh: Services, tmp_path: Path) -
         assert session.scalar(select(func.count()).select_from(MeasuredReturn)) == 0
 
 
+def test_what_was_rolled_back_counts_no_more_until_it_is_sent_again(fresh: Services, tmp_path: Path) -> None:
+    march, april, may = (tmp_path / f"synthetic-2025-{month:02d}.csv" for month in (3, 4, 5))
+    months = ["2025-03", "2025-04", "2025-05"]
+
+    def standings(visible_only: bool = False) -> list[Standing]:
+        register = register_of(fresh, months, visible_only=visible_only)
+        return [one.standing for one in register.of_site("RJ122")]
+
+    def roll_back(target: int | None = None) -> None:
+        stage_rollback(fresh, fresh.definition("istv"), target)
+        publish_now(fresh, "istv")
+
+    load_csv(fresh, march, *rows_of(12))
+    publish_now(fresh, "istv")
+    load_csv(fresh, april, *rows_of(12, 4), month=4)
+    # What is staged came, and is in no pack before it is published.
+    assert standings() == [Standing.RECEIVED, Standing.RECEIVED, Standing.MISSING]
+    assert standings(visible_only=True) == [Standing.RECEIVED, Standing.UNPUBLISHED, Standing.MISSING]
+    publish_now(fresh, "istv")
+    load_csv(fresh, may, month=5)  # a zero return: nothing is staged by it
+    assert standings(visible_only=True) == standings() == [Standing.RECEIVED, Standing.RECEIVED, Standing.ZERO]
+    stage_rollback(fresh, fresh.definition("istv"))
+    assert standings() == [Standing.RECEIVED, Standing.RECEIVED, Standing.ZERO]  # before it is published nothing goes
+    publish_now(fresh, "istv")
+    assert standings() == [Standing.RECEIVED, Standing.TAKEN_BACK, Standing.TAKEN_BACK]
+    april_now = register_of(fresh, months).at("RJ122", "2025-04")
+    assert april_now.measure is None and april_now.rating is None and april_now.received_on == date(2025, 5, 10)
+    card = card_of(fresh, "RJ122", "2025-04")
+    assert "has taken it back since" in card.verdict and "again" in card.steps[0] and "Taken back" in card_html(card)
+    # The same again counts again, the zero return too; and so does what a later rollback brings back.
+    load_csv(fresh, may, month=5)
+    assert standings() == [Standing.RECEIVED, Standing.TAKEN_BACK, Standing.ZERO]
+    load_csv(fresh, april, *rows_of(12, 4), month=4)
+    publish_now(fresh, "istv")
+    assert standings(visible_only=True) == [Standing.RECEIVED, Standing.RECEIVED, Standing.ZERO]
+    roll_back(1)
+    assert standings() == [Standing.RECEIVED, Standing.TAKEN_BACK, Standing.TAKEN_BACK]
+    roll_back(2)
+    assert standings()[:2] == [Standing.RECEIVED, Standing.RECEIVED]
+
+
+def test_a_single_old_return_makes_nobody_owe_the_months_since(fresh: Services, tmp_path: Path) -> None:
+    months = ["2025-03", "2025-06", "2025-09"]
+    for number, site in enumerate((EALING, HILLINGDON, CROYDON)):
+        (tmp_path / site).mkdir()
+        rows = rows_of(12 + number, 9)
+        load_csv(fresh, tmp_path / site / "synthetic-2025-09.csv", *rows, month=9, site=site)
+    load_csv(fresh, tmp_path / "synthetic-2025-03.csv", *rows_of(12), month=9, day=20, site=CROYDON)
+    register = register_of(fresh, months)
+    assert register.first == "2025-09"
+    assert [one.standing for one in register.of_site(EALING)][:2] == [Standing.NOT_EXPECTED] * 2
+    assert not register.counted("2025-06", Standing.MISSING)
+    old = register.at(CROYDON, "2025-03")
+    assert old.standing == Standing.RECEIVED and old.days_late is None and not old.expected
+    assert "it was not owed" in card_of(fresh, CROYDON, "2025-03").verdict
+    # And it makes no month whole that nobody else sent.
+    assert register.returns("2025-03") == Part(0, 0) and not register.whole("2025-03")
+
+
 def test_records_as_they_come_add_up(fresh: Services) -> None:
     first = measured(10, 1, date=(9, 10))
     later_ones = ReturnMeasure("X", "2025-03", 2, 1, {"no date": 2}, {Measure.DATE: Part(2, 2)}, addition=True)
@@ -317,6 +381,7 @@ def test_the_standards_say_what_is_wrong_with_them(tmp_path: Path) -> None:
         (text.replace('code = "date"', 'code = "dates"'), "dates"),
         (text.replace("green = 0.95\namber = 0.85\nkey = true", "green = 0.85\namber = 0.95\nkey = true", 1), "date"),
         (text.replace("least_rows", "leastrows"), "least_rows"),
+        (text.replace("least_returns", "leastreturns"), "least_returns"),
         (text[: text.index('[[standards]]\ncode = "change"')], "change"),
     ):
         (tmp_path / "quality.toml").write_text(change, encoding="utf-8")

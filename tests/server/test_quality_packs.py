@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from safestats.sync_server.agreements.scope import Refusal, Subject
 from safestats.sync_server.app import create_app
 from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.errors import SafeStatsError
+from safestats.sync_server.geocoding.hospitals import HOSPITALS_FILE, hospitals_file
 from safestats.sync_server.identity.models import Role
 from safestats.sync_server.identity.service import find_organisation, find_user
 from safestats.sync_server.problems import Problem
 from safestats.sync_server.quality.charts import class_ranges
 from safestats.sync_server.quality.counting import Publisher
-from safestats.sync_server.quality.packs import Pack, borough_pack, monthly_pack
+from safestats.sync_server.quality.measuring import Part
+from safestats.sync_server.quality.packs import Pack, borough_pack, monthly_pack, no_change_told
 from safestats.sync_server.quality.register import Standing
 from safestats.sync_server.quality.rendering import pack_html, pack_pdf
 from safestats.sync_server.services import Services
@@ -37,6 +40,7 @@ from safestats.tests.server.quality_rig import (
     HILLINGDON,
     LAST,
     MONTHS,
+    SITES,
     THRESHOLD,
     agree,
     load_returns,
@@ -151,6 +155,64 @@ def test_quality_stands_beside_the_counts_and_missing_is_no_zero(services: Servi
     assert "Zero return" in html and "Missing" in html
     assert february.counted[Standing.ZERO] == 1
     assert pack.missing_in_year == 9 * (len(by_site) - 3) + 1  # who never sent, and Ealing's August
+
+
+@contextmanager
+def three_hospitals(services: Services) -> Iterator[None]:
+    """The register names only those that send."""
+    supplied = hospitals_file(services.settings.data_dir, services.settings.resources_dir)
+    header, *lines = supplied.read_text(encoding="utf-8").splitlines()
+    loaded = services.settings.data_dir / HOSPITALS_FILE
+    loaded.parent.mkdir(exist_ok=True)
+    loaded.write_text("\n".join([header, *(line for line in lines if line.startswith(SITES))]), encoding="utf-8")
+    try:
+        yield
+    finally:
+        loaded.unlink()
+
+
+def words_of(pack: Pack) -> str:
+    return " ".join(re.sub(r"<(?!strong|/strong)[^>]+>", " ", pack_html(pack)).split())
+
+
+def test_of_few_returns_no_number_is_told(services: Services) -> None:
+    for pack in (london(services), of_borough(services, CAMDEN)):
+        hospitals = len(pack.quality)
+        assert pack.returns_of_month == Part(3, hospitals) and not pack.month_whole and not pack.year_whole
+        assert pack.change is None and pack.change_of_year is None and pack.months_here == 0
+        told = words_of(pack)
+        assert f"<strong>–</strong> in September 2025 3 of {hospitals} returns came: the number is not known" in told
+        of_year = f"{pack.returns_of_year.count} of {pack.returns_of_year.of} returns"
+        assert f"<strong>–</strong> in twelve months {of_year} came: the number is not known" in told
+        assert pack.borough or f"Only {of_year} expected in the twelve months came." in told
+        # None of few is not none: no bar of it, and no 0.
+        none = replace(pack, trend=[replace(month, count=0) for month in pack.trend])
+        chart = re.search(r'aria-label="(Incidents by month: [^"]+)"', pack_html(none))
+        assert chart is not None and "not known" in chart[1] and "5 0" not in chart[1]
+        assert "September 2025 not known" in chart[1] and ">unknown</text>" in pack_html(none)
+        assert ", of some returns alone" in pack_html(pack)
+
+
+def test_a_number_is_told_where_nearly_all_returns_came_and_why_there_is_no_change(services: Services) -> None:
+    with three_hospitals(services):
+        pack = london(services)
+        august = london(services, month="2025-08")
+    assert pack.returns_of_month == Part(3, 3) and pack.month_whole and pack.year_whole
+    told = words_of(pack)
+    why = "no change is told: September 2024 is not whole here"
+    assert f"<strong>{pack.of_month:,}</strong> in September 2025 {why}" in told
+    assert f"<strong>{pack.of_year:,}</strong> in the twelve months, of which 8 are whole here" in told
+    assert "no change is told: the twelve months before are not whole here" in told
+    # Ealing's August is missing: two of three are too few.
+    assert august.returns_of_month == Part(2, 3) and not august.month_whole
+    assert "2 of 3 returns came: the number is not known" in words_of(august)
+    assert [month.month for month in pack.trend if month.whole] == [month for month in YEAR if month != "2025-08"]
+
+
+def test_why_no_change_is_told() -> None:
+    assert no_change_told(True, 0.5, "it is not whole") == ""
+    assert no_change_told(True, None, "it is not whole") == "no change is told: fewer than 20 to compare"
+    assert no_change_told(False, None, "it is not whole") == "no change is told: it is not whole"
 
 
 def test_a_boroughs_own_people_get_their_boroughs_pack(services: Services) -> None:
@@ -285,7 +347,13 @@ def test_the_commands_write_files(services: Services, tmp_path: Path) -> None:
     card = run("card", "istv", EALING, "--month", "2025-02")
     assert "A zero return of February 2025" in card.stdout
     refused = run("pack", "istv", "--for", "hackney", "--month", LAST)
-    assert refused.returncode == 1 and "no agreement" in refused.stderr and refused.stderr.count("\n") == 1
+    assert refused.returncode == 1 and refused.stderr.count("\n") == 1
+    assert "Hackney has no agreement on Assaults" in refused.stderr and "Your" not in refused.stderr
+    unnamed = run("borough", "istv", "--for", "gla", "--month", LAST)
+    assert unnamed.returncode == 1 and "gla serves no boroughs: name the one" in unnamed.stderr
+    assert len(unnamed.stderr) < 200
+    named = run("borough", "istv", "camden", "--for", "gla", "--month", LAST)
+    assert "in Camden</h1>" in named.stdout, named.stderr
 
 
 def test_the_console_shows_the_register_and_makes_packs(services: Services) -> None:
@@ -295,6 +363,10 @@ def test_the_console_shows_the_register_and_makes_packs(services: Services) -> N
         team = console.as_("gla.publisher")
         page = team.get(f"/console/quality?dataset=istv&month={LAST}&months=6")
         assert page.status == 200 and "Missing" in page.text and "missing for September 2025" in page.text
+        # The newest month is beside the names, where it is seen at any width.
+        assert re.findall(r'<th scope="col">(\w{3} \d\d)</th>', page.response.text)[:2] == ["Sep 25", "Aug 25"]
+        links = [link for link in page.links if "/quality/card?" in link]
+        assert [link[-7:] for link in links[:6]] == [f"2025-{month:02d}" for month in range(9, 3, -1)]
         card = next(link for link in page.links if f"site={EALING}&month=2025-08" in link)
         assert "is missing" in team.get(card).text
         answer = team.client.get(card.replace("/card?", "/card.pdf?"))

@@ -13,6 +13,7 @@ from safestats.tests.server.console_rig import PASSWORD, Page, Visitor
 from safestats.tests.server.engines import settings_for
 from safestats.tests.server.ingest_rig import held
 from safestats.tests.server.supplies_rig import (
+    ISTV_HEADER,
     LAS_HEADER,
     LONDON_HOSPITAL,
     NHS_NUMBER,
@@ -89,6 +90,20 @@ def test_trouble_is_told_in_plain_words(doors: Doors) -> None:
     assert "Choose what it is of" in send(ann, istv_csv("Mare Street")).text
     assert "no dataset and site of that name" in send(ann, istv_csv("Mare Street"), supply="las/").text
     assert held(doors.publisher, "istv") == []
+
+
+def test_feedback_is_of_the_months_of_the_returns_not_of_the_incidents(doors: Doors) -> None:
+    ann = doors.console.as_("ann.clerk")
+    rows = [
+        ("01/03/2026 00:20", "28/02/2026 23:50", "fists", "Public house", "Mare Street"),
+        ("14/03/2026 23:40", "14/03/2026 22:30", "fists", "Public house", "Mare Street"),
+    ]
+    page = send(ann, csv_of(ISTV_HEADER, rows), supply=ROYAL)
+    doors.load_all()
+    page = ann.get(page.path)
+    assert "2 of 2 rows were taken" in page.text
+    (feedback,) = [link for link in page.links if "feedback" in link]
+    assert feedback.endswith("month=2026-03")
 
 
 def test_a_return_of_no_incidents_for_anothers_site_is_not_taken_for_ones_own(doors: Doors) -> None:
