@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ..datasets.definitions import DatasetDefinition
@@ -15,7 +14,8 @@ from ..identity import supplies
 from ..identity.permissions import Permission
 from ..instants import now
 from ..oversight.periods import month_in_words
-from ..publishing.models import JobKind, JobState, PublishingJob, Release, ReleaseState
+from ..publishing.jobs import failed_loads
+from ..publishing.releases import staged_releases
 from ..quality.register import Standing, due_day, earlier, last_whole_month, read_register
 from ..supplies import receipts
 from .agreements import title_of
@@ -48,8 +48,7 @@ def team_work(visit: Visit, session: Session, today: date) -> Iterator[Attention
     if visit.may(Permission.SEE_QUALITY):
         yield from _missing_returns(visit, session, today)
     if visit.may(Permission.SEE_RELEASES):
-        staged = select(Release).where(Release.state == ReleaseState.STAGED).order_by(Release.dataset)
-        for release in session.scalars(staged):
+        for release in staged_releases(session):
             sentence = f"{title_of(visit, release.dataset)}: release {release.number} is staged and not published."
             yield Attention("Staged", "warn", sentence, f"/console/releases/{release.dataset}")
     if visit.may(Permission.MANAGE_RELEASES):
@@ -104,17 +103,7 @@ def _missing_returns(visit: Visit, session: Session, today: date) -> Iterator[At
 
 
 def _failed_loads(visit: Visit, session: Session) -> Iterator[Attention]:
-    failed = (
-        select(PublishingJob.dataset, func.count(), func.max(PublishingJob.id))
-        .where(
-            PublishingJob.kind == JobKind.LOAD,
-            PublishingJob.state == JobState.FAILED,
-            PublishingJob.finished_at >= now() - _RECENT,
-        )
-        .group_by(PublishingJob.dataset)
-        .order_by(PublishingJob.dataset)
-    )
-    for dataset, number, newest in session.execute(failed):
+    for dataset, number, newest in failed_loads(session, now() - _RECENT):
         sentence = f"{title_of(visit, dataset)}: {_counted(number, 'upload')} failed in the last 7 days."
         yield Attention("Failed", "bad", sentence, f"/console/uploads/{newest}" if number == 1 else "/console/uploads")
 

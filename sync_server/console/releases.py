@@ -14,10 +14,10 @@ from ..publishing.releases import releases_of
 from ..publishing.standing import dataset_standing
 from ..publishing.worker_lock import worker_lives
 from ..uploads.loading import forget_ended
+from ..uploads.staged import staged_deliveries
 from .forms import PostedDep
 from .routes import console_router
 from .signed_in import MemberDep
-from .staged import staged_deliveries
 from .visits import Visit, gone
 
 MOST_JOBS = 20

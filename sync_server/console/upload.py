@@ -11,11 +11,11 @@ from ..identity.permissions import Permission
 from ..publishing.worker_lock import worker_lives
 from ..uploads import service
 from ..uploads.preview import preview_of
+from ..uploads.staged import staged_deliveries
 from .agreements import dataset_options, title_of
 from .forms import Form, PostedDep, read_posted
 from .routes import console_router
 from .signed_in import MemberDep
-from .staged import staged_deliveries
 from .visits import Visit, gone, with_query
 
 MOST_UPLOADS = 30

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -146,6 +147,21 @@ class JobProgress:
             if not is_busy(error):
                 raise
         self._noted_at = time.monotonic()
+
+
+def failed_loads(session: Session, since: datetime) -> list[tuple[str, int, int]]:
+    """(Dataset, how many loads of uploads failed since then, the newest one's number)."""
+    failed = (
+        select(PublishingJob.dataset, func.count(), func.max(PublishingJob.id))
+        .where(
+            PublishingJob.kind == JobKind.LOAD,
+            PublishingJob.state == JobState.FAILED,
+            PublishingJob.finished_at >= since,
+        )
+        .group_by(PublishingJob.dataset)
+        .order_by(PublishingJob.dataset)
+    )
+    return [(dataset, number, newest) for dataset, number, newest in session.execute(failed)]
 
 
 def refuse_failed(job: PublishingJob) -> None:

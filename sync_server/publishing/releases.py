@@ -35,6 +35,11 @@ def releases_of(session: Session, dataset: str, count: int) -> Sequence[Release]
     return session.scalars(newest).all()
 
 
+def staged_releases(session: Session) -> Sequence[Release]:
+    """What waits to be published, by dataset."""
+    return session.scalars(select(Release).where(Release.state == ReleaseState.STAGED).order_by(Release.dataset)).all()
+
+
 def begin_building(session: Session, planned: Release) -> None:
     """Forget the slices that were made for a staged release of rows which have moved since."""
     release = refuse_moved_rows(session, planned)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..ingest.models import Delivery
-from ..uploads.models import Upload
+from .models import Upload
 
 
 @dataclass(frozen=True)
