@@ -168,9 +168,9 @@ class Transport:
 
     def post_form(self, path: str, form: MultipartForm, *, cancelled: Cancel = never) -> dict[str, Any]:
         """Post a form with a file; the answer's JSON object."""
-        patience_s = READ_TIMEOUT_S + len(form) / _SLOWEST_UPLOAD_BYTES_S
+        extra_s = len(form) / _SLOWEST_UPLOAD_BYTES_S
         headers = {"Content-Type": form.content_type}
-        return self._json("POST", path, cancelled, patience_s=patience_s, headers=headers, data=form)
+        return self._json("POST", path, cancelled, extra_s=extra_s, headers=headers, data=form)
 
     def delete(self, path: str, *, cancelled: Cancel = never) -> None:
         """Delete what is at ``path``."""
@@ -217,7 +217,7 @@ class Transport:
 
     @contextmanager
     def _exchange(
-        self, method: str, path: str, cancelled: Cancel, patience_s: float = READ_TIMEOUT_S, **options: Any
+        self, method: str, path: str, cancelled: Cancel, extra_s: float = 0, **options: Any
     ) -> Iterator[tuple[requests.Response, Exchange]]:
         def send() -> requests.Response:
             return self._http.request(
@@ -230,7 +230,7 @@ class Transport:
             )
 
         sent = self._http.headers.get("Authorization")
-        exchange = Exchange(send, cancelled, patience_s)
+        exchange = Exchange(send, cancelled, READ_TIMEOUT_S + extra_s)
         try:
             response = self._head(exchange)
             renewed = sent != self._http.headers.get("Authorization")
