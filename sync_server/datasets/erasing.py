@@ -92,6 +92,23 @@ def stable_fields(session: Session, definition: DatasetDefinition, period: str) 
     )
 
 
+def columns_of_versions(
+    session: Session,
+    definition: DatasetDefinition,
+    identities: Sequence[str],
+    columns: Sequence[str],
+    only_standing: bool = False,
+) -> Iterator[tuple[Any, ...]]:
+    """Identity and these columns of each version of the incidents; or only of the versions that nothing ended."""
+    table = incident_table(definition)
+    wanted = select(table.c.identity, *(table.c[name] for name in columns))
+    if only_standing:
+        wanted = wanted.where(table.c.to_release.is_(None))
+    for chunk in _chunks(identities):
+        for row in session.execute(wanted.where(table.c.identity.in_(chunk))):
+            yield tuple(row)
+
+
 def erase_versions(session: Session, definition: DatasetDefinition, identities: Sequence[str]) -> int:
     """Delete every version of these incidents; returns how many there were."""
     table = incident_table(definition)

@@ -7,16 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from ..datasets.definitions import DatasetDefinition
-from ..datasets.incidents import incident_table
+from ..datasets.erasing import columns_of_versions
 from ..keys import Keys
 
 LIKE = "like:"
 _WHEN = frozenset(("month", "occurred_on", "occurred_time", "hour"))
-_CHUNK = 500
 
 
 def canonical(text: str) -> str:
@@ -56,12 +54,6 @@ class Likenesses:
         self, session: Session, identities: Sequence[str], only_standing: bool = False
     ) -> Iterator[tuple[str, str]]:
         """Identity and mark of each version that is held of these incidents; or only of those that nothing ended."""
-        table = incident_table(self.definition)
-        for start in range(0, len(identities), _CHUNK):
-            which: ColumnElement[bool] = table.c.identity.in_(identities[start : start + _CHUNK])
-            if only_standing:
-                which = which & table.c.to_release.is_(None)
-            found = session.execute(select(table.c.identity, *(table.c[name] for name in self.columns)).where(which))
-            rows = [tuple(row) for row in found]
-            marks = self.marks(row[1:] for row in rows)
-            yield from ((row[0], mark) for row, mark in zip(rows, marks, strict=True) if mark)
+        rows = list(columns_of_versions(session, self.definition, identities, self.columns, only_standing))
+        marks = self.marks(row[1:] for row in rows)
+        yield from ((row[0], mark) for row, mark in zip(rows, marks, strict=True) if mark)
