@@ -15,22 +15,9 @@ import shapely
 
 from ..sync_server.datasets.definitions import read_definitions
 from ..sync_server.ogc.crs import to_lonlat
+from ..sync_server.sample.police import STREET_HEADER
 from .incidents import LAYER, SEED, clustered_points
 
-HEADER = (
-    "Crime ID",
-    "Month",
-    "Reported by",
-    "Falls within",
-    "Longitude",
-    "Latitude",
-    "Location",
-    "LSOA code",
-    "LSOA name",
-    "Crime type",
-    "Last outcome category",
-    "Context",
-)
 _SNAP_POINTS = 80_000
 _UNPLACED_SHARE = 0.01
 _WITHOUT_ID = "anti-social-behaviour"
@@ -70,7 +57,7 @@ def write(path: Path, rows: int, resources: Path, months: int = 12) -> None:
         ),
         nothing.alias("Context"),
     )
-    frame.select(HEADER).write_csv(path, quote_style="never")
+    frame.select(STREET_HEADER).write_csv(path, quote_style="never")
 
 
 def _snap_points(resources: Path) -> pl.DataFrame:

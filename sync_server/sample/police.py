@@ -37,7 +37,7 @@ _LABELS = {
     "violent-crime": "Violence and sexual offences",
     "criminal-damage-arson": "Criminal damage and arson",
 }
-_HEADER = (
+STREET_HEADER = (
     "Crime ID",
     "Month",
     "Reported by",
@@ -195,7 +195,7 @@ def _street_row(name: str, month: str, force: str, city: City, place: int, categ
 def _write_csv(path: Path, lines: list[list[str]], cut: bool) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(_HEADER)
+    writer.writerow(STREET_HEADER)
     writer.writerows(lines)
     body = text.getvalue()
     if cut:

@@ -6,13 +6,17 @@ import json
 import zipfile
 from pathlib import Path
 
+from safestats.shared.areas import BOUNDARIES_FILE
+from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.datasets.incidents import incident_table
 from safestats.sync_server.ingest.models import Delivery, RejectedRow
 from safestats.sync_server.ingest.report import DeliveryReport
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.publishing.models import Release
 from safestats.sync_server.publishing.service import publish
-from safestats.sync_server.services import Services
+from safestats.sync_server.schema import create_schema
+from safestats.sync_server.services import Services, open_services
+from safestats.sync_server.settings import Part, Settings
 from sqlalchemy import Row, select
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -25,6 +29,15 @@ FORCES = {"mps": "Metropolitan Police Service", "colp": "City of London Police",
 # In Camden (E01000863 by the point), and in Brighton.
 CAMDEN = ("-0.141500", "51.540000")
 BRIGHTON = ("-0.141000", "50.829000")
+
+
+def open_prepared(settings: Settings) -> Services:
+    """The publisher's services of a server that has its tables and London's boundaries, and nothing else."""
+    services = open_services(settings, Part.PUBLISHER)
+    create_schema(services.database)
+    with services.database.write() as session:
+        load_supplied_areas(session, settings.resources_dir / BOUNDARIES_FILE)
+    return services
 
 
 def street_row(

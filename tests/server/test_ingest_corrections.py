@@ -12,7 +12,6 @@ from safestats.shared.manifest import FID_KEY_BITS, UNDATED
 from safestats.sync_server.agreements.models import Precision, Use
 from safestats.sync_server.agreements.readable import readable
 from safestats.sync_server.agreements.scope import GrantProfile, Scope
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.datasets.definitions import FieldGroup, Within
 from safestats.sync_server.datasets.incidents import rows_by_period
 from safestats.sync_server.datasets.periods import period_range
@@ -20,7 +19,6 @@ from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.keys import day_number
 from safestats.sync_server.publishing.models import Release
-from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import copied, settings_for
@@ -29,6 +27,7 @@ from safestats.tests.server.ingest_rig import (
     deliveries,
     held,
     load_street,
+    open_prepared,
     publish_now,
     rejected,
     releases,
@@ -50,10 +49,7 @@ MARGATE = "1.38000,51.42000"
 @pytest.fixture(scope="module")
 def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = settings_for(tmp_path_factory.mktemp("empty") / "server")
-    services = open_services(settings, Part.PUBLISHER)
-    create_schema(services.database)
-    with services.database.write() as session:
-        load_supplied_areas(session, settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")
+    services = open_prepared(settings)
     services.close()
     return settings
 

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 from safestats.sync_server.audit.log import AuditUnavailable
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest.service import load
-from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import break_audit, copied, settings_for
@@ -23,6 +21,7 @@ from safestats.tests.server.ingest_rig import (
     deliveries,
     held,
     load_street,
+    open_prepared,
     publish_now,
     rejected,
     releases,
@@ -34,10 +33,7 @@ from safestats.tests.server.ingest_rig import (
 @pytest.fixture(scope="module")
 def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = settings_for(tmp_path_factory.mktemp("empty") / "server")
-    services = open_services(settings, Part.PUBLISHER)
-    create_schema(services.database)
-    with services.database.write() as session:
-        load_supplied_areas(session, settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")
+    services = open_prepared(settings)
     services.close()
     return settings
 

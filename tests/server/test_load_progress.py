@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pytest
 from safestats.benchmarks import police_csv
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.ingest.models import Delivery
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.publishing.models import Release
-from safestats.sync_server.schema import create_schema
-from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Part
+from safestats.sync_server.services import Services
 from safestats.tests.server.engines import ON_POSTGIS, settings_for
-from safestats.tests.server.ingest_rig import held
+from safestats.tests.server.ingest_rig import held, open_prepared
 from sqlalchemy import func, inspect, select, text
 
 ROWS = 25_000  # more than are stored with indexes and triggers in place
@@ -37,10 +34,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     settings = settings_for(tmp_path_factory.mktemp("progress") / "server")
-    services = open_services(settings, Part.PUBLISHER)
-    create_schema(services.database)
-    with services.database.write() as session:
-        load_supplied_areas(session, settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")
+    services = open_prepared(settings)
     yield services
     services.close()
 

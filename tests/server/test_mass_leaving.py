@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.ingest.report import DeliveryReport
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.ingest.staging import WithdrawsTooMuchError
-from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import copied, settings_for
-from safestats.tests.server.ingest_rig import held, load_street, publish_now, street_row
+from safestats.tests.server.ingest_rig import held, load_street, open_prepared, publish_now, street_row
 from safestats.tests.server.supplies_rig import istv_csv, las_csv
 
 ALL = range(30)
@@ -23,10 +21,7 @@ ALL = range(30)
 @pytest.fixture(scope="module")
 def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = settings_for(tmp_path_factory.mktemp("empty") / "server")
-    services = open_services(settings, Part.PUBLISHER)
-    create_schema(services.database)
-    with services.database.write() as session:
-        load_supplied_areas(session, settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")
+    services = open_prepared(settings)
     services.close()
     return settings
 

@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safestats.shared.areas import BOUNDARIES_FILE
-from safestats.sync_server.datasets.areas import AreaIndex, load_supplied_areas
+from safestats.sync_server.datasets.areas import AreaIndex
 from safestats.sync_server.datasets.incidents import incident_table
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.geocoding.levels import POINT_LEVELS
 from safestats.sync_server.ingest.models import RejectedRow
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.sample.hospitals import make_hospitals
-from safestats.sync_server.schema import create_schema
-from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import PACKAGE_ROOT, Part
+from safestats.sync_server.services import Services
+from safestats.sync_server.settings import PACKAGE_ROOT
 from safestats.tests.server.engines import settings_for
+from safestats.tests.server.ingest_rig import open_prepared
 from sqlalchemy import select
 
 TODAY = date(2026, 1, 1)
@@ -41,10 +40,7 @@ def returns(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def services(tmp_path: Path) -> Services:
     settings = settings_for(tmp_path / "server")
-    opened = open_services(settings, Part.PUBLISHER)
-    create_schema(opened.database)
-    with opened.database.write() as session:
-        load_supplied_areas(session, settings.resources_dir / BOUNDARIES_FILE)
+    opened = open_prepared(settings)
     assert isinstance(opened.areas, AreaIndex)
     return opened
 

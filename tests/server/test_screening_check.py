@@ -12,16 +12,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.ingest.source import SourceFile
-from safestats.sync_server.schema import create_schema
 from safestats.sync_server.screening.check import CheckReport, check, dataset_of
-from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Part
+from safestats.sync_server.services import Services
 from safestats.tests.server.engines import ON_POSTGIS, empty_database, environment, settings_for
-from safestats.tests.server.ingest_rig import STREET_HEADER, street_csv, street_row
+from safestats.tests.server.ingest_rig import STREET_HEADER, open_prepared, street_csv, street_row
 
 TODAY = date(2026, 4, 2)
 
@@ -29,10 +26,7 @@ TODAY = date(2026, 4, 2)
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     settings = settings_for(tmp_path_factory.mktemp("check") / "server")
-    opened = open_services(settings, Part.PUBLISHER)
-    create_schema(opened.database)
-    with opened.database.write() as session:
-        load_supplied_areas(session, settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")
+    opened = open_prepared(settings)
     yield opened
     opened.close()
 
