@@ -39,7 +39,7 @@ from .settings import DeskSettings
 from .shown_copies import ShownCopies
 from .standing import ends_the_right
 from .tasks import DeskTask
-from .transport import Network, Transport
+from .transport import Network, Transport, never
 from .uses import Use, require_use
 
 # QGIS runs as many tasks at once as there are processors. Ours mostly wait for the network, so a few pulls would hold
@@ -177,14 +177,17 @@ class Desk(QObject):
 
         ``filters`` is plain JSON (for a search: postcode district or cell, radii, months; never personal data).
         """
-        account = self._account_key()
+        self.events.hold(self._account_key(), kind, dataset, filters, rows)
 
-        def noted(_result: None) -> None:
-            if self.signed_in:
-                self.run("Sending notes of use", lambda task: self._send_events(task.isCanceled))
+        def noted(trouble: str) -> None:
+            if trouble:
+                self.told.emit(trouble)
+            elif self.signed_in:
+                session = self.session
+                self.run("Sending notes of use", lambda task: self._send_events(session, task.isCanceled))
 
         # Written off the GUI thread: the file is flushed to the disk, which may be busy with a pull.
-        self._housekeeper.do(lambda: self.events.record(account, kind, dataset, filters, rows), noted)
+        self._housekeeper.do(self._write_notes, noted)
 
     # ------------------------------------------------------------------ what the sign-in and layers docks do
 
@@ -204,9 +207,19 @@ class Desk(QObject):
         return self._leave("Declining the conditions of use", DeskSession.decline, done)
 
     def sign_out(self, done: Callable[[], None]) -> DeskTask:
-        """End the session and close its layers; local copies stay, within their validity."""
+        """End the session and close its layers; local copies stay, within their validity.
+
+        The last notes of use go with it; where the server does not take them, they wait for the next sign-in.
+        """
         layers.close_layers(self.project)
-        return self._leave("Signing out of SafeStats", DeskSession.sign_out, done)
+
+        def leave(session: DeskSession) -> None:
+            self.settle()
+            with suppress(DeskError):
+                self._send_events(session, never)
+            session.sign_out()
+
+        return self._leave("Signing out of SafeStats", leave, done)
 
     def list_layers(
         self, done: Callable[[list[dict[str, Any]]], None], failed: Callable[[DeskError], None]
@@ -243,7 +256,7 @@ class Desk(QObject):
         uses = _uses(self._listed.get((key, dataset)))
 
         def work(task: DeskTask) -> PullResult:
-            self._send_events(task.isCanceled)
+            self._send_events(session, task.isCanceled)
             while True:
                 try:
                     result = pull_layer(transport, copies, dataset, task.report, task.isCanceled)
@@ -342,6 +355,7 @@ class Desk(QObject):
 
     def settle(self) -> None:
         """Wait until notes of use and other small work on files are on the disk: for programs, never for a window."""
+        self._housekeeper.do(self._write_notes)  # what could not be written before
         self._housekeeper.settle()
 
     def close(self) -> None:
@@ -356,6 +370,7 @@ class Desk(QObject):
         self._saved.remove()
         self._watch.close()
         self.shown_copies.close()
+        self._housekeeper.do(self._write_notes)
         self._housekeeper.close()
         QgsApplication.taskManager().threadPool().setMaxThreadCount(self._former_threads)
 
@@ -394,8 +409,19 @@ class Desk(QObject):
             return self.store.account_key(self.session.transport.base_url, self.session.user.username)
         return self.store.account_key(self.settings.server, self.settings.username)
 
-    def _send_events(self, cancelled: Callable[[], bool]) -> int:
-        session = self.session
+    def _write_notes(self) -> str:
+        """Put the notes of use that are held on the disk; a sentence where that cannot be done now."""
+        try:
+            self.events.write_held()
+        except LocalCopyTrouble as trouble:
+            return trouble.sentence
+        except OSError as error:
+            return self.tr("A note of use could not be written to {folder}: {error}. It is tried again.").format(
+                folder=self.store.events_path.parent, error=error.strerror or error
+            )
+        return ""
+
+    def _send_events(self, session: DeskSession | None, cancelled: Callable[[], bool]) -> int:
         if session is None:
             return 0
         key = self.store.account_key(session.transport.base_url, session.user.username)

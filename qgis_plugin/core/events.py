@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -39,19 +40,26 @@ class EventQueue:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._held: deque[tuple[str, dict[str, Any]]] = deque()
+
+    def hold(self, account: str, kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> None:
+        """Keep one event in memory until ``write_held`` has put it on the disk."""
+        self._held.append((account, _event(kind, dataset, filters, rows)))
+
+    def write_held(self) -> None:
+        """Put what is held at the end of the queue; what cannot be written stays held, and the trouble is raised.
+
+        Of one thread only.
+        """
+        while self._held:
+            with self._locked():
+                self._append(self._path, *self._held[0])
+            self._held.popleft()
 
     def record(self, account: str, kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> None:
         """Put one event at the end of the queue; it is on the disk when this returns."""
-        event = {
-            "id": str(uuid.uuid4()),
-            "kind": kind.value,
-            "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "dataset": dataset,
-            "filter": filters,
-            "rows": rows,
-        }
         with self._locked():
-            self._append(self._path, account, event)
+            self._append(self._path, account, _event(kind, dataset, filters, rows))
 
     def waiting(self, account: str) -> list[dict[str, Any]]:
         """The events of ``account`` that the server has not accepted yet, oldest first."""
@@ -140,3 +148,14 @@ class EventQueue:
             file.flush()
             os.fsync(file.fileno())
         rest.replace(self._path)
+
+
+def _event(kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> dict[str, Any]:
+    return {
+        "id": str(uuid.uuid4()),
+        "kind": kind.value,
+        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "dataset": dataset,
+        "filter": filters,
+        "rows": rows,
+    }

@@ -115,6 +115,20 @@ def test_a_line_cut_off_by_a_kill_does_not_hold_the_rest_back(tmp_path) -> None:
     assert [event["kind"] for event in queue.waiting(ACCOUNT)] == ["layer.opened", "map.export"]
 
 
+def test_a_note_that_cannot_be_written_is_held_and_written_before_the_next(tmp_path) -> None:
+    path = tmp_path / "notes" / "events.jsonl"
+    path.parent.write_text("not a folder")
+    queue = EventQueue(path)
+    queue.hold(ACCOUNT, EventKind.HOTSPOT_RUN, "colp", {}, 1)
+    with pytest.raises(OSError):
+        queue.write_held()
+    path.parent.unlink()
+    queue.hold(ACCOUNT, EventKind.MAP_EXPORT, "colp", {}, 2)
+    queue.write_held()
+    queue.write_held()
+    assert [event["rows"] for event in EventQueue(path).waiting(ACCOUNT)] == [1, 2]
+
+
 def test_sent_notes_are_in_the_audit_and_leave_the_queue(qgis_app, live_server, tmp_path) -> None:
     queue = EventQueue(tmp_path / "events.jsonl")
     queue.record(ACCOUNT, EventKind.HOTSPOT_RUN, "colp", {"cell": 250}, 77)
