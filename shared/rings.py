@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Centre = Sequence[Union[int, float]]
 
+FIXED_RADII = (100, 250, 500)  # metres; what everyone may ask and what is published
+CIRCLE_SEGMENTS = 240
+
 
 def squared_distances(eastings: ArrayLike, northings: ArrayLike, centre: Centre) -> NDArray[Any]:
     """Squared distances in m² from ``centre`` (easting, northing): int64 where all are integers, else float64."""
@@ -72,6 +75,25 @@ def rate_per_km2(count: int, radius: float) -> float:
     return count / ring_area_km2(radius)
 
 
+def circle(centre: Centre, radius: float, segments: int = CIRCLE_SEGMENTS) -> NDArray[np.float64]:
+    """The ring as a closed polygon, shape ``(segments + 1, 2)``, anticlockwise from due east.
+
+    It is what areas are cut with, so that every side cuts the very same shape; incidents are tested by distance.
+    """
+    angles = np.arange(segments) * (2 * math.pi / segments)
+    edge = np.column_stack([np.cos(angles), np.sin(angles)]) * _checked(radius) + np.array([centre[0], centre[1]])
+    return np.vstack([edge, edge[:1]])
+
+
+def covered_km2(radius: float, cut_m2: float, segments: int = CIRCLE_SEGMENTS) -> float:
+    """The part of the true circle in km² that is covered, where ``cut_m2`` of the polygon of ``circle`` is.
+
+    A polygon is a little smaller than its circle: the share is taken from the one, the area from the other.
+    """
+    whole = segments / 2 * radius**2 * math.sin(2 * math.pi / segments)
+    return ring_area_km2(radius) * min(max(cut_m2 / whole, 0.0), 1.0)
+
+
 def _checked(radius: float) -> float:
     if not radius > 0 or not math.isfinite(radius):
         raise ValueError(f"A ring's radius must be more than 0 metres; this one is {radius}.")
@@ -86,6 +108,51 @@ class Band(str, Enum):
     LATE_NIGHT = "22:00–02:59"
     WEEKEND_NIGHTS = "Friday and Saturday nights"
 
+    @property
+    def words(self) -> str:
+        """As readers see it."""
+        return "all hours" if self is Band.ALL else str(self.value)
+
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+EVERY_DAY = frozenset(range(7))
+
+
+@dataclass(frozen=True)
+class OwnBand:
+    """Hours of somebody's own choice: from ``first`` o'clock to the end of hour ``last``, through midnight or not.
+
+    ``days`` are the weekdays (0 for Monday) on which it begins; what lies after midnight belongs to the day before.
+    """
+
+    first: int
+    last: int
+    days: frozenset[int] = EVERY_DAY
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.first <= 23 and 0 <= self.last <= 23):
+            raise ValueError("Hours go from 0 to 23: write the band as in 20:00–05:59.")
+        if not self.days or not self.days <= EVERY_DAY:
+            raise ValueError("A band needs at least one day of the week.")
+
+    @property
+    def words(self) -> str:
+        """“20:00–05:59”, and the days where they are not all."""
+        hours = f"{self.first:02d}:00–{self.last:02d}:59"
+        if self.days == EVERY_DAY:
+            return hours
+        return f"{hours}, begun on {', '.join(_WEEKDAYS[day] for day in sorted(self.days))}"
+
+
+AnyBand = Union[Band, OwnBand]
+
+_HOURS: dict[Band, OwnBand | None] = {
+    Band.ALL: None,
+    Band.EVENING_AND_NIGHT: OwnBand(18, 5),
+    Band.LATE_NIGHT: OwnBand(22, 2),
+    Band.WEEKEND_NIGHTS: OwnBand(18, 5, frozenset({4, 5})),
+}
+
 
 @dataclass(frozen=True)
 class BandSelection:
@@ -95,24 +162,24 @@ class BandSelection:
     unknown: int
 
 
-def in_band(band: Band, hours: ArrayLike, weekdays: ArrayLike) -> BandSelection:
+def in_band(band: AnyBand, hours: ArrayLike, weekdays: ArrayLike) -> BandSelection:
     """Which incidents lie in a band. ``hours`` 0–23, ``weekdays`` 0 (Monday) – 6; NaN where not known.
 
-    A weekend night runs from 18:00 to 05:59: what happens on Saturday at 02:00 belongs to Friday's night.
+    A night belongs to the day on which it begins: what happens on Saturday at 02:00 is part of Friday's night.
     """
     hour = np.asarray(hours, dtype=np.float64)
     weekday = np.asarray(weekdays, dtype=np.float64)
-    if band is Band.ALL:
+    wanted = _HOURS[band] if isinstance(band, Band) else band
+    if wanted is None:
         return BandSelection(np.ones(hour.shape, dtype=bool), 0)
+    through_midnight = wanted.first > wanted.last
     known = np.isfinite(hour)
-    if band is Band.WEEKEND_NIGHTS:
+    if wanted.days != EVERY_DAY:
         known &= np.isfinite(weekday)
     with np.errstate(invalid="ignore"):
-        if band is Band.LATE_NIGHT:
-            inside = (hour >= 22) | (hour < 3)
-        else:
-            inside = (hour >= 18) | (hour < 6)
-        if band is Band.WEEKEND_NIGHTS:
-            night_of = np.where(hour < 6, (weekday - 1) % 7, weekday)
-            inside &= (night_of == 4) | (night_of == 5)
+        late, early = hour >= wanted.first, hour <= wanted.last
+        inside = (late | early) if through_midnight else (late & early)
+        if wanted.days != EVERY_DAY:
+            day_of = np.where(early, (weekday - 1) % 7, weekday) if through_midnight else weekday
+            inside &= np.isin(day_of, sorted(wanted.days))
     return BandSelection(inside & known, int(np.count_nonzero(~known)))

@@ -1,0 +1,72 @@
+"""Presets: the fixed ways to ask, the same in QGIS, on the page and in what is published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from .rings import Band
+
+PRESETS_FILE = "presets.json"  # in resources/
+
+_WORDS = {"domestic-abuse": "domestic abuse"}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Bands of the day to count in, and what to leave out, as codes such as ``domestic-abuse``."""
+
+    name: str
+    title: str
+    bands: tuple[Band, ...]
+    leave_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """How a dataset tells what a preset leaves out.
+
+    ``categories`` are values of its category, ``flags`` names of its boolean columns that mark such rows. ``untold``
+    are the codes that it cannot tell apart.
+    """
+
+    categories: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each thing that was to be left out and could not be."""
+        return tuple(
+            f"These records do not tell {_WORDS.get(code, code.replace('-', ' '))} apart: it is among what is counted."
+            for code in self.untold
+        )
+
+
+def exclusion(preset: Preset, categories: Collection[str], flags: Collection[str]) -> Exclusion:
+    """What of a dataset with these categories and boolean columns ``preset`` leaves out.
+
+    A code is told by a category of that name, or by a boolean column of that name with underscores; by both where
+    there are both.
+    """
+    by_category = [code for code in preset.leave_out if code in categories]
+    by_flag = {code: code.replace("-", "_") for code in preset.leave_out if code.replace("-", "_") in flags}
+    return Exclusion(
+        categories=tuple(by_category),
+        flags=tuple(by_flag.values()),
+        untold=tuple(code for code in preset.leave_out if code not in by_category and code not in by_flag),
+    )
+
+
+def read_presets(path: Path) -> tuple[Preset, ...]:
+    """The presets of the JSON file at ``path``, in its order; raises ``OSError`` or ``ValueError``."""
+    return tuple(
+        Preset(
+            name=one["name"],
+            title=one["title"],
+            bands=tuple(Band[band] for band in one["bands"]),
+            leave_out=tuple(one["leave_out"]),
+        )
+        for one in json.loads(path.read_text(encoding="utf-8"))
+    )

@@ -1,0 +1,163 @@
+"""The answer to “what happened around this place?”: what dock, batch, page, report and server all show.
+
+Each dataset has rows of its own and nothing is added up over datasets: several services record the same event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Optional, Protocol
+
+from .change import RateChange
+from .rings import AnyBand
+from .windows import Window
+
+WeekHours = tuple[tuple[Optional[int], ...], ...]  # 7 rows, Monday first, of 24 hours
+
+
+@dataclass(frozen=True)
+class Place:
+    """The centre of the rings in whole metres of EPSG:27700.
+
+    ``label`` is the postcode or “530000, 180000”; ``accuracy`` says in a sentence what the point stands for,
+    ``warning`` in another what is to be feared of it (else empty). ``borough`` and its code are empty outside London.
+    """
+
+    label: str
+    easting: int
+    northing: int
+    accuracy: str
+    postcode: str = ""
+    borough: str = ""
+    warning: str = ""
+    borough_code: str = ""
+
+
+@dataclass(frozen=True)
+class RingFigure:
+    """One ring's cell of a row. A count of ``None`` is withheld; ``before`` too, or the data do not reach back.
+
+    ``covered_km2`` is the part of the ring in which data are held, ``rate_per_km2`` the count by it (``None`` where it
+    is nothing or the count withheld). ``share_below`` is the percentage of the borough's postcodes with fewer,
+    ``sentence`` the same in words; ``None`` and empty where there is no comparison.
+    """
+
+    radius_m: int
+    count: int | None
+    before: int | None
+    change: RateChange | None
+    rate_per_km2: float | None
+    covered_km2: float
+    share_below: float | None = None
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """One category (or, with ``None``, all) of a dataset in one band: a figure a ring, inner first, cumulative.
+
+    ``category`` is its code, ``label`` its words; ``title`` is the dataset's.
+    """
+
+    dataset: str
+    title: str
+    category: str | None
+    label: str
+    band: AnyBand
+    figures: tuple[RingFigure, ...]
+
+
+@dataclass(frozen=True)
+class DatasetAnswer:
+    """One dataset's part.
+
+    ``rows``: for each band all incidents first, then the categories, most in the outermost ring first. ``hours`` and
+    ``trend`` are of the outermost ring, all incidents, all hours: ``hours`` 7 × 24 of the window (``None`` where the
+    data do not tell), ``trend`` a count for each month of the answer's trend window (``None`` where not held or
+    withheld). ``coarse`` tells, a ring, how many incidents of the window within it are placed less exactly than its
+    radius. ``unplaced`` lie in no ring; ``unknown_hour`` have no hour. ``newest`` is the newest month held.
+    """
+
+    code: str
+    title: str
+    rows: tuple[AnswerRow, ...]
+    hours: WeekHours | None
+    trend: tuple[int | None, ...]
+    coarse: tuple[int | None, ...]
+    newest: str
+    attribution: str
+    caveats: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    unplaced: int | None = None
+    unknown_hour: int = 0
+    largest_stack: int | None = None
+    synthetic: bool = False
+
+    def totals(self) -> tuple[AnswerRow, ...]:
+        """The rows of all incidents, one a band."""
+        return tuple(row for row in self.rows if row.category is None)
+
+    def by_category(self) -> tuple[AnswerRow, ...]:
+        """The rows of the categories."""
+        return tuple(row for row in self.rows if row.category is not None)
+
+
+@dataclass(frozen=True)
+class RingAnswer:
+    """A finished answer.
+
+    ``before`` is the window compared with; ``trend`` the months of the datasets' trends. ``boundary_note`` says in a
+    sentence whether incidents across the borough's boundary are counted. ``notes`` are sentences about the answer as a
+    whole (datasets left out among them). ``public`` marks what has been through the rules of publication.
+    """
+
+    place: Place
+    radii: tuple[int, ...]
+    now: Window
+    before: Window | None
+    trend: Window
+    preset: str
+    datasets: tuple[DatasetAnswer, ...]
+    boundary_note: str
+    answered_on: date
+    notes: tuple[str, ...] = ()
+    public: bool = False
+
+    @property
+    def rows(self) -> tuple[AnswerRow, ...]:
+        """The rows of all datasets, in order."""
+        return tuple(row for dataset in self.datasets for row in dataset.rows)
+
+    @property
+    def attributions(self) -> tuple[str, ...]:
+        """Each dataset's attribution, once."""
+        return tuple(dict.fromkeys(dataset.attribution for dataset in self.datasets if dataset.attribution))
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Each dataset's caveats, once."""
+        return tuple(dict.fromkeys(caveat for dataset in self.datasets for caveat in dataset.caveats))
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of the incidents are invented."""
+        return any(dataset.synthetic for dataset in self.datasets)
+
+    @property
+    def title(self) -> str:
+        """“Incidents around SE1 2AA, January 2025 to December 2025”."""
+        return f"Incidents around {self.place.label}, {self.now.label}"
+
+
+class PublicationRules(Protocol):
+    """What makes an answer fit for the public."""
+
+    def published(self, answer: RingAnswer) -> RingAnswer:
+        """The answer with small counts withheld, others rounded, and nothing left that tells them."""
+        ...
+
+
+def public(answer: RingAnswer, rules: PublicationRules) -> RingAnswer:
+    """The answer as it may be published, marked so."""
+    return replace(rules.published(answer), public=True)
