@@ -14,6 +14,7 @@ from .rings import AnyBand
 from .windows import Window
 
 WeekHours = tuple[tuple[Optional[int], ...], ...]  # 7 rows, Monday first, of 24 hours
+SINGLE_DAYS = tuple((day,) for day in range(7))
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class RingFigure:
 
     ``covered_km2`` is the part of the ring in which data are held, ``rate_per_km2`` the count by it (``None`` where it
     is nothing or the count withheld). ``share_below`` is the percentage of the borough's postcodes with fewer,
-    ``sentence`` the same in words; ``None`` and empty where there is no comparison.
+    ``sentence`` the same in words; ``None`` and empty where there is no comparison. ``mark`` and ``before_mark`` are
+    what is printed for a count that was withheld: “<5”, or “*” where it would tell another.
     """
 
     radius_m: int
@@ -51,6 +53,8 @@ class RingFigure:
     covered_km2: float
     share_below: float | None = None
     sentence: str = ""
+    mark: str = ""
+    before_mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,10 @@ class DatasetAnswer:
     ``rows``: for each band all incidents first, then the categories, most in the outermost ring first. ``hours`` and
     ``trend`` are of the outermost ring, all incidents, all hours: ``hours`` 7 × 24 of the window (``None`` where the
     data do not tell), ``trend`` a count for each month of the answer's trend window (``None`` where not held or
-    withheld). ``coarse`` tells, a ring, how many incidents of the window within it are placed less exactly than its
-    radius. ``unplaced`` lie in no ring; ``unknown_hour`` have no hour. ``newest`` is the newest month held.
+    withheld). In public they may be told in blocks: of ``weekdays`` and ``hour_step`` hours from midnight, of
+    ``trend_step`` months; each hour and month then has its whole block's count. ``coarse`` tells, a ring, how many
+    incidents of the window within it are placed less exactly than its radius. ``unplaced`` lie in no ring;
+    ``unknown_hour`` have no hour. ``newest`` is the newest month held.
     """
 
     code: str
@@ -93,6 +99,9 @@ class DatasetAnswer:
     unknown_hour: int = 0
     largest_stack: int | None = None
     synthetic: bool = False
+    weekdays: tuple[tuple[int, ...], ...] = SINGLE_DAYS
+    hour_step: int = 1
+    trend_step: int = 1
 
     def totals(self) -> tuple[AnswerRow, ...]:
         """The rows of all incidents, one a band."""
