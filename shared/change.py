@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 SMALL_NUMBER = 10  # below this a change says little and is greyed
 CONFIDENCE = 0.95
@@ -33,6 +34,7 @@ class RateChange:
         return not self.low <= 1 <= self.high
 
 
+@lru_cache(maxsize=2**16)  # a list of premises asks for the same small counts over and over
 def change(now: int, before: int, confidence: float = CONFIDENCE) -> RateChange:
     """The change from ``before`` to ``now``, both counted over the same length of time."""
     if now < 0 or before < 0:

@@ -11,7 +11,7 @@ import bisect
 import gzip
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -232,6 +232,15 @@ class PostcodeIndex:
                 "neighbouring postcode, or pick the place on the map."
             )
         return place
+
+    def within(self, lsoas: Collection[str]) -> list[PostcodePlace]:
+        """The postcodes in these LSOAs whose position is good enough to search around, in order."""
+        found = []
+        for line in self._lines:
+            name, quality, easting, _northing, lsoa = line.split(",")
+            if lsoa in lsoas and easting and int(easting) and int(quality) < _TOO_COARSE:
+                found.append(_place(Postcode(name[:-3], name[-3:]), line))
+        return found
 
     def suggest(self, text: str, limit: int = _SUGGESTIONS) -> list[str]:
         """Known postcodes that begin with what was typed, in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,16 +48,20 @@ class Exclusion:
 def exclusion(preset: Preset, categories: Collection[str], flags: Collection[str]) -> Exclusion:
     """What of a dataset with these categories and boolean columns ``preset`` leaves out.
 
-    A code is told by a category of that name, or by a boolean column of that name with underscores; by both where
-    there are both.
+    Something is told by a category (its code or its words) or by a boolean column of its name, whichever there is.
     """
-    by_category = [code for code in preset.leave_out if code in categories]
-    by_flag = {code: code.replace("-", "_") for code in preset.leave_out if code.replace("-", "_") in flags}
+    by_category = [name for name in categories if _code(name) in preset.leave_out]
+    by_flag = [name for name in flags if _code(name) in preset.leave_out]
+    told = {_code(name) for name in (*by_category, *by_flag)}
     return Exclusion(
         categories=tuple(by_category),
-        flags=tuple(by_flag.values()),
-        untold=tuple(code for code in preset.leave_out if code not in by_category and code not in by_flag),
+        flags=tuple(by_flag),
+        untold=tuple(code for code in preset.leave_out if code not in told),
     )
+
+
+def _code(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")
 
 
 def read_presets(path: Path) -> tuple[Preset, ...]:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .areas import Boundaries
+from .postcodes import PostcodeIndex
+
 _MOST_PAIRS = 2_000_000  # of a centre and a point in memory at a time
 _CLEAR = 60.0  # per cent: fewer is no clear majority
 _NEARLY_ALL = 99.0
@@ -67,6 +70,13 @@ def _in_words(share: float) -> str:
     if share >= _NEARLY_ALL:
         return "99 in 100"
     return f"{min(int(share / 10 + 0.5), 9)} in 10"
+
+
+def borough_postcodes(index: PostcodeIndex, boundaries: Boundaries, borough: str) -> NDArray[np.int64]:
+    """Where the postcodes of the borough with this code are that can be searched around: shape ``(n, 2)``."""
+    lsoas = {code for code, lsoa in boundaries.lsoas.items() if lsoa.parent == borough}
+    places = [(place.easting, place.northing) for place in index.within(lsoas)]
+    return np.array(places, dtype=np.int64).reshape(-1, 2)
 
 
 def count_all(points: ArrayLike, weights: ArrayLike, centres: ArrayLike, radii: Sequence[float]) -> NDArray[np.int64]:
