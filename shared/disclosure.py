@@ -1,32 +1,77 @@
-"""Disclosure control for what is published: small counts masked, others rounded, totals that give nothing away.
+"""Disclosure control: what may be published of counts, maps and answers around a place.
 
-Default rules (domain practice, not law): counts of 1 to 4 are masked (health: 1 to 7), zero stays, others are
-rounded to 5; percentages come from the rounded counts; no change is given on a base under 20.
+Categories are grouped first, so that few counts are small; small ones are withheld and the others rounded; then what
+a reader could still work out of the whole (rows, totals, nested rings, charts) is calculated exactly, and more is
+withheld until every small count could be any small count. ``docs/disclosure.md`` says what remains possible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Optional, Union
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-ROUNDING = 5
-SMALLEST_BASE = 20
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-# A published count: a multiple of ROUNDING, or None where it is masked.
-PublishedCount = Optional[int]
+from .change import change
+from .published_charts import Charts, Year, published_charts, solved
+from .published_rows import Counted, Group, PublishedCell, grouped, published_ring_table
+from .ring_answer import AnswerRow, DatasetAnswer, RingAnswer, RingFigure, public
+from .rings import FIXED_RADII, Band
+from .small_counts import (
+    ANYTHING,
+    ROUNDING,
+    SMALLEST_BASE,
+    UNBOUNDED,
+    WITHHELD,
+    Masking,
+    Possible,
+    PublishedCount,
+    Sensitivity,
+    largest_masked,
+    possible,
+    published_change,
+    published_count,
+    published_share,
+    published_words,
+    small_mark,
+)
+from .windows import YEAR
+
+__all__ = [
+    "FINEST_BANDWIDTH_M",
+    "GROUPED",
+    "ROUNDING",
+    "SMALLEST_BASE",
+    "WITHHELD",
+    "Masking",
+    "NotPublishableError",
+    "PublishedCount",
+    "PublishedTable",
+    "Rules",
+    "Sensitivity",
+    "publishable",
+    "published_cells",
+    "published_change",
+    "published_count",
+    "published_rings",
+    "published_share",
+    "published_surface",
+    "published_table",
+    "published_words",
+    "small_mark",
+    "smallest_bandwidth_m",
+]
+
+THRESHOLD = Sensitivity.STANDARD.value + 1
+GROUPED = "grouped"  # the category of a row that is several
+FINEST_BANDWIDTH_M = 250.0
+_UNKNOWN_PRECISION_M = 100.0  # suppliers who do not tell snap to a shared point nearby
+_BANDWIDTHS_TO_PRECISION = 5.0
 
 
-class Sensitivity(Enum):
-    """The largest count that is masked."""
-
-    STANDARD = 4
-    HEALTH = 7
-
-
-# Or the largest masked count itself, where a supplier's terms name another.
-Masking = Union[Sensitivity, int]
+class NotPublishableError(ValueError):
+    """What was asked for is none of the fixed questions; the message says what to ask instead."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +82,36 @@ class PublishedTable:
     totals: tuple[PublishedCount, ...]
 
 
-def published_count(count: int, sensitivity: Masking = Sensitivity.STANDARD) -> PublishedCount:
-    """0 stays, 1 to the threshold is masked (``None``), the rest is rounded to the nearest 5."""
-    if count < 0:
-        raise ValueError(f"A count cannot be negative; this one is {count}.")
-    if count == 0:
-        return 0
-    if count <= _largest_masked(sensitivity):
-        return None
-    return max(ROUNDING, (count + ROUNDING // 2) // ROUNDING * ROUNDING)
+def published_table(rows: Sequence[Sequence[int]], sensitivity: Masking = Sensitivity.STANDARD) -> PublishedTable:
+    """A table whose columns have totals, safe against subtraction.
+
+    Where a column has exactly one small count, the next smallest count above zero of that column is withheld too, or,
+    if there is none, its total; and further ones until each small count could be any small count.
+    """
+    columns = [_column([row[number] for row in rows], sensitivity) for number in range(len(rows[0]) if rows else 0)]
+    return PublishedTable(
+        rows=tuple(tuple(column[0][number] for column in columns) for number in range(len(rows))),
+        totals=tuple(column[1] for column in columns),
+    )
 
 
-def published_words(count: PublishedCount, sensitivity: Masking = Sensitivity.STANDARD) -> str:
-    """The count as it is printed: “<5” (health “<8”) where masked."""
-    return f"<{_largest_masked(sensitivity) + 1}" if count is None else f"{count:,}"
+def _column(counts: Sequence[int], sensitivity: Masking) -> tuple[list[PublishedCount], PublishedCount]:
+    shown = [published_count(count, sensitivity) for count in counts]
+    known = [possible(count, sensitivity) for count in counts]
+    total, of_total = published_count(sum(counts), sensitivity), possible(sum(counts), sensitivity)
+    while any(count is None for count in shown):
+        lone = sum(count is None for count in shown) == 1
+        if not lone and not solved(counts, known, of_total, sensitivity):
+            break
+        standing = [number for number, count in enumerate(shown) if count]
+        if standing:
+            next_smallest = min(standing, key=lambda number: counts[number])
+            shown[next_smallest] = None
+            known[next_smallest] = Possible(largest_masked(sensitivity) + 1, UNBOUNDED)
+        else:
+            total, of_total = None, ANYTHING
+            break
+    return shown, total
 
 
 def published_rings(counts: Sequence[int], sensitivity: Masking = Sensitivity.STANDARD) -> tuple[PublishedCount, ...]:
@@ -67,9 +128,9 @@ def published_rings(counts: Sequence[int], sensitivity: Masking = Sensitivity.ST
             raise ValueError("Counts of rings must not fall from the inner to the outer ring.")
         if count == 0:
             shown.append(0)
-        elif count <= _largest_masked(sensitivity):
+        elif count <= largest_masked(sensitivity):
             shown.append(None)
-        elif 0 < between <= _largest_masked(sensitivity) and before_exact > 0:
+        elif 0 < between <= largest_masked(sensitivity) and before_exact > 0:
             shown.append(before_shown)
         else:
             value = published_count(count, sensitivity)
@@ -79,42 +140,225 @@ def published_rings(counts: Sequence[int], sensitivity: Masking = Sensitivity.ST
     return tuple(shown)
 
 
-def published_table(rows: Sequence[Sequence[int]], sensitivity: Masking = Sensitivity.STANDARD) -> PublishedTable:
-    """A table whose columns have totals, safe against subtraction.
+def smallest_bandwidth_m(precision_m: float | None) -> float:
+    """The smallest bandwidth in metres with which a density may be published of places known to ``precision_m``.
 
-    Where a column has exactly one masked count, the next smallest count above zero of that column is masked too, or, if
-    there is none, its total.
+    Five times the precision, at which moving every place by that much hardly changes the surface (Shi and others
+    2009), and never less than ``FINEST_BANDWIDTH_M``. ``None``: nobody tells how exact the places are.
     """
-    shown = [[published_count(count, sensitivity) for count in row] for row in rows]
-    columns = len(rows[0]) if rows else 0
-    totals: list[PublishedCount] = []
-    for column in range(columns):
-        exact = [row[column] for row in rows]
-        total = published_count(sum(exact), sensitivity)
-        masked = [index for index, row in enumerate(shown) if row[column] is None]
-        if len(masked) == 1:
-            others = [index for index, count in enumerate(exact) if count > 0 and index not in masked]
-            if others:
-                shown[min(others, key=lambda index: exact[index])][column] = None
-            else:
-                total = None
-        totals.append(total)
-    return PublishedTable(tuple(tuple(row) for row in shown), tuple(totals))
+    known = _UNKNOWN_PRECISION_M if precision_m is None else precision_m
+    return max(FINEST_BANDWIDTH_M, _BANDWIDTHS_TO_PRECISION * known)
 
 
-def published_share(part: PublishedCount, whole: PublishedCount) -> float | None:
-    """The share from published counts; ``None`` where either is masked or the whole is zero."""
-    if part is None or not whole:
-        return None
-    return part / whole
+def published_surface(
+    surface: ArrayLike, nearby: ArrayLike, sensitivity: Masking = Sensitivity.STANDARD
+) -> NDArray[np.float64]:
+    """A surface without its sparse cells: NaN where 1 to the threshold incidents are ``nearby``, within the bandwidth.
+
+    ``surface`` and ``nearby`` are of one shape, the result too. Publish it in classes, never as values.
+    """
+    near = np.asarray(nearby)
+    shown = np.array(surface, dtype=np.float64)
+    if near.shape != shown.shape:
+        raise ValueError(f"The surface has the shape {shown.shape}, the counts nearby {near.shape}: they must agree.")
+    shown[(near > 0) & (near <= largest_masked(sensitivity))] = np.nan
+    return shown
 
 
-def published_change(now: PublishedCount, before: PublishedCount) -> float | None:
-    """The change as a ratio from published counts; ``None`` where masked or the base is under 20."""
-    if now is None or before is None or before < SMALLEST_BASE:
-        return None
-    return now / before - 1
+def published_cells(counts: ArrayLike, sensitivity: Masking = Sensitivity.STANDARD) -> NDArray[np.float64]:
+    """Counts of areas or cells, of which no total is published beside them: small ones NaN, others rounded to 5."""
+    exact = np.asarray(counts)
+    if exact.size and exact.min() < 0:
+        raise ValueError(f"A count cannot be negative; this one is {exact.min()}.")
+    largest = largest_masked(sensitivity)
+    shown = np.maximum((exact + ROUNDING // 2) // ROUNDING * ROUNDING, ROUNDING).astype(np.float64)
+    shown[exact == 0] = 0
+    shown[(exact > 0) & (exact <= largest)] = np.nan
+    return shown
 
 
-def _largest_masked(sensitivity: Masking) -> int:
-    return sensitivity.value if isinstance(sensitivity, Sensitivity) else sensitivity
+@dataclass(frozen=True)
+class Rules:
+    """By what an answer is published.
+
+    ``thresholds``: the smallest count that is told of a dataset, by its code, where it is not ``THRESHOLD``.
+    ``sensitive``: categories, by dataset, that never have a row of their own. ``standing`` puts a row's published
+    count in a ring among the borough's postcodes, in words; without it the words are left out, for they were made of
+    the exact count. ``most_rows``: into how many rows of categories a dataset is to be grouped at most.
+    """
+
+    thresholds: Mapping[str, int] = field(default_factory=dict)
+    sensitive: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    standing: Callable[[AnswerRow, int, int], str] | None = None
+    most_rows: int | None = None
+
+    def masking(self, dataset: str) -> int:
+        """The largest count of the dataset that is withheld."""
+        return max(self.thresholds.get(dataset, THRESHOLD) - 1, 0)
+
+    def published(self, answer: RingAnswer) -> RingAnswer:
+        """The answer with small counts withheld, others rounded, and nothing left that tells them."""
+        _check(answer)
+        return replace(
+            answer,
+            datasets=tuple(_PublishedDataset(dataset, self).answer() for dataset in answer.datasets),
+            notes=_without_figures(answer.notes),
+        )
+
+
+def publishable(answer: RingAnswer, rules: Rules) -> RingAnswer:
+    """The answer as it may be published, marked so; raises ``NotPublishableError`` for others than the fixed questions.
+
+    Categories are grouped (``GROUPED``), counts rounded or ``None`` with their ``mark``; rates and changes come from
+    the rounded ones. ``hours`` and ``trend`` are in blocks (``weekdays``, ``hour_step``, ``trend_step``) or left out.
+    """
+    return public(answer, rules)
+
+
+def _check(answer: RingAnswer) -> None:
+    if answer.public:
+        raise NotPublishableError("This answer has been made fit for publication already.")
+    if tuple(answer.radii) != FIXED_RADII:
+        fixed = f"{', '.join(map(str, FIXED_RADII[:-1]))} and {FIXED_RADII[-1]}"
+        raise NotPublishableError(
+            f"What is published is always told within {fixed} metres, so that two reports cannot be subtracted: "
+            "choose these distances, or make the report for operational use."
+        )
+    if len(answer.now.months) != YEAR or answer.before not in (None, answer.now.before()):
+        raise NotPublishableError(
+            "What is published covers 12 whole months and the 12 before: choose these, or make the report for "
+            "operational use."
+        )
+    if any(not isinstance(row.band, Band) for row in answer.rows):
+        raise NotPublishableError(
+            "What is published covers one of the listed times of day: choose one of them, or make the report for "
+            "operational use."
+        )
+
+
+def _without_figures(sentences: Sequence[str]) -> tuple[str, ...]:
+    """Those that hold no figure: it may be a small count."""
+    return tuple(words for words in sentences if not any(character.isdigit() for character in words))
+
+
+class _PublishedDataset:
+    """One dataset's part of an answer, on its way into the public."""
+
+    def __init__(self, dataset: DatasetAnswer, rules: Rules) -> None:
+        self._dataset = dataset
+        self._rules = rules
+        self._masking = rules.masking(dataset.code)
+
+    def answer(self) -> DatasetAnswer:
+        dataset = self._dataset
+        charts = self._charts()
+        return replace(
+            dataset,
+            rows=tuple(row for total in dataset.totals() for row in self._rows(total, charts)),
+            hours=charts.hours,
+            trend=charts.trend,
+            weekdays=charts.weekdays,
+            hour_step=charts.hour_step,
+            trend_step=charts.trend_step,
+            coarse=tuple(self._count(count) for count in dataset.coarse),
+            unplaced=self._count(dataset.unplaced),
+            largest_stack=self._count(dataset.largest_stack),
+            # Where it is withheld it is told as the smallest count that is not: some, and few.
+            unknown_hour=self._count(dataset.unknown_hour) or (ROUNDING if dataset.unknown_hour else 0),
+            notes=_without_figures(dataset.notes),
+        )
+
+    def _count(self, count: int | None) -> PublishedCount:
+        return None if count is None else published_count(count, self._masking)
+
+    def _charts(self) -> Charts:
+        """The charts are of all hours, whatever the rows are of: measured against that total, published here or not."""
+        dataset = self._dataset
+        everything = next((row for row in dataset.totals() if row.band is Band.ALL), None)
+        years = []
+        if everything is not None:
+            last = everything.figures[-1]
+            counts = [_exact(last.count), *([] if last.before is None else [last.before])]
+            years = [Year(count, possible(count, self._masking)) for count in counts]
+        elif dataset.hours is not None:
+            count = sum(part or 0 for day in dataset.hours for part in day) + dataset.unknown_hour
+            years = [Year(count, possible(count, self._masking))]
+        return published_charts(dataset.hours, dataset.unknown_hour, dataset.trend, years, self._masking)
+
+    def _rows(self, total: AnswerRow, charts: Charts) -> list[AnswerRow]:
+        """The row of all incidents of a band, and the band's groups of categories."""
+        rows = [row for row in self._dataset.by_category() if row.band is total.band]
+        labels = {str(row.category): row.label for row in rows}
+        groups = grouped(
+            [Counted(str(row.category), _now(row), _before(row)) for row in rows],
+            self._masking,
+            self._rules.sensitive.get(self._dataset.code, frozenset()),
+            self._rules.most_rows,
+        )
+        known = list(charts.years) if total.band is Band.ALL else []
+        known += [ANYTHING] * (2 - len(known))
+        now = published_ring_table([group.now for group in groups], _now(total), self._masking, known[0])
+        before_total = _before(total)
+        before = None
+        if before_total is not None:
+            held = [group.before for group in groups if group.before is not None]
+            before = published_ring_table(
+                held if len(held) == len(groups) else [], before_total, self._masking, known[1]
+            )
+        made = [self._row(total, now.totals, None if before is None else before.totals)]
+        for number, group in enumerate(groups):
+            cells_before = before.rows[number] if before is not None and before.rows else None
+            made.append(self._row(_named(total, group, labels), now.rows[number], cells_before))
+        # In the order of what is shown: their own would tell which of two withheld counts is larger.
+        body = sorted(made[1:], key=lambda row: (row.category == GROUPED, -(row.figures[-1].count or 0), row.label))
+        return [made[0], *body]
+
+    def _row(self, row: AnswerRow, now: Sequence[PublishedCell], before: Sequence[PublishedCell] | None) -> AnswerRow:
+        figures = [
+            self._figure(row, figure, now[ring], None if before is None else before[ring])
+            for ring, figure in enumerate(row.figures)
+        ]
+        return replace(row, figures=tuple(figures))
+
+    def _figure(
+        self, row: AnswerRow, figure: RingFigure, now: PublishedCell, before: PublishedCell | None
+    ) -> RingFigure:
+        count, base = now.count, None if before is None else before.count
+        compared = count is not None and base is not None and base >= SMALLEST_BASE
+        standing = ""
+        if self._rules.standing is not None and count is not None and row.category != GROUPED:
+            standing = self._rules.standing(row, figure.radius_m, count)
+        return replace(
+            figure,
+            count=count,
+            before=base,
+            change=change(count, base) if compared and count is not None and base is not None else None,
+            rate_per_km2=None if count is None or not figure.covered_km2 else count / figure.covered_km2,
+            share_below=None,
+            sentence=standing,
+            mark=now.mark,
+            before_mark="" if before is None else before.mark,
+        )
+
+
+def _named(total: AnswerRow, group: Group, labels: Mapping[str, str]) -> AnswerRow:
+    """A row as the total's, of the group; its figures are still to be filled in."""
+    if group.single:
+        category = group.categories[0]
+        return replace(total, category=category, label=labels[category])
+    return replace(total, category=GROUPED, label=f"Other ({len(group.categories)} categories)")
+
+
+def _now(row: AnswerRow) -> tuple[int, ...]:
+    return tuple(_exact(figure.count) for figure in row.figures)
+
+
+def _before(row: AnswerRow) -> tuple[int, ...] | None:
+    counts = [figure.before for figure in row.figures if figure.before is not None]
+    return tuple(counts) if len(counts) == len(row.figures) else None
+
+
+def _exact(count: int | None) -> int:
+    if count is None:
+        raise NotPublishableError("A count of this answer is withheld already: publish the exact answer.")
+    return count
