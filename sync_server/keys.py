@@ -100,6 +100,12 @@ class Keys:
         already: each one's length in letters, a colon, and itself."""
         return digests(hashlib.blake2b(key=self.secrets_by_name["identity"], digest_size=IDENTITY_BYTES), texts)
 
+    @property
+    def cell_secret(self) -> bytes:
+        """The secret of the record keys by which counts are perturbed (``shared.cell_key``)."""
+        # Of the identities' key, by a purpose of its own: installations keep the file of keys that they have.
+        return hashlib.blake2b(key=self.secrets_by_name["identity"], person=b"cell keys").digest()
+
     def feature_id(self, precision: str, identity: str, occurred_on: date | None, attempt: int = 0) -> int:
         """The feature id of an incident at one of ``PRECISIONS``: its day above ``FID_KEY_BITS`` bits of hash.
 

@@ -5,7 +5,7 @@ Callers filter, sort, count and join on its columns only, so what is hidden cann
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import (
@@ -84,22 +84,27 @@ def readable(scope: Scope, period: str | None = None, within: Bounds | None = No
     return select(union_all(*parts).subquery("readable"))
 
 
-def countable(scope: Scope) -> Select:
+def countable(scope: Scope, within: Bounds | None = None, beside: Sequence[str] = ()) -> Select:
     """Rows that may be counted for the scope's use: those that it shows, and those of its aggregate grants.
 
     Columns: ``month``, ``borough_code``, ``category`` (null where the grant does not have their fields), ``x`` and
     ``y`` in metres, and ``aggregate``: 1 where the row itself is never shown, so that only fixed questions may count
     it and small counts are masked. Its place is as exact as terms and role allow for
     counting, the supplier's own mostly: never give out ``x`` and ``y``. In no order.
+
+    ``within``: only those that count as lying in there. ``beside``: further columns, of declared fields (null where
+    the grant does not have theirs) or ``identity``, which tells an incident from others and is never given out.
     """
     table = incident_table(scope.definition)
     parts = [
-        select(*_counted_columns(table, scope, grant)).where(seen)
+        select(*_counted_columns(table, scope, grant, beside)).where(
+            seen, *_shown_within(table, _as_counted(grant), within)
+        )
         for grant, seen in _shares(table, scope, None)
         if scope.counts(grant)
     ]
     if not parts:
-        parts.append(select(*_counted_columns(table, scope, _NOTHING)).where(false()))
+        parts.append(select(*_counted_columns(table, scope, _NOTHING, beside)).where(false()))
     return select(union_all(*parts).subquery("countable"))
 
 
@@ -177,11 +182,18 @@ def _columns(table: Table, scope: Scope, grant: GrantProfile) -> list[ColumnElem
     return columns
 
 
-def _counted_columns(table: Table, scope: Scope, grant: GrantProfile) -> list[ColumnElement]:
+def _as_counted(grant: GrantProfile) -> GrantProfile:
+    """The grant as if it showed its rows where they count as lying."""
+    precision, grid_m = grant.counted_place
+    return replace(grant, precision=precision, grid_m=grid_m)
+
+
+def _counted_columns(
+    table: Table, scope: Scope, grant: GrantProfile, beside: Sequence[str] = ()
+) -> list[ColumnElement]:
     aggregate = grant.precision == Precision.AGGREGATE
     category = scope.definition.category_field
-    precision, grid_m = grant.counted_place
-    at = replace(grant, precision=precision, grid_m=grid_m)
+    at = _as_counted(grant)
     placed = at.shown_precision != Precision.AREA
     columns: list[ColumnElement] = [table.c.month.label("month")]
     area = FieldGroup.AREA in grant.groups
@@ -191,6 +203,9 @@ def _counted_columns(table: Table, scope: Scope, grant: GrantProfile) -> list[Co
     for label, name in (("x", "easting"), ("y", "northing")):
         columns.append((_seen(table, at, name) if placed else _nothing(Integer())).label(label))
     columns.append(literal(int(aggregate), Integer()).label("aggregate"))
+    for name in beside:
+        open_to_all = name == "identity" or scope.definition.field(name).group in grant.groups
+        columns.append((table.c[name] if open_to_all else _nothing(table.c[name].type)).label(name))
     return columns
 
 

@@ -1,8 +1,9 @@
 """Counts around a place, by ring and by category.
 
 Of rows that an agreement shows any question is answered exactly. Rows that it only lets be counted are counted by
-fixed questions, so that no two questions can be told apart by a single incident: around postcodes, in three rings,
-over whole months, by category; small counts are withheld and others rounded. The two never stand in one sum.
+fixed questions, so that no two questions can be told apart by a single incident: around postcodes, in three rings, over
+one of the fixed years, by category and band; and the counts are perturbed (``cell_answers``). The two never stand in
+one sum.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, and_, case, func, literal, select
 from sqlalchemy.orm import Session
 
-from ...shared.disclosure import ROUNDING, published_count, published_rings, published_table
+from ...shared.rings import FIXED_RADII, Band
+from ...shared.small_counts import ROUNDING, published_count
+from ...shared.windows import Window
 from ..agreements.models import Precision
 from ..agreements.readable import Bounds, countable, open_rows
 from ..agreements.scope import Scope, Subject, countable_scope
 from ..audit.log import EventType
 from ..datasets.definitions import Geometry
+from ..instants import london_today
 from ..problems import Problem
 from ..services import Services
-from ..spatial.backend import backend_of
 from .asking import Question
+from .cell_answers import counts_around, fixed_windows
 from .places import within_radius
 from .schemas import (
     ExactCounts,
@@ -32,6 +36,7 @@ from .schemas import (
     ProximityRequest,
     RingAnswer,
     RingsByValue,
+    RoundedBand,
     RoundedCounts,
     RoundedMonth,
     RoundedRing,
@@ -39,9 +44,6 @@ from .schemas import (
 )
 from .service import find_place
 from .visible import CountsLieNowhere, VisibleRows, json_value
-
-FIXED_RADII = (100, 250, 500)
-_TOP_CATEGORIES = 10
 
 
 def count_around(services: Services, session: Session, subject: Subject, asked: ProximityRequest) -> ProximityAnswer:
@@ -56,7 +58,7 @@ def count_around(services: Services, session: Session, subject: Subject, asked: 
             raise CountsLieNowhere(permitted.definition.title)
         place = _place(services, asked)
         question = Question(services, subject, question.event, asked.dataset, {**told, "postcode": place.postcode})
-        answer = _answer(session, permitted, asked, place)
+        answer = _answer(services, session, permitted, asked, place)
     except Problem as problem:
         raise question.refused(problem) from None
     question.answered(permitted, _largest(answer))
@@ -73,23 +75,27 @@ def _place(services: Services, asked: ProximityRequest) -> PlaceAnswer:
     )
 
 
-def _answer(session: Session, permitted: Scope, asked: ProximityRequest, place: PlaceAnswer) -> ProximityAnswer:
+def _answer(
+    services: Services, session: Session, permitted: Scope, asked: ProximityRequest, place: PlaceAnswer
+) -> ProximityAnswer:
     radii = sorted(set(asked.radii))
     only_counted = any(permitted.counts(grant) and not permitted.gives(grant) for grant in permitted.grants)
-    fixed = _is_fixed(permitted, asked, radii)
+    windows = fixed_windows(session, permitted, london_today()) if only_counted else ()
+    window = _fixed_window(asked, windows)
+    fixed = window is not None and _is_fixed(permitted, asked, radii)
+    questions = _questions(windows)
     if not permitted.gives_rows and not fixed:
         raise Problem(
             403,
             "question-not-permitted",
             "Not one of the questions that are answered",
-            "Your agreement opens counts by fixed questions only: ask around a postcode, within 100, 250 or 500 "
-            "metres, by category.",
+            f"Your agreement opens counts by fixed questions only: ask {questions}.",
         )
     notes = []
     if only_counted and not fixed:
         notes.append(
-            "Some incidents are not in these figures: your agreement lets them be counted around postcodes, within "
-            "100, 250 or 500 metres, by category only."
+            f"Some incidents are not in these figures: your agreement lets them be counted by fixed questions only, "
+            f"{questions}."
         )
     elif only_counted:
         notes += _coarse_notes(permitted, radii)
@@ -102,11 +108,24 @@ def _answer(session: Session, permitted: Scope, asked: ProximityRequest, place: 
         from_month=asked.from_month or "",
         to_month=asked.to_month or "",
         exact=_exact(session, permitted, asked, place, radii) if permitted.gives_rows else None,
-        rounded=_rounded(session, permitted, asked, place, radii) if only_counted and fixed else None,
+        rounded=_rounded(services, session, permitted, place, radii, window) if window and fixed else None,
         notes=notes,
         caveats=list(permitted.definition.cautions),
         attribution=permitted.definition.attribution,
     )
+
+
+def _fixed_window(asked: ProximityRequest, windows: Sequence[Window]) -> Window | None:
+    """The fixed window that is asked for, the newest where no month is named; ``None`` where it is none of them."""
+    if not (asked.from_month or asked.to_month):
+        return windows[0] if windows else None
+    return next((one for one in windows if (one.first, one.last) == (asked.from_month, asked.to_month)), None)
+
+
+def _questions(windows: Sequence[Window]) -> str:
+    years = " or ".join(f"{window.first} to {window.last}" for window in windows[:2])
+    around = "around a postcode, within 100, 250 or 500 metres, by category"
+    return f"{around}, over {years}" if years else around
 
 
 def _coarse_notes(permitted: Scope, radii: Sequence[int]) -> list[str]:
@@ -181,42 +200,52 @@ def _unplaced(session: Session, permitted: Scope, first: str, last: str) -> list
 
 
 def _rounded(
-    session: Session, permitted: Scope, asked: ProximityRequest, place: PlaceAnswer, radii: Sequence[int]
+    services: Services,
+    session: Session,
+    permitted: Scope,
+    place: PlaceAnswer,
+    radii: Sequence[int],
+    window: Window,
 ) -> RoundedCounts:
-    open_rows(session, permitted)
-    spatial = backend_of(session.get_bind().dialect)
-    rows = countable(permitted).subquery("countable")
-    conditions: list[ColumnElement[bool]] = [rows.c.aggregate == 1]
-    if asked.from_month:
-        conditions.append(rows.c.month >= asked.from_month)
-    if asked.to_month:
-        conditions.append(rows.c.month <= asked.to_month)
-    # All of them whatever is asked: how a ring is told depends on those within it.
-    rings = [spatial.within(rows.c.x, rows.c.y, place.easting, place.northing, radius) for radius in FIXED_RADII]
-    counted = select(rows.c.category, *map(_how_many, rings)).where(*conditions, rings[-1]).group_by(rows.c.category)
-    found = [tuple(row) for row in session.execute(counted)]
-    largest_masked = max(permitted.threshold - 1, 0)
-    totals = [sum(column) for column in zip(*(row[1:] for row in found), strict=True)] or [0] * len(FIXED_RADII)
-    told = dict(zip(FIXED_RADII, published_rings(totals, largest_masked), strict=True))
-    outermost = 1 + FIXED_RADII.index(radii[-1])
-    inside = [(row[0], row[outermost]) for row in found if row[outermost]]
-    table = published_table([[count] for _, count in inside], largest_masked)
-    values = [(value, shown[0]) for (value, _), shown in zip(inside, table.rows, strict=True)]
-    # Those withheld in the order of their names: their own order would tell which is larger.
-    values.sort(key=lambda value: (-(value[1] or 0), value[0] is None, str(value[0])))
-    month = func.coalesce(rows.c.month, "").label("month")
-    unplaced = select(month, literal(1).label("one")).where(*conditions, rows.c.x.is_(None)).subquery("without_place")
-    months = session.execute(
-        select(unplaced.c.month, func.count()).group_by(unplaced.c.month).order_by(unplaced.c.month)
-    )
+    rows = counts_around(services, session, permitted, place.easting, place.northing, window)
+    asked = [FIXED_RADII.index(radius) for radius in radii]
+
+    def rings(counts: Sequence[int]) -> list[RoundedRing]:
+        return [RoundedRing(radius_m=FIXED_RADII[ring], rows=counts[ring]) for ring in asked]
+
+    totals = {row.band: row.counts for row in rows if row.every}
+    table = [row for row in rows if row.band is Band.ALL and not row.every and row.counts[asked[-1]]]
+    table.sort(key=lambda row: -row.counts[asked[-1]])
     return RoundedCounts(
         rounding=ROUNDING,
         fewer_than=permitted.threshold,
-        rings=[RoundedRing(radius_m=radius, rows=told[radius]) for radius in radii],
+        from_month=window.first,
+        to_month=window.last,
+        rings=rings(totals[Band.ALL]),
         by=permitted.definition.category_field,
-        table=[RoundedValue(value=value, rows=shown) for value, shown in values[:_TOP_CATEGORIES]],
-        unplaced=[RoundedMonth(month=name, rows=published_count(number, largest_masked)) for name, number in months],
+        table=[RoundedValue(value=row.category, rows=row.counts[asked[-1]]) for row in table],
+        bands=[
+            RoundedBand(band=band.words, rings=rings(counts)) for band, counts in totals.items() if band is not Band.ALL
+        ],
+        unplaced=_unplaced_counted(session, permitted, window),
     )
+
+
+def _unplaced_counted(session: Session, permitted: Scope, window: Window) -> list[RoundedMonth]:
+    """Those of the whole of the agreement's area that lie in no ring, by month: the same whatever the place."""
+    open_rows(session, permitted)
+    rows = countable(permitted).subquery("countable")
+    within = rows.c.month.between(window.first, window.last)
+    unplaced = (
+        select(rows.c.month, literal(1).label("one"))
+        .where(rows.c.aggregate == 1, within, rows.c.x.is_(None))
+        .subquery("without_place")
+    )
+    months = session.execute(
+        select(unplaced.c.month, func.count()).group_by(unplaced.c.month).order_by(unplaced.c.month)
+    )
+    largest_masked = max(permitted.threshold - 1, 0)
+    return [RoundedMonth(month=name, rows=published_count(number, largest_masked)) for name, number in months]
 
 
 def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -120,17 +120,24 @@ class ExactCounts(BaseModel):
 
 
 class RoundedRing(BaseModel):
-    """A ring's count, rounded; ``null`` where it is small, and then fewer than ``fewer_than``."""
+    """A ring's perturbed count."""
 
     radius_m: int
-    rows: int | None
+    rows: int
+
+
+class RoundedBand(BaseModel):
+    """A band of the day, in words, and its perturbed counts."""
+
+    band: str
+    rings: list[RoundedRing]
 
 
 class RoundedValue(BaseModel):
-    """A category's count in the outermost ring, rounded; ``null`` where it is withheld."""
+    """A category's perturbed count in the outermost ring."""
 
     value: Any
-    rows: int | None
+    rows: int
 
 
 class RoundedMonth(BaseModel):
@@ -141,13 +148,20 @@ class RoundedMonth(BaseModel):
 
 
 class RoundedCounts(BaseModel):
-    """Counts of rows that are only counted, never shown: small ones withheld, the others rounded."""
+    """Counts of rows that are only counted, never shown: perturbed, in multiples of ``rounding``.
+
+    No count but 0 is below ``fewer_than``, and 0 may be a few. They are of the months from ``from_month`` to
+    ``to_month``, whatever the exact counts beside them are of, and do not add up.
+    """
 
     rounding: int
     fewer_than: int
+    from_month: str
+    to_month: str
     rings: list[RoundedRing]
     by: str
     table: list[RoundedValue]
+    bands: list[RoundedBand]
     unplaced: list[RoundedMonth]
 
 

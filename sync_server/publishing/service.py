@@ -10,6 +10,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from ..agreements.scope import Scope
+from ..analysis.models import CellAnswer
 from ..audit.log import COMMAND_LINE, EventType
 from ..datasets.definitions import DatasetDefinition
 from ..datasets.incidents import days_of_month, rows_by_period
@@ -236,9 +237,8 @@ def _show(session: Session, services: Services, release: Release, builder: Build
     release.state = ReleaseState.PUBLISHED
     release.published_at = now()
     release.periods = builder.periods
-    session.execute(
-        delete(LayerSlice).where(LayerSlice.dataset == release.dataset, LayerSlice.release != release.number)
-    )
+    for made_of in (LayerSlice, CellAnswer):
+        session.execute(delete(made_of).where(made_of.dataset == release.dataset, made_of.release != release.number))
     services.audit.record(
         EventType.DATASET_PUBLISHED,
         actor=actor,

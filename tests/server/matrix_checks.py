@@ -15,7 +15,7 @@ from typing import Any
 
 from safestats.sync_server.publishing.service import build_missing
 from safestats.tests.server.matrix_rig import Caller, MatrixRig
-from safestats.tests.server.matrix_worlds import CATEGORY, EASTING, LABELS, MARK, MONTHS, NORTHING, POSTCODE, USES
+from safestats.tests.server.matrix_worlds import CATEGORY, EASTING, MARK, MONTHS, NORTHING, POSTCODE, USES
 from safestats.tests.server.oracle import (
     WORKING,
     Column,
@@ -25,9 +25,8 @@ from safestats.tests.server.oracle import (
     asked,
     counted_at,
     masked,
-    masked_column,
-    masked_rings,
     opened,
+    perturbed,
 )
 
 GRID = "http://www.opengis.net/def/crs/EPSG/0/27700"
@@ -47,7 +46,7 @@ def check_everything(
     check_collections(state, caller)
     looked_at = state.datasets if all_datasets else (state.datasets[turn % len(state.datasets)],)
     for dataset in looked_at:
-        check_dataset(state, caller, dataset.code, turn)
+        check_dataset(rig, state, caller, dataset.code, turn)
         if files:
             build_missing(rig.publisher, dataset.code)
             check_files(state, caller, dataset.code)
@@ -92,7 +91,7 @@ def check_collections(state: State, caller: Caller) -> None:
         assert caller.get(f"/v1/ogc/collections/{collection['id']}").json() == collection
 
 
-def check_dataset(state: State, caller: Caller, code: str, turn: int) -> None:
+def check_dataset(rig: MatrixRig, state: State, caller: Caller, code: str, turn: int) -> None:
     permitted = asked(state, caller.person, code, "view")
     place = f"/v1/ogc/collections/{code}"
     addresses = [
@@ -114,7 +113,7 @@ def check_dataset(state: State, caller: Caller, code: str, turn: int) -> None:
         check_single_items(state, caller, place, permitted, seen, turn)
         check_facets(caller, code, columns, seen, turn)
         check_names(caller, code, permitted, columns, turn)
-    check_proximity(state, caller, code, turn)
+    check_proximity(rig, state, caller, code, turn)
     synced = asked(state, caller.person, code, "sync")
     if isinstance(synced, Refused):
         refused(caller.get(f"/v1/layers/{code}/manifest"), synced.code)
@@ -289,11 +288,14 @@ def check_names(caller: Caller, code: str, permitted: Opened, columns: list[Colu
             assert (answer.status_code, answer.content) == (expected.status_code, expected.content), name
 
 
-def check_proximity(state: State, caller: Caller, code: str, turn: int) -> None:
+def check_proximity(rig: MatrixRig, state: State, caller: Caller, code: str, turn: int) -> None:
     permitted = asked(state, caller.person, code, "view", counts=True)
     fixed = {"dataset": code, "postcode": POSTCODE, "radii": RADII}
     free = {"dataset": code, "easting": EASTING + 1, "northing": NORTHING, "radii": [99, 251]}
-    bounds: dict[str, str] = [{}, {"from_month": MONTHS[1]}, {"from_month": MONTHS[0], "to_month": MONTHS[1]}][turn % 3]
+    now, before = fixed_years(state, code)
+    spans: list[dict[str, str]] = [{}, {"from_month": MONTHS[1]}, {"from_month": MONTHS[0], "to_month": MONTHS[1]}]
+    bounds = [*spans, now or {}, before or {}][turn % 5]
+    window = now if not bounds else bounds if bounds in (now, before) else None
     if isinstance(permitted, Refused):
         refused(caller.post("/v1/proximity", {**fixed, **bounds}), permitted.code)
         refused(caller.post("/v1/proximity", {**free, **bounds}), permitted.code)
@@ -303,7 +305,7 @@ def check_proximity(state: State, caller: Caller, code: str, turn: int) -> None:
     named = category in [column.name for column in permitted.columns("view")]
     for body, centre in ((fixed, (EASTING, NORTHING)), (free, (EASTING + 1, NORTHING))):
         answer = caller.post("/v1/proximity", {**body, **bounds})
-        if not exact and body is free:
+        if not exact and (body is free or not window):
             refused(answer, "question-not-permitted")
             continue
         if exact and not named:  # a grant without core fields shows no category to count by
@@ -315,10 +317,22 @@ def check_proximity(state: State, caller: Caller, code: str, turn: int) -> None:
             check_exact(told["exact"], permitted, category, centre, body["radii"], bounds)
         else:
             assert told["exact"] is None
-        if permitted.counting() and body is fixed:
-            check_rounded(told["rounded"], permitted, category, bounds)
+        if permitted.counting() and body is fixed and window:
+            check_rounded(told["rounded"], permitted, category, window, rig.application.keys.cell_secret)
         else:
             assert told["rounded"] is None
+
+
+def fixed_years(state: State, code: str) -> tuple[dict[str, str], dict[str, str]] | tuple[None, None]:
+    """The year that ends with the newest month held, all of which are over, and the one before it."""
+    held = state.contents[code][-1] if state.contents[code] else ()
+    months = [row.month for row in state.rows[code] if row.number in held and row.month]
+    if not months:
+        return None, None
+    year, month = map(int, max(months).split("-"))
+    ends = [f"{year - back:04d}-{month:02d}" for back in (0, 1, 2)]
+    begins = [f"{year - back - (month < 12):04d}-{month % 12 + 1:02d}" for back in (0, 1)]
+    return tuple({"from_month": begin, "to_month": end} for begin, end in zip(begins, ends, strict=False))  # type: ignore[return-value]
 
 
 def _in_months(month: str | None, bounds: dict[str, str]) -> bool:
@@ -357,8 +371,10 @@ def check_exact(
     assert {entry["month"]: entry["rows"] for entry in told["unplaced"]} == without
 
 
-def check_rounded(told: dict[str, Any], permitted: Opened, category: str, bounds: dict[str, str]) -> None:
-    counted = [row for row in permitted.counted() if _in_months(row.values["month"], bounds)]
+def check_rounded(
+    told: dict[str, Any], permitted: Opened, category: str, window: dict[str, str], secret: bytes
+) -> None:
+    counted = [row for row in permitted.counted() if _in_months(row.values["month"], window)]
     places = [(row, counted_at(permitted.counting_grant(row), row)) for row in counted]
     without = [row for row, place in places if place is None]
     near = {
@@ -369,17 +385,22 @@ def check_rounded(told: dict[str, Any], permitted: Opened, category: str, bounds
         ]
         for radius in RADII
     }
-    rings = masked_rings([len(near[radius]) for radius in RADII], permitted.threshold)
-    assert [ring["rows"] for ring in told["rings"]] == rings
-    values = Counter(
-        row.values[category] if "core" in permitted.counting_grant(row).groups else None for row in near[RADII[-1]]
-    )
-    counts = {value: values[value] for value in (*LABELS, None) if value in values}
-    ordered = dict(sorted(counts.items(), key=lambda entry: (entry[0] is None, str(entry[0]))))
-    assert {entry["value"]: entry["rows"] for entry in told["table"]} == masked_column(ordered, permitted.threshold)
+    threshold = permitted.threshold
+    assert {"from_month": told["from_month"], "to_month": told["to_month"]} == window
+    assert [ring["rows"] for ring in told["rings"]] == [
+        perturbed([row.number for row in near[radius]], threshold, secret) for radius in RADII
+    ]
+    values: dict[str | None, list[int]] = {}
+    for row in near[RADII[-1]]:
+        known = "core" in permitted.counting_grant(row).groups
+        values.setdefault(row.values[category] if known else None, []).append(row.number)
+    counts = {value: perturbed(numbers, threshold, secret) for value, numbers in values.items()}
+    assert {entry["value"]: entry["rows"] for entry in told["table"]} == {v: n for v, n in counts.items() if n}
+    assert [entry["rows"] for entry in told["table"]] == sorted((n for n in counts.values() if n), reverse=True)
+    assert told["bands"] == []  # these datasets tell no hour
     months = Counter(row.values["month"] or "" for row in without)
     assert {entry["month"]: entry["rows"] for entry in told["unplaced"]} == {
-        month: masked(count, permitted.threshold) for month, count in months.items()
+        month: masked(count, threshold) for month, count in months.items()
     }
 
 

@@ -7,7 +7,9 @@ hides it. The supplier's terms clip every grant. Officers only count, unless a g
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -321,26 +323,14 @@ def masked(count: int, threshold: int) -> int | None:
     return None if count < threshold else max(5, 5 * math.floor(count / 5 + 0.5))
 
 
-def masked_rings(counts: list[int], threshold: int) -> list[int | None]:
-    """Cumulative counts; where what lies between two rings is small, the outer one is told as the inner one."""
-    told: list[int | None] = []
-    base, base_told = 0, 0
-    for count in counts:
-        if 0 < count - base < threshold and base > 0:
-            told.append(base_told)
-            continue
-        told.append(masked(count, threshold))
-        if told[-1]:
-            base, base_told = count, told[-1]
-    return told
-
-
-def masked_column(counts: dict[Any, int], threshold: int) -> dict[Any, int | None]:
-    """Categories side by side: a single one withheld takes the smallest of the others with it."""
-    told = {value: masked(count, threshold) for value, count in counts.items()}
-    withheld = [value for value, shown in told.items() if shown is None]
-    if len(withheld) == 1 and len(counts) > 1:
-        others = [value for value in counts if value not in withheld and counts[value]]
-        if others:
-            told[min(others, key=lambda value: counts[value])] = None
-    return told
+def perturbed(numbers: Iterable[int], threshold: int, secret: bytes) -> int:
+    """What is answered of the incidents of these numbers: weights and record keys added up, then looked up."""
+    weight = key = 0
+    for number in numbers:
+        digest = hashlib.blake2b(str(number).encode(), key=secret, digest_size=2).digest()
+        key += digest[0]
+        weight += {0: 0, 1: 1, 2: 1, 3: 2}[digest[1] % 4]
+    chance, least = key % 256 / 256, 5 * max(math.ceil(threshold / 5), 1)
+    low, high = (0, least) if weight < least else (weight - weight % 5, weight - weight % 5 + 5)
+    # As many of the 256 keys go up as come nearest to the share of the way.
+    return high if chance < round((weight - low) * 256 / (high - low)) / 256 else low

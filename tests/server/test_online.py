@@ -21,6 +21,7 @@ from safestats.tests.server.matrix_worlds import (
     DATASETS,
     FULL,
     GROUPS,
+    MONTHS,
     PLAIN,
     POSTCODE,
     TODAY,
@@ -213,9 +214,21 @@ def test_whoever_only_counts_asks_fixed_questions(rig: MatrixRig) -> None:
     rig.begin(what)
     (caller,) = rig.callers(what)
     fixed = {"dataset": "full", "postcode": POSTCODE}
-    assert caller.post("/v1/proximity", fixed).json()["rounded"]["rings"][0] == {"radius_m": 100, "rows": 15}
-    for other in ({"radii": [100, 101]}, {"by": "month"}, {"by": "nothing"}):
-        assert caller.post("/v1/proximity", fixed | other).json()["code"] == "question-not-permitted"
+    told = caller.post("/v1/proximity", fixed).json()["rounded"]
+    assert told["to_month"] == MONTHS[2] and told["rings"][2]["rows"] % 5 == 0
+    window = {"from_month": told["from_month"], "to_month": told["to_month"]}
+    assert caller.post("/v1/proximity", fixed | window).json()["rounded"] == told
+    for other in (
+        {"radii": [100, 101]},
+        {"by": "month"},
+        {"by": "nothing"},
+        {"from_month": told["from_month"]},
+        window | {"from_month": MONTHS[2]},
+        {"from_month": MONTHS[0], "to_month": MONTHS[2]},
+    ):
+        answer = caller.post("/v1/proximity", fixed | other).json()
+        assert answer["code"] == "question-not-permitted", other
+        assert f"over {window['from_month']} to {window['to_month']} or " in answer["detail"]
     assert caller.get(ITEMS).json()["code"] == "aggregates-only"
     (layer,) = [each for each in caller.get("/v1/layers").json()["layers"] if each["dataset"] == "full"]
     assert (layer["permitted"], layer["uses"], layer["aggregate"]) == (False, [], True)
@@ -234,16 +247,15 @@ def test_rings_narrower_than_the_grid_say_so(rig: MatrixRig) -> None:
 
 
 def test_a_ring_is_told_alike_whichever_others_are_asked_for(rig: MatrixRig) -> None:
-    """Fifteen within 100 m and three more within 250 m: a question for the outer ring alone does not tell the three."""
     what = world(precision="aggregate")
-    eighteen = {FULL.code: (frozenset(range(18)),), PLAIN.code: ()}
-    what = replace(what, start=replace(what.start, contents=eighteen), planned={FULL.code: (), PLAIN.code: ()})
     rig.begin(what)
     (caller,) = rig.callers(what)
-    for radii in ([100, 250, 500], [250], [500], [100, 500]):
-        body = {"dataset": "full", "postcode": POSTCODE, "radii": radii}
-        rings = caller.post("/v1/proximity", body).json()["rounded"]["rings"]
-        assert rings == [{"radius_m": radius, "rows": 15} for radius in radii]
+    body = {"dataset": "full", "postcode": POSTCODE}
+    every = {ring["radius_m"]: ring for ring in caller.post("/v1/proximity", body).json()["rounded"]["rings"]}
+    assert list(every) == [100, 250, 500]
+    for radii in ([250], [500], [100, 500]):
+        rings = caller.post("/v1/proximity", body | {"radii": radii}).json()["rounded"]["rings"]
+        assert rings == [every[radius] for radius in radii]
 
 
 def test_the_number_of_statements_tells_nothing_of_the_rows(rig: MatrixRig) -> None:
