@@ -105,6 +105,13 @@ class Manifest:
     category_field: str
     api_version: int = API_VERSION
     rights: str = ""  # a digest of the rights whatever the months; known while files are being made, too
+    # Codes (of LSOAs or boroughs) of the areas whose rows are held today; empty where they are not bounded.
+    areas: tuple[str, ...] = ()
+
+    @property
+    def newest_day(self) -> str:
+        """The newest day published as things happen (``YYYY-MM-DD``), empty where all is published by the month."""
+        return max((part.period for part in self.slices if len(part.period) == len("2026-01-31")), default="")
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -128,6 +135,7 @@ class Manifest:
         snapshot = document.get("snapshot")
         known["snapshot"] = _artefact(Snapshot, snapshot) if snapshot else None
         known["caveats"] = tuple(document["caveats"])
+        known["areas"] = tuple(document.get("areas", ()))
         return _checked(cls, known)
 
 

@@ -11,7 +11,7 @@ import bisect
 import gzip
 import itertools
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -233,14 +233,12 @@ class PostcodeIndex:
             )
         return place
 
-    def within(self, lsoas: Collection[str]) -> list[PostcodePlace]:
-        """The postcodes in these LSOAs whose position is good enough to search around, in order."""
-        found = []
+    def places(self) -> Iterator[tuple[int, int, str]]:
+        """Easting, northing and LSOA of every postcode whose position is good enough to search around."""
         for line in self._lines:
-            name, quality, easting, _northing, lsoa = line.split(",")
-            if lsoa in lsoas and easting and int(easting) and int(quality) < _TOO_COARSE:
-                found.append(_place(Postcode(name[:-3], name[-3:]), line))
-        return found
+            _name, quality, easting, northing, lsoa = line.split(",")
+            if easting and easting != "0" and int(quality) < _TOO_COARSE:
+                yield int(easting), int(northing), lsoa
 
     def suggest(self, text: str, limit: int = _SUGGESTIONS) -> list[str]:
         """Known postcodes that begin with what was typed, in order."""

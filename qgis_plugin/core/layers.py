@@ -66,6 +66,8 @@ class LayerFacts:
     category_field: str
     colour: str
     geometry: str  # "point" or "none"
+    newest_day: str  # of layers that are published as things happen
+    areas: tuple[str, ...]  # codes of the areas in which incidents are held
 
 
 def facts(layer: QgsMapLayer) -> LayerFacts | None:

@@ -34,6 +34,7 @@ _STATE_VERSION = 1
 _LOCK_HELD_S = 0.1
 _PROBE_BYTES = 4096
 _PARTS_KEPT = timedelta(days=2)
+_BESIDE = "+"  # between the name of a copy and that of what was worked out of it
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _REMOTE_FILE_SYSTEMS = {
     "nfs",
@@ -138,6 +139,25 @@ class LocalStore:
         except ValueError:
             return None
         return account, dataset
+
+    def keep_beside(self, copy: Path, name: str, content: bytes) -> None:
+        """Keep what was worked out of the file of a local copy beside it, until the file goes.
+
+        Of any other file nothing is kept, nor where it cannot be written: it is worked out again.
+        """
+        owner = self.owner_of(copy)
+        if owner is not None and copy.is_file():
+            with suppress(OSError):
+                self.account_of_key(owner[0]).keep_beside(copy, name, content)
+
+    def read_beside(self, copy: Path, name: str) -> bytes | None:
+        """What ``keep_beside`` kept; ``None`` where there is nothing."""
+        if self.owner_of(copy) is None:
+            return None
+        try:
+            return copy.with_name(f"{copy.name}{_BESIDE}{_safe(name)}").read_bytes()
+        except OSError:
+            return None
 
     @property
     def events_path(self) -> Path:
@@ -295,6 +315,18 @@ class AccountStore:
         for path in self._folder(dataset).glob("*.gpkg"):
             if (copy is None or path != copy.path) and not is_in_use(path):
                 _try_unlink(path)
+        for path in self._folder(dataset).glob(f"*.gpkg{_BESIDE}*"):
+            if not path.with_name(path.name.split(_BESIDE, 1)[0]).is_file():
+                _try_unlink(path)
+
+    def keep_beside(self, copy: Path, name: str, content: bytes) -> None:
+        """Keep ``content`` beside the file of a copy, owner-only, whole or not at all; raises ``OSError``."""
+        final = copy.with_name(f"{copy.name}{_BESIDE}{_safe(name)}")
+        # Another QGIS may write the same at the same time.
+        new = final.with_name(f"{final.name}.{os.getpid()}.part")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+        new.replace(final)
 
     def discard_parts(self, dataset: str, before: datetime | None = None) -> None:
         """Delete what downloads left; with ``before``, only what was not written since."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
+from ...shared.areas import Boundaries
 from ...shared.postcodes import PostcodeError, PostcodeIndex, parse
+from ...shared.ranks import borough_postcodes
+from ...shared.ring_answer import Place
 from .analysis_error import AnalysisError
-from .proximity import Place
 from .resource_files import BOUNDARIES, POSTCODES
 from .study_areas import BoroughMap
 
@@ -23,6 +27,8 @@ class PlaceFinder:
         self._postcodes_path, self._boundaries_path = postcodes, boundaries
         self._postcodes: PostcodeIndex | None = None
         self._boroughs: BoroughMap | None = None
+        self._areas: Boundaries | None = None
+        self._postcodes_of: dict[str, np.ndarray] = {}
 
     @staticmethod
     def check(text: str) -> None:
@@ -43,14 +49,16 @@ class PlaceFinder:
         except PostcodeError as error:
             raise AnalysisError(str(error), "postcode") from error
         label = str(found.postcode)
+        borough = self._borough_map().at(found.easting, found.northing)
         return Place(
             label=label,
             easting=found.easting,
             northing=found.northing,
             accuracy=f"One point stands for the whole postcode: {found.quality_text}.",
             postcode=label,
-            borough=self._borough_map().name_at(found.easting, found.northing),
+            borough=borough.name if borough else "",
             warning=found.warning,
+            borough_code=borough.code if borough else "",
         )
 
     def at(self, easting: float, northing: float) -> Place:
@@ -62,13 +70,33 @@ class PlaceFinder:
                 "postcode",
             )
         east, north = round(easting), round(northing)
+        borough = self._borough_map().at(east, north)
         return Place(
             label=f"{east}, {north}",
             easting=east,
             northing=north,
             accuracy="The point that was picked, to the metre.",
-            borough=self._borough_map().name_at(east, north),
+            borough=borough.name if borough else "",
+            borough_code=borough.code if borough else "",
         )
+
+    def postcodes_of(self, borough: str) -> np.ndarray:
+        """Where the postcodes of a borough (its code) are that can be searched around: eastings and northings."""
+        if not self._postcodes_of:
+            self._postcodes_of = borough_postcodes(self._index(), self._read_areas())
+        return self._postcodes_of[borough]
+
+    def borough_name(self, borough: str) -> str:
+        """The name of the borough with this code."""
+        return self._read_areas().boroughs[borough].name
+
+    def _read_areas(self) -> Boundaries:
+        if self._areas is None:
+            try:
+                self._areas = Boundaries.read(self._boundaries_path)
+            except OSError as error:
+                raise AnalysisError(str(error)) from error
+        return self._areas
 
     def _index(self) -> PostcodeIndex:
         if self._postcodes is None:

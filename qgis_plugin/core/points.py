@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from qgis.core import (
@@ -22,14 +24,19 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType
 
-from . import layers
+from ...shared.presets import Exclusion
+from ...shared.windows import Window
+from . import file_rows, layers
 from .analysis_error import AnalysisError
 from .errors import Cancelled
+from .file_rows import PointFile, UnexpectedShape
 from .periods import Period
 
 NATIONAL_GRID = "EPSG:27700"
 _CODE = re.compile("[a-z0-9]+([-_][a-z0-9]+)*")
 _SNAPPED = re.compile(r"\bsnap|map points\b", re.IGNORECASE)
+NOTHING = Exclusion()
+_OCCURRED = "occurred_on"  # an emergency department tells the day of arrival, too
 CHECK_EVERY = 5000  # rows between two looks at the cancel flag
 
 CancelledCheck = Callable[[], bool]
@@ -63,6 +70,9 @@ class PointFacts:
     synthetic: bool
     first_month: str
     newest_month: str
+    newest_day: str = ""  # of data that come in as things happen
+    flag_fields: tuple[str, ...] = ()  # columns of yes and no
+    areas: tuple[str, ...] = ()  # codes of the areas in which incidents are held; empty where nobody has told
 
     def label(self, category: str) -> str:
         """The words for a category's value; a bare code such as ``violent-crime`` is written as words."""
@@ -75,6 +85,11 @@ class PointFacts:
     def months(self) -> tuple[str, ...]:
         """The first and the newest month held; empty where rows are not dated."""
         return (self.first_month, self.newest_month) if self.newest_month else ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether the hour and the day of the week are told."""
+        return bool(self.hour_field and self.date_field)
 
     @property
     def snapped(self) -> bool:
@@ -133,7 +148,7 @@ def describe(layer: QgsVectorLayer) -> PointFacts:
         category = _guess_category(layer, fields)
     month = "month" if _is_text(fields, "month") else ""
     dates = [f.name() for f in fields if f.type() in (QMetaType.Type.QDate, QMetaType.Type.QDateTime)]
-    date_field = dates[0] if dates else ""
+    date_field = _OCCURRED if _OCCURRED in dates else dates[0] if dates else ""
     first, newest = (ours.first_period, ours.newest_period) if ours is not None else ("", "")
     if not newest:
         first, newest = _held(layer, fields, month, date_field)
@@ -152,7 +167,10 @@ def describe(layer: QgsVectorLayer) -> PointFacts:
         caveats=ours.caveats if ours is not None else (),
         synthetic=ours.synthetic if ours is not None else False,
         first_month=first,
-        newest_month=newest,
+        newest_month=newest[:7],
+        newest_day=ours.newest_day if ours is not None else "",
+        flag_fields=tuple(f.name() for f in fields if f.type() == QMetaType.Type.Bool),
+        areas=ours.areas if ours is not None else (),
     )
 
 
@@ -194,6 +212,37 @@ def _month_text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+class Rows(Protocol):
+    """What a search needs of a layer: its rows, from the layer (``PointSource``) or from memory.
+
+    ``identity`` stands for the content: it changes with it. ``kept_file`` is the file whose content never changes, if
+    it is one.
+    """
+
+    facts: PointFacts
+    identity: str
+    kept_file: Path | None
+
+    def read(
+        self,
+        extent: QgsRectangle | None = ...,
+        period: Period | None = ...,
+        *,
+        cancelled: CancelledCheck = ...,
+        leave_out: Exclusion = ...,
+    ) -> Points:
+        """Those with a place inside ``extent`` (border included), of the period."""
+        ...
+
+    def unplaced(self, window: Window, cancelled: CancelledCheck = ...) -> int:
+        """How many of the months have no place."""
+        ...
+
+    def categories(self, cancelled: CancelledCheck = ...) -> tuple[str, ...]:
+        """The categories that occur."""
+        ...
+
+
 class PointSource:
     """A point layer that a background thread may read; made on the layer's own thread."""
 
@@ -204,6 +253,21 @@ class PointSource:
         self.file = Path(layer.source().split("|", 1)[0])
         self._fields = layer.fields()
         self._source = QgsVectorLayerFeatureSource(layer)
+        self._direct = PointFile.of(layer)
+        ours = layers.facts(layer) is not None and self._direct is not None
+        self.kept_file = self.file if ours else None
+        # A local copy is never written again; any other layer may have changed since.
+        self.identity = str(self.file) if ours else f"{layer.id()} {layer.source()} {self.rows} {_made(self)}"
+        self._unplaced_by_month: dict[str, int] | None = None
+        self._categories: tuple[str, ...] | None = None
+
+    def still_shows(self, layer: QgsVectorLayer) -> bool:
+        """Whether the layer is what it was when this was made: so of a local copy that is not filtered anew."""
+        return self.kept_file is not None and PointFile.of(layer) == self._direct
+
+    def months_expression(self, period: Period) -> str:
+        """What chooses the rows of a period, in QGIS's language."""
+        return self._expression(period, (), NOTHING)
 
     def read(
         self,
@@ -212,11 +276,19 @@ class PointSource:
         categories: Sequence[str] = (),
         cancelled: CancelledCheck = never_cancelled,
         progress: Callable[[int], None] | None = None,
+        leave_out: Exclusion = NOTHING,
     ) -> Points:
         """The rows with a place inside ``extent`` (border included), of the period and the categories (none: all).
 
-        ``progress`` hears the number of rows read so far. Raises ``Cancelled`` when cancelled.
+        ``leave_out`` names categories and columns of yes and no whose rows are left out. ``progress`` hears the number
+        of rows read so far. Raises ``Cancelled`` when cancelled.
         """
+        self._require(period, categories)
+        if self._direct is not None:
+            try:
+                return self._from_file(self._direct, extent, period, categories, cancelled, progress, leave_out)
+            except (UnexpectedShape, sqlite3.Error):
+                self._direct = None  # QGIS reads it, whatever it is
         facts = self.facts
         wanted = (facts.category_field, facts.month_field, facts.date_field, facts.hour_field, facts.precision_field)
         columns = [self._fields.indexOf(name) if name else -1 for name in wanted]
@@ -224,7 +296,7 @@ class PointSource:
         request.setSubsetOfAttributes([index for index in columns if index >= 0])
         if extent is not None:
             request.setFilterRect(extent)
-        expression = self._expression(period, categories)
+        expression = self._expression(period, categories, leave_out)
         if expression:
             request.setFilterExpression(expression)
         category, month, day, hour, precision = columns
@@ -258,11 +330,18 @@ class PointSource:
         self, period: Period | None = None, categories: Sequence[str] = (), cancelled: CancelledCheck = never_cancelled
     ) -> int:
         """How many rows of the period and categories have no place."""
+        self._require(period, categories)
+        if self._direct is not None:
+            try:
+                conditions = self._conditions(period, categories, NOTHING)
+                return sum(self._direct.count_without_place("''", conditions).values())
+            except sqlite3.Error:
+                self._direct = None
         # A column is asked of the file itself; the geometry has to be read row by row.
         nowhere = (
             f"{self._quoted(self.facts.easting_field)} IS NULL" if self.facts.easting_field else "$geometry IS NULL"
         )
-        expression = self._expression(period, categories)
+        expression = self._expression(period, categories, NOTHING)
         request = QgsFeatureRequest()
         request.setFilterExpression(f"{nowhere} AND ({expression})" if expression else nowhere)
         request.setSubsetOfAttributes([])
@@ -274,31 +353,145 @@ class PointSource:
                 raise Cancelled
         return count
 
+    def unplaced(self, window: Window, cancelled: CancelledCheck = never_cancelled) -> int:
+        """How many rows of the months have no place; asked again of a file, it is known at once."""
+        if self._direct is not None and self._unplaced_by_month is None:
+            try:
+                self._unplaced_by_month = self._direct.count_without_place(self._month_of_file())
+            except sqlite3.Error:
+                self._direct = None
+        if self._unplaced_by_month is None:
+            return self.count_unplaced(Period(window.first, window.last), cancelled=cancelled)
+        return sum(number for month, number in self._unplaced_by_month.items() if window.covers(month))
+
+    def categories(self, cancelled: CancelledCheck = never_cancelled) -> tuple[str, ...]:
+        """The categories that occur, in order; asked again, they are known at once."""
+        name = self.facts.category_field
+        if self._categories is None and name and self._direct is not None:
+            try:
+                self._categories = tuple(sorted(self._direct.distinct(file_rows.column(name))))
+            except sqlite3.Error:
+                self._direct = None
+        if self._categories is None:
+            self._categories = tuple(sorted(self._categories_by_row(name, cancelled))) if name else ()
+        return self._categories
+
+    def _categories_by_row(self, name: str, cancelled: CancelledCheck) -> set[str]:
+        request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
+        request.setSubsetOfAttributes([self._fields.indexOf(name)])
+        found = set()
+        for number, feature in enumerate(self._source.getFeatures(request)):
+            if number % CHECK_EVERY == 0 and cancelled():
+                raise Cancelled
+            found.add(_text(feature[name]))
+        return found - {""}
+
+    # ------------------------------------------------------------------ straight from the file
+
+    def _from_file(
+        self,
+        file: PointFile,
+        extent: QgsRectangle | None,
+        period: Period | None,
+        categories: Sequence[str],
+        cancelled: CancelledCheck,
+        progress: Callable[[int], None] | None,
+        leave_out: Exclusion,
+    ) -> Points:
+        facts = self.facts
+        columns = [
+            file_rows.column(facts.category_field) if facts.category_field else "''",
+            self._month_of_file(),
+            file_rows.column(facts.hour_field) if facts.hour_field else "NULL",
+            f"substr({file_rows.column(facts.date_field)}, 1, 10)" if facts.date_field else "NULL",
+            file_rows.column(facts.precision_field) if facts.precision_field else "NULL",
+        ]
+        box = None
+        if extent is not None:
+            box = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
+        places: list[np.ndarray] = [np.empty((0, 2))]
+        rows: list[tuple] = []
+        for part, values in file.rows(columns, box, self._conditions(period, categories, leave_out), cancelled):
+            places.append(part)
+            rows += values
+            if progress is not None:
+                progress(len(rows))
+        if not rows:
+            return _points([])
+        _geometries, category, month, hour, day, precision = zip(*rows)
+        x, y = np.concatenate(places).T
+        return _arranged(
+            x,
+            y,
+            category=["" if value is None else str(value) for value in category],
+            month=[value or "" for value in month],
+            hour=np.array([_number(value) for value in hour]),
+            weekday=_weekdays(day) if facts.date_field else np.full(len(rows), np.nan),
+            precision=np.array([_number(value) for value in precision]),
+        )
+
+    def _month_of_file(self) -> str:
+        if self.facts.month_field:
+            return file_rows.column(self.facts.month_field)
+        if self.facts.date_field:
+            return f"substr({file_rows.column(self.facts.date_field)}, 1, 7)"
+        return "''"
+
+    def _conditions(self, period: Period | None, categories: Sequence[str], leave_out: Exclusion) -> str:
+        """What ``_expression`` asks for, in SQL."""
+        parts = []
+        if period is not None:
+            parts.append(f"{self._month_of_file()} BETWEEN '{period.first}' AND '{period.last}'")
+        name = file_rows.column(self.facts.category_field) if self.facts.category_field else ""
+        if categories:
+            parts.append(f"{name} IN ({', '.join(map(file_rows.text, categories))})")
+        if leave_out.categories:
+            parts.append(f"coalesce({name}, '') NOT IN ({', '.join(map(file_rows.text, leave_out.categories))})")
+        parts += [f"coalesce({file_rows.column(flag)}, 0) = 0" for flag in leave_out.flags]
+        return " AND ".join(parts)
+
+    # ------------------------------------------------------------------ through QGIS
+
     @staticmethod
     def _quoted(name: str) -> str:
         return QgsExpression.quotedColumnRef(name)
 
-    def _expression(self, period: Period | None, categories: Sequence[str]) -> str:
+    def _require(self, period: Period | None, categories: Sequence[str]) -> None:
+        """Raise ``AnalysisError`` where the layer lacks what is asked for."""
+        if period is not None and not (self.facts.month_field or self.facts.date_field):
+            raise AnalysisError(
+                f"“{self.facts.title}” has no dates, so no period can be chosen: take all of it, or leave it out.",
+                "period",
+            )
+        if categories and not self.facts.category_field:
+            raise AnalysisError(
+                f"“{self.facts.title}” has no categories to choose from: take all of its incidents.", "category"
+            )
+
+    def _expression(self, period: Period | None, categories: Sequence[str], leave_out: Exclusion) -> str:
         parts = []
         if period is not None:
             if self.facts.month_field:
                 month = self._quoted(self.facts.month_field)
-            elif self.facts.date_field:
-                month = f"format_date({self._quoted(self.facts.date_field)}, 'yyyy-MM')"
             else:
-                raise AnalysisError(
-                    f"“{self.facts.title}” has no dates, so no period can be chosen: take all of it, or leave it out.",
-                    "period",
-                )
+                month = f"format_date({self._quoted(self.facts.date_field)}, 'yyyy-MM')"
             parts.append(f"{month} >= '{period.first}' AND {month} <= '{period.last}'")
+        name = self._quoted(self.facts.category_field) if self.facts.category_field else ""
         if categories:
-            if not self.facts.category_field:
-                raise AnalysisError(
-                    f"“{self.facts.title}” has no categories to choose from: take all of its incidents.", "category"
-                )
-            values = ", ".join(QgsExpression.quotedString(value) for value in categories)
-            parts.append(f"{self._quoted(self.facts.category_field)} IN ({values})")
+            parts.append(f"{name} IN ({', '.join(map(QgsExpression.quotedString, categories))})")
+        if leave_out.categories:
+            values = ", ".join(map(QgsExpression.quotedString, leave_out.categories))
+            parts.append(f"coalesce({name}, '') NOT IN ({values})")
+        parts += [f"NOT coalesce({self._quoted(flag)}, FALSE)" for flag in leave_out.flags]
         return " AND ".join(parts)
+
+
+def _made(source: PointSource) -> int:
+    """When the file of a layer was last written, in nanoseconds; 0 where it has none."""
+    try:
+        return source.file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _text(value: object) -> str:
@@ -315,18 +508,47 @@ def _is_null(value: object) -> bool:
 
 def _points(rows: list[tuple]) -> Points:
     eastings, northings, categories, months, hours, weekdays, precision = zip(*rows) if rows else ((),) * 7
-    e, n = np.array(eastings, dtype=float), np.array(northings, dtype=float)
-    if np.array_equal(e, np.rint(e)) and np.array_equal(n, np.rint(n)):
-        e, n = e.astype(np.int64), n.astype(np.int64)
-    return Points(
-        eastings=e,
-        northings=n,
-        categories=np.array(categories, dtype=str),
-        months=np.array(months, dtype=str),
-        hours=np.array(hours, dtype=float),
-        weekdays=np.array(weekdays, dtype=float),
+    return _arranged(
+        np.array(eastings, dtype=float),
+        np.array(northings, dtype=float),
+        category=categories,
+        month=months,
+        hour=np.array(hours, dtype=float),
+        weekday=np.array(weekdays, dtype=float),
         precision=np.array(precision, dtype=float),
     )
+
+
+def _arranged(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    category: Sequence[str],
+    month: Sequence[str],
+    hour: np.ndarray,
+    weekday: np.ndarray,
+    precision: np.ndarray,
+) -> Points:
+    if np.array_equal(x, np.rint(x)) and np.array_equal(y, np.rint(y)):
+        x, y = x.astype(np.int64), y.astype(np.int64)
+    return Points(
+        eastings=x,
+        northings=y,
+        categories=np.array(category, dtype=str),
+        months=np.array(month, dtype=str),
+        hours=hour,
+        weekdays=weekday,
+        precision=precision,
+    )
+
+
+def _weekdays(days: Sequence[str | None]) -> np.ndarray:
+    """0 for Monday … 6 of ISO dates; NaN where there is none."""
+    dates = np.array([day or "NaT" for day in days], dtype="datetime64[D]")
+    known = ~np.isnat(dates)
+    found = np.full(len(dates), np.nan)
+    found[known] = (dates[known].astype(np.int64) + 3) % 7  # 1 January 1970 was a Thursday
+    return found
 
 
 def largest_stack(points: Points) -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...shared.presets import PRESETS_FILE
+
 RESOURCES = Path(__file__).resolve().parents[2] / "resources"
 BOUNDARIES = RESOURCES / "boundaries" / "london-lsoa-2011.gpkg"
 POSTCODES = RESOURCES / "postcodes" / "postcodes.csv.gz"
 ICONS = RESOURCES / "icons"
+PRESETS = RESOURCES / PRESETS_FILE

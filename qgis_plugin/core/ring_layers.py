@@ -20,12 +20,12 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from .points import NATIONAL_GRID
-from .proximity import ProximityResult
+from .proximity import PlaceSearch
 
 _LINE = "#1c3d5a"
 
 
-def ring_layer(result: ProximityResult) -> QgsVectorLayer:
+def ring_layer(result: PlaceSearch) -> QgsVectorLayer:
     """A memory layer with one circle per radius, the largest first, styled and labelled."""
     layer = QgsVectorLayer(
         f"Polygon?crs={NATIONAL_GRID}&field=radius_m:integer&field=area_km2:double",

@@ -69,10 +69,10 @@ class BoroughMap:
         edition = QgsVectorLayer(f"{path}|layername=edition", "edition", "ogr")
         self.edition = next((f["title"] for f in edition.getFeatures()), "") if edition.isValid() else ""
 
-    def name_at(self, easting: float, northing: float) -> str:
-        """The borough that a point lies in; empty outside them all."""
+    def at(self, easting: float, northing: float) -> Borough | None:
+        """The borough that a point lies in; ``None`` outside them all."""
         point = QgsGeometry(QgsPoint(easting, northing))
-        return next((b.name for b in self.boroughs if b.geometry.intersects(point)), "")
+        return next((b for b in self.boroughs if b.geometry.intersects(point)), None)
 
     def named(self, names: Sequence[str]) -> StudyArea:
         """The boroughs of these names or codes, or all for the word London; ``AnalysisError`` for an unknown one."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date
 from html import escape
+from pathlib import Path
 
 from qgis.core import (
     Qgis,
@@ -20,8 +24,7 @@ from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QPalette
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
-    QCheckBox,
-    QComboBox,
+    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QHeaderView,
@@ -29,6 +32,7 @@ from qgis.PyQt.QtWidgets import (
     QLineEdit,
     QListWidget,
     QListWidgetItem,
+    QMenu,
     QPushButton,
     QSizePolicy,
     QSplitter,
@@ -40,34 +44,34 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...shared.presets import read_presets
+from ...shared.ring_answer import AnswerRow, DatasetAnswer, RingAnswer, RingFigure
 from ...shared.rings import Band
 from ..core.analysis_error import AnalysisError
+from ..core.borough_ranks import BoroughRanks
+from ..core.coverage import CoverageMap
 from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
-from ..core.periods import latest_year
 from ..core.places import PlaceFinder
-from ..core.points import NATIONAL_GRID, PointFacts, PointSource, check_layer, describe
-from ..core.proximity import (
-    DEFAULT_RADII,
-    DatasetRings,
-    ProximityResult,
-    RingCounts,
-    SearchFilter,
-    parse_radii,
-    search,
-)
+from ..core.points import NATIONAL_GRID, PointSource
+from ..core.premises_batch import Batch, run_batch
+from ..core.proximity import Place, PlaceSearch, Plan, Question, incidents_expression, plan, rank, search, unranked
+from ..core.resource_files import PRESETS
 from ..core.ring_layers import ring_layer
 from ..core.tasks import DeskTask
-from .analysis_widgets import MonthRange, ProgressLine, caption
+from ..core.uses import Use
+from ..layouts.premises_page import PremisesPages
+from .analysis_widgets import ProgressLine, caption
 from .icons import icon
+from .question_form import QuestionForm
 from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 _MARGIN = 1.15  # of the outer ring, when the map moves there
 
 
 class ProximityDock(QgsDockWidget):
-    """Search around a place. ``report_requested(ProximityResult)`` asks for a printed report of what is shown."""
+    """Search around a place. ``report_requested(PlaceSearch)`` asks for a printed report of what is shown."""
 
     report_requested = pyqtSignal(object)
 
@@ -76,10 +80,14 @@ class ProximityDock(QgsDockWidget):
         self.setObjectName("SafeStatsProximityDock")
         self.setWindowTitle(self.tr("Around a place"))
         self._desk = desk
+        self._iface = iface
         self._canvas = iface.mapCanvas()
         self._finder = PlaceFinder()
-        self._facts: dict[str, PointFacts] = {}
-        self._result: ProximityResult | None = None
+        self._coverages = CoverageMap()
+        self._ranks = BoroughRanks(desk.store, self._finder)
+        self._sources: dict[str, PointSource] = {}
+        self._result: PlaceSearch | None = None
+        self._ranking: DeskTask | None = None
         self._ring_layer_id = ""
         self._tool_before: QgsMapTool | None = None
         self._build()
@@ -100,7 +108,7 @@ class ProximityDock(QgsDockWidget):
     # ------------------------------------------------------------------ what is shown
 
     @property
-    def result(self) -> ProximityResult | None:
+    def result(self) -> PlaceSearch | None:
         """The search that the table shows, if any."""
         return self._result
 
@@ -110,6 +118,9 @@ class ProximityDock(QgsDockWidget):
         column.setSpacing(GAP)
         column.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         column.addLayout(self._inputs())
+        self.form = QuestionForm(read_presets(PRESETS), self._desk.project, body)
+        self.form.radii_edit.returnPressed.connect(self.start)
+        column.addWidget(self.form)
         column.addLayout(self._buttons())
         self.progress = ProgressLine(body)
         column.addWidget(self.progress)
@@ -160,11 +171,6 @@ class ProximityDock(QgsDockWidget):
         place.addWidget(self.pick_button)
         form.addRow(caption(self.tr("&Postcode"), self.place_edit), place)
 
-        self.radii_edit = QLineEdit(", ".join(str(radius) for radius in DEFAULT_RADII), self)
-        self.radii_edit.setToolTip(self.tr("Radii in metres, up to five, separated by commas"))
-        self.radii_edit.returnPressed.connect(self.start)
-        form.addRow(caption(self.tr("&Rings (m)"), self.radii_edit), self.radii_edit)
-
         self.layer_list = QListWidget(self)
         self.layer_list.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.layer_list.setToolTip(self.tr("The layers to count in; each has its own part of the table"))
@@ -173,20 +179,6 @@ class ProximityDock(QgsDockWidget):
         self.layer_list.itemChanged.connect(self._layers_chosen)
         form.addRow(caption(self.tr("&Layers"), self.layer_list), self.layer_list)
 
-        self.months = MonthRange(self)
-        form.addRow(caption(self.tr("P&eriod"), self.months), self.months)
-        self.compare = QCheckBox(self.tr("Compare with the period before"), self)
-        self.compare.setChecked(True)
-        self.compare.setToolTip(
-            self.tr("The period of the same length just before, where the layer reaches back so far")
-        )
-        form.addRow("", self.compare)
-
-        self.hours = QComboBox(self)
-        for band in Band:
-            self.hours.addItem(self.tr("all hours") if band is Band.ALL else band.value, band)
-        self.hours.setToolTip(self.tr("Only layers that hold the hour can be narrowed to a time of day"))
-        form.addRow(caption(self.tr("&Hours"), self.hours), self.hours)
         return form
 
     def _buttons(self) -> QHBoxLayout:
@@ -197,6 +189,18 @@ class ProximityDock(QgsDockWidget):
         self.clear_button = QPushButton(self.tr("&Clear"), self)
         self.clear_button.setToolTip(self.tr("Empty the table and take the rings off the map"))
         self.clear_button.clicked.connect(self.clear)
+        self.incidents_button = QToolButton(self)
+        self.incidents_button.setText(self.tr("&Incidents"))
+        self.incidents_button.setToolTip(self.tr("List the incidents that were counted, with all that is held of them"))
+        self.incidents_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.incidents_button.setMenu(QMenu(self.incidents_button))
+        self.incidents_button.setEnabled(False)
+        self.premises_button = QToolButton(self)
+        self.premises_button.setText(self.tr("Pre&mises …"))
+        self.premises_button.setToolTip(
+            self.tr("The same search around every premises of a list (CSV): a workbook, and a page for each")
+        )
+        self.premises_button.clicked.connect(self.choose_premises)
         self.report_button = QPushButton(self.tr("Repor&t …"), self)
         self.report_button.setToolTip(self.tr("A one-page report of this search, to print or export"))
         self.report_button.clicked.connect(lambda: self.report_requested.emit(self._result))
@@ -205,6 +209,8 @@ class ProximityDock(QgsDockWidget):
         row.addWidget(self.search_button)
         row.addWidget(self.clear_button)
         row.addStretch(1)
+        row.addWidget(self.incidents_button)
+        row.addWidget(self.premises_button)
         row.addWidget(self.report_button)
         return row
 
@@ -230,7 +236,7 @@ class ProximityDock(QgsDockWidget):
         self._refresh.start()
 
     def _layer_renewed(self, layer: QgsVectorLayer) -> None:
-        self._facts.pop(layer.id(), None)
+        self._sources.pop(layer.id(), None)
         self._refresh.start()
 
     def refresh_layers(self) -> None:
@@ -255,7 +261,7 @@ class ProximityDock(QgsDockWidget):
         shown = min(max(self.layer_list.count(), 2), 5)
         height = max(self.layer_list.sizeHintForRow(0), self.fontMetrics().height() + 4)
         self.layer_list.setFixedHeight(shown * height + 2 * self.layer_list.frameWidth() + 2)
-        self._facts = {key: facts for key, facts in self._facts.items() if self._desk.project.mapLayer(key)}
+        self._sources = {key: source for key, source in self._sources.items() if self._desk.project.mapLayer(key)}
         self._layers_chosen()
 
     def _items(self) -> list[QListWidgetItem]:
@@ -271,30 +277,19 @@ class ProximityDock(QgsDockWidget):
         ids = [self._item_id(i) for i in self._items() if i.checkState() == Qt.CheckState.Checked]
         return [self._desk.project.mapLayer(key) for key in ids]
 
-    def _facts_of(self, layer: QgsVectorLayer) -> PointFacts | None:
-        if layer.id() not in self._facts:
-            try:
-                self._facts[layer.id()] = describe(check_layer(layer))
-            except AnalysisError:
-                return None  # the search says why
-        return self._facts[layer.id()]
+    def _source_of(self, layer: QgsVectorLayer) -> PointSource:
+        """The layer as a search reads it; raises ``AnalysisError``."""
+        known = self._sources.get(layer.id())
+        if known is None or not known.still_shows(layer):
+            known = self._sources[layer.id()] = PointSource(layer)
+        return known
 
     def _layers_chosen(self, *_args: object) -> None:
-        facts = [f for f in map(self._facts_of, self.chosen_layers()) if f is not None]
-        held = [month for f in facts for month in f.months]
-        shown = latest_year(held)
-        try:
-            before = self.months.period()
-        except AnalysisError:
-            before = None
-        if before and held and min(held) <= before.first and before.last <= max(held):
-            shown = before
-        self.months.set_held(min(held, default=""), max(held, default=""), shown)
-        self.compare.setEnabled(bool(held))
-        timed = any(f.hour_field for f in facts)
-        self.hours.setEnabled(timed)
-        if not timed:
-            self.hours.setCurrentIndex(0)
+        facts = []
+        for layer in self.chosen_layers():
+            with suppress(AnalysisError):  # the search says why
+                facts.append(self._source_of(layer).facts)
+        self.form.set_held([month for one in facts for month in one.months], any(one.timed for one in facts))
 
     # ------------------------------------------------------------------ the place on the map
 
@@ -326,32 +321,132 @@ class ProximityDock(QgsDockWidget):
 
     def start(self) -> None:
         """Search with what the dock shows; trouble is told beside the inputs."""
+        self._end_ranking()
         if self.progress.running:
             return
         self.message.clear()
         try:
-            radii = parse_radii(self.radii_edit.text())
-            layers = self.chosen_layers()
-            if not layers:
-                raise AnalysisError(
-                    self.tr("No layer is chosen: pull and open a SafeStats layer, or tick one in the list."), "layer"
-                )
-            sources = [PointSource(layer) for layer in layers]
-            wanted = SearchFilter(
-                period=self.months.period(),
-                compare=self.compare.isEnabled() and self.compare.isChecked(),
-                band=self.hours.currentData(),
-            )
+            question, sources = self._asked()
         except AnalysisError as error:
             self._failed(error)
             return
         text, finder = self.place_edit.text(), self._finder
 
-        def work(task: DeskTask) -> ProximityResult:
-            return search(sources, finder.find(text), radii, wanted, task.isCanceled, task.report)
+        def work(task: DeskTask) -> tuple[Plan, PlaceSearch]:
+            place = finder.find(text)
+            planned = plan(sources, question, date.today())
+            return planned, search(planned, place, self._coverages, self._ranks, task.isCanceled, task.report)
 
         self.search_button.setEnabled(False)
         self.progress.follow(self._desk.run(self.tr("Searching around a place"), work, self._done, self._failed))
+
+    def _asked(self) -> tuple[Question, list[PointSource]]:
+        layers = self.chosen_layers()
+        if not layers:
+            raise AnalysisError(
+                self.tr("No layer is chosen: pull and open a SafeStats layer, or tick one in the list."), "layer"
+            )
+        return self.form.question(), [self._source_of(layer) for layer in layers]
+
+    # ------------------------------------------------------------------ a list of premises
+
+    def choose_premises(self) -> None:
+        """Ask for a list (CSV) and a folder, then search around every premises of the list."""
+        listed, _ = QFileDialog.getOpenFileName(
+            self, self.tr("The list of premises"), "", self.tr("CSV files (*.csv);;All files (*)")
+        )
+        if not listed:
+            return
+        folder = QFileDialog.getExistingDirectory(self, self.tr("Where the workbook and the pages go"))
+        if folder:
+            self.search_premises(Path(listed), Path(folder))
+
+    def search_premises(self, listed: Path, folder: Path) -> None:
+        """Search around every premises of ``listed`` as the dock says; a workbook and a zip of pages in ``folder``."""
+        self._end_ranking()
+        if self.progress.running:
+            return
+        self.message.clear()
+        try:
+            question, sources = self._asked()
+            ours = self._ours(sources)
+            for source in ours:
+                self._desk.require_use(source.facts.dataset, source.facts.title, Use.EXPORT)
+            filters = {"premises": listed.name, "radii_m": list(question.radii), "preset": question.preset.name}
+            uses = [(source.facts.dataset, filters, None) for source in ours]
+            self._desk.note_leaving(EventKind.PROXIMITY_SEARCH, uses)
+            pages = PremisesPages(self._coverages.of(()), self.tr("Operational: exact counts. Not for publication."))
+        except DeskError as error:
+            self._failed(error)
+            return
+        finder = self._finder
+
+        def work(task: DeskTask) -> Batch:
+            return run_batch(
+                *(listed, folder, sources, question, finder, self._coverages, self._ranks, pages),
+                *(task.isCanceled, task.report),
+            )
+
+        def done(made: Batch) -> None:
+            self._ended()
+            hashes = {path.name: digest for path, digest in made.files}
+            for source in ours:
+                dataset = source.facts.dataset
+                told = {**filters, "answered": made.answered, "sha256": hashes}
+                self._desk.record(EventKind.PROXIMITY_SEARCH, dataset, told, made.counted.get(dataset, 0))
+            self._say_batch(made, folder)
+
+        self.search_button.setEnabled(False)
+        self.premises_button.setEnabled(False)
+        self.progress.follow(self._desk.run(self.tr("Searching around a list of premises"), work, done, self._failed))
+
+    def _ours(self, sources: Sequence[PointSource]) -> list[PointSource]:
+        ours = {layer.id() for layer in self._desk.layers()}
+        return [source for source in sources if source.facts.layer_id in ours]
+
+    def _say_batch(self, made: Batch, folder: Path) -> None:
+        names = self.tr(" and ").join(path.name for path, _digest in made.files)
+        words = self.tr("{n:,} premises were searched around: {names} are in {folder}.").format(
+            n=made.answered, names=names, folder=folder
+        )
+        if made.rejected:
+            first = made.rejected[0]
+            words += " " + self.tr(
+                "{n:,} could not be; they are on the sheet “Not searched”. The first is line {line}: {why}"
+            ).format(n=len(made.rejected), line=first.line, why=first.sentence)
+        self.message.say(words, Tone.WARNING if made.rejected else Tone.GOOD)
+
+    # ------------------------------------------------------------------ ranks
+
+    def _compare(self, planned: Plan, place: Place) -> None:
+        """Rank the place among its borough's postcodes, in the background, where that was not prepared before."""
+        if not unranked(planned, place.borough_code, self._ranks):
+            return
+
+        def work(task: DeskTask) -> PlaceSearch:
+            rank(planned, place.borough_code, self._ranks, task.isCanceled, task.report)
+            return search(planned, place, self._coverages, self._ranks, task.isCanceled)
+
+        self._ranking = self._desk.run(self.tr("Comparing with the borough"), work, self._ranked, self._not_ranked)
+        self.progress.follow(self._ranking)
+
+    def _end_ranking(self) -> None:
+        if self._ranking is not None:
+            self._ranking.abandon()
+            self._ranking = None
+            self.progress.finish()
+
+    def _ranked(self, result: PlaceSearch) -> None:
+        self._ranking = None
+        self.progress.finish()
+        self._result = result
+        self._show(result)
+
+    def _not_ranked(self, error: DeskError) -> None:
+        self._ranking = None
+        self.progress.finish()
+        if not isinstance(error, Cancelled):
+            self.message.say(error.sentence, Tone.TROUBLE)
 
     def stop(self) -> None:
         """Stop the search that runs."""
@@ -360,6 +455,7 @@ class ProximityDock(QgsDockWidget):
     def clear(self) -> None:
         """Empty the dock's result and take the rings off the map."""
         self.stop()
+        self._end_ranking()
         self._result = None
         self.message.clear()
         self.place_edit.clear()
@@ -368,12 +464,14 @@ class ProximityDock(QgsDockWidget):
             widget.hide()
         self._hint.show()
         self.report_button.setEnabled(False)
+        self.incidents_button.setEnabled(False)
         self._remove_rings()
         self.place_edit.setFocus()
 
     def _ended(self) -> None:
         self.progress.finish()
         self.search_button.setEnabled(True)
+        self.premises_button.setEnabled(True)
 
     def _failed(self, error: DeskError) -> None:
         self._ended()
@@ -382,11 +480,12 @@ class ProximityDock(QgsDockWidget):
             return
         self.message.say(error.sentence, Tone.TROUBLE)
         about = error.about if isinstance(error, AnalysisError) else ""
-        widget = {"postcode": self.place_edit, "radii": self.radii_edit, "layer": self.layer_list}.get(about)
+        widget = {"postcode": self.place_edit, "radii": self.form.radii_edit, "layer": self.layer_list}.get(about)
         if widget is not None:
             widget.setFocus()
 
-    def _done(self, result: ProximityResult) -> None:
+    def _done(self, outcome: tuple[Plan, PlaceSearch]) -> None:
+        planned, result = outcome
         self._ended()
         self._result = result
         if result.place.postcode:
@@ -394,89 +493,140 @@ class ProximityDock(QgsDockWidget):
         self._show(result)
         self._draw(result)
         self.report_button.setEnabled(True)
+        self._offer_incidents(result)
         self._record(result)
+        self._compare(planned, result.place)
 
-    def _record(self, result: ProximityResult) -> None:
+    def _record(self, result: PlaceSearch) -> None:
         ours = {layer.id() for layer in self._desk.layers()}
-        for part in result.datasets:
-            if part.layer_id in ours:
-                filters = {"around": result.place.label, "radii_m": list(result.radii), "hours": result.band}
-                if part.period is not None:
-                    filters.update({"from": part.period.first, "to": part.period.last})
-                self._desk.record(EventKind.PROXIMITY_SEARCH, part.dataset, filters, part.total.counts[-1])
+        answer = result.answer
+        for part in answer.datasets:
+            if result.layers[part.code] in ours:
+                filters = {
+                    "around": answer.place.label,
+                    "radii_m": list(answer.radii),
+                    "preset": result.question.preset.name,
+                    "hours": [row.band.words for row in part.totals()],
+                    "from": answer.now.first,
+                    "to": answer.now.last,
+                }
+                self._desk.record(EventKind.PROXIMITY_SEARCH, part.code, filters, part.rows[0].figures[-1].count or 0)
 
     # ------------------------------------------------------------------ the result
 
-    def _show(self, result: ProximityResult) -> None:
-        place = result.place
+    def _show(self, result: PlaceSearch) -> None:
+        answer = result.answer
+        place = answer.place
         where = f"<b>{escape(place.label)}</b>" + (f", {escape(place.borough)}" if place.borough else "")
-        self._where.setText(f"{where}. {place.accuracy}")
+        before = self.tr(", change against {}").format(answer.before.label) if answer.before else ""
+        self._where.setText(
+            f"{where}. {escape(place.accuracy)}<br>{escape(answer.now.label)}{escape(before)}. "
+            f"{escape(answer.boundary_note)}"
+        )
         self._where.show()
         if place.warning:
             self.message.say(place.warning, Tone.NOTE)
-        outer = result.radii[-1]
-        headers = [self.tr("Incidents"), *(f"{radius} m" for radius in result.radii)]
-        headers += [self.tr("per km²"), self.tr("change")]
         self.table.clear()
-        self.table.setColumnCount(len(headers))
+        outer = answer.radii[-1]
+        headers = [self.tr("Incidents"), *(f"{radius} m" for radius in answer.radii)]
+        headers += [self.tr("change"), self.tr("per km²"), self.tr("rank")]
         self.table.setHeaderLabels(headers)
-        for number in range(1, len(headers)):
-            self.table.headerItem().setTextAlignment(number, Qt.AlignmentFlag.AlignRight)
-        self.table.headerItem().setToolTip(len(headers) - 2, self.tr("Within {} m").format(outer))
-        self.table.headerItem().setToolTip(
-            len(headers) - 1, self.tr("Within {} m, against the period before").format(outer)
+        tips = (
+            self.tr("Within {} m, against the months before; grey where small numbers say little"),
+            self.tr("Within {} m, per km² of land on which these data are held"),
+            self.tr("Within {} m: the share of the borough's postcodes that have fewer"),
         )
-        for part in result.datasets:
-            top = QTreeWidgetItem([part.title])
-            total = self._row(result, part, part.total, part.total.label)
-            font = top.font(0)
-            font.setBold(True)
-            top.setFont(0, font)
-            for number in range(len(headers)):
-                total.setFont(number, font)
-            self.table.addTopLevelItem(top)
-            top.setFirstColumnSpanned(True)
-            top.addChildren([total, *(self._row(result, part, row, row.label) for row in part.rows)])
-            top.setExpanded(True)
+        for column, tip in enumerate(tips, start=len(answer.radii) + 1):
+            self.table.headerItem().setToolTip(column, tip.format(outer))
+        for part in answer.datasets:
+            self._add(part, answer)
         header = self.table.header()
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(30)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for number in range(1, len(headers)):
             header.setSectionResizeMode(number, QHeaderView.ResizeMode.ResizeToContents)
-        self.remarks.setHtml("".join(f"<p style='margin:0 0 5px 0'>{line}</p>" for line in _remarks(result)))
+        self.remarks.setHtml("".join(f"<p style='margin:0 0 5px 0'>{line}</p>" for line in _remarks(answer)))
         self._hint.hide()
         self._results.show()
 
-    def _row(self, result: ProximityResult, part: DatasetRings, counts: RingCounts, label: str) -> QTreeWidgetItem:
-        last = len(result.radii) - 1
-        per_km2 = result.per_km2(counts.counts[last], last)
-        change = counts.change(last)
-        cells = [label, *(f"{count:,}" for count in counts.counts), f"{per_km2:,.0f}"]
-        cells.append("–" if change is None else f"{change:+.0%}".replace("-", "−"))
+    def _add(self, part: DatasetAnswer, answer: RingAnswer) -> None:
+        bands = part.totals()
+        for total in bands:
+            title = part.title if len(bands) == 1 and total.band is Band.ALL else f"{part.title}, {total.band.words}"
+            top = QTreeWidgetItem([title])
+            item = self._row(total, answer)
+            font = top.font(0)
+            font.setBold(True)
+            top.setFont(0, font)
+            for number in range(item.columnCount()):
+                item.setFont(number, font)
+            self.table.addTopLevelItem(top)
+            top.setFirstColumnSpanned(True)
+            top.addChild(item)
+            said = total.figures[-1].sentence
+            if said:
+                words = QTreeWidgetItem(
+                    [self.tr("Within {radius} m: {words}").format(radius=answer.radii[-1], words=said)]
+                )
+                words.setToolTip(0, words.text(0))
+                top.addChild(words)
+                words.setFirstColumnSpanned(True)
+            top.addChildren([self._row(row, answer) for row in part.by_category() if row.band == total.band])
+            top.setExpanded(True)
+
+    def _row(self, row: AnswerRow, answer: RingAnswer) -> QTreeWidgetItem:
+        outer = row.figures[-1]
+        cells = [row.label, *(f"{figure.count:,}" for figure in row.figures), _change_words(outer)]
+        cells.append("–" if outer.rate_per_km2 is None else f"{outer.rate_per_km2:,.0f}")
+        cells.append(_rank_words(outer))
         item = QTreeWidgetItem(cells)
-        item.setToolTip(0, label)
+        item.setToolTip(0, row.label)
         for number in range(1, len(cells)):
             item.setTextAlignment(number, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        for ring, radius in enumerate(result.radii):
-            tip = self.tr("{count:,} within {radius} m, {rate:,.1f} per km²").format(
-                count=counts.counts[ring], radius=radius, rate=result.per_km2(counts.counts[ring], ring)
-            )
-            if counts.previous is not None and part.previous_period is not None:
-                tip += self.tr("; {count:,} in {period}").format(
-                    count=counts.previous[ring], period=part.previous_period.label
-                )
-            item.setToolTip(ring + 1, tip)
-        if counts.change_is_weak(last):
+        for column, figure in enumerate(row.figures, start=1):
+            item.setToolTip(column, self._in_full(figure, answer))
+        last = len(row.figures)
+        item.setToolTip(last + 1, self._change_tip(outer))
+        item.setToolTip(last + 3, outer.sentence)
+        if outer.change is None or outer.change.weak:
             grey = self.palette().color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.Text)
-            item.setForeground(len(cells) - 1, grey)
-            if counts.previous is None:
-                item.setToolTip(len(cells) - 1, self.tr("The period before is not held in full, or was not asked for"))
-            else:
-                item.setToolTip(len(cells) - 1, self.tr("Fewer than ten in one of the periods: the change says little"))
+            item.setForeground(last + 1, grey)
         return item
 
-    def _draw(self, result: ProximityResult) -> None:
+    def _in_full(self, figure: RingFigure, answer: RingAnswer) -> str:
+        """A figure in a sentence."""
+        tip = self.tr("{count:,} within {radius} m").format(count=figure.count, radius=figure.radius_m)
+        if figure.rate_per_km2 is not None:
+            tip += self.tr(", {rate:,.1f} per km²").format(rate=figure.rate_per_km2)
+        if figure.before is not None and answer.before is not None:
+            tip += self.tr("; {count:,} in {period}").format(count=figure.before, period=answer.before.label)
+        return f"{tip}; {figure.sentence}" if figure.sentence else tip
+
+    def _change_tip(self, figure: RingFigure) -> str:
+        if figure.change is None:
+            return self.tr("The months before are not held in full, or were not asked for")
+        if figure.change.weak:
+            return self.tr("Fewer than ten in one of the periods: the change says little")
+        words = self.tr("95 % sure to lie between {low} and {high}").format(
+            low=_percent(figure.change.low - 1), high=_percent(figure.change.high - 1)
+        )
+        return words if figure.change.certain else words + self.tr(": there may be no change")
+
+    def _offer_incidents(self, result: PlaceSearch) -> None:
+        menu = self.incidents_button.menu()
+        menu.clear()
+        for part in result.answer.datasets:
+            layer = self._desk.project.mapLayer(result.layers[part.code])
+            if layer is not None:
+                action = menu.addAction(part.title)
+                action.triggered.connect(lambda _=False, layer=layer: self._list_incidents(layer, result))
+        self.incidents_button.setEnabled(not menu.isEmpty())
+
+    def _list_incidents(self, layer: QgsVectorLayer, result: PlaceSearch) -> None:
+        self._iface.showAttributeTable(layer, incidents_expression(self._source_of(layer), result))
+
+    def _draw(self, result: PlaceSearch) -> None:
         self._remove_rings()
         layer = ring_layer(result)
         project = self._desk.project
@@ -499,6 +649,7 @@ class ProximityDock(QgsDockWidget):
     def close_down(self) -> None:
         """Let go of the map and the project; the plugin calls this before it deletes the dock."""
         self.stop()
+        self._end_ranking()
         self._refresh.stop()
         self._put_tool_away()
         self._remove_rings()
@@ -511,9 +662,23 @@ def _is_points(layer: QgsMapLayer) -> bool:
     return isinstance(layer, QgsVectorLayer) and layer.geometryType() == Qgis.GeometryType.Point
 
 
-def _remarks(result: ProximityResult) -> Sequence[str]:
-    lines = [f"<b>{escape(sentence)}</b>" for sentence in result.left_out]
-    for part in result.datasets:
+def _change_words(figure: RingFigure) -> str:
+    if figure.change is None or figure.change.ratio is None:
+        return "–"
+    return _percent(figure.change.ratio - 1)
+
+
+def _percent(change: float) -> str:
+    return "∞" if math.isinf(change) else f"{change:+.0%}".replace("-", "−")
+
+
+def _rank_words(figure: RingFigure) -> str:
+    return "–" if figure.share_below is None else f"{int(figure.share_below)} %"
+
+
+def _remarks(answer: RingAnswer) -> Sequence[str]:
+    lines = [f"<b>{escape(_sentence(sentence))}</b>" for sentence in answer.notes]
+    for part in answer.datasets:
         notes = [*part.notes, *part.caveats]
         lines.append(f"<b>{escape(part.title)}</b>: " + " ".join(escape(_sentence(note)) for note in notes))
     lines.append("Datasets are never added up: each service records the same event in its own way.")

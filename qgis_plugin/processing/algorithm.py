@@ -20,6 +20,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
+from ...shared.windows import Window
 from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind, EventQueue
 from ..core.local_store import LocalStore
@@ -88,7 +89,7 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
         """
         if not any(_is_kept(parameters.get(output.name())) for output in self.destinationParameterDefinitions()):
             return
-        store = LocalStore(DeskSettings(QgsSettings()).local_root)
+        store = copies()
         for source in sources:
             owner = store.owner_of(source.file)
             copy = store.account_of_key(owner[0]).copy(owner[1]) if owner is not None else None
@@ -99,12 +100,12 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
             except DeskError as error:
                 raise QgsProcessingException(error.sentence) from error
 
-    def note_use(self, source: PointSource, kind: EventKind, filters: dict[str, Any], rows: int) -> None:
+    def note_use(self, source: PointSource, kind: EventKind, filters: dict[str, Any], rows: int | None) -> None:
         """Note for the audit what was done with a local copy; it is sent when its user is next signed in.
 
         Layers of other sources are their owners' own business.
         """
-        store = LocalStore(DeskSettings(QgsSettings()).local_root)
+        store = copies()
         owner = store.owner_of(source.file)
         if owner is not None:
             account, dataset = owner
@@ -149,3 +150,27 @@ def period_of(first: str, last: str) -> Period | None:
     if not first and not last:
         return None
     return Period(first or last, last or first)
+
+
+def window_of(first: str, last: str) -> Window | None:
+    """The same as ``period_of``, as a window of months."""
+    period = period_of(first, last)
+    return Window(period.first, period.last) if period else None
+
+
+def copies() -> LocalStore:
+    """The local copies of this machine's user."""
+    return LocalStore(DeskSettings(QgsSettings()).local_root)
+
+
+def progress(feedback: QgsProcessingFeedback) -> Callable[[str, float, float], None]:
+    """Tells Processing how far the work is; a stage's name once."""
+    said: list[str] = []
+
+    def report(stage: str, done: float, total: float) -> None:
+        if said[-1:] != [stage]:
+            said.append(stage)
+            feedback.setProgressText(stage)
+        feedback.setProgress(100 * done / total if total else 0)
+
+    return report

@@ -8,11 +8,12 @@ from qgis.PyQt.QtGui import QIcon
 from ..core.resource_files import ICONS
 from .getis_ord import GetisOrd
 from .kernel_density import KernelDensity
+from .premises_batch import PremisesBatch
 from .proximity_search import ProximitySearch
 
 
 class SafeStatsProvider(QgsProcessingProvider):
-    """Offers ``safestats:proximitysearch``, ``safestats:kerneldensity`` and ``safestats:getisord``."""
+    """Offers ``safestats:`` ``proximitysearch``, ``premisesbatch``, ``kerneldensity`` and ``getisord``."""
 
     def id(self) -> str:
         return "safestats"
@@ -27,5 +28,5 @@ class SafeStatsProvider(QgsProcessingProvider):
         return str(ICONS / "safestats.svg")
 
     def loadAlgorithms(self) -> None:
-        for algorithm in (ProximitySearch, KernelDensity, GetisOrd):
+        for algorithm in (ProximitySearch, PremisesBatch, KernelDensity, GetisOrd):
             self.addAlgorithm(algorithm())

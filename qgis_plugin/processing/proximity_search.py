@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from datetime import date
 
 from qgis.core import (
     Qgis,
@@ -25,13 +27,18 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QMetaType
 
-from ...shared.rings import Band
+from ...shared.change import RateChange
+from ...shared.presets import read_presets
+from ...shared.ring_answer import AnswerRow, DatasetAnswer
 from ..core.analysis_error import AnalysisError
+from ..core.borough_ranks import BoroughRanks
+from ..core.coverage import CoverageMap
 from ..core.events import EventKind
 from ..core.places import PlaceFinder
 from ..core.points import NATIONAL_GRID
-from ..core.proximity import DatasetRings, ProximityResult, RingCounts, SearchFilter, parse_radii, search
-from .algorithm import SafeStatsAlgorithm, advanced, period_of, tr, with_help
+from ..core.proximity import PlaceSearch, Question, parse_radii, plan, rank, search
+from ..core.resource_files import PRESETS
+from .algorithm import SafeStatsAlgorithm, advanced, copies, progress, tr, window_of, with_help
 
 _GRID = QgsCoordinateReferenceSystem(NATIONAL_GRID)
 
@@ -44,14 +51,16 @@ class ProximitySearch(SafeStatsAlgorithm):
     TAGS = "safestats crime incidents postcode licensing rings buffer count"
     HELP = (
         "Counts the incidents of one or several point layers in rings around a postcode or a point, per category, "
-        "for a period and, where held, for the period of the same length before it.\n\n"
+        "for the last 12 full months (or months of your own) and, where held, for as many before them; tells the change "
+        "with a 95 % interval, the rate per km² of land on which the data are held, and the share of the borough's "
+        "postcodes that have fewer.\n\n"
         "A ring holds every incident at a distance of at most its radius, so counts are cumulative and an incident "
         "on the ring is inside. Distances are plane distances in the British National Grid (EPSG:27700), in which the "
         "layers must be. Layers are never added up: each service records the same event in its own way.\n\n"
-        "Months are written 2025-03. Leave both empty for all dates."
+        "Months are written 2025-03. Leave both empty for the last 12 that all layers hold in full."
     )
     INPUT, POSTCODE, POINT, RADII = "INPUT", "POSTCODE", "POINT", "RADII"
-    FROM, TO, COMPARE, HOURS = "FROM_MONTH", "TO_MONTH", "COMPARE", "HOURS"
+    FROM, TO, COMPARE, PRESET, RANK = "FROM_MONTH", "TO_MONTH", "COMPARE", "PRESET", "RANK"
     RINGS, TABLE = "RINGS", "TABLE"
     EASTING, NORTHING, COUNT, PLACE = "EASTING", "NORTHING", "COUNT", "PLACE"
 
@@ -82,9 +91,15 @@ class ProximitySearch(SafeStatsAlgorithm):
         )
         add(QgsProcessingParameterString(self.FROM, tr("First month"), optional=True))
         add(QgsProcessingParameterString(self.TO, tr("Last month"), optional=True))
-        add(advanced(QgsProcessingParameterBoolean(self.COMPARE, tr("Compare with the period before"), True)))
-        bands = [tr("all hours") if band is Band.ALL else band.value for band in Band]
-        add(advanced(QgsProcessingParameterEnum(self.HOURS, tr("Hours"), bands, defaultValue=0)))
+        add(advanced(QgsProcessingParameterBoolean(self.COMPARE, tr("Compare with the months before"), True)))
+        titles = [preset.title for preset in read_presets(PRESETS)]
+        add(QgsProcessingParameterEnum(self.PRESET, tr("Preset"), titles, defaultValue=0))
+        add(
+            with_help(
+                advanced(QgsProcessingParameterBoolean(self.RANK, tr("Rank among the borough's postcodes"), True)),
+                tr("Counts around every postcode of the borough: a while the first time, at once afterwards."),
+            )
+        )
         add(
             QgsProcessingParameterFeatureSink(
                 self.RINGS, tr("Rings with counts"), QgsProcessing.SourceType.TypeVectorPolygon, optional=True
@@ -105,15 +120,15 @@ class ProximitySearch(SafeStatsAlgorithm):
 
     def _look(self, parameters: dict, context: QgsProcessingContext) -> None:
         parse_radii(self.parameterAsString(parameters, self.RADII, context))
-        self._period(parameters, context)
+        self._window(parameters, context)
         postcode = self.parameterAsString(parameters, self.POSTCODE, context).strip()
         if bool(postcode) == bool(parameters.get(self.POINT)):
             raise AnalysisError(tr("Give either a postcode or a point: one of them, not both."), "postcode")
         if postcode:
             PlaceFinder.check(postcode)
 
-    def _period(self, parameters: dict, context: QgsProcessingContext):
-        return period_of(
+    def _window(self, parameters: dict, context: QgsProcessingContext):
+        return window_of(
             self.parameterAsString(parameters, self.FROM, context), self.parameterAsString(parameters, self.TO, context)
         )
 
@@ -141,26 +156,27 @@ class ProximitySearch(SafeStatsAlgorithm):
         feedback.pushInfo(f"{place.label}: {place.accuracy}")
         if place.warning:
             feedback.pushWarning(place.warning)
-        wanted = SearchFilter(
-            period=self._period(parameters, context),
+        question = Question(
+            preset=read_presets(PRESETS)[self.parameterAsEnum(parameters, self.PRESET, context)],
+            radii=parse_radii(self.parameterAsString(parameters, self.RADII, context)),
+            window=self._window(parameters, context),
             compare=self.parameterAsBool(parameters, self.COMPARE, context),
-            band=list(Band)[self.parameterAsEnum(parameters, self.HOURS, context)],
         )
-        radii = parse_radii(self.parameterAsString(parameters, self.RADII, context))
 
-        def report(stage: str, done: float, total: float) -> None:
-            feedback.setProgressText(stage)
-            feedback.setProgress(100 * done / total if total else 0)
-
-        result = search(self._sources, place, radii, wanted, feedback.isCanceled, report)
-        for sentence in result.left_out:
-            feedback.pushWarning(sentence)
-        by_layer = {source.facts.layer_id: source for source in self._sources}
-        for part in result.datasets:
-            filters: dict = {"place": place.label, "radii": list(radii)}
-            if part.period is not None:
-                filters.update({"from": part.period.first, "to": part.period.last})
-            self.note_use(by_layer[part.layer_id], EventKind.PROXIMITY_SEARCH, filters, part.total.counts[-1])
+        report = progress(feedback)
+        planned, ranks = plan(self._sources, question, date.today()), BoroughRanks(copies(), finder)
+        if self.parameterAsBool(parameters, self.RANK, context):
+            rank(planned, place.borough_code, ranks, feedback.isCanceled, report)
+        result = search(planned, place, CoverageMap(), ranks, feedback.isCanceled, report)
+        answer = result.answer
+        for sentence in (*answer.notes, answer.boundary_note):
+            feedback.pushInfo(sentence)
+        sources = {source.facts.layer_id: source for source in self._sources}
+        for part in answer.datasets:
+            filters = {"place": place.label, "radii": list(answer.radii), "preset": question.preset.name}
+            filters |= {"from": answer.now.first, "to": answer.now.last}
+            source = sources[result.layers[part.code]]
+            self.note_use(source, EventKind.PROXIMITY_SEARCH, filters, part.rows[0].figures[-1].count or 0)
             for note in (*part.notes, *part.caveats):
                 feedback.pushInfo(f"{part.title}: {note}")
         outputs: dict = {
@@ -168,8 +184,8 @@ class ProximitySearch(SafeStatsAlgorithm):
             self.EASTING: place.easting,
             self.NORTHING: place.northing,
         }
-        if len(result.datasets) == 1:
-            outputs[self.COUNT] = result.datasets[0].total.counts[-1]
+        if len(answer.datasets) == 1:
+            outputs[self.COUNT] = answer.rows[0].figures[-1].count
         self._write(self.RINGS, _ring_fields(), Qgis.WkbType.Polygon, _rings(result), parameters, context, outputs)
         self._write(self.TABLE, _table_fields(), Qgis.WkbType.NoGeometry, _table(result), parameters, context, outputs)
         return outputs
@@ -206,59 +222,58 @@ _TEXT, _WHOLE, _REAL = QMetaType.Type.QString, QMetaType.Type.Int, QMetaType.Typ
 
 def _ring_fields() -> QgsFields:
     return _fields(
-        ("place", _TEXT), ("dataset", _TEXT), ("radius_m", _WHOLE), ("area_km2", _REAL), ("incidents", _WHOLE),
-        ("per_km2", _REAL), ("before", _WHOLE), ("unplaced", _WHOLE),
+        ("place", _TEXT), ("dataset", _TEXT), ("hours", _TEXT), ("radius_m", _WHOLE), ("covered_km2", _REAL),
+        ("incidents", _WHOLE), ("per_km2", _REAL), ("before", _WHOLE), ("unplaced", _WHOLE),
     )  # fmt: skip
 
 
 def _table_fields() -> QgsFields:
     return _fields(
-        ("place", _TEXT), ("dataset", _TEXT), ("category", _TEXT), ("radius_m", _WHOLE), ("incidents", _WHOLE),
-        ("per_km2", _REAL), ("before", _WHOLE), ("change", _REAL), ("period", _TEXT), ("period_before", _TEXT),
+        ("place", _TEXT), ("dataset", _TEXT), ("category", _TEXT), ("hours", _TEXT), ("radius_m", _WHOLE),
+        ("incidents", _WHOLE), ("before", _WHOLE), ("change", _REAL), ("change_low", _REAL), ("change_high", _REAL),
+        ("per_km2", _REAL), ("fewer_pc", _REAL), ("compared", _TEXT), ("period", _TEXT), ("period_before", _TEXT),
     )  # fmt: skip
 
 
-def _rings(result: ProximityResult) -> Iterator[QgsFeature]:
-    for part in result.datasets:
-        # The largest first, so that the smaller ones are drawn on top of it.
-        for ring in reversed(range(len(result.radii))):
-            feature = QgsFeature(_ring_fields())
-            feature.setGeometry(result.rings[ring])
-            count = part.total.counts[ring]
+def _rings(result: PlaceSearch) -> Iterator[QgsFeature]:
+    for part in result.answer.datasets:
+        for row in part.totals():
+            # The largest first, so that the smaller ones are drawn on top of it.
+            for ring in reversed(range(len(result.radii))):
+                yield _ring(result, part, row, ring)
+
+
+def _ring(result: PlaceSearch, part: DatasetAnswer, row: AnswerRow, ring: int) -> QgsFeature:
+    figure = row.figures[ring]
+    feature = QgsFeature(_ring_fields())
+    feature.setGeometry(result.rings[ring])
+    feature.setAttributes(
+        [
+            result.place.label, part.code, row.band.words, figure.radius_m, figure.covered_km2, figure.count,
+            figure.rate_per_km2, figure.before, part.unplaced,
+        ]
+    )  # fmt: skip
+    return feature
+
+
+def _table(result: PlaceSearch) -> Iterator[QgsFeature]:
+    answer = result.answer
+    for row in answer.rows:
+        for figure in row.figures:
+            changed = figure.change
+            feature = QgsFeature(_table_fields())
             feature.setAttributes(
                 [
-                    result.place.label, part.dataset, result.radii[ring], result.areas_km2[ring], count,
-                    result.per_km2(count, ring), _before(part.total, ring), part.unplaced,
+                    answer.place.label, row.dataset, row.label, row.band.words, figure.radius_m, figure.count,
+                    figure.before, *_change(changed), figure.rate_per_km2, figure.share_below, figure.sentence,
+                    answer.now.label, answer.before.label if answer.before and figure.before is not None else "",
                 ]
             )  # fmt: skip
             yield feature
 
 
-def _table(result: ProximityResult) -> Iterator[QgsFeature]:
-    for part in result.datasets:
-        for counts in (part.total, *part.rows):
-            for ring in range(len(result.radii)):
-                yield _table_row(result, part, counts, ring)
-
-
-def _table_row(result: ProximityResult, part: DatasetRings, counts: RingCounts, ring: int) -> QgsFeature:
-    feature = QgsFeature(_table_fields())
-    feature.setAttributes(
-        [
-            result.place.label,
-            part.dataset,
-            counts.label,
-            result.radii[ring],
-            counts.counts[ring],
-            result.per_km2(counts.counts[ring], ring),
-            _before(counts, ring),
-            counts.change(ring),
-            part.period.label if part.period else "",
-            part.previous_period.label if part.previous_period else "",
-        ]
-    )
-    return feature
-
-
-def _before(counts: RingCounts, ring: int) -> int | None:
-    return None if counts.previous is None else counts.previous[ring]
+def _change(changed: RateChange | None) -> tuple[float | None, float | None, float | None]:
+    """The change and its interval as ratios less one; an interval without end has none."""
+    if changed is None or changed.ratio is None:
+        return None, None, None
+    return changed.ratio - 1, changed.low - 1, None if math.isinf(changed.high) else changed.high - 1

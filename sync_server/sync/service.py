@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...shared import manifest as contract
+from ...shared.areas import OUTSIDE, UNPLACED
 from ..agreements.models import Precision, Use
 from ..agreements.review import agreements_in_force
 from ..agreements.scope import Refusal, Scope, Subject, opened_scope, scope
@@ -197,7 +198,14 @@ def _manifest(session: Session, layer: Layer, lease: timedelta) -> contract.Mani
         area_edition=_area_edition(session, layer),
         colour=definition.colour,
         category_field=definition.category_field,
+        areas=_areas(permitted, months[-1] if months else ""),
     )
+
+
+def _areas(permitted: Scope, newest: str) -> tuple[str, ...]:
+    """The areas whose rows of the newest month are in the layer."""
+    shown = [grant for grant in permitted.grants if permitted.gives(grant) and (not newest or grant.covers(newest))]
+    return tuple(sorted({code for grant in shown for code in grant.areas} - {UNPLACED, OUTSIDE}))
 
 
 def _slice(key: SliceKey, artefact: PublishedFile) -> contract.Slice:

@@ -6,12 +6,14 @@ import csv
 import json
 import zipfile
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 from qgis.core import QgsCoordinateReferenceSystem, QgsFeature, QgsGeometry, QgsPointXY, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import QDate
 from safestats.qgis_plugin.core import layers
 from safestats.shared.manifest import Manifest
 
@@ -59,6 +61,45 @@ def fire_rows() -> list[tuple[int, int, str, str]]:
     return rows
 
 
+def dated_layer(
+    rows: Sequence[tuple[int, int, date, int | None, str, float | None]], name: str = "incidents"
+) -> QgsVectorLayer:
+    """A memory layer of (easting, northing, day, hour, category, precision in metres) rows."""
+    columns = "field=occurred_on:date&field=hour:integer&field=category:string&field=precision_m:double"
+    layer = QgsVectorLayer(f"Point?crs=EPSG:27700&{columns}", name, "memory")
+    features = []
+    for easting, northing, day, hour, category, precision in rows:
+        feature = QgsFeature(layer.fields())
+        feature.setAttributes([QDate(day.year, day.month, day.day), hour, category, precision])
+        feature.setGeometry(QgsGeometry.fromPointXY(QgsPointXY(easting, northing)))
+        features.append(feature)
+    layer.dataProvider().addFeatures(features)
+    layer.updateExtents()
+    return layer
+
+
+@pytest.fixture(scope="session")
+def timed_fire_rows() -> list[tuple[int, int, date, int, str]]:
+    """The real incidents with day and hour."""
+    folder = DATA / "lfb"
+    if not folder.is_dir():
+        pytest.skip("The real files are not beside the project (../shared/data/lfb).")
+    rows = []
+    for path in sorted(folder.glob("2017-0*-lfb-incidents.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                day = date.fromisoformat(row["date_of_call"][:10])
+                place = int(float(row["easting_rounded"])), int(float(row["northing_rounded"]))
+                rows.append((*place, day, int(row["hour_of_call"]), row["incident_group"]))
+    return rows
+
+
+@pytest.fixture
+def timed_fire_layer(qgis_app, timed_fire_rows) -> QgsVectorLayer:
+    """They as a layer."""
+    return dated_layer([(e, n, day, hour, kind, 100.0) for e, n, day, hour, kind in timed_fire_rows], "Fires")
+
+
 @pytest.fixture
 def fire_layer(qgis_app, fire_rows) -> QgsVectorLayer:
     """The real incidents as a layer."""
@@ -103,13 +144,17 @@ def window(qgis_app, qtbot) -> Window:
 def safestats_layer(rows: Sequence[tuple[int | None, int | None, str, str]], newest: str) -> QgsVectorLayer:
     """A layer as the desk opens it, with the facts of a manifest."""
     layer = point_layer(rows, "Metropolitan Police")
-    manifest = Manifest(
-        dataset="mps", title="Metropolitan Police", layer_name="mps", definition_version=1, release=1,
-        published_at="2026-01-01T00:00:00Z", fingerprint="0", geometry="point", columns=(), rows=len(rows),
-        first_period=min(row[2] for row in rows), newest_period=newest, slices=(), snapshot=None, attribution="OGL",
+    layers.describe(layer, safestats_manifest("mps", len(rows), min(row[2] for row in rows), newest))
+    return layer
+
+
+def safestats_manifest(dataset: str, rows: int, first: str, newest: str, **changes) -> Manifest:
+    """What the server says of a layer."""
+    return Manifest(
+        dataset=dataset, title="Metropolitan Police", layer_name=dataset, definition_version=1, release=1,
+        published_at="2026-01-01T00:00:00Z", fingerprint="0", geometry="point", columns=(), rows=rows,
+        first_period=first, newest_period=newest, slices=(), snapshot=None, attribution="OGL",
         caveats=("The supplier moves incidents to shared map points.",), synthetic=False, agreement="A-1",
         agreement_until="2099-12-31", valid_until="2099-12-31T00:00:00Z", area_edition="LSOA 2011", colour="#1f5a8a",
-        category_field="category",
+        category_field="category", **changes,
     )  # fmt: skip
-    layers.describe(layer, manifest)
-    return layer

@@ -64,6 +64,7 @@ def test_every_algorithm_has_a_name_a_help_and_an_icon(provider):
     assert [a.id() for a in provider.algorithms()] == [
         "safestats:getisord",
         "safestats:kerneldensity",
+        "safestats:premisesbatch",
         "safestats:proximitysearch",
     ]
     for algorithm in provider.algorithms():
@@ -76,7 +77,7 @@ def test_proximity_search_equals_a_count_by_hand(provider, context):
         "safestats:proximitysearch",
         {
             "INPUT": [point_layer(points)], "POSTCODE": "se12ad", "RADII": "100,250,500",
-            "RINGS": "memory:", "TABLE": "memory:",
+            "RINGS": "memory:", "TABLE": "memory:", "FROM_MONTH": "2025-01",
         },
         context=context,
     )  # fmt: skip
@@ -90,7 +91,14 @@ def test_proximity_search_equals_a_count_by_hand(provider, context):
 
 def test_several_layers_are_never_added_up(provider, context):
     layers = [point_layer(rows(50), "one"), point_layer(rows(70), "two")]
-    inputs = {"INPUT": layers, "POINT": f"{EAST},{NORTH} [EPSG:27700]", "RADII": "5000", "TABLE": "memory:"}
+    inputs = {
+        "INPUT": layers,
+        "POINT": f"{EAST},{NORTH} [EPSG:27700]",
+        "RADII": "5000",
+        "TABLE": "memory:",
+        "FROM_MONTH": "2025-01",
+        "RANK": False,
+    }
     done = processing.run("safestats:proximitysearch", inputs, context=context)
     assert "COUNT" not in done
     totals = {f["dataset"]: f["incidents"] for f in done["TABLE"].getFeatures() if f["category"] == "All incidents"}

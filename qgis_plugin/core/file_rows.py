@@ -1,0 +1,143 @@
+"""Rows of a GeoPackage of points read straight from the file: many times faster than feature by feature.
+
+For files as SafeStats makes them: an index of places, and points without an envelope. Anything else is told by
+``None`` or ``UnexpectedShape``, and is read through QGIS.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from qgis.core import QgsProviderRegistry, QgsVectorLayer
+
+from .errors import Cancelled
+from .geopackage import read_only
+
+_AT_ONCE = 20_000
+_MAPPED_BYTES = 2**31 - 2**16
+_LITTLE_ENDIAN_POINT = b"\x01\x01\x00\x00\x00"  # how a point's WKB begins
+_POINT = np.dtype([("header", "V8"), ("kind", "S5"), ("x", "<f8"), ("y", "<f8")])
+
+CancelledCheck = Callable[[], bool]
+Extent = tuple[float, float, float, float]  # west, south, east, north
+
+
+class UnexpectedShape(Exception):  # noqa: N818
+    """A geometry is no plain point."""
+
+
+@dataclass(frozen=True)
+class PointFile:
+    """A table of points with an index in a GeoPackage."""
+
+    path: Path
+    table: str
+    geometry: str
+
+    @classmethod
+    def of(cls, layer: QgsVectorLayer) -> PointFile | None:
+        """The file that the layer shows as it is: unfiltered, unedited, indexed; else ``None``."""
+        parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
+        path = Path(parts.get("path") or "")
+        if layer.providerType() != "ogr" or path.suffix.lower() != ".gpkg" or not path.is_file():
+            return None
+        if layer.subsetString() or layer.isEditable():
+            return None
+        try:
+            with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
+                table = parts.get("layerName") or _only_table(connection)
+                found = connection.execute(
+                    "SELECT column_name FROM gpkg_extensions"
+                    " WHERE table_name = ? AND extension_name = 'gpkg_rtree_index'",
+                    (table,),
+                ).fetchone()
+        except sqlite3.Error:
+            return None
+        return cls(path, table, found[0]) if found else None
+
+    def rows(
+        self, columns: Sequence[str], extent: Extent | None, conditions: str, cancelled: CancelledCheck
+    ) -> Iterator[tuple[np.ndarray, list[tuple]]]:
+        """In parts: the places, shape ``(n, 2)``, and the values of ``columns`` (SQL expressions), a tuple a row.
+
+        Rows without a place are left out. ``conditions`` is SQL on the columns, or empty. Raises ``Cancelled``,
+        ``UnexpectedShape`` and ``sqlite3.Error``.
+        """
+        where = [f"t.{_quoted(self.geometry)} IS NOT NULL", *([conditions] if conditions else [])]
+        source, values = f"{_quoted(self.table)} AS t", []
+        if extent is not None:
+            # The index is asked first whatever else is known of the table.
+            source = f"{_quoted(f'rtree_{self.table}_{self.geometry}')} AS r CROSS JOIN {source} ON t.rowid = r.id"
+            where.append("r.maxx >= ? AND r.maxy >= ? AND r.minx <= ? AND r.miny <= ?")
+            values = list(extent)
+        names = ", ".join([f"t.{_quoted(self.geometry)}", *columns])
+        with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
+            # Rows of a neighbourhood lie all over the file.
+            connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+            cursor = connection.execute(f"SELECT {names} FROM {source} WHERE {' AND '.join(where)}", values)
+            while rows := cursor.fetchmany(_AT_ONCE):
+                if cancelled():
+                    raise Cancelled
+                places = _places([row[0] for row in rows])
+                if extent is not None:
+                    # The index rounds outwards.
+                    west, south, east, north = extent
+                    x, y = places.T
+                    inside = (x >= west) & (x <= east) & (y >= south) & (y <= north)
+                    places, rows = places[inside], [row for row, here in zip(rows, inside.tolist()) if here]
+                yield places, rows
+
+    def count_without_place(self, month: str, conditions: str = "") -> dict[str, int]:
+        """How many rows have no place, by month (the SQL expression ``month``); raises ``sqlite3.Error``."""
+        table, index = _quoted(self.table), _quoted(f"rtree_{self.table}_{self.geometry}_rowid")
+        where = " AND ".join([f"t.{_quoted(self.geometry)} IS NULL", *([conditions] if conditions else [])])
+        with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
+            # Looking at every row takes a while: the index often tells that there is none to be found.
+            (every,), (placed,) = (connection.execute(f"SELECT count(*) FROM {t}").fetchone() for t in (table, index))
+            if every == placed:
+                return {}
+            found = connection.execute(f"SELECT {month}, count(*) FROM {table} AS t WHERE {where} GROUP BY 1")
+            return {name or "": number for name, number in found}
+
+    def distinct(self, column: str) -> list[str]:
+        """The texts that occur in a column (an SQL expression), but for empty ones; raises ``sqlite3.Error``."""
+        with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
+            found = connection.execute(f"SELECT DISTINCT {column} FROM {_quoted(self.table)} AS t")
+            return [str(value) for (value,) in found if value]
+
+
+def column(name: str) -> str:
+    """The column as the queries name it."""
+    return f"t.{_quoted(name)}"
+
+
+def text(value: str) -> str:
+    """A text in a query."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _only_table(connection: sqlite3.Connection) -> str:
+    names = connection.execute("SELECT table_name FROM gpkg_contents WHERE data_type = 'features'").fetchall()
+    return names[0][0] if len(names) == 1 else ""
+
+
+def _places(blobs: list[bytes]) -> np.ndarray:
+    joined = b"".join(blobs)
+    if len(joined) != len(blobs) * _POINT.itemsize:
+        raise UnexpectedShape
+    points = np.frombuffer(joined, dtype=_POINT)
+    if not (points["kind"] == _LITTLE_ENDIAN_POINT.rstrip(b"\x00")).all():
+        raise UnexpectedShape
+    places = np.stack([points["x"], points["y"]], axis=1)
+    if np.isnan(places).any():
+        raise UnexpectedShape
+    return places
