@@ -28,7 +28,25 @@ class FurnitureItem(str, Enum):
         """The item as a person names it."""
         return _WORDS[self]
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the item is words, and no drawing that belongs to a map."""
+        return self not in (FurnitureItem.LEGEND, FurnitureItem.SCALE_BAR, FurnitureItem.NORTH_ARROW)
 
+
+class Lack(Enum):
+    """Why an item does not count as standing on the page; the value completes “The source line …”."""
+
+    ABSENT = "is missing from the page"
+    HIDDEN = "is hidden"
+    LEFT_OUT = "is left out of exports"
+    FAINT = "is too faint to be seen"
+    OFF_PAGE = "lies off the page"
+    EMPTY = "is empty"
+    WRONG = "does not say what it must"
+
+
+MARKINGS = (FurnitureItem.MARKING_TOP, FurnitureItem.MARKING_BOTTOM)
 _WORDS = {
     FurnitureItem.MARKING_TOP: "protective marking at the top",
     FurnitureItem.TITLE: "title",

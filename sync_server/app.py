@@ -24,6 +24,7 @@ from .answers import describe
 from .console.mount import add_console, longest_body
 from .database import is_busy
 from .datasets.service import ensure_incident_tables
+from .house_style.routes import router as house_style
 from .identity.conditions import current_conditions
 from .identity.oidc_routes import router as single_sign_on
 from .identity.refusals import path_of
@@ -74,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     describe(app)
     app.state.services = services
-    for router in (about, identity, single_sign_on, supplier, analysis, sync, ogc, uploads):
+    for router in (about, identity, single_sign_on, supplier, analysis, sync, ogc, uploads, house_style):
         app.include_router(router)
     add_console(app)
     app.add_exception_handler(Problem, _answer_problem)

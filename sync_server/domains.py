@@ -42,6 +42,7 @@ DOMAIN_OF = {
     "oversight": "oversight",
     "sample-data": "sample",
     "doctor": "doctor",
+    "basemap": "house_style",
     "watch": "supplies",
     "check": "screening",
     "template": "screening",

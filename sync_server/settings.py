@@ -129,6 +129,11 @@ class Settings(BaseSettings):
         return self.data_dir / "artefacts"
 
     @property
+    def base_map_path(self) -> Path:
+        """The base map that desks fetch, which ``safestats basemap`` makes."""
+        return self.data_dir / "base-map" / "base-map.gpkg"
+
+    @property
     def incoming_dir(self) -> Path:
         """Files that came over the network and wait to be loaded, readable by the owner only."""
         return self.data_dir / "incoming"

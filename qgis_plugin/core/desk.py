@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -30,6 +30,7 @@ from .errors import (
     SessionEnded,
 )
 from .events import EventKind, EventQueue
+from .house_styles import HouseRules, HouseStyles
 from .housekeeping import Housekeeper
 from .local_store import AccountStore, LocalCopy, LocalStore
 from .pull import PullResult, pull_layer
@@ -84,6 +85,7 @@ class Desk(QObject):
         self.session: DeskSession | None = None
         self.steps = SessionSteps(self)
         self.events = EventQueue(store.events_path)
+        self.house_styles = HouseStyles(store.root)
         self._listed: dict[Home, dict[str, Any]] = {}  # what the server last said of each dataset
         self._running: set[DeskTask] = set()
         self._sending = threading.Lock()
@@ -188,6 +190,40 @@ class Desk(QObject):
 
         # Written off the GUI thread: the file is flushed to the disk, which may be busy with a pull.
         self._housekeeper.do(self._write_notes, noted)
+
+    @property
+    def house_rules(self) -> HouseRules:
+        """The house style of the account's organisation, as the server last told it."""
+        return self.house_styles.kept(self._account_key())
+
+    def ask_house_rules(self, done: Callable[[HouseRules], None]) -> None:
+        """Ask for it anew where somebody is signed in; without an answer, what is kept stays."""
+        if self.signed_in:
+            transport, account = self.transport, self._account_key()
+            self.run(
+                "Asking for the house style",
+                lambda task: self.house_styles.ask(transport, account, task.isCanceled),
+                done,
+            )
+
+    def note_leaving(self, kind: EventKind, uses: Sequence[tuple[str, dict[str, Any], int | None]]) -> None:
+        """Note, on the disk before this returns, what is about to leave: (dataset, filters, rows) for each dataset.
+
+        Raises ``LocalCopyTrouble`` where that cannot be: then nothing may leave.
+        """
+        try:
+            self.events.record_all(self._account_key(), kind, uses)
+        except OSError as error:
+            raise LocalCopyTrouble(
+                self.tr(
+                    "Nothing was exported, because its note for the audit could not be written to {folder} ({error}). "
+                    "Make room or give yourself access there, then export again."
+                ).format(folder=self.store.events_path.parent, error=error.strerror or error),
+                "note-unwritable",
+            ) from error
+        if self.signed_in:
+            session = self.session
+            self.run("Sending notes of use", lambda task: self._send_events(session, task.isCanceled))
 
     # ------------------------------------------------------------------ what the sign-in and layers docks do
 

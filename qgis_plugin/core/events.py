@@ -9,8 +9,8 @@ import json
 import os
 import uuid
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
@@ -60,6 +60,20 @@ class EventQueue:
         """Put one event at the end of the queue; it is on the disk when this returns."""
         with self._locked():
             self._append(self._path, account, _event(kind, dataset, filters, rows))
+
+    def record_all(self, account: str, kind: EventKind, uses: Sequence[tuple[str, dict[str, Any], int | None]]) -> None:
+        """Put one event for each (dataset, filters, rows) at the end of the queue: all are on the disk, or none.
+
+        Raises ``LocalCopyTrouble`` or ``OSError`` where they cannot be kept.
+        """
+        with self._locked():
+            before = self._path.stat().st_size if self._path.exists() else 0
+            try:
+                self._append(self._path, account, *(_event(kind, *use) for use in uses))
+            except OSError:
+                with suppress(OSError):
+                    os.truncate(self._path, before)
+                raise
 
     def waiting(self, account: str) -> list[dict[str, Any]]:
         """The events of ``account`` that the server has not accepted yet, oldest first."""
@@ -120,9 +134,10 @@ class EventQueue:
             lock.unlock()
 
     @staticmethod
-    def _append(path: Path, account: str, event: dict[str, Any]) -> None:
+    def _append(path: Path, account: str, *events: dict[str, Any]) -> None:
         # Ended on both sides: whatever a killed QGIS left of its last line stays a line of its own.
-        line = "\n" + json.dumps({"account": account, "event": event}, ensure_ascii=False) + "\n"
+        lines = [json.dumps({"account": account, "event": event}, ensure_ascii=False) + "\n" for event in events]
+        line = "\n" + "".join(lines)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "ab") as file:
             file.write(line.encode())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 from pathlib import Path
@@ -298,6 +298,10 @@ class HotspotResult:
     newest_month: str
     run_on: date
     notes: tuple[str, ...] = ()
+    # For further runs beside this one: what was wanted, and the settings with cell and bandwidth as they were used.
+    wanted: IncidentFilter = IncidentFilter()
+    settings: HotspotSettings = HotspotSettings()
+    class_km2: tuple[float, ...] = ()  # how much of the study area each class covers
 
     @property
     def title(self) -> str:
@@ -481,6 +485,15 @@ def style(layer: QgsMapLayer, method: Method, classes: Sequence[LegendClass]) ->
         style_gi_grid(layer, classes)
 
 
+def in_classes_of(run: HotspotRun, first: HotspotResult) -> HotspotRun:
+    """The run in the classes of another, so that the two can be compared; the highest reaches up to both's values."""
+    classes = list(first.classes)
+    if run.settings.method.is_density and classes:
+        top = float(run.surface.columns["per_km2"][run.surface.mask].max(initial=0.0))
+        classes[-1] = replace(classes[-1], upper=max(classes[-1].upper, top))
+    return replace(run, classes=tuple(classes))
+
+
 def open_result(run: HotspotRun) -> HotspotResult:
     """The run's layer, styled and named, with all that a reader must know; on the window's thread."""
     method, facts = run.settings.method, run.facts
@@ -522,7 +535,20 @@ def open_result(run: HotspotRun) -> HotspotResult:
         newest_month=facts.newest_month,
         run_on=date.today(),
         notes=tuple(notes),
+        wanted=run.wanted,
+        settings=replace(run.settings, cell_m=run.surface.grid.cell, bandwidth_m=run.surface.bandwidth_m),
+        class_km2=_class_areas(run),
     )
+
+
+def _class_areas(run: HotspotRun) -> tuple[float, ...]:
+    """The area of the cells in each class, in km²; a value equal to a border belongs to the class below it."""
+    values = run.surface.columns[run.surface.shown][run.surface.mask]
+    cell_km2 = (run.surface.grid.cell / 1000) ** 2
+    if not run.settings.method.is_density:
+        return tuple(float((values == c.lower).sum() * cell_km2) for c in run.classes)
+    shares = [((values > c.lower) | (i == 0)) & (values <= c.upper) for i, c in enumerate(run.classes)]
+    return tuple(float(share.sum() * cell_km2) for share in shares)
 
 
 def _parameters(run: HotspotRun, what: str, stack: int) -> tuple[tuple[str, str], ...]:

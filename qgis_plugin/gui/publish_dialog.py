@@ -1,16 +1,24 @@
-"""Makes a printed map or report of a result: page, mode, words, preview, what is missing, and the files."""
+"""Makes a printed page of a result: template, mode, words, base map, preview, what is to be put right, the files."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from qgis.core import QgsLayoutExporter, QgsPrintLayout, QgsProject
-from qgis.gui import QgsFileWidget
+from qgis.core import (
+    QgsApplication,
+    QgsLayoutExporter,
+    QgsMapLayerProxyModel,
+    QgsPrintLayout,
+    QgsProject,
+    QgsVectorLayer,
+)
+from qgis.gui import QgsFileWidget, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QEventLoop, QSize, Qt, QTimer
-from qgis.PyQt.QtGui import QCloseEvent, QPixmap
+from qgis.PyQt.QtGui import QPixmap
 from qgis.PyQt.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -19,31 +27,47 @@ from qgis.PyQt.QtWidgets import (
     QDialogButtonBox,
     QFormLayout,
     QHBoxLayout,
+    QInputDialog,
     QLabel,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from ..core.analysis_error import AnalysisError
+from ..core.base_source import BOUNDARIES_ONLY, BaseKind, BaseSource, trouble_with, zoomstack_file
+from ..core.breakdown import areas_of_layer, boroughs_in
 from ..core.desk import Desk
-from ..core.errors import DeskError
+from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
-from ..core.hotspots import HotspotResult
+from ..core.hotspots import HotspotResult, open_result
+from ..core.house_styles import HouseRules
+from ..core.page_material import AreaCounts, breakdown_of, counts_of, run_before
+from ..core.points import PointSource
 from ..core.proximity import ProximityResult
+from ..core.resource_files import BOUNDARIES
+from ..core.study_areas import BoroughMap
 from ..core.uses import Use
-from ..layouts.export import Format, check, export
-from ..layouts.hotspot_map import HotspotMap, build_hotspot_layout
-from ..layouts.incident_points import incidents_of
-from ..layouts.proximity_report import ProximityReport, build_proximity_layout
+from ..layouts.checks import Finding
+from ..layouts.export import Format, Leaving, leave
+from ..layouts.hotspot_map import HotspotMap
+from ..layouts.house import style_of
+from ..layouts.mending import remedied
+from ..layouts.own_templates import OwnTemplates, fill
+from ..layouts.products import HotspotProduct, product_of
 from ..layouts.sheet import Imprint, Mode, Page
-from .surfaces import GAP, MARGIN, Strip, Tone
+from ..layouts.templates import TEMPLATES, Material, PageKind, Template
+from .analysis_widgets import ProgressLine
+from .findings_list import FindingsList
+from .surfaces import GAP, MARGIN, Strip, Tone, small
+from .template_gallery import Choice, TemplateGallery
 
 LONGEST_TITLE = 220
-PREVIEW = QSize(560, 396)
+PREVIEW = QSize(560, 560)
 PREVIEW_DPI = 96
 REDRAW_AFTER_MS = 400
+_OWN_TEMPLATES = "safestats_templates"
 
 
 class PublishDialog(QDialog):
@@ -55,19 +79,28 @@ class PublishDialog(QDialog):
         super().__init__(parent)
         self._desk = desk
         self._iface = iface
-        self._result = content
+        self._product = product_of(content, desk.project)
         # The page and its base map live in a project of their own until they are opened in the layout designer.
         self._project = QgsProject(self)
         self._project.setTransformContext(desk.project.transformContext())
         self._project.setCrs(desk.project.crs())
+        self._further = QgsProject(self)  # owns the layers of further runs
         self._layout: QgsPrintLayout | None = None
-        self._report = isinstance(content, ProximityResult)
-        self.setWindowTitle(self.tr("Proximity report") if self._report else self.tr("Hotspot map"))
+        self._style = style_of(desk.house_rules)
+        self._material = Material()
+        self._own = OwnTemplates(Path(QgsApplication.qgisSettingsDirPath()) / _OWN_TEMPLATES)
+        self._choice: Choice = TEMPLATES[0]
+        self._silent: dict[str, str] = {}  # base maps that did not answer, with the sentence that tells it
+        self._answering: set[str] = set()
+        self._notes: list[str] = []
+        self.setWindowTitle(self._product.words)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(REDRAW_AFTER_MS)
         self._timer.timeout.connect(self.redraw)
+        self._closed = False
         self._build()
+        desk.ask_house_rules(self._take_house_rules)
         self._timer.start(0)
 
     # ------------------------------------------------------------------ the window
@@ -76,64 +109,35 @@ class PublishDialog(QDialog):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.setVerticalSpacing(GAP + 2)
-        self.title_edit = QLineEdit(self._result.title[:LONGEST_TITLE])
-        self.title_edit.setMaxLength(LONGEST_TITLE)
-        self.title_edit.setCursorPosition(0)
-        self.author_edit = QLineEdit()
-        self.organisation_edit = QLineEdit()
-        user = self._desk.session.user if self._desk.signed_in and self._desk.session is not None else None
-        if user is not None:
-            self.author_edit.setText(user.display_name)
-            self.organisation_edit.setText(user.organisation)
-        self.page_combo = QComboBox()
-        for page in Page:
-            self.page_combo.addItem(self.tr("{size}, landscape").format(size=page.value), page)
-        self.mode_combo = QComboBox()
-        self.mode_combo.addItem(self.tr("Operational: exact counts, for colleagues"), Mode.OPERATIONAL)
-        self.mode_combo.addItem(self.tr("Publication: small numbers protected"), Mode.PUBLICATION)
-        self.folder = QgsFileWidget()
-        self.folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
-        self.folder.setFilePath(str(Path.home()))
-        self.formats = {kind: QCheckBox(kind.value.upper()) for kind in Format}
-        self.formats[Format.PDF].setChecked(True)
+        for words, widget in self._inputs():
+            form.addRow(words, widget)
+            widget.setAccessibleName(words)
         formats = QHBoxLayout()
         for box in self.formats.values():
             formats.addWidget(box)
         formats.addStretch()
-        for words, widget in (
-            (self.tr("Title"), self.title_edit),
-            (self.tr("Author"), self.author_edit),
-            (self.tr("Organisation"), self.organisation_edit),
-            (self.tr("Page"), self.page_combo),
-            (self.tr("For"), self.mode_combo),
-            (self.tr("Folder"), self.folder),
-        ):
-            form.addRow(words, widget)
-            widget.setAccessibleName(words)
         form.addRow(self.tr("Files"), formats)
+        self._form = form
 
         self.preview = QLabel(self.tr("Drawing the page…"))
         self.preview.setAccessibleName(self.tr("Preview of the page"))
         self.preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.preview.setMinimumSize(PREVIEW)
         self.strip = Strip(self)
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
-        self.progress.hide()
-        buttons = QDialogButtonBox()
-        self.export_button = buttons.addButton(self.tr("Export"), QDialogButtonBox.ButtonRole.AcceptRole)
-        self.designer_button = QPushButton(self.tr("Open in layout designer"))
-        self.designer_button.setEnabled(self._iface is not None)
-        buttons.addButton(self.designer_button, QDialogButtonBox.ButtonRole.ActionRole)
-        buttons.addButton(QDialogButtonBox.StandardButton.Close)
-        buttons.accepted.connect(self.export)
-        buttons.rejected.connect(self.reject)
-        self.designer_button.clicked.connect(self.open_designer)
+        self.findings = FindingsList(self)
+        self.findings.mended.connect(self._show_mended)
+        self.notes = small(QLabel(self))
+        self.notes.setWordWrap(True)
+        self.notes.setTextFormat(Qt.TextFormat.PlainText)
+        self.notes.hide()
+        self.progress = ProgressLine(self)
 
         left = QVBoxLayout()
         left.setSpacing(MARGIN)
         left.addLayout(form)
+        left.addWidget(self.findings)
         left.addWidget(self.strip)
+        left.addWidget(self.notes)
         left.addStretch()
         left.addWidget(self.progress)
         columns = QHBoxLayout()
@@ -144,84 +148,381 @@ class PublishDialog(QDialog):
         whole.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         whole.setSpacing(MARGIN)
         whole.addLayout(columns)
-        whole.addWidget(buttons)
-        self.resize(1040, 500)
+        whole.addWidget(self._buttons())
+        self.resize(1060, 640)
+        self._show_rows()
+        self._connect()
 
+    def _inputs(self) -> list[tuple[str, QWidget]]:
+        self.title_edit = QLineEdit(self._product.title[:LONGEST_TITLE])
+        self.title_edit.setMaxLength(LONGEST_TITLE)
+        self.title_edit.setCursorPosition(0)
+        self.author_edit = QLineEdit()
+        self.organisation_edit = QLineEdit()
+        user = self._desk.session.user if self._desk.signed_in and self._desk.session is not None else None
+        if user is not None:
+            self.author_edit.setText(user.display_name)
+            self.organisation_edit.setText(user.organisation)
+        self.template_button = QPushButton()
+        self.page_combo = QComboBox()
+        for page in Page:
+            self.page_combo.addItem(self.tr("{size}, landscape").format(size=page.value), page)
+        self.areas_combo = QgsMapLayerComboBox()
+        self.areas_combo.setProject(self._desk.project)
+        self.areas_combo.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
+        self.areas_combo.setAllowEmptyLayer(True, self.tr("Boroughs"))
+        self.areas_combo.setLayer(None)
+        self.mode_combo = QComboBox()
+        self.mode_combo.addItem(self.tr("Operational: exact counts, for colleagues"), Mode.OPERATIONAL)
+        self.mode_combo.addItem(self.tr("Publication: small numbers protected"), Mode.PUBLICATION)
+        self.base_combo = QComboBox()
+        self._list_base_maps()
+        self.folder = QgsFileWidget()
+        self.folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
+        self.folder.setFilePath(str(Path.home()))
+        self.formats = {kind: QCheckBox(kind.value.upper()) for kind in Format}
+        self.formats[Format.PDF].setChecked(True)
+        return [
+            (self.tr("Title"), self.title_edit),
+            (self.tr("Author"), self.author_edit),
+            (self.tr("Organisation"), self.organisation_edit),
+            (self.tr("Template"), self.template_button),
+            (self.tr("Page"), self.page_combo),
+            (self.tr("Areas"), self.areas_combo),
+            (self.tr("For"), self.mode_combo),
+            (self.tr("Base map"), self.base_combo),
+            (self.tr("Folder"), self.folder),
+        ]
+
+    def _buttons(self) -> QDialogButtonBox:
+        buttons = QDialogButtonBox()
+        self.export_button = buttons.addButton(self.tr("Export"), QDialogButtonBox.ButtonRole.AcceptRole)
+        self.designer_button = QPushButton(self.tr("Open in layout designer"))
+        self.designer_button.setEnabled(self._iface is not None)
+        buttons.addButton(self.designer_button, QDialogButtonBox.ButtonRole.ActionRole)
+        self.save_template_button = QPushButton(self.tr("Save as template…"))
+        buttons.addButton(self.save_template_button, QDialogButtonBox.ButtonRole.ActionRole)
+        self.save_template_button.setVisible(self._product.in_templates)
+        self.fetch_button = QPushButton(self.tr("Get the base map"))
+        buttons.addButton(self.fetch_button, QDialogButtonBox.ButtonRole.ActionRole)
+        self.fetch_button.setVisible(self._may_fetch())
+        buttons.addButton(QDialogButtonBox.StandardButton.Close)
+        buttons.accepted.connect(self.export)
+        buttons.rejected.connect(self.reject)
+        return buttons
+
+    def _connect(self) -> None:
+        self.designer_button.clicked.connect(self.open_designer)
+        self.template_button.clicked.connect(self._choose_template)
+        self.save_template_button.clicked.connect(self._save_template)
+        self.fetch_button.clicked.connect(self.fetch_base_map)
         for edit in (self.title_edit, self.author_edit, self.organisation_edit):
             edit.textChanged.connect(self._changed)
-        for combo in (self.page_combo, self.mode_combo):
+        for combo in (self.page_combo, self.mode_combo, self.base_combo):
             combo.currentIndexChanged.connect(self._changed)
+        self.areas_combo.layerChanged.connect(self._areas_changed)
         for box in self.formats.values():
             box.toggled.connect(self._show_state)
+
+    def _show_rows(self) -> None:
+        """The rows that the product and its template need."""
+        gallery, atlas = self._product.in_templates, self.kind is PageKind.ATLAS
+        shown = {self.template_button: gallery, self.page_combo: not gallery, self.areas_combo: gallery and atlas}
+        for widget, is_shown in shown.items():
+            widget.setVisible(is_shown)
+            self._form.labelForField(widget).setVisible(is_shown)
+        words = self._choice.words if isinstance(self._choice, Template) else self._choice.stem
+        self.template_button.setText(f"{words}…")
+        for kind in (Format.PNG, Format.SVG):  # an atlas has many pages, such files one
+            self.formats[kind].setEnabled(not atlas)
+            if atlas:
+                self.formats[kind].setChecked(False)
 
     def _changed(self) -> None:
         self.export_button.setEnabled(False)
         self._timer.start(REDRAW_AFTER_MS)
+
+    def _areas_changed(self) -> None:
+        self._material = Material(self._material.before, self._material.breakdown)
+        self._changed()
+
+    # ------------------------------------------------------------------ template and base map
+
+    @property
+    def kind(self) -> PageKind:
+        """What is on the page; a user's own template has one map."""
+        return self._choice.kind if isinstance(self._choice, Template) else PageKind.ONE_MAP
+
+    @property
+    def template_name(self) -> str:
+        """The template's name for the audit."""
+        if not self._product.in_templates:
+            return f"{self._product.name}-{Page(self.page_combo.currentData()).value.lower()}"
+        return self._choice.name if isinstance(self._choice, Template) else "own"
+
+    def choose(self, choice: Choice) -> None:
+        """Make the page as that template."""
+        self._choice = choice
+        self._show_rows()
+        self._changed()
+
+    def _choose_template(self) -> None:
+        gallery = TemplateGallery(self._own, self._choice, self)
+        if gallery.exec() == QDialog.DialogCode.Accepted:
+            self.choose(gallery.chosen)
+
+    def _save_template(self) -> None:
+        if self._layout is None:
+            return
+        name, taken = QInputDialog.getText(self, self.tr("Save as template"), self.tr("Name of the template"))
+        if taken and name.strip():
+            self.save_template(name.strip())
+
+    def save_template(self, name: str) -> None:
+        """Keep the page as a template of the user's own, without its words, figures and layers."""
+        try:
+            path = self._own.save(self._layout, name)
+        except DeskError as error:
+            self.strip.say(error.sentence, Tone.TROUBLE)
+            return
+        self.strip.say(self.tr("Kept as “{name}”: it is in the gallery now.").format(name=path.stem), Tone.GOOD)
+
+    def _take_house_rules(self, rules: HouseRules) -> None:
+        if self._closed:
+            return
+        self._style = style_of(rules)
+        self.fetch_button.setVisible(self._may_fetch())
+        self._list_base_maps()
+        self._changed()
+
+    def _run(self, stage: str, work: Callable[[Any], Any], done: Callable[[Any], None]) -> None:
+        """Run something in the background while the dialog lives; trouble is told."""
+
+        def finished(found: Any) -> None:
+            if not self._closed:
+                self.progress.finish()
+                done(found)
+
+        self.progress.follow(self._desk.run(stage, work, finished, self._told))
+
+    def _list_base_maps(self) -> None:
+        """The base maps that there are, the best for a page first; what was chosen stays chosen."""
+        chosen = self.base_combo.currentData()
+        self.base_combo.clear()
+        local = zoomstack_file(self._desk.house_styles.base_map_path)
+        for source in (local, self._desk.house_rules.service, BOUNDARIES_ONLY):
+            if source is not None:
+                self.base_combo.addItem(source.title, source)
+        if chosen is not None:
+            self.base_combo.setCurrentIndex(max(0, self.base_combo.findText(chosen.title)))
+
+    def _may_fetch(self) -> bool:
+        """Whether the server has a base map that is not here."""
+        path = self._desk.house_styles.base_map_path
+        offered = self._desk.house_rules.base_map
+        return (
+            self._desk.signed_in
+            and offered is not None
+            and not (path.is_file() and path.stat().st_size == offered.size)
+        )
+
+    def fetch_base_map(self) -> None:
+        """Fetch it in the background, then draw on it."""
+        transport, rules, styles = self._desk.transport, self._desk.house_rules, self._desk.house_styles
+        total = rules.base_map.size if rules.base_map is not None else 0
+        stage = self.tr("Fetching the base map")
+
+        def work(task: Any) -> BaseSource:
+            return styles.fetch_base_map(transport, rules, lambda got: task.report(stage, got, total), task.isCanceled)
+
+        def fetched(source: BaseSource) -> None:
+            self.fetch_button.hide()
+            self._list_base_maps()
+            self.base_combo.setCurrentIndex(self.base_combo.findText(source.title))
+            self._changed()
+
+        self._run(stage, work, fetched)
+
+    def _base(self) -> BaseSource:
+        """The chosen base map, or the boundaries where it has not answered."""
+        source = self.base_combo.currentData() or BOUNDARIES_ONLY
+        return BOUNDARIES_ONLY if source.title in self._silent else source
 
     # ------------------------------------------------------------------ the page
 
     @property
     def imprint(self) -> Imprint:
         """What stands in the form."""
+        by_template = isinstance(self._choice, Template) and self._product.in_templates
         return Imprint(
             title=self.title_edit.text().strip(),
             author=self.author_edit.text().strip(),
             organisation=self.organisation_edit.text().strip(),
             mode=Mode(self.mode_combo.currentData()),
-            page=Page(self.page_combo.currentData()),
+            page=self._choice.page if by_template else Page(self.page_combo.currentData()),
+            upright=self._choice.upright if by_template else False,
+            style=self._style,
         )
 
     def build(self, project: QgsProject) -> QgsPrintLayout:
-        """The page as a layout of ``project``."""
-        if isinstance(self._result, HotspotResult):
-            return build_hotspot_layout(project, HotspotMap(self._result, self.imprint))
-        operational = self.imprint.mode is Mode.OPERATIONAL
-        incidents = incidents_of(self._result, self._desk.project) if operational else ()
-        return build_proximity_layout(project, ProximityReport(self._result, self.imprint, incidents))
+        """The page as a layout of ``project``; ``notes`` says what had to be replaced."""
+        source = self.base_combo.currentData() or BOUNDARIES_ONLY
+        self._notes = [*self._style.notes, *filter(None, [self._silent.get(source.title, "")])]
+        if isinstance(self._choice, Path) and isinstance(self._product, HotspotProduct):
+            filled = fill(project, self._choice, HotspotMap(self._product.result, self.imprint, self._base()))
+            self._notes.extend(filled.notes)
+            return filled.layout
+        return self._product.build(project, self.kind, self.imprint, self._base(), self._material)
 
     def redraw(self) -> None:
-        """Build the page anew and show it, with what is missing from it."""
+        """Build the page anew and show it, with what is to be put right; first get ready what it needs."""
         self._timer.stop()
+        if self.progress.running or self._get_ready():
+            return
+        self.findings.show_findings([])
         self._layout = None
         self._project.removeAllMapLayers()
-        self._layout = self.build(self._project)
-        image = QgsLayoutExporter(self._layout).renderPageToImage(0, QSize(), PREVIEW_DPI)
+        try:
+            self._layout = self.build(self._project)
+        except DeskError as error:
+            self._told(error)
+            return
+        self._show_page()
+
+    def _get_ready(self) -> bool:
+        """Begin in the background what the page needs and is not there; whether there is such."""
+        base = self._base()
+        if base.kind is BaseKind.SERVICE and base.title not in self._answering:
+            extent = self._product.extent
+
+            def answered(trouble: str) -> None:
+                self._answering.add(base.title)
+                if trouble:
+                    self._silent[base.title] = trouble
+                self.redraw()
+
+            self._run(self.tr("Asking for the base map"), lambda _task: trouble_with(base, extent), answered)
+            return True
+        if base.kind is BaseKind.FILE and (trouble := trouble_with(base, self._product.extent)):
+            self._silent[base.title] = trouble
+        return isinstance(self._product, HotspotProduct) and self._prepare_material(self._product.result)
+
+    def _prepare_material(self, result: HotspotResult) -> bool:
+        have = self._material
+        lacking = {
+            PageKind.TWO_PERIODS: have.before is None,
+            PageKind.MAP_AND_CHARTS: have.breakdown is None,
+            PageKind.ATLAS: not have.areas,
+        }.get(self.kind, False)
+        if not lacking:
+            return False
+        layer = self._desk.project.mapLayer(result.source_layer_id)
+        if not isinstance(layer, QgsVectorLayer):
+            self._told(
+                AnalysisError(
+                    self.tr("The layer of these incidents is not open any more: open it again, or choose “One map”.")
+                )
+            )
+            return True
+        source, kind = PointSource(layer), self.kind
+        try:
+            areas = self._areas(result) if kind is PageKind.ATLAS else ()
+        except DeskError as error:
+            self._told(error)
+            return True
+
+        def work(task: Any) -> Any:
+            if kind is PageKind.TWO_PERIODS:
+                return run_before(source, result, task.isCanceled)
+            if kind is PageKind.MAP_AND_CHARTS:
+                return breakdown_of(source, result, task.isCanceled)
+            return counts_of(source, result, areas, task.isCanceled)
+
+        def done(found: Any) -> None:
+            if kind is PageKind.TWO_PERIODS:
+                before = open_result(found)
+                self._further.addMapLayer(before.layer, False)
+                self._material = Material(before, have.breakdown, have.areas, have.areas_before)
+            elif isinstance(found, AreaCounts):
+                self._material = Material(have.before, have.breakdown, found.areas, found.before)
+            else:
+                self._material = Material(have.before, found, have.areas, have.areas_before)
+            self.redraw()
+
+        self._run(self.tr("Preparing the page"), work, done)
+        return True
+
+    def _areas(self, result: HotspotResult) -> Any:
+        layer = self.areas_combo.currentLayer()
+        if isinstance(layer, QgsVectorLayer):
+            return areas_of_layer(layer, result.study_area, self._desk.project)
+        found = boroughs_in(BoroughMap(BOUNDARIES), result.study_area)
+        if not found:
+            raise AnalysisError(
+                self.tr("The study area holds no whole borough: choose a layer of areas, such as wards.")
+            )
+        return found
+
+    def _told(self, error: DeskError) -> None:
+        if self._closed:
+            return
+        self.progress.finish()
+        self._layout = None
+        self.export_button.setEnabled(False)
+        if not isinstance(error, Cancelled):
+            self.strip.say(error.sentence, Tone.WARNING)
+
+    def _show_page(self) -> None:
+        layout = self._layout
+        assert layout is not None
+        image = QgsLayoutExporter(layout).renderPageToImage(0, QSize(), PREVIEW_DPI)
         ratio = self.devicePixelRatioF()
         shown = QPixmap.fromImage(image).scaled(
             PREVIEW * ratio, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
         )
         shown.setDevicePixelRatio(ratio)
         self.preview.setPixmap(shown)
+        self.strip.clear()
+        self.notes.setText("\n".join(self._notes))
+        self.notes.setVisible(bool(self._notes))
         self._show_state()
+
+    def _show_mended(self) -> None:
+        """After a finding was mended: the page itself stays, only its picture and what is left to do are new."""
+        self._show_page()
 
     def _show_state(self) -> None:
         if self._layout is None:
             return
-        self.designer_button.setEnabled(self._iface is not None)
+        found = self._found()
+        self.findings.show_findings(found)
+        self.designer_button.setEnabled(self._iface is not None and not self._forbidden())
+        self.export_button.setEnabled(not found)
+
+    def _found(self) -> list[Finding]:
+        """Everything that keeps the page from leaving: rights, furniture, and files to be written."""
+        assert self._layout is not None
+        found = []
+        if forbidden := self._forbidden():
+            found.append(Finding(forbidden, ""))
+        found.extend(remedied(self._layout))
+        if not self._chosen():
+            found.append(Finding(self.tr("No kind of file is chosen."), self.tr("Tick at least one.")))
+        return found
+
+    def _forbidden(self) -> str:
+        """Why an agreement does not let the page be made; empty where all do."""
         try:
             self._require_use()
         except DeskError as error:
-            self.strip.say(error.sentence, Tone.WARNING)
-            for button in (self.export_button, self.designer_button):
-                button.setEnabled(False)
-            return
-        try:
-            check(self._layout)
-        except DeskError as error:
-            self.strip.say(error.sentence, Tone.WARNING)
-            self.export_button.setEnabled(False)
-            return
-        self.strip.clear()
-        self.export_button.setEnabled(bool(self._chosen()))
+            return error.sentence
+        return ""
 
     def _require_use(self) -> None:
         """Raise ``AgreementRefused`` where an agreement does not grant what the page is for."""
         use = Use.PUBLISH if self.imprint.mode is Mode.PUBLICATION else Use.EXPORT
-        if isinstance(self._result, HotspotResult):
-            self._desk.require_use(self._result.dataset, self._result.dataset_title, use)
-            return
-        for dataset in self._result.datasets:
-            self._desk.require_use(dataset.dataset, dataset.title, use)
+        for used in self._product.datasets:
+            self._desk.require_use(used.dataset, used.title, use)
 
     def _chosen(self) -> list[Format]:
         return [kind for kind, box in self.formats.items() if box.isChecked()]
@@ -232,58 +533,53 @@ class PublishDialog(QDialog):
         """Write the chosen files; they, or an empty list and the reason in the strip."""
         if self._timer.isActive() or self._layout is None:
             self.redraw()
-        try:
-            self._require_use()  # rights may have changed since the page was drawn
-        except DeskError as error:
-            self.strip.say(error.sentence, Tone.WARNING)
+        if self._layout is None or self._found():
             return []
         name = re.sub(r"[^\w\- ]+", "", self.imprint.title).strip()[:100] or "SafeStats"
-        folder, written = Path(self.folder.filePath()), []
-        chosen = self._chosen()
-        self.progress.setRange(0, len(chosen))
-        self.progress.show()
+        folder = Path(self.folder.filePath())
         self.export_button.setEnabled(False)
+        self.strip.say(self.tr("Drawing the files…"), Tone.NOTE)
+        # A layout can be drawn on the window's thread only: let the sentence be seen before.
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
         try:
-            for number, kind in enumerate(chosen):
-                self.progress.setValue(number)
-                # A layout can be drawn on the window's thread only: let the bar be seen in between.
-                QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-                written.append(export(self._layout, folder / f"{name}.{kind.value}"))
+            self._require_use()  # rights may have changed since the page was drawn
+            written = leave(self._layout, folder, name, self._chosen(), self._note)
         except DeskError as error:
             self.strip.say(error.sentence, Tone.TROUBLE)
             return []
         finally:
-            self.progress.hide()
-            self.export_button.setEnabled(True)
-        self._record(chosen)
+            self.export_button.setEnabled(not self._found())
         names = ", ".join(path.name for path in written)
         self.strip.say(self.tr("Written to {folder}: {names}.").format(folder=folder, names=names), Tone.GOOD)
         return written
 
-    def _record(self, formats: list[Format]) -> None:
+    def _note(self, leaving: Any) -> None:
+        """Note on the disk what is about to leave, before it has a name."""
+        files: list[Leaving] = list(leaving)
         imprint = self.imprint
         filters = {
-            "product": "proximity-report" if self._report else "hotspot-map",
+            "product": self._product.name,
             "mode": imprint.mode.value,
             "page": imprint.page.value,
-            "formats": [kind.value for kind in formats],
+            "template": self.template_name,
+            "base_map": self._base().kind.value,
+            "formats": [file.format for file in files],
+            "files": [{"format": file.format, "sha256": file.sha256, "size": file.size} for file in files],
             "page_id": str(uuid4()),  # by which the events of the page's datasets are known to be of one page
         }
-        if isinstance(self._result, HotspotResult):
-            self._desk.record(EventKind.MAP_EXPORT, self._result.dataset, filters, self._result.used)
-            return
-        for dataset in self._result.datasets:
-            self._desk.record(EventKind.MAP_EXPORT, dataset.dataset, filters, dataset.total.counts[-1])
+        self._desk.note_leaving(
+            EventKind.MAP_EXPORT, [(used.dataset, filters, used.rows) for used in self._product.datasets]
+        )
 
     def open_designer(self) -> None:
         """Put the page into the user's project and open QGIS's layout designer on it."""
         try:
             self._require_use()
+            project = self._desk.project
+            layout = self.build(project)
         except DeskError as error:
             self.strip.say(error.sentence, Tone.WARNING)
             return
-        project = self._desk.project
-        layout = self.build(project)
         manager = project.layoutManager()
         taken = {other.name() for other in manager.printLayouts()}
         name, number = layout.name(), 2
@@ -293,8 +589,14 @@ class PublishDialog(QDialog):
         manager.addLayout(layout)
         self._iface.openLayoutDesigner(layout)
 
-    def closeEvent(self, event: QCloseEvent) -> None:
+    def done(self, result: int) -> None:
         """Let go of the page before the layers that it draws."""
+        self._closed = True
         self._timer.stop()
+        self.progress.stop()
+        self.findings.show_findings([])  # their deeds hold the page
         self._layout = None
-        super().closeEvent(event)
+        self._material = Material()
+        for project in (self._project, self._further):
+            project.removeAllMapLayers()  # or they would hold their files until somebody collects the dialog
+        super().done(result)

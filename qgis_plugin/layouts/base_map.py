@@ -18,6 +18,7 @@ from qgis.core import (
     QgsPointXY,
     QgsProject,
     QgsProperty,
+    QgsRasterLayer,
     QgsRectangle,
     QgsSingleSymbolRenderer,
     QgsSymbol,
@@ -27,17 +28,18 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
+from ..core.base_source import BOUNDARIES_ONLY, BaseKind, BaseSource
 from ..core.proximity import ProximityResult
 from ..core.resource_files import BOUNDARIES, POSTCODES
 from ..core.ring_layers import ring_layer
-from .sheet import tr
+from . import zoomstack
+from .sheet import BASE_PROPERTY, tr
 from .typography import text_format
 
 POSTCODE_ATTRIBUTION = (
     "Contains OS data © Crown copyright and database right 2025. "
     "Contains Royal Mail data © Royal Mail copyright and database right 2025."
 )
-BASE_PROPERTY = "safestats/base"  # marks a layer as drawn by us, so that no point on it is an incident
 OUTSIDE = "#e6eaed"
 LAND = "#f3f5f6"
 WATER = "#d3dfe8"
@@ -76,24 +78,58 @@ def _fill(fill: str, line: str = "", width: float = 0.2, dashes: str = "solid") 
 
 @dataclass(frozen=True)
 class BaseMap:
-    """Layers in two parts, each top first: ``above`` what is shown on the map, ``below`` it."""
+    """Layers in two parts, each top first: ``above`` what is shown on the map, ``below`` it.
 
-    above: tuple[QgsVectorLayer, ...]
-    below: tuple[QgsVectorLayer, ...]
+    ``detailed``: it has more than boundaries, so that data are drawn without a white ground. ``attribution`` is what
+    must be printed beside it, ``legend`` what of it a legend explains.
+    """
+
+    above: tuple[QgsMapLayer, ...]
+    below: tuple[QgsMapLayer, ...]
     boroughs: QgsVectorLayer
+    detailed: bool = False
+    see_through: bool = False  # data must let the ground shine through, which has roads and names of its own
+    attribution: str = ""
+    legend: tuple[QgsMapLayer, ...] = ()
 
 
-def base_map(project: QgsProject, label_size: float, neighbourhoods: bool = False) -> BaseMap:
-    """Borough lines and names above; river and land below. ``neighbourhoods`` adds the LSOA lines, for large scales."""
+def base_map(
+    project: QgsProject,
+    label_size: float,
+    neighbourhoods: bool = False,
+    source: BaseSource = BOUNDARIES_ONLY,
+    width_m: float = 20_000.0,
+) -> BaseMap:
+    """Borough lines and names above; river and land, or the source's own ground, below.
+
+    ``neighbourhoods`` adds the LSOA lines, for large scales; ``width_m`` is how much of the ground a map shows.
+    """
     boroughs = _file_layer(project, "borough", tr("Borough boundary"), _fill("", LINE, 0.25))
     boroughs.setLabeling(QgsVectorLayerSimpleLabeling(_borough_names(label_size)))
-    boroughs.setLabelsEnabled(not neighbourhoods)  # so near, a name would cover the place
-    river = _river(project)
     land = _file_layer(project, "borough", tr("London"), _fill(LAND))
+    if source.kind is BaseKind.SERVICE:
+        tiles = _tiles(project, source)
+        return BaseMap((boroughs,), (tiles, land), boroughs, True, True, source.attribution)
+    river = _river(project)
+    if source.kind is BaseKind.FILE and source.path is not None:
+        above = zoomstack.lines_and_names(project, source.path, width_m, label_size)
+        ground = zoomstack.grounds(project, source.path, width_m)
+        shown = tuple(layer for layer in (*above, *ground) if layer.name() not in (tr("Place"),))
+        below = (*ground, river, land)
+        return BaseMap((boroughs, *above), below, boroughs, True, False, source.attribution, shown)
+    boroughs.setLabelsEnabled(not neighbourhoods)  # so near, a name would cover the place
     lines = ()
     if neighbourhoods:
         lines = (_file_layer(project, "lsoa", tr("Neighbourhood (LSOA 2011)"), _fill("", FINE_LINE, 0.15)),)
     return BaseMap((boroughs,), (*lines, river, land), boroughs)
+
+
+def _tiles(project: QgsProject, source: BaseSource) -> QgsRasterLayer:
+    layer = QgsRasterLayer(source.uri, source.title, "wms")
+    layer.setCustomProperty(BASE_PROPERTY, True)
+    layer.setFlags(layer.flags() | QgsMapLayer.LayerFlag.Private)
+    project.addMapLayer(layer, False)
+    return layer
 
 
 def backdrop(project: QgsProject) -> None:

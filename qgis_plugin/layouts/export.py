@@ -1,61 +1,51 @@
-"""Lets a layout leave the house as PDF, PNG or SVG: only complete, and only in the mode that it was made for."""
+"""Lets a page leave the house: only complete, only in the mode that it was made for, and never without its note.
+
+Files are drawn where nobody looks for them, hashed, noted for the audit on the disk, and only then given their names.
+In publication mode maps are drawn as pictures: what lies below another layer or beyond the frame is not in the file.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from qgis.core import (
     Qgis,
     QgsLayoutExporter,
-    QgsLayoutItem,
-    QgsLayoutItemLabel,
-    QgsLayoutItemLegend,
-    QgsLayoutItemMap,
-    QgsLayoutItemPicture,
-    QgsLayoutItemScaleBar,
-    QgsMapLayer,
+    QgsLayoutRenderContext,
     QgsPrintLayout,
     QgsProjectMetadata,
-    QgsVectorLayer,
-    QgsWkbTypes,
 )
 
-from ...shared.furniture import FurnitureItem, missing, refusal
+from ...shared.pictures import clean_png, clean_svg
 from ..core.errors import DeskError
-from .base_map import BASE_PROPERTY
-from .sheet import AUTHOR_PROPERTY, MODE_PROPERTY, SYNTHETIC_PROPERTY, Mode
+from .checks import ExportRefused, FurnitureMissing, author_of, check, maps_of, missing_furniture, mode_of
+from .html_twin import twin_of
+from .sheet import Mode, tr
+
+__all__ = ["ExportFailed", "ExportRefused", "Format", "FurnitureMissing", "Leaving", "check", "export", "leave"]
+__all__ += ["missing_furniture"]
 
 PNG_DPI = 300
-TOLERANCE_MM = 0.5
+_OPAQUE_BUT_A_PICTURE = 0.9999  # what is see-through by ever so little, QGIS draws as a picture
 
 
 class Format(str, Enum):
-    """A file format; the value is the suffix."""
+    """A file format that may be asked for; the value is the suffix."""
 
     PDF = "pdf"
     PNG = "png"
     SVG = "svg"
 
 
-class ExportRefused(DeskError):  # noqa: N818 - refused, not failed
-    """The page may not leave as it is."""
-
-    code = "export-refused"
-
-
-class FurnitureMissing(ExportRefused):
-    """Map furniture is missing from the page; ``items`` names it."""
-
-    code = "furniture-missing"
-
-    def __init__(self, items: tuple[FurnitureItem, ...]) -> None:
-        super().__init__(refusal(items))
-        self.items = items
+TWIN = "html"
 
 
 class ExportFailed(DeskError):  # noqa: N818 - beside ExportRefused
@@ -64,119 +54,111 @@ class ExportFailed(DeskError):  # noqa: N818 - beside ExportRefused
     code = "export-failed"
 
 
-def mode_of(layout: QgsPrintLayout) -> Mode:
-    """The mode that the layout was made for; a layout that does not say is taken as operational."""
-    return Mode(layout.customProperty(MODE_PROPERTY, Mode.OPERATIONAL.value))
+@dataclass(frozen=True)
+class Leaving:
+    """A file that is about to get its name: suffix, SHA-256 of its bytes, and their number."""
+
+    format: str
+    sha256: str
+    size: int
 
 
-def missing_furniture(layout: QgsPrintLayout) -> tuple[FurnitureItem, ...]:
-    """What is not on the page: deleted, hidden, emptied, left out of exports or off the paper."""
-    present = [item for item in FurnitureItem if _stands(layout, item)]
-    synthetic = str(layout.customProperty(SYNTHETIC_PROPERTY, False)).lower() == "true"
-    return missing(present, synthetic)
+Note = Callable[[Sequence[Leaving]], None]
 
 
-def _stands(layout: QgsPrintLayout, furniture: FurnitureItem) -> bool:
-    # Not itemById: it may find another item of the same name, a copy that was hidden for instance.
-    items = [item for item in layout.items() if isinstance(item, QgsLayoutItem) and item.id() == furniture.value]
-    return any(_printed(layout, item) and _filled(layout, item, furniture) for item in items)
-
-
-def _printed(layout: QgsPrintLayout, item: QgsLayoutItem) -> bool:
-    page = layout.pageCollection().page(0)
-    paper = page.sceneBoundingRect().adjusted(-TOLERANCE_MM, -TOLERANCE_MM, TOLERANCE_MM, TOLERANCE_MM)
-    place = item.mapRectToScene(item.rect())
-    group = item.parentGroup()
-    return (
-        item.isVisible()
-        and not item.excludeFromExports()
-        and item.itemOpacity() > 0.2
-        and (group is None or (group.isVisible() and not group.excludeFromExports()))
-        and item.rect().width() > 1
-        and item.rect().height() > 1
-        and paper.contains(place)
-    )
-
-
-def _filled(layout: QgsPrintLayout, item: QgsLayoutItem, furniture: FurnitureItem) -> bool:
-    if isinstance(item, QgsLayoutItemLabel):
-        words = item.currentText().strip()
-        if furniture in (FurnitureItem.MARKING_TOP, FurnitureItem.MARKING_BOTTOM):
-            return words == mode_of(layout).marking
-        return bool(words)
-    if isinstance(item, QgsLayoutItemLegend):
-        return any(node.layer() is not None for node in item.model().rootGroup().findLayers())
-    if isinstance(item, QgsLayoutItemScaleBar):
-        return item.linkedMap() is not None and item.numberOfSegments() > 0
-    if isinstance(item, QgsLayoutItemPicture):
-        return Path(item.picturePath()).is_file()
-    return False
-
-
-def incident_layers(layout: QgsPrintLayout) -> list[QgsMapLayer]:
-    """The layers on the layout's maps that show incidents one by one: every point layer that is not the base map's."""
-    shown: dict[str, QgsMapLayer] = {}
-    for item in layout.items():
-        if isinstance(item, QgsLayoutItemMap):
-            on_screen = layout.project().mapThemeCollection().masterVisibleLayers
-            layers = item.layers() if item.keepLayerSet() else on_screen()
-            for layer in layers:
-                if isinstance(layer, QgsVectorLayer) and _points(layer) and not layer.customProperty(BASE_PROPERTY):
-                    shown[layer.id()] = layer
-    return list(shown.values())
-
-
-def _points(layer: QgsVectorLayer) -> bool:
-    return QgsWkbTypes.geometryType(layer.wkbType()) == QgsWkbTypes.PointGeometry
-
-
-def check(layout: QgsPrintLayout) -> None:
-    """Raises ``FurnitureMissing`` or ``ExportRefused`` where the page may not leave."""
-    absent = missing_furniture(layout)
-    if absent:
-        raise FurnitureMissing(absent)
-    if mode_of(layout) is Mode.PUBLICATION:
-        points = incident_layers(layout)
-        if points:
-            names = ", ".join(f"“{layer.name()}”" for layer in points)
-            raise ExportRefused(
-                f"Not exported: the map shows single incidents ({names}), which may not be published. "
-                "Take them off the map, or make the page for operational use.",
-                "points-in-publication",
-            )
-
-
-def export(layout: QgsPrintLayout, path: Path) -> Path:
-    """Write the layout to ``path``, whose suffix names the format: PDF and SVG as vectors, PNG at 300 dots per inch.
-
-    Nothing is written, and what was there stays, where ``check`` refuses or the writing fails (``ExportFailed``).
-    """
+def export(layout: QgsPrintLayout, path: Path, note: Note) -> Path:
+    """``leave`` for one file, whose suffix names the format; in publication its HTML twin goes with it."""
     try:
         file_format = Format(path.suffix.lower().lstrip("."))
     except ValueError:
         raise ExportFailed(f"“{path.name}” is no PDF, PNG or SVG: give it one of these endings.", "format") from None
+    return leave(layout, path.parent, path.stem, [file_format], note)[0]
+
+
+def leave(layout: QgsPrintLayout, folder: Path, stem: str, formats: Sequence[Format], note: Note) -> list[Path]:
+    """Write the page into ``folder`` in each format: PDF and SVG as vectors, PNG at 300 dots per inch.
+
+    For everybody's eyes, there is an accessible HTML twin beside them, the last of the paths. ``note`` gets what
+    leaves, all at once, when it is ready and nothing of it has a name yet; what it raises keeps everything here.
+
+    Nothing is written, and what was there stays, where ``check`` refuses or the writing fails (``ExportFailed``).
+    """
     check(layout)
-    part = None
+    suffixes = [file_format.value for file_format in formats]
+    if mode_of(layout) is Mode.PUBLICATION:
+        suffixes.append(TWIN)
+    targets = [folder / f"{stem}.{suffix}" for suffix in suffixes]
+    parts: list[Path] = []
     try:
-        handle, name = tempfile.mkstemp(prefix=".", suffix=f".part.{file_format.value}", dir=path.parent)
-        os.close(handle)
-        part = Path(name)
-        with _described(layout):
-            result = _WRITERS[file_format](layout, str(part))
-        if result != QgsLayoutExporter.ExportResult.Success or not part.stat().st_size:
-            raise ExportFailed(f"{path.name} could not be written (reason: {result}). Try again, or another folder.")
-        part.replace(path)
+        parts.extend(_parts(folder, targets))
+        with tempfile.TemporaryDirectory(prefix="safestats-") as private:
+            drawn = [Path(private) / f"page.{suffix}" for suffix in suffixes]
+            _draw(layout, drawn)
+            note([_leaving(path) for path in drawn])
+            for path, part in zip(drawn, parts):
+                _copy(path, part)
+        for part, target in zip(parts, targets):
+            part.replace(target)
     except OSError as error:
         raise ExportFailed(
-            f"{path.name} cannot be written to {path.parent} ({error.strerror or error}). Choose another folder."
+            tr("{name} cannot be written to {folder} ({error}). Choose another folder.").format(
+                name=targets[0].name, folder=folder, error=error.strerror or error
+            )
         ) from error
     finally:
-        if part is not None:
+        for part in parts:
             with contextlib.suppress(OSError):
                 part.unlink()
-            with contextlib.suppress(OSError):
-                part.with_suffix(".pgw").unlink()  # a PNG's world file, where the exporter made one
-    return path
+    return targets
+
+
+def _parts(folder: Path, targets: Sequence[Path]) -> Iterator[Path]:
+    """An empty file for each, so that a folder that takes none is known before anything is drawn or noted."""
+    for target in targets:
+        handle, name = tempfile.mkstemp(prefix=".", suffix=f".part{target.suffix}", dir=folder)
+        os.close(handle)
+        yield Path(name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as drawn, target.open("wb") as file:
+        shutil.copyfileobj(drawn, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _leaving(path: Path) -> Leaving:
+    content = path.read_bytes()
+    return Leaving(path.suffix.lstrip("."), hashlib.sha256(content).hexdigest(), len(content))
+
+
+def _draw(layout: QgsPrintLayout, paths: Sequence[Path]) -> None:
+    public = mode_of(layout) is Mode.PUBLICATION
+    with _described(layout), _flattened(layout) if public else contextlib.nullcontext():
+        for path in paths:
+            if path.suffix == f".{TWIN}":
+                path.write_text(twin_of(layout), encoding="utf-8")
+                continue
+            result = _WRITERS[Format(path.suffix.lstrip("."))](layout, str(path), public)
+            if result != QgsLayoutExporter.ExportResult.Success or not path.exists() or not path.stat().st_size:
+                raise ExportFailed(
+                    tr("The {format} could not be drawn (reason: {reason}). Try again, or leave it out.").format(
+                        format=path.suffix.lstrip(".").upper(), reason=int(result)
+                    )
+                )
+
+
+@contextlib.contextmanager
+def _flattened(layout: QgsPrintLayout) -> Iterator[None]:
+    """The maps as pictures for as long as it lasts."""
+    former = [(item, item.itemOpacity()) for item in maps_of(layout)]
+    for item, opacity in former:
+        item.setItemOpacity(min(opacity, _OPAQUE_BUT_A_PICTURE))
+    try:
+        yield
+    finally:
+        for item, opacity in former:
+            item.setItemOpacity(opacity)
 
 
 @contextlib.contextmanager
@@ -186,7 +168,7 @@ def _described(layout: QgsPrintLayout) -> Iterator[None]:
     own, changed = project.metadata(), project.isDirty()
     metadata = QgsProjectMetadata()
     metadata.setTitle(layout.name())
-    metadata.setAuthor(str(layout.customProperty(AUTHOR_PROPERTY, "")))
+    metadata.setAuthor(author_of(layout))
     project.setMetadata(metadata)
     try:
         yield
@@ -195,32 +177,47 @@ def _described(layout: QgsPrintLayout) -> Iterator[None]:
         project.setDirty(changed)
 
 
-def _pdf(layout: QgsPrintLayout, path: str) -> QgsLayoutExporter.ExportResult:
+def _pdf(layout: QgsPrintLayout, path: str, public: bool) -> QgsLayoutExporter.ExportResult:
     settings = QgsLayoutExporter.PdfExportSettings()
     settings.textRenderFormat = Qgis.TextRenderFormat.AlwaysText
-    settings.forceVectorOutput = True
-    settings.exportMetadata = True
+    settings.forceVectorOutput = not public
+    settings.flags = QgsLayoutRenderContext.Flag.FlagLosslessImageRendering
+    settings.exportMetadata = True  # the title, by which a screen reader announces the file
     settings.appendGeoreference = False
+    settings.writeGeoPdf = False
+    if layout.atlas().enabled():
+        result, _error = QgsLayoutExporter.exportToPdf(layout.atlas(), path, settings)
+        layout.atlas().first()
+        return result
     return QgsLayoutExporter(layout).exportToPdf(path, settings)
 
 
-def _png(layout: QgsPrintLayout, path: str) -> QgsLayoutExporter.ExportResult:
+def _png(layout: QgsPrintLayout, path: str, public: bool) -> QgsLayoutExporter.ExportResult:
     settings = QgsLayoutExporter.ImageExportSettings()
     settings.dpi = PNG_DPI
     settings.generateWorldFile = False
-    settings.exportMetadata = True
-    return QgsLayoutExporter(layout).exportToImage(path, settings)
+    settings.exportMetadata = not public
+    result = QgsLayoutExporter(layout).exportToImage(path, settings)
+    if public and result == QgsLayoutExporter.ExportResult.Success:
+        file = Path(path)
+        file.write_bytes(clean_png(file.read_bytes()))
+    return result
 
 
-def _svg(layout: QgsPrintLayout, path: str) -> QgsLayoutExporter.ExportResult:
+def _svg(layout: QgsPrintLayout, path: str, public: bool) -> QgsLayoutExporter.ExportResult:
     settings = QgsLayoutExporter.SvgExportSettings()
     settings.textRenderFormat = Qgis.TextRenderFormat.AlwaysOutlines  # the reader's machine may lack the fonts
-    settings.forceVectorOutput = True
-    settings.exportMetadata = True
-    return QgsLayoutExporter(layout).exportToSvg(path, settings)
+    settings.forceVectorOutput = not public
+    settings.exportMetadata = not public
+    settings.exportAsLayers = False
+    result = QgsLayoutExporter(layout).exportToSvg(path, settings)
+    if public and result == QgsLayoutExporter.ExportResult.Success:
+        file = Path(path)
+        file.write_text(clean_svg(file.read_text(encoding="utf-8")), encoding="utf-8")
+    return result
 
 
-_WRITERS: dict[Format, Callable[[QgsPrintLayout, str], QgsLayoutExporter.ExportResult]] = {
+_WRITERS: dict[Format, Callable[[QgsPrintLayout, str, bool], QgsLayoutExporter.ExportResult]] = {
     Format.PDF: _pdf,
     Format.PNG: _png,
     Format.SVG: _svg,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qgis.core import (
+    QgsLayoutItemMap,
     QgsLayoutMeasurement,
     QgsMapLayer,
     QgsPrintLayout,
@@ -13,17 +15,25 @@ from qgis.core import (
     QgsRectangle,
     QgsSingleBandPseudoColorRenderer,
 )
+from qgis.PyQt.QtCore import QRectF
 from qgis.PyQt.QtGui import QColor
 
 from ...shared.furniture import FurnitureItem
+from ..core.base_source import BOUNDARIES_ONLY, BaseSource
 from ..core.hotspots import COUNT_PARAMETERS, HotspotResult
 from ..core.periods import month_words
 from . import base_map, items
+from .base_map import BaseMap
+from .html_twin import TwinTable, attach_table, describe
 from .page_frame import Notes, boundary_attribution, footer, header, joined
 from .sheet import Imprint, Mode, Sheet, day, tr
 from .small_numbers import sentence, shown, shown_value, without_figures
 
 PANEL_WIDTH = 68.0
+STRIP_HEIGHT = 52.0
+SEE_THROUGH = 0.65
+MOST_GROUND_ENTRIES = 3
+LEGEND_SIZES = (7, 6.5, 6, 5.5, 5)
 PANEL_SIZES = (8, 7.75, 7.5, 7.25, 7, 6.75, 6.5, 6.25, 6, 5.75, 5.5)
 
 
@@ -33,6 +43,7 @@ class HotspotMap:
 
     result: HotspotResult
     imprint: Imprint
+    base: BaseSource = BOUNDARIES_ONLY
 
     @property
     def synthetic(self) -> bool:
@@ -42,53 +53,145 @@ class HotspotMap:
 
 def build_hotspot_layout(project: QgsProject, content: HotspotMap) -> QgsPrintLayout:
     """The page as a layout of ``project``, which also gets the base map's layers (hidden in its tree)."""
-    result = content.result
-    sheet = Sheet(project, content.imprint, content.synthetic)
+    result, imprint = content.result, content.imprint
+    sheet = Sheet(project, imprint, content.synthetic)
+    ground = ground_of(sheet, content)
     top = header(sheet)
-    bottom = footer(sheet, _notes(result, content.imprint.mode))
+    bottom = footer(sheet, notes_of(result, imprint.mode, ground))
+    blocks = [method_block(result, imprint.mode), *care_block(result, imprint.mode)]
     gap = sheet.mm(5)
-    split = sheet.right - sheet.mm(PANEL_WIDTH)
+    if imprint.upright:
+        split = bottom - sheet.mm(STRIP_HEIGHT)
+        main = hotspot_frame(sheet, "map", sheet.rect(sheet.left, top, sheet.right, split - gap), result, ground)
+        entries = legend_entries(main, result)
+        side_row(sheet, sheet.rect(sheet.left, split, sheet.right, bottom), entries, blocks, result)
+    else:
+        split = sheet.right - sheet.mm(PANEL_WIDTH)
+        main = hotspot_frame(sheet, "map", sheet.rect(sheet.left, top, split - gap, bottom), result, ground)
+        entries = legend_entries(main, result)
+        side_column(sheet, sheet.rect(split, top, sheet.right, bottom), entries, blocks, result)
+    attach_table(sheet.layout, class_table(result))
+    return sheet.layout
 
-    base = base_map.base_map(project, sheet.pt(6.5)[0])
-    area = result.study_area.geometry
+
+@dataclass(frozen=True)
+class HotspotFrame:
+    """A hotspot map on the page, and the layers that its legend explains."""
+
+    item: QgsLayoutItemMap
+    printed: QgsMapLayer
+    outline: QgsMapLayer
+    ground: BaseMap
+
+
+def ground_of(sheet: Sheet, content: HotspotMap) -> BaseMap:
+    """The base map for the study area at the page's size."""
+    width = content.result.study_area.geometry.boundingBox().width()
+    return base_map.base_map(sheet.project, sheet.pt(6.5)[0], source=content.base, width_m=width)
+
+
+def hotspot_frame(
+    sheet: Sheet, name: str, rect: QRectF, result: HotspotResult, ground: BaseMap, furniture: bool = True
+) -> HotspotFrame:
+    """The map of a result on its ground, all of the study area in view; with scale bar and north arrow."""
+    project, area = sheet.project, result.study_area.geometry
     outline = base_map.study_area(project, area)
     printed = printed_copy(project, result.layer)
     extent = QgsRectangle(area.boundingBox())
     extent.scale(1.08)
-    main = items.map_frame(
-        sheet,
-        "map",
-        sheet.rect(sheet.left, top, split - gap, bottom),
-        extent,
-        [outline, *base.above, printed, *base.below[:-1], base_map.study_ground(project, area), base.below[-1]],
-        base_map.OUTSIDE,
-    )
-    map_furniture(sheet, main)
+    if ground.see_through:
+        printed.setOpacity(SEE_THROUGH)
+    paper = [] if ground.detailed else [base_map.study_ground(project, area)]
+    layers = [outline, *ground.above, printed, *ground.below[:-1], *paper, ground.below[-1]]
+    main = items.map_frame(sheet, name, rect, extent, layers, base_map.OUTSIDE)
+    describe(main, map_words(result))
+    if furniture:
+        map_furniture(sheet, main)
+    return HotspotFrame(main, printed, outline, ground)
 
+
+def map_words(result: HotspotResult) -> str:
+    """The map in words, for who cannot see it."""
+    shown = [
+        tr("{label}: {area}").format(label=one.label, area=area_words(km2))
+        for one, km2 in zip(result.classes, result.class_km2)
+        if one.colour
+    ]
+    words = tr("Map: {title}. Class by class, how much of the study area is shown in it: {classes}.")
+    return words.format(title=result.title, classes="; ".join(shown) or tr("see the legend"))
+
+
+def area_words(km2: float) -> str:
+    """“1.3 km²”."""
+    return tr("{area} km²").format(area=f"{km2:,.1f}" if km2 < 100 else f"{km2:,.0f}")
+
+
+def class_table(result: HotspotResult) -> TwinTable:
+    """What the map shows, class by class."""
+    rows = [(one.label, area_words(km2)) for one, km2 in zip(result.classes, result.class_km2)]
+    return TwinTable(result.legend_title, (tr("Class"), tr("Part of the study area")), tuple(rows))
+
+
+def legend_entries(main: HotspotFrame, result: HotspotResult) -> list[items.LegendEntry]:
+    """What the legend explains; the first of a ground's layers where it has many."""
+    return [
+        items.LegendEntry(main.printed, heading=result.legend_title),
+        items.LegendEntry(main.outline, label=tr("Study area")),
+        items.LegendEntry(main.ground.boroughs, label=tr("Borough boundary")),
+        *(items.LegendEntry(layer) for layer in main.ground.legend[:MOST_GROUND_ENTRIES]),
+    ]
+
+
+def side_column(
+    sheet: Sheet,
+    rect: QRectF,
+    entries: Sequence[items.LegendEntry],
+    blocks: Sequence[items.Block],
+    result: HotspotResult,
+) -> None:
+    """Legend, words and inset below one another."""
     inset_height = sheet.mm(25)
-    side = sheet.rect(split, top, sheet.right, bottom - inset_height - sheet.mm(3))
-    legend = items.legend(
-        sheet,
-        FurnitureItem.LEGEND.value,
-        side,
-        [
-            items.LegendEntry(printed, heading=result.legend_title),
-            items.LegendEntry(outline, label=tr("Study area")),
-            items.LegendEntry(base.boroughs, label=tr("Borough boundary")),
-        ],
-        (7, 6.5, 6),
-    )
+    side = sheet.rect(rect.left(), rect.top(), rect.right(), rect.bottom() - inset_height - sheet.mm(3))
+    legend = items.legend(sheet, FurnitureItem.LEGEND.value, side, entries, LEGEND_SIZES)
     below = legend.pos().y() + legend.rect().height() + sheet.mm(4)
-    blocks = [items.Block("method", tr("How it was made"), _method(result, content.imprint.mode))]
-    care = [*without_figures(result.notes, content.imprint.mode), *result.caveats]
-    if care:
-        blocks.append(items.Block("caveats", tr("Read with care"), " ".join(map(sentence, care))))
-    words = sheet.rect(split, below, sheet.right, side.bottom())
+    words = sheet.rect(rect.left(), below, rect.right(), side.bottom())
     items.stack(sheet, words, blocks, items.fitting_size(sheet, words, blocks, PANEL_SIZES, 2.5), 2.5)
+    inset = sheet.rect(rect.left(), rect.bottom() - inset_height, rect.right(), rect.bottom())
+    locator(sheet, inset, base_map.marked_area(sheet.project, result.study_area.geometry))
 
-    inset = sheet.rect(split, bottom - inset_height, sheet.right, bottom)
-    locator(sheet, inset, base_map.marked_area(project, area))
-    return sheet.layout
+
+def side_row(
+    sheet: Sheet,
+    rect: QRectF,
+    entries: Sequence[items.LegendEntry],
+    blocks: Sequence[items.Block],
+    result: HotspotResult,
+) -> None:
+    """Legend, words in two columns, and inset beside one another."""
+    gap = sheet.mm(4)
+    legend_right = rect.left() + rect.width() * 0.33
+    room = sheet.rect(rect.left(), rect.top(), legend_right, rect.bottom())
+    legend = items.legend(sheet, FurnitureItem.LEGEND.value, room, entries, LEGEND_SIZES)
+    inset_left = rect.right() - sheet.mm(34)
+    inset = sheet.rect(inset_left, rect.top(), rect.right(), rect.top() + min(sheet.mm(26), rect.height()))
+    locator(sheet, inset, base_map.marked_area(sheet.project, result.study_area.geometry))
+    left = legend.pos().x() + legend.rect().width() + gap
+    columns = _columns(blocks)
+    width = (inset_left - gap - left - gap * (len(columns) - 1)) / len(columns)
+    rooms = [
+        sheet.rect(left + n * (width + gap), rect.top(), left + n * (width + gap) + width, rect.bottom())
+        for n in range(len(columns))
+    ]
+    size = min(items.fitting_size(sheet, room, column, PANEL_SIZES, 2.5) for room, column in zip(rooms, columns))
+    for room, column in zip(rooms, columns):
+        items.stack(sheet, room, column, size, 2.5)
+
+
+def _columns(blocks: Sequence[items.Block]) -> list[list[items.Block]]:
+    """The longest block by itself, the others together in their order."""
+    longest = max(blocks, key=lambda block: len(block.words))
+    others = [block for block in blocks if block is not longest]
+    return [others, [longest]] if others else [[longest]]
 
 
 def printed_copy(project: QgsProject, layer: QgsMapLayer) -> QgsMapLayer:
@@ -107,8 +210,8 @@ def printed_copy(project: QgsProject, layer: QgsMapLayer) -> QgsMapLayer:
     return copy
 
 
-def map_furniture(sheet: Sheet, main: items.QgsLayoutItemMap) -> None:
-    """Scale bar and north arrow, on the map."""
+def map_furniture(sheet: Sheet, main: QgsLayoutItemMap) -> None:
+    """Scale bar and north arrow, on the map; of several maps on one scale, the first carries them."""
     edge = sheet.mm(2.5)
     left, top = main.pos().x() + edge, main.pos().y() + edge
     bar = items.scale_bar(
@@ -123,26 +226,35 @@ def map_furniture(sheet: Sheet, main: items.QgsLayoutItemMap) -> None:
     main.setLabelMargin(QgsLayoutMeasurement(sheet.mm(1.5)))
 
 
-def locator(sheet: Sheet, rect: items.QRectF, marked: base_map.QgsVectorLayer) -> None:
+def locator(sheet: Sheet, rect: QRectF, marked: base_map.QgsVectorLayer) -> None:
     """The inset: where in London the map lies."""
     layers = base_map.locator(sheet.project, marked)
     extent = QgsRectangle(layers[-1].extent())
     extent.scale(1.05)
     inset = items.map_frame(sheet, "inset", rect, extent, layers, items.PAPER)
     inset.setFrameEnabled(False)
+    describe(inset, tr("Inset: where in London the map lies."))
 
 
-def _method(result: HotspotResult, mode: Mode) -> str:
+def method_block(result: HotspotResult, mode: Mode) -> items.Block:
     """The parameters as lines, without the counts, which the foot of the page tells in sentences."""
     counts = [result.used, result.outside, result.unmapped or 0, result.largest_stack]
-    return "\n".join(
+    lines = "\n".join(
         f"{name}: {shown_value(value, counts, mode)}"
         for name, value in result.parameters
         if name not in COUNT_PARAMETERS
     )
+    return items.Block("method", tr("How it was made"), lines)
 
 
-def _notes(result: HotspotResult, mode: Mode) -> Notes:
+def care_block(result: HotspotResult, mode: Mode) -> list[items.Block]:
+    """What must be known when reading, as one block, or none."""
+    care = [*without_figures(result.notes, mode), *result.caveats]
+    return [items.Block("caveats", tr("Read with care"), " ".join(map(sentence, care)))] if care else []
+
+
+def notes_of(result: HotspotResult, mode: Mode, ground: BaseMap) -> Notes:
+    """The words at the foot of the page."""
     counts = [
         tr("{used} incidents in the study area make the map.").format(used=shown(result.used, mode)),
     ]
@@ -160,5 +272,5 @@ def _notes(result: HotspotResult, mode: Mode) -> Notes:
             month=month_words(result.newest_month), day=day(result.run_on)
         ),
         counts=" ".join(counts),
-        attribution=joined(result.attribution, boundary_attribution()),
+        attribution=joined(result.attribution, boundary_attribution(), ground.attribution),
     )

@@ -33,13 +33,15 @@ from qgis.core import (
     QgsMapLayerLegendUtils,
     QgsRasterSymbolLegendNode,
     QgsRectangle,
+    QgsScaleBarSettings,
     QgsSymbolLegendNode,
     QgsTableCell,
 )
 from qgis.PyQt.QtCore import QRectF, Qt
 from qgis.PyQt.QtGui import QColor
 
-from .sheet import Sheet
+from ...shared.furniture import FurnitureItem
+from .sheet import ALTERNATIVE_PROPERTY, Sheet, variable_name
 from .typography import INK, fit, render_context, shorten, text_format, text_height, wrap
 
 NORTH_ARROW = Path(__file__).resolve().parents[2] / "resources" / "styles" / "north_arrow.svg"
@@ -47,6 +49,7 @@ RULE = "#9aa5b1"
 PAPER = "#ffffff"
 SHADE = "#e9edf1"
 FAINT = "#8a949e"
+_FURNITURE = {item.value for item in FurnitureItem}
 ROUNDING = 0.1  # a row that misses the frame by a hair is not drawn
 
 
@@ -72,13 +75,19 @@ def text(
     align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
     middle: bool = False,
 ) -> QgsLayoutItemLabel:
-    """A text in ``rect`` at the first of ``sizes`` (A4 points) at which it fits."""
+    """A text in ``rect`` at the first of ``sizes`` (A4 points) at which it fits.
+
+    Furniture gets its words by an expression from a variable of the layout, so that a change of one changes all.
+    """
     # QGIS would evaluate what stands between “[%” and “%]”: words may come from a server or a file.
-    fitted = fit(words.replace("[%", "[ %"), rect.width(), rect.height(), sheet.pt(*sizes), bold, colour)
+    fitted = fit(words.replace("[%", "[ %"), rect.width(), rect.height(), sheet.pt(*sizes), bold, colour, sheet.font)
     label = QgsLayoutItemLabel(sheet.layout)
     label.setMarginX(0)
     label.setMarginY(0)
     label.setText("\n".join(fitted.lines))
+    if name in _FURNITURE:
+        sheet.tell(variable_name(name), label.text())
+        label.setText(f"[% @{variable_name(name)} %]" if label.text() else "")
     label.setTextFormat(fitted.style)
     label.setHAlign(align)
     label.setVAlign(Qt.AlignmentFlag.AlignVCenter if middle else Qt.AlignmentFlag.AlignTop)
@@ -98,7 +107,7 @@ class Block:
 
 def block_heights(sheet: Sheet, width: float, blocks: Sequence[Block], size: float) -> list[tuple[float, float]]:
     """The heights of each block's heading and text in mm, at ``size`` (A4 points)."""
-    head, body = (text_format(sheet.pt(size)[0], bold=bold) for bold in (True, False))
+    head, body = (text_format(sheet.pt(size)[0], bold=bold, font_family=sheet.font) for bold in (True, False))
     return [
         (
             text_height(wrap(block.heading, width, head), head) + 0.3 if block.heading else 0.0,
@@ -124,7 +133,8 @@ def stack(sheet: Sheet, rect: QRectF, blocks: Sequence[Block], size: float, gap:
     """
     y = rect.y()
     for block, (head, body) in zip(blocks, block_heights(sheet, rect.width(), blocks, size)):
-        body = min(body, max(rect.bottom() - y - head, text_height(["x"], text_format(sheet.pt(size)[0]))))
+        line = text_height(["x"], text_format(sheet.pt(size)[0], font_family=sheet.font))
+        body = min(body, max(rect.bottom() - y - head, line))
         if block.heading:
             above = QRectF(rect.x(), y, rect.width(), head)
             text(sheet, f"{block.name}_heading", above, block.heading, [size], bold=True)
@@ -171,22 +181,12 @@ def round_length(longest: float) -> float:
 
 def scale_bar(sheet: Sheet, name: str, of: QgsLayoutItemMap, left: float, bottom: float) -> QgsLayoutItemScaleBar:
     """A bar of a round length, about a quarter of the map wide, in two halves."""
-    metres = round_length(of.extent().width() * 0.25)
-    kilometres = metres >= 1000
     bar = QgsLayoutItemScaleBar(sheet.layout)
-    bar.setLinkedMap(of)
-    bar.applyDefaultSettings()
-    bar.setStyle("Single Box")
-    bar.setUnits(Qgis.DistanceUnit.Kilometers if kilometres else Qgis.DistanceUnit.Meters)
-    bar.setUnitLabel("km" if kilometres else "m")
-    bar.setMapUnitsPerScaleBarUnit(1)
-    bar.setNumberOfSegmentsLeft(0)
-    bar.setNumberOfSegments(2)
-    bar.setUnitsPerSegment((metres / 1000 if kilometres else metres) / 2)
+    let_measure(bar, of)
     bar.setHeight(sheet.mm(1.4))
     bar.setLabelBarSpace(sheet.mm(0.8))
     bar.setBoxContentSpace(sheet.mm(1.4))
-    bar.setTextFormat(text_format(sheet.pt(7)[0]))
+    bar.setTextFormat(text_format(sheet.pt(7)[0], font_family=sheet.font))
     bar.setFillSymbol(QgsFillSymbol.createSimple({"color": INK, "outline_style": "no"}))
     bar.setLineSymbol(QgsLineSymbol.createSimple({"color": INK, "width": "0.2"}))
     bar.setBackgroundEnabled(True)
@@ -196,6 +196,33 @@ def scale_bar(sheet: Sheet, name: str, of: QgsLayoutItemMap, left: float, bottom
     size = bar.minimumSize()
     place(bar, QRectF(left, bottom - size.height(), size.width(), size.height()))
     return bar
+
+
+def let_measure(bar: QgsLayoutItemScaleBar, of: QgsLayoutItemMap) -> None:
+    """Let a bar measure a map of metres: a round length, about a quarter of it wide, in two halves."""
+    metres = round_length(of.extent().width() * 0.25)
+    kilometres = metres >= 1000
+    bar.setLinkedMap(of)
+    bar.applyDefaultSettings()
+    bar.setStyle("Single Box")
+    bar.setUnits(Qgis.DistanceUnit.Kilometers if kilometres else Qgis.DistanceUnit.Meters)
+    bar.setUnitLabel("km" if kilometres else "m")
+    bar.setMapUnitsPerScaleBarUnit(1)
+    bar.setNumberOfSegmentsLeft(0)
+    bar.setNumberOfSegments(2)
+    bar.setUnitsPerSegment((metres / 1000 if kilometres else metres) / 2)
+
+
+def let_scale_bar_follow(sheet: Sheet, bar: QgsLayoutItemScaleBar, of: QgsLayoutItemMap) -> None:
+    """Let a bar find its round length anew where the map's scale changes from page to page."""
+    bar.setSegmentSizeMode(QgsScaleBarSettings.SegmentSizeMode.FitWidth)
+    bar.setMinimumBarWidth(of.rect().width() * 0.12)
+    bar.setMaximumBarWidth(of.rect().width() * 0.25)
+    bar.setUnits(Qgis.DistanceUnit.Meters)
+    bar.setUnitLabel("m")
+    height = bar.rect().height()
+    bottom = bar.pos().y() + height
+    place(bar, QRectF(bar.pos().x(), bottom - height, of.rect().width() * 0.25 + sheet.mm(8), height))
 
 
 def north_arrow(sheet: Sheet, name: str, of: QgsLayoutItemMap, rect: QRectF) -> QgsLayoutItemPicture:
@@ -209,6 +236,18 @@ def north_arrow(sheet: Sheet, name: str, of: QgsLayoutItemMap, rect: QRectF) -> 
     _add(sheet.layout, arrow, name)
     place(arrow, rect)
     return arrow
+
+
+def picture(sheet: Sheet, name: str, rect: QRectF, path: Path, words: str) -> QgsLayoutItemPicture:
+    """A picture in its own proportions, at the right of ``rect``; ``words`` say what it shows to who cannot see it."""
+    item = QgsLayoutItemPicture(sheet.layout)
+    item.setPicturePath(str(path))
+    item.setResizeMode(QgsLayoutItemPicture.ResizeMode.Zoom)
+    item.setPictureAnchor(QgsLayoutItem.ReferencePoint.MiddleRight)
+    item.setCustomProperty(ALTERNATIVE_PROPERTY, words)
+    _add(sheet.layout, item, name)
+    place(item, rect)
+    return item
 
 
 @dataclass(frozen=True)
@@ -257,8 +296,8 @@ def _only_classes(item: QgsLayoutItemLegend, node: QgsLayerTreeLayer) -> None:
 
 
 def _legend_type(sheet: Sheet, item: QgsLayoutItemLegend, size: float) -> None:
-    body = text_format(sheet.pt(size)[0])
-    heading = text_format(sheet.pt(size)[0], bold=True)
+    body = text_format(sheet.pt(size)[0], font_family=sheet.font)
+    heading = text_format(sheet.pt(size)[0], bold=True, font_family=sheet.font)
     style = QgsLegendStyle.Style
     for component, chosen in ((style.Group, heading), (style.Subgroup, heading), (style.SymbolLabel, body)):
         rule = item.style(component)
@@ -309,7 +348,7 @@ def table(
     for row in rows:
         cells = []
         for cell, width in zip(row, widths):
-            style = text_format(sheet.pt(size)[0], cell.bold, cell.colour)
+            style = text_format(sheet.pt(size)[0], cell.bold, cell.colour, font_family=sheet.font)
             made = QgsTableCell(shorten(cell.words, width - 2 * margin, style))
             made.setTextFormat(style)
             side = Qt.AlignmentFlag.AlignRight if cell.right else Qt.AlignmentFlag.AlignLeft

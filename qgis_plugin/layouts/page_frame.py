@@ -10,12 +10,14 @@ from qgis.PyQt.QtCore import QRectF, Qt
 
 from ...shared.furniture import FurnitureItem
 from .base_map import BOUNDARIES
-from .items import RULE, Block, fitting_size, panel, stack, text
+from .items import RULE, Block, fitting_size, panel, picture, stack, text
 from .sheet import Mode, Sheet, tr
 
 SYNTHETIC_FILL = "#ffd75e"
 TITLE_SIZES = (16, 15, 14, 13, 12, 11.5, 11, 10, 9)
+LOGO_WIDTH = 38.0
 FOOTER_HEIGHT = 29.0
+FOOTER_HEIGHT_UPRIGHT = 42.0
 BLOCK_GAP = 1.2
 COLUMN_SHARES = (0.25, 0.31, 0.44)  # the licences take most room
 FOOTER_SIZES = (7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
@@ -31,8 +33,11 @@ class Notes:
     attribution: str
 
 
-def header(sheet: Sheet) -> float:
-    """Marking, title and, where the data are synthetic, the label that says so; the top of what follows, in mm."""
+def header(sheet: Sheet, longest_title: str = "") -> float:
+    """Marking, title and, where the data are synthetic, the label that says so; the top of what follows, in mm.
+
+    ``longest_title`` is given where titles change from page to page: there is room for it.
+    """
     centre = Qt.AlignmentFlag.AlignHCenter
     marking = sheet.imprint.mode.marking
     markings = {
@@ -42,9 +47,13 @@ def header(sheet: Sheet) -> float:
     for item, y in markings.items():
         band = QRectF(sheet.left, y, sheet.right - sheet.left, sheet.mm(4.5))
         text(sheet, item.value, band, marking, [8.5], bold=True, align=centre, middle=True)
-    title = sheet.rect(sheet.left, sheet.mm(10), sheet.right, sheet.mm(20))
-    text(sheet, FurnitureItem.TITLE.value, title, sheet.imprint.title, TITLE_SIZES, bold=True, middle=True)
-    y = sheet.mm(21.5)
+    title_right = _logo(sheet)
+    title = sheet.rect(sheet.left, sheet.mm(10), title_right, sheet.mm(20))
+    words = longest_title or sheet.imprint.title
+    text(sheet, FurnitureItem.TITLE.value, title, words, TITLE_SIZES, bold=True, middle=True)
+    rule = sheet.rect(sheet.left, sheet.mm(20.3), sheet.right, sheet.mm(20.8))
+    panel(sheet, "title_rule", rule, sheet.imprint.style.colour)
+    y = sheet.mm(22.3)
     if sheet.synthetic:
         strip = sheet.rect(sheet.left, y, sheet.right, y + sheet.mm(5))
         panel(sheet, "synthetic_panel", strip, SYNTHETIC_FILL)
@@ -54,11 +63,25 @@ def header(sheet: Sheet) -> float:
     return y
 
 
+def _logo(sheet: Sheet) -> float:
+    """The organisation's logo, or its words, at the right of the title; how far the title may reach, in mm."""
+    style = sheet.imprint.style
+    if style.logo is None and not style.logo_words:
+        return sheet.right
+    place = sheet.rect(sheet.right - sheet.mm(LOGO_WIDTH), sheet.mm(10), sheet.right, sheet.mm(19.6))
+    if style.logo is not None:
+        picture(sheet, "logo", place, style.logo, style.logo_words or sheet.imprint.organisation)
+    else:
+        right = Qt.AlignmentFlag.AlignRight
+        text(sheet, "logo", place, style.logo_words, (9, 8, 7, 6), bold=True, align=right, middle=True)
+    return place.left() - sheet.mm(4)
+
+
 def footer(sheet: Sheet, notes: Notes) -> float:
     """Source, counts, notes and author in three columns above the lower marking; the bottom of what is above, in mm."""
     bottom = sheet.height - sheet.mm(10)
-    top = bottom - sheet.mm(FOOTER_HEIGHT)
-    gap = sheet.mm(6)
+    top = bottom - sheet.mm(FOOTER_HEIGHT_UPRIGHT if sheet.imprint.upright else FOOTER_HEIGHT)
+    gap = sheet.mm(4 if sheet.imprint.upright else 6)
     room = sheet.right - sheet.left - 2 * gap
     widths = [room * share for share in COLUMN_SHARES]
     lefts = [sheet.left + sum(widths[:number]) + number * gap for number in range(len(widths))]

@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from pathlib import Path
 
-from qgis.core import QgsLayoutItemPage, QgsLayoutMeasurement, QgsPrintLayout, QgsProject, QgsUnitTypes
+from qgis.core import (
+    QgsExpressionContextUtils,
+    QgsLayoutItemPage,
+    QgsLayoutMeasurement,
+    QgsPrintLayout,
+    QgsProject,
+    QgsUnitTypes,
+)
 from qgis.PyQt.QtCore import QCoreApplication, QRectF
 
+ALTERNATIVE_PROPERTY = "safestats/alternative"  # what an item shows, in words
 AUTHOR_PROPERTY = "safestats/author"
+BASE_PROPERTY = "safestats/base"  # marks a layer as drawn by us, so that no point on it is an incident
 MODE_PROPERTY = "safestats/mode"
 SYNTHETIC_PROPERTY = "safestats/synthetic"
 
@@ -17,6 +27,11 @@ SYNTHETIC_PROPERTY = "safestats/synthetic"
 def tr(text: str) -> str:
     """``text`` in the user's language."""
     return QCoreApplication.translate("SafeStatsLayouts", text)
+
+
+def variable_name(item: str) -> str:
+    """The layout variable with the words of a piece of furniture: a template writes ``[% @safestats_source %]``."""
+    return "safestats_marking" if item.startswith("marking-") else f"safestats_{item.replace('-', '_')}"
 
 
 class Mode(str, Enum):
@@ -32,15 +47,31 @@ class Mode(str, Enum):
 
 
 class Page(str, Enum):
-    """Page sizes, landscape."""
+    """Page sizes."""
 
     A4 = "A4"
     A3 = "A3"
 
-    @property
-    def millimetres(self) -> tuple[float, float]:
-        """Width and height."""
-        return (297.0, 210.0) if self is Page.A4 else (420.0, 297.0)
+    def millimetres(self, upright: bool) -> tuple[float, float]:
+        """Width and height of the sheet, upright or lying."""
+        short, long = (210.0, 297.0) if self is Page.A4 else (297.0, 420.0)
+        return (short, long) if upright else (long, short)
+
+
+@dataclass(frozen=True)
+class HouseStyle:
+    """How an organisation's pages look, with what this computer has of it.
+
+    ``font`` is a family that is installed (empty: the plugin's own), ``colour`` that of the rule below the title,
+    ``logo`` a picture that can be read; ``logo_words`` stand in its place where it cannot. ``notes`` tell what was
+    replaced and by what, each in one sentence.
+    """
+
+    font: str = ""
+    colour: str = "#1f639b"
+    logo: Path | None = None
+    logo_words: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +83,8 @@ class Imprint:
     organisation: str
     mode: Mode = Mode.OPERATIONAL
     page: Page = Page.A4
+    upright: bool = False
+    style: HouseStyle = HouseStyle()
 
     @property
     def issued_by(self) -> str:
@@ -67,14 +100,16 @@ class Sheet:
         self.project = project
         self.imprint = imprint
         self.synthetic = synthetic
-        self.width, self.height = imprint.page.millimetres
+        self.font = imprint.style.font
+        self.width, self.height = imprint.page.millimetres(imprint.upright)
         large = imprint.page is Page.A3
         # Type grows less than the page: A3 is read from nearer than its size, and the map gets the room.
         self._length, self._type = (1.3, 1.25) if large else (1.0, 1.0)
         self.layout = QgsPrintLayout(project)
         self.layout.initializeDefaults()
+        orientation = QgsLayoutItemPage.Orientation
         page = self.layout.pageCollection().page(0)
-        page.setPageSize(imprint.page.value, QgsLayoutItemPage.Orientation.Landscape)
+        page.setPageSize(imprint.page.value, orientation.Portrait if imprint.upright else orientation.Landscape)
         self.layout.setName(imprint.title)
         self.layout.setCustomProperty(MODE_PROPERTY, imprint.mode.value)
         self.layout.setCustomProperty(AUTHOR_PROPERTY, imprint.issued_by)
@@ -104,6 +139,10 @@ class Sheet:
     def rect(self, left: float, top: float, right: float, bottom: float) -> QRectF:
         """A rectangle by its four edges, in page millimetres."""
         return QRectF(left, top, right - left, bottom - top)
+
+    def tell(self, name: str, words: str) -> None:
+        """Keep words as a variable of the layout, for expressions on this page and in templates made of it."""
+        QgsExpressionContextUtils.setLayoutVariable(self.layout, name, words)
 
 
 def day(when: date) -> str:

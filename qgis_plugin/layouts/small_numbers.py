@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from ...shared.disclosure import published_count, published_words
 from .sheet import Mode, number
 
-_WHOLE_NUMBER = re.compile(r"\d{1,3}(,\d{3})*|\d+")
+# A number by itself: none that is part of a name, such as that of an edition (“V3”).
+_WHOLE_NUMBER = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d+)(?![\w])")
 
 
 def shown(count: int, mode: Mode) -> str:

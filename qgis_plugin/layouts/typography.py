@@ -22,13 +22,19 @@ SLACK = 0.985
 
 def family() -> str:
     """The first of ``FAMILIES`` that this machine has; Qt's own sans serif where it has none."""
-    installed = set(QFontDatabase().families())
-    return next((name for name in FAMILIES if name in installed), QFont("sans-serif").defaultFamily())
+    return next((name for name in FAMILIES if is_installed(name)), QFont("sans-serif").defaultFamily())
 
 
-def text_format(size: float, bold: bool = False, colour: str = INK, italic: bool = False) -> QgsTextFormat:
-    """A text format of ``size`` points in the house family."""
-    font = QFont(family())
+def is_installed(name: str) -> bool:
+    """Whether this computer has the family."""
+    return name in QFontDatabase().families()
+
+
+def text_format(
+    size: float, bold: bool = False, colour: str = INK, italic: bool = False, font_family: str = ""
+) -> QgsTextFormat:
+    """A text format of ``size`` points in ``font_family``, or else in the plugin's."""
+    font = QFont(font_family or family())
     font.setBold(bold)
     font.setItalic(italic)
     font.setPointSizeF(size)
@@ -103,14 +109,20 @@ class Fitted:
 
 
 def fit(
-    text: str, width: float, height: float, sizes: Sequence[float], bold: bool = False, colour: str = INK
+    text: str,
+    width: float,
+    height: float,
+    sizes: Sequence[float],
+    bold: bool = False,
+    colour: str = INK,
+    font_family: str = "",
 ) -> Fitted:
     """``text`` at the first of ``sizes`` (points, largest first) at which it fits ``width`` × ``height`` mm.
 
     At the last size, lines beyond the height are cut with an ellipsis and ``complete`` is False.
     """
     for size in sizes:
-        style = text_format(size, bold, colour)
+        style = text_format(size, bold, colour, font_family=font_family)
         lines = wrap(text, width, style)
         needed = text_height(lines, style)
         if needed <= height:

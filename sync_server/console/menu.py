@@ -22,6 +22,7 @@ _PAGES: tuple[tuple[str, str, Permission | None], ...] = (
     ("Organisations", "/console/organisations", Permission.SEE_ORGANISATIONS),
     ("People", "/console/people", Permission.SEE_PEOPLE),
     ("Use", "/console/usage", Permission.SEE_USAGE),
+    ("House style", "/console/house-style", Permission.SET_HOUSE_STYLE),
     ("Agreements", "/console/agreements", Permission.SEE_AGREEMENTS),
     ("Suppliers’ terms", "/console/terms", Permission.SEE_ORGANISATIONS),
     ("Conditions of use", "/console/conditions-of-use", Permission.SEE_CONDITIONS),

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from ..agreements.documents import MOST_BYTES
+from ..house_style.service import MOST_LOGO_BYTES
 from ..uploads.service import MOST_BYTES as MOST_UPLOADED_BYTES
 from . import (
     account,
@@ -16,6 +17,7 @@ from . import (
     audit,
     conditions,
     grants,
+    house_style,
     mappings,
     organisations,
     oversight,
@@ -44,6 +46,7 @@ _SUBJECTS = (
     account,
     organisations,
     people,
+    house_style,
     grants,
     agreements,
     terms,
@@ -105,6 +108,8 @@ def longest_body(path: str) -> int | None:
     """How many bytes a request to the address may have, where that is more than usual."""
     if path == "/console/uploads":
         return MOST_UPLOADED_BYTES + _FORM_BYTES
+    if path == "/console/house-style":
+        return MOST_LOGO_BYTES + _FORM_BYTES
     if path == "/console/mappings/edit":
         return mappings.MOST_FILE_BYTES + 10 * _FORM_BYTES
     return MOST_BYTES + _FORM_BYTES if _DOCUMENT.fullmatch(path) else None

@@ -52,6 +52,8 @@ class AreaIndex:
         self.boroughs = boroughs
         self._codes = np.array(list(lsoas), dtype=object)
         self._shapes = shapes
+        west, south, east, north = shapely.total_bounds(shapes).tolist()
+        self.bounds: tuple[float, float, float, float] = (west, south, east, north)  # metres
         self._tree = shapely.STRtree(shapes)
 
     @classmethod

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     SEE_USAGE = "see-usage"
     SEE_ORGANISATIONS = "see-organisations"
     MANAGE_ORGANISATIONS = "manage-organisations"
+    SET_HOUSE_STYLE = "set-house-style"  # how the pages of one's own organisation look
     SEE_AGREEMENTS = "see-agreements"
     MANAGE_AGREEMENTS = "manage-agreements"
     SEE_CONDITIONS = "see-conditions"
@@ -68,6 +69,7 @@ _PERMITTED: dict[Role, frozenset[Permission]] = {
             P.INVITE_PEOPLE,
             P.MANAGE_PEOPLE,
             P.SEE_USAGE,
+            P.SET_HOUSE_STYLE,
             P.SEE_AGREEMENTS,
             P.SEE_CONDITIONS,
         }

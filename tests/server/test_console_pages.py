@@ -26,6 +26,7 @@ PAGES: dict[str, Permission | None] = {
     "/console/organisations?name=cam": P.SEE_ORGANISATIONS,
     "/console/organisations/camden": P.SEE_ORGANISATIONS,
     "/console/organisations/new": P.MANAGE_ORGANISATIONS,
+    "/console/house-style": P.SET_HOUSE_STYLE,
     "/console/organisations/camden/change": P.MANAGE_ORGANISATIONS,
     "/console/organisations/camden/close": P.MANAGE_ORGANISATIONS,
     "/console/people": P.SEE_PEOPLE,
@@ -80,6 +81,7 @@ PAGES: dict[str, Permission | None] = {
 # Each action with what it takes; sent with a good token, so that only the role stands against it.
 ACTIONS: dict[str, Permission] = {
     "/console/organisations/new": P.MANAGE_ORGANISATIONS,
+    "/console/house-style": P.SET_HOUSE_STYLE,
     "/console/organisations/camden/change": P.MANAGE_ORGANISATIONS,
     "/console/organisations/camden/close": P.MANAGE_ORGANISATIONS,
     "/console/people/invite": P.INVITE_PEOPLE,

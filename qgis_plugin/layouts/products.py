@@ -1,0 +1,121 @@
+"""What can be made into a page: a hotspot map in any of the gallery's templates, or a report around a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from qgis.core import QgsPrintLayout, QgsProject, QgsRectangle
+
+from ..core.base_source import BaseSource
+from ..core.hotspots import HotspotResult
+from ..core.proximity import ProximityResult
+from .incident_points import incidents_of
+from .proximity_report import ProximityReport, build_proximity_layout
+from .sheet import Imprint, Mode, tr
+from .templates import Material, PageKind, build_page
+
+
+@dataclass(frozen=True)
+class UsedDataset:
+    """A dataset on a page, and how many of its rows made it."""
+
+    dataset: str
+    title: str
+    rows: int
+
+
+class Product(Protocol):
+    """A result that pages are made of."""
+
+    name: str  # in the audit
+    words: str  # for people
+    in_templates: bool  # whether the gallery has pages for it
+
+    @property
+    def title(self) -> str:
+        """What the page is called unless its publisher says otherwise."""
+
+    @property
+    def datasets(self) -> tuple[UsedDataset, ...]:
+        """What it is made of."""
+
+    @property
+    def extent(self) -> QgsRectangle:
+        """What its map shows, in EPSG:27700."""
+
+    def build(
+        self, project: QgsProject, kind: PageKind, imprint: Imprint, base: BaseSource, material: Material
+    ) -> QgsPrintLayout:
+        """The page as a layout of ``project``."""
+
+
+class HotspotProduct:
+    """A hotspot map."""
+
+    name = "hotspot-map"
+    in_templates = True
+
+    def __init__(self, result: HotspotResult) -> None:
+        self.result = result
+        self.words = tr("Hotspot map")
+
+    @property
+    def title(self) -> str:
+        """That of the run."""
+        return self.result.title
+
+    @property
+    def datasets(self) -> tuple[UsedDataset, ...]:
+        """The one that the run read."""
+        return (UsedDataset(self.result.dataset, self.result.dataset_title, self.result.used),)
+
+    @property
+    def extent(self) -> QgsRectangle:
+        """The study area's."""
+        return self.result.study_area.geometry.boundingBox()
+
+    def build(
+        self, project: QgsProject, kind: PageKind, imprint: Imprint, base: BaseSource, material: Material
+    ) -> QgsPrintLayout:
+        """The page of that kind."""
+        return build_page(project, kind, self.result, imprint, base, material)
+
+
+class ReportProduct:
+    """A report of what happened around a place."""
+
+    name = "proximity-report"
+    in_templates = False
+
+    def __init__(self, result: ProximityResult, open_in: QgsProject) -> None:
+        self.result = result
+        self.words = tr("Proximity report")
+        self._open_in = open_in  # where the layers are that the search read
+
+    @property
+    def title(self) -> str:
+        """That of the search."""
+        return self.result.title
+
+    @property
+    def datasets(self) -> tuple[UsedDataset, ...]:
+        """Those that the search counted in."""
+        return tuple(UsedDataset(one.dataset, one.title, one.total.counts[-1]) for one in self.result.datasets)
+
+    @property
+    def extent(self) -> QgsRectangle:
+        """The outer ring's."""
+        return self.result.rings[-1].boundingBox()
+
+    def build(
+        self, project: QgsProject, kind: PageKind, imprint: Imprint, base: BaseSource, material: Material
+    ) -> QgsPrintLayout:
+        """The one page that there is of it; single incidents are drawn for colleagues only."""
+        incidents = incidents_of(self.result, self._open_in) if imprint.mode is Mode.OPERATIONAL else ()
+        return build_proximity_layout(project, ProximityReport(self.result, imprint, incidents))
+
+
+def product_of(result: HotspotResult | ProximityResult, open_in: QgsProject) -> Product:
+    """The product of a finished run or search."""
+    return HotspotProduct(result) if isinstance(result, HotspotResult) else ReportProduct(result, open_in)
