@@ -40,23 +40,32 @@ def change(now: int, before: int, confidence: float = CONFIDENCE) -> RateChange:
     if now < 0 or before < 0:
         raise ValueError(f"A count cannot be negative: {min(now, before)}.")
     tail = (1 - confidence) / 2
-    low = _beta_quantile(tail, now, before + 1) if now else 0.0
-    high = _beta_quantile(1 - tail, now + 1, before) if before else 1.0
+    high_inverse = _lowest(before, now, tail)
     return RateChange(
         ratio=now / before if before else None,
-        low=low / (1 - low),
-        high=high / (1 - high) if high < 1 else math.inf,
+        low=_lowest(now, before, tail),
+        high=1 / high_inverse if high_inverse else math.inf,
         weak=min(now, before) < SMALL_NUMBER,
     )
+
+
+def _lowest(now: int, before: int, tail: float) -> float:
+    """The smallest ratio under which a count as high as ``now`` is no rarer than ``tail``."""
+    if not now:
+        return 0.0
+    # The smaller part of the sum is looked for: of a share next to 1 the rest would be lost in rounding.
+    if now <= before:
+        share = _beta_quantile(tail, now, before + 1)
+        return share / (1 - share)
+    rest = _beta_quantile(1 - tail, before + 1, now)
+    return (1 - rest) / rest
 
 
 def _beta_quantile(probability: float, a: float, b: float) -> float:
     """The quantile of the Beta distribution, by halving: ``_beta_share`` grows, so this always arrives."""
     low, high = 0.0, 1.0
-    while high - low > _PRECISE * max(low, 1e-300) and high - low > 5e-324:
+    while high - low > _PRECISE * high:
         middle = (low + high) / 2
-        if middle in (low, high):
-            break
         if _beta_share(middle, a, b) < probability:
             low = middle
         else:

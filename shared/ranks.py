@@ -99,16 +99,17 @@ def count_all(points: ArrayLike, weights: ArrayLike, centres: ArrayLike, radii: 
     points of the cells on its edge are measured one by one.
     """
     weight = np.asarray(weights, dtype=np.int64)
-    place, weight = _merged(np.asarray(points).reshape(-1, 2), weight.reshape(len(weight), -1))
+    kinds = weight if weight.ndim > 1 else weight[:, np.newaxis]
+    place, kinds = _merged(np.asarray(points).reshape(-1, 2), kinds)
     middle = np.asarray(centres).reshape(-1, 2)
-    result = np.zeros((len(middle), len(radii), weight.shape[1]), dtype=np.int64)
+    result = np.zeros((len(middle), len(radii), kinds.shape[1]), dtype=np.int64)
     if len(place) and len(middle):
         if not (np.issubdtype(place.dtype, np.integer) and np.issubdtype(middle.dtype, np.integer)):
             place, middle = place.astype(np.float64), middle.astype(np.float64)
-        cells = _Cells(place, weight, max(radii))
+        cells = _Cells(place, kinds, max(radii))
         for number, radius in enumerate(radii):
             result[:, number] = cells.count(middle, radius)
-    return result if np.asarray(weights).ndim > 1 else result[:, :, 0]
+    return result if weight.ndim > 1 else result[:, :, 0]
 
 
 def _merged(place: NDArray[Any], weight: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:

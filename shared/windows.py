@@ -16,7 +16,7 @@ TREND_MONTHS = 36
 # Data that end so much earlier than others are of another time: they are left out rather than hold all others back.
 MOST_BEHIND = 6
 
-_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
 def month_number(month: str) -> int:

@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from safestats.shared.rings import Band, count_in_rings, in_band, rate_per_km2, ring_area_km2, ring_table, within
+from safestats.shared.rings import (
+    EVERY_DAY,
+    Band,
+    OwnBand,
+    circle,
+    count_in_rings,
+    covered_km2,
+    in_band,
+    rate_per_km2,
+    ring_area_km2,
+    ring_table,
+    within,
+)
 
 CENTRE = (530_000, 180_000)
 
@@ -72,3 +84,42 @@ def test_the_small_hours_belong_to_the_night_before():
     assert chosen.inside.tolist() == [True, False, False, True, True, False]
     # Sunday 05:00 still belongs to Saturday's night.
     assert in_band(Band.WEEKEND_NIGHTS, [5], [6]).inside.tolist() == [True]
+
+
+every_hour = [(day, hour) for day in range(7) for hour in range(24)]
+
+
+@given(st.integers(0, 23), st.integers(0, 23), st.sets(st.integers(0, 6), min_size=1))
+def test_hours_of_ones_own_equal_a_walk_through_the_week(first, last, days):
+    # Walk hour by hour from each day's first hour to the end of the last, through midnight where that is earlier.
+    length = (last - first) % 24 + 1
+    wanted = {((day * 24 + first + step) % 168) for day in days for step in range(length)}
+    chosen = in_band(OwnBand(first, last, frozenset(days)), [h for _, h in every_hour], [d for d, _ in every_hour])
+    assert {day * 24 + hour for (day, hour), inside in zip(every_hour, chosen.inside) if inside} == wanted
+
+
+def test_hours_on_all_days_need_no_weekday():
+    chosen = in_band(OwnBand(20, 4), [21, 3, 12, math.nan], [math.nan] * 4)
+    assert chosen.inside.tolist() == [True, True, False, False] and chosen.unknown == 1
+    assert in_band(OwnBand(20, 4, frozenset({1})), [21], [math.nan]).unknown == 1
+
+
+def test_bands_in_words():
+    assert [band.words for band in Band] == ["all hours", "18:00–05:59", "22:00–02:59", "Friday and Saturday nights"]
+    assert OwnBand(9, 16).words == "09:00–16:59" and OwnBand(9, 16).days == EVERY_DAY
+    assert OwnBand(20, 4, frozenset({4, 3})).words == "20:00–04:59, begun on Thursday, Friday"
+    for wrong in ((24, 3, EVERY_DAY), (1, -1, EVERY_DAY), (1, 2, frozenset()), (1, 2, frozenset({7}))):
+        with pytest.raises(ValueError, match="Hours go from|at least one day"):
+            OwnBand(*wrong)
+
+
+def test_the_circle_is_closed_and_as_large_as_its_cut_is_counted():
+    ring = circle(CENTRE, 500)
+    assert ring.shape == (241, 2) and (ring[0] == ring[-1]).all()
+    assert np.allclose(np.hypot(*(ring - CENTRE).T), 500)
+    x, y = (ring - CENTRE).T
+    area = (x[:-1] * y[1:] - x[1:] * y[:-1]).sum() / 2  # positive: anticlockwise
+    assert area == pytest.approx(math.pi * 500**2, rel=2e-4)
+    assert covered_km2(500, area) == pytest.approx(ring_area_km2(500), rel=1e-12)
+    assert covered_km2(500, area / 2) == pytest.approx(ring_area_km2(500) / 2, rel=1e-12)
+    assert covered_km2(500, 0) == 0 and covered_km2(500, 2 * area) == ring_area_km2(500)
