@@ -302,6 +302,8 @@ class HotspotResult:
     wanted: IncidentFilter = IncidentFilter()
     settings: HotspotSettings = HotspotSettings()
     class_km2: tuple[float, ...] = ()  # how much of the study area each class covers
+    surface: HotspotSurface | None = None
+    precision_m: float | None = None  # of the least exact place; None where not every incident tells
 
     @property
     def title(self) -> str:
@@ -537,18 +539,25 @@ def open_result(run: HotspotRun) -> HotspotResult:
         notes=tuple(notes),
         wanted=run.wanted,
         settings=replace(run.settings, cell_m=run.surface.grid.cell, bandwidth_m=run.surface.bandwidth_m),
-        class_km2=_class_areas(run),
+        class_km2=class_areas(run.surface, run.classes, run.settings.method.is_density),
+        surface=run.surface,
+        precision_m=_precision(run.incidents.points),
     )
 
 
-def _class_areas(run: HotspotRun) -> tuple[float, ...]:
+def class_areas(surface: HotspotSurface, classes: Sequence[LegendClass], is_density: bool) -> tuple[float, ...]:
     """The area of the cells in each class, in km²; a value equal to a border belongs to the class below it."""
-    values = run.surface.columns[run.surface.shown][run.surface.mask]
-    cell_km2 = (run.surface.grid.cell / 1000) ** 2
-    if not run.settings.method.is_density:
-        return tuple(float((values == c.lower).sum() * cell_km2) for c in run.classes)
-    shares = [((values > c.lower) | (i == 0)) & (values <= c.upper) for i, c in enumerate(run.classes)]
+    values = surface.columns[surface.shown][surface.mask]
+    cell_km2 = (surface.grid.cell / 1000) ** 2
+    if not is_density:
+        return tuple(float((values == c.lower).sum() * cell_km2) for c in classes)
+    shares = [((values > c.lower) | (i == 0)) & (values <= c.upper) for i, c in enumerate(classes)]
     return tuple(float(share.sum() * cell_km2) for share in shares)
+
+
+def _precision(points: Points) -> float | None:
+    known = points.precision
+    return float(known.max()) if len(known) and not np.isnan(known).any() else None
 
 
 def _parameters(run: HotspotRun, what: str, stack: int) -> tuple[tuple[str, str], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,11 +42,12 @@ from ..core.breakdown import areas_of_layer, boroughs_in
 from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
-from ..core.hotspots import HotspotResult, open_result
+from ..core.hotspots import HotspotResult, HotspotRun, open_result, run_hotspots, temporary_path
 from ..core.house_styles import HouseRules
 from ..core.page_material import AreaCounts, breakdown_of, counts_of, run_before
 from ..core.points import PointSource
 from ..core.proximity import ProximityResult
+from ..core.public_surface import too_fine_to_publish
 from ..core.resource_files import BOUNDARIES
 from ..core.study_areas import BoroughMap
 from ..core.uses import Use
@@ -489,7 +491,8 @@ class PublishDialog(QDialog):
 
     def _show_mended(self) -> None:
         """After a finding was mended: the page itself stays, only its picture and what is left to do are new."""
-        self._show_page()
+        if not self.progress.running and self._layout is not None:
+            self._show_page()
 
     def _show_state(self) -> None:
         if self._layout is None:
@@ -505,10 +508,46 @@ class PublishDialog(QDialog):
         found = []
         if forbidden := self._forbidden():
             found.append(Finding(forbidden, ""))
+        found.extend(self._too_fine())
         found.extend(remedied(self._layout))
         if not self._chosen():
             found.append(Finding(self.tr("No kind of file is chosen."), self.tr("Tick at least one.")))
         return found
+
+    def _too_fine(self) -> list[Finding]:
+        """That a density tells places more exactly than the public may know them; the remedy is to make it anew."""
+        if not isinstance(self._product, HotspotProduct) or self.imprint.mode is not Mode.PUBLICATION:
+            return []
+        result = self._product.result
+        needed = too_fine_to_publish(result)
+        if needed is None:
+            return []
+        sentence = self.tr("The bandwidth of {used} m would tell places too exactly.").format(
+            used=f"{result.settings.bandwidth_m:,.0f}"
+        )
+        fix = self.tr("For publication it is {needed} m or more.").format(needed=f"{needed:,.0f}")
+        return [Finding(sentence, fix, None, self.tr("Make it anew"), lambda: self._run_anew(result, needed))]
+
+    def _run_anew(self, result: HotspotResult, bandwidth_m: float) -> None:
+        """Make the density again with that bandwidth, in the background; the map on the screen stays as it is."""
+        layer = self._desk.project.mapLayer(result.source_layer_id)
+        if not isinstance(layer, QgsVectorLayer):
+            self._told(AnalysisError(self.tr("The layer of these incidents is not open any more: open it again.")))
+            return
+        source, settings = PointSource(layer), replace(result.settings, bandwidth_m=bandwidth_m)
+        path = temporary_path(result.method)
+
+        def work(task: Any) -> HotspotRun:
+            return run_hotspots(source, result.study_area, result.wanted, settings, path, task.isCanceled, task.report)
+
+        def done(run: HotspotRun) -> None:
+            made = open_result(run)
+            self._further.addMapLayer(made.layer, False)
+            self._product = HotspotProduct(made)
+            self._material = Material()
+            self.redraw()
+
+        self._run(self.tr("Making the map anew"), work, done)
 
     def _forbidden(self) -> str:
         """Why an agreement does not let the page be made; empty where all do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qgis.core import (
     QgsLayoutItemMap,
@@ -22,6 +22,7 @@ from ...shared.furniture import FurnitureItem
 from ..core.base_source import BOUNDARIES_ONLY, BaseSource
 from ..core.hotspots import COUNT_PARAMETERS, HotspotResult
 from ..core.periods import month_words
+from ..core.public_surface import public_surface
 from . import base_map, items
 from .base_map import BaseMap
 from .html_twin import TwinTable, attach_table, describe
@@ -70,7 +71,7 @@ def build_hotspot_layout(project: QgsProject, content: HotspotMap) -> QgsPrintLa
         main = hotspot_frame(sheet, "map", sheet.rect(sheet.left, top, split - gap, bottom), result, ground)
         entries = legend_entries(main, result)
         side_column(sheet, sheet.rect(split, top, sheet.right, bottom), entries, blocks, result)
-    attach_table(sheet.layout, class_table(result))
+    attach_table(sheet.layout, main.table)
     return sheet.layout
 
 
@@ -82,6 +83,7 @@ class HotspotFrame:
     printed: QgsMapLayer
     outline: QgsMapLayer
     ground: BaseMap
+    table: TwinTable  # what it shows, class by class
 
 
 def ground_of(sheet: Sheet, content: HotspotMap) -> BaseMap:
@@ -96,7 +98,8 @@ def hotspot_frame(
     """The map of a result on its ground, all of the study area in view; with scale bar and north arrow."""
     project, area = sheet.project, result.study_area.geometry
     outline = base_map.study_area(project, area)
-    printed = printed_copy(project, result.layer)
+    result, layer = shown_in(result, sheet.imprint.mode)
+    printed = printed_copy(project, layer)
     extent = QgsRectangle(area.boundingBox())
     extent.scale(1.08)
     if ground.see_through:
@@ -107,7 +110,15 @@ def hotspot_frame(
     describe(main, map_words(result))
     if furniture:
         map_furniture(sheet, main)
-    return HotspotFrame(main, printed, outline, ground)
+    return HotspotFrame(main, printed, outline, ground, class_table(result))
+
+
+def shown_in(result: HotspotResult, mode: Mode) -> tuple[HotspotResult, QgsMapLayer]:
+    """The result and its layer as they may be shown: in public without the sparse cells."""
+    public = public_surface(result) if mode is Mode.PUBLICATION else None
+    if public is None:
+        return result, result.layer
+    return replace(result, class_km2=public.class_km2), public.layer
 
 
 def map_words(result: HotspotResult) -> str:
@@ -250,6 +261,8 @@ def method_block(result: HotspotResult, mode: Mode) -> items.Block:
 def care_block(result: HotspotResult, mode: Mode) -> list[items.Block]:
     """What must be known when reading, as one block, or none."""
     care = [*without_figures(result.notes, mode), *result.caveats]
+    if mode is Mode.PUBLICATION and result.surface is not None:
+        care.append(tr("Cells near which fewer than five incidents lie, but some, are left white."))
     return [items.Block("caveats", tr("Read with care"), " ".join(map(sentence, care)))] if care else []
 
 

@@ -11,7 +11,6 @@ from .charts import category_chart, category_words, chart_tables, month_chart, s
 from .hotspot_map import (
     HotspotMap,
     care_block,
-    class_table,
     ground_of,
     hotspot_frame,
     legend_entries,
@@ -74,6 +73,6 @@ def build_map_and_charts_layout(project: QgsProject, content: MapAndCharts) -> Q
         )
     blocks = [method_block(result, mode), *care_block(result, mode)]
     side_row(sheet, sheet.rect(sheet.left, split, sheet.right, bottom), legend_entries(main, result), blocks, result)
-    for table in (class_table(result), *chart_tables(content.breakdown, mode)):
+    for table in (main.table, *chart_tables(content.breakdown, mode)):
         attach_table(sheet.layout, table)
     return sheet.layout

@@ -19,6 +19,7 @@ from qgis.core import (
     QgsReadWriteContext,
     QgsRectangle,
 )
+from qgis.PyQt.QtGui import QFont
 from qgis.PyQt.QtXml import QDomDocument, QDomElement
 
 from ...shared.furniture import FurnitureItem
@@ -28,7 +29,7 @@ from .hotspot_map import HotspotMap, build_hotspot_layout
 from .html_twin import TABLES_PROPERTY
 from .items import NORTH_ARROW
 from .mending import fill_legend
-from .sheet import AUTHOR_PROPERTY, MODE_PROPERTY, SYNTHETIC_PROPERTY, tr, variable_name
+from .sheet import ALTERNATIVE_PROPERTY, AUTHOR_PROPERTY, MODE_PROPERTY, SYNTHETIC_PROPERTY, tr, variable_name
 from .typography import family, is_installed
 
 SUFFIX = ".qpt"
@@ -76,6 +77,7 @@ class OwnTemplates:
         kept = layout.clone()
         kept.atlas().setEnabled(False)
         for item in [item for item in kept.items() if isinstance(item, QgsLayoutItem) and item.id()]:
+            item.removeCustomProperty(ALTERNATIVE_PROPERTY)
             if item.id() not in _KEPT_ITEMS:
                 kept.removeLayoutItem(item)
             elif isinstance(item, QgsLayoutItemMap):
@@ -184,8 +186,9 @@ def _replace_fonts(document: QDomDocument, instead: str) -> list[str]:
     for element in _elements(document, "text-style"):
         name = element.attribute("fontFamily")
         if name and not is_installed(name):
-            missing.add(name)
             element.setAttribute("fontFamily", instead)
+            if name != QFont().family():  # which QGIS writes for what nobody has chosen a font for
+                missing.add(name)
     return [
         tr("The template's font “{font}” is not on this computer: {instead} stands in its place.").format(
             font=name, instead=instead

@@ -13,7 +13,6 @@ from ..core.hotspots import HotspotResult
 from . import items
 from .hotspot_map import (
     HotspotMap,
-    area_words,
     care_block,
     ground_of,
     hotspot_frame,
@@ -72,7 +71,7 @@ def build_two_periods_layout(project: QgsProject, content: TwoPeriods) -> QgsPri
         blocks,
         result,
     )
-    attach_table(sheet.layout, _table(result, before))
+    attach_table(sheet.layout, _table(result, before, *(frame.table for frame in frames)))
     return sheet.layout
 
 
@@ -114,10 +113,7 @@ def _notes(content: TwoPeriods, notes: Notes) -> Notes:
     return Notes(notes.source, notes.extracted, f"{notes.counts} {before}", notes.attribution)
 
 
-def _table(result: HotspotResult, before: HotspotResult) -> TwinTable:
-    rows = [
-        (one.label, area_words(then), area_words(now))
-        for one, then, now in zip(result.classes, before.class_km2, result.class_km2)
-    ]
+def _table(result: HotspotResult, before: HotspotResult, then: TwinTable, now: TwinTable) -> TwinTable:
+    """The tables of both maps beside one another."""
     head = (tr("Class"), *(one.period.label if one.period else tr("all dates") for one in (before, result)))
-    return TwinTable(result.legend_title, head, tuple(rows))
+    return TwinTable(result.legend_title, head, tuple((a[0], a[1], b[1]) for a, b in zip(then.rows, now.rows)))

@@ -1,0 +1,76 @@
+"""A hotspot surface as it may be published: without its sparse cells, as a raster of the shown value alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from qgis.core import QgsRasterLayer
+
+from ...shared.disclosure import published_surface, smallest_bandwidth_m
+from .analysis_error import AnalysisError
+from .hotspot_styles import style_raster
+from .hotspots import HotspotResult, HotspotSurface, Method, class_areas, temporary_path
+
+
+@dataclass(frozen=True)
+class PublicSurface:
+    """The styled layer, how much each class covers in km², and how many cells are left undrawn as sparse."""
+
+    layer: QgsRasterLayer
+    class_km2: tuple[float, ...]
+    sparse: int
+
+
+def public_surface(result: HotspotResult) -> PublicSurface | None:
+    """The result's surface for the public; ``None`` where the result has none (it was not computed here).
+
+    Raises ``AnalysisError`` where it cannot be written.
+    """
+    surface = result.surface
+    if surface is None:
+        return None
+    nearby = nearby_counts(surface, result.settings.neighbours)
+    values = published_surface(surface.columns[surface.shown], nearby)
+    sparse = np.isnan(values) & surface.mask
+    shown = replace(surface, columns={surface.shown: values}, mask=surface.mask & ~sparse)
+    path = temporary_path(Method.KDE_RASTER if result.method.is_density else Method.GI_RASTER)
+    shown.to_raster(path)
+    layer = QgsRasterLayer(str(path), result.layer.name(), "gdal")
+    if not layer.isValid():
+        raise AnalysisError(f"The map for publication cannot be drawn from {path}: try again.")
+    style_raster(layer, result.classes)
+    return PublicSurface(layer, class_areas(shown, result.classes, result.method.is_density), int(sparse.sum()))
+
+
+def too_fine_to_publish(result: HotspotResult) -> float | None:
+    """The bandwidth in metres that a density needs before it may be published; ``None`` where it has it."""
+    needed = smallest_bandwidth_m(result.precision_m)
+    used = result.settings.bandwidth_m
+    return needed if result.method.is_density and used is not None and used < needed else None
+
+
+def nearby_counts(surface: HotspotSurface, neighbours: int) -> np.ndarray:
+    """How many incidents lie within the bandwidth of each cell's centre; for Gi*, in the cell's neighbourhood."""
+    counts = surface.columns["count"]
+    if surface.bandwidth_m is None:
+        widths = dict.fromkeys(range(-neighbours, neighbours + 1), neighbours)
+    else:
+        reach = surface.bandwidth_m / surface.grid.cell
+        rows = range(-int(reach), int(reach) + 1)
+        widths = {row: int(np.sqrt(max(0.0, reach * reach - row * row))) for row in rows}
+    return _sums(np.asarray(counts, dtype=np.int64), widths)
+
+
+def _sums(counts: np.ndarray, widths: dict[int, int]) -> np.ndarray:
+    """Sums over a window given by its half width in each row offset, by running sums along the rows."""
+    high, wide = counts.shape
+    running = np.concatenate([np.zeros((high, 1), dtype=np.int64), counts.cumsum(axis=1)], axis=1)
+    columns = np.arange(wide)
+    total = np.zeros_like(counts)
+    for offset, half in widths.items():
+        row_sums = running[:, np.minimum(columns + half + 1, wide)] - running[:, np.maximum(columns - half, 0)]
+        low, top = max(0, -offset), min(high, high - offset)
+        if low < top:
+            total[low:top] += row_sums[low + offset : top + offset]
+    return total
