@@ -26,6 +26,7 @@ from .forms import Form, PostedDep
 from .routes import console_router
 from .signed_in import MemberDep
 from .site import words
+from .sites import sites_to_choose
 from .visits import Visit, gone
 
 MOST_FILE_BYTES = 30_000_000
@@ -52,6 +53,7 @@ def mappings_page(visit: MemberDep, dataset: str = "", site: str = "") -> Respon
             titles={one.dataset: title_of(visit, one.dataset) for one in saved},
             organisations=organisation_options(session),
             datasets=dataset_options(visit),
+            sites=sites_to_choose(visit, session, site),
         )
 
 

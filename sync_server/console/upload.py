@@ -16,6 +16,7 @@ from .agreements import dataset_options, title_of
 from .forms import Form, PostedDep, read_posted
 from .routes import console_router
 from .signed_in import MemberDep
+from .sites import sites_to_choose
 from .visits import Visit, gone, with_query
 
 MOST_UPLOADS = 30
@@ -143,10 +144,12 @@ def discard(visit: MemberDep, number: Number, form: PostedDep) -> Response:
 def _form_page(visit: Visit, form: Form) -> Response:
     with visit.services.database.read() as session:
         newest = service.newest(session, MOST_UPLOADS)
+        sites = sites_to_choose(visit, session, form.shown("site"))
     return visit.page(
         "uploads.html",
         form=form,
         datasets=dataset_options(visit),
+        sites=sites,
         kinds=_KINDS,
         uploads=newest,
         titles={upload.dataset: title_of(visit, upload.dataset) for upload in newest},
