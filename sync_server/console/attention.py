@@ -18,7 +18,7 @@ from ..publishing.jobs import failed_loads
 from ..publishing.releases import staged_releases
 from ..quality.register import Standing, due_day, earlier, last_period, last_whole_month, read_register
 from ..supplies import receipts
-from .agreements import title_of
+from .choices import title_of
 from .site import day
 from .visits import Visit, with_query
 

@@ -21,7 +21,7 @@ from ..ingest.mappings import DateOrder, Mapping, check_mapping, read_mappings
 from ..ingest.preview import Preview, Sample, preview, take_sample
 from ..ingest.source import SourceFile
 from ..instants import london_today
-from .agreements import dataset_options, organisation_options, title_of
+from .choices import dataset_options, organisation_options, title_of
 from .forms import Form, PostedDep
 from .routes import console_router
 from .signed_in import MemberDep

@@ -12,6 +12,8 @@ from ..agreements.documents import MOST_BYTES
 from ..uploads.service import MOST_BYTES as MOST_UPLOADED_BYTES
 from . import (
     account,
+    agreement_drafts,
+    agreement_steps,
     agreements,
     audit,
     conditions,
@@ -45,7 +47,10 @@ _SUBJECTS = (
     organisations,
     people,
     grants,
+    # Addresses of one word stand before those of an agreement: none can be called “new”, for it has to be drafted.
+    agreement_drafts,
     agreements,
+    agreement_steps,  # any other word after an agreement's address
     terms,
     conditions,
     purposes,

@@ -16,8 +16,9 @@ from ..oversight.publishing_times import late_deliveries
 from ..publishing.jobs import Jobs
 from ..publishing.models import OPEN_STATES, JobKind, JobState
 from ..publishing.worker_lock import worker_lives
-from .agreements import entries_for, title_of
+from .agreements import entries_for
 from .attention import Attention, supplier_work, team_work
+from .choices import title_of
 from .people import people_for
 from .routes import console_router
 from .signed_in import MemberDep

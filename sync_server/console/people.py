@@ -13,7 +13,7 @@ from ..identity import links, people, second_factor
 from ..identity.models import Role, User
 from ..identity.permissions import INVITABLE, Permission, sees_all
 from ..identity.service import users
-from .agreements import dataset_options, organisation_options
+from .choices import dataset_options, organisation_options
 from .forms import Form, PostedDep
 from .paging import page_of
 from .routes import console_router

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from ..supplies.sites import known_sites
-from .agreements import title_of
+from .choices import title_of
 from .visits import Visit
 
 

@@ -26,7 +26,7 @@ from ..supplies import receipts
 from ..supplies.checking import check_files
 from ..supplies.models import Door, Kind
 from ..supplies.receiving import MOST_FILES, Sent, receive, receive_zero_return
-from .agreements import dataset_options, organisation_options, title_of
+from .choices import dataset_options, organisation_options, title_of
 from .forms import Form, PostedDep, read_posted
 from .routes import console_router
 from .signed_in import MemberDep

@@ -18,7 +18,15 @@ from safestats.sync_server.quality.card import Card, feedback_card
 from safestats.sync_server.quality.measuring import Part, ReturnMeasure
 from safestats.sync_server.quality.models import MeasuredReturn
 from safestats.sync_server.quality.rating import Rating, change_of, rate
-from safestats.sync_server.quality.register import Register, Standing, due_day, earlier, last_period, later, read_register
+from safestats.sync_server.quality.register import (
+    Register,
+    Standing,
+    due_day,
+    earlier,
+    last_period,
+    later,
+    read_register,
+)
 from safestats.sync_server.quality.rendering import card_html, card_pdf, percent
 from safestats.sync_server.quality.standards import Level, Measure, Standards
 from safestats.sync_server.services import Services

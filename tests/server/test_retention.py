@@ -12,8 +12,9 @@ from safestats.sync_server.ingest.service import load
 from safestats.sync_server.instants import now
 from safestats.sync_server.recall.models import Recall, RecallKind
 from safestats.sync_server.recall.never_load import never_load
+from safestats.sync_server.recall.planning import retention_plan
 from safestats.sync_server.recall.retained import first_kept_month
-from safestats.sync_server.recall.service import retain, retention_plan
+from safestats.sync_server.recall.service import retain
 from safestats.sync_server.recall.watching import see_to_recalls
 from safestats.sync_server.services import Services
 from safestats.tests.server.ingest_rig import held, rejected, releases, street_csv
