@@ -25,6 +25,7 @@ from .identity import content_hashes, identify
 from .mappings import Mapping, PlaceKind
 from .placing import stacked, with_areas, with_places
 from .recognition import OWNER
+from .refused_rows import OUTSIDE_LONDON, refused_of
 from .returns import with_returns
 from .rows import RawRows
 from .times import with_times
@@ -61,6 +62,7 @@ class Prepared:
 
     good: pl.DataFrame
     bad: pl.DataFrame
+    refused: pl.DataFrame  # what the bad ones may be known again by (``refused_rows.refused_of``)
     months: frozenset[str]
     counts: Counts
     returns: frozenset[tuple[str, str]] = frozenset()  # (site, month) that the file is the whole of
@@ -107,7 +109,7 @@ def prepare(
     frame = with_areas(frame, areas, definition)
     between()
     if definition.outside == Outside.REJECT:
-        outside = pl.when(pl.col("area_code") == OUTSIDE).then(pl.lit("outside London"))
+        outside = pl.when(pl.col("area_code") == OUTSIDE).then(pl.lit(OUTSIDE_LONDON))
         frame = frame.with_columns(pl.coalesce("reason", outside).alias("reason"))
     frame = with_code_reasons(frame, definition, mapping, counts.unmapped, counts.unmapped_values)
     frame = _complete(frame, definition)
@@ -126,6 +128,7 @@ def prepare(
     supplier_id = (
         pl.col(_SAID + id_field) if id_field and _SAID + id_field in frame.columns else pl.lit(None, pl.String)
     )
+    refused = refused_of(frame, definition, supplier_id)
     good = frame.select(
         "file",
         "line",
@@ -146,6 +149,7 @@ def prepare(
     return Prepared(
         good,
         bad,
+        refused,
         months,
         counts,
         returns,

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import pytest
 import xlwt
 
+pytestmark = pytest.mark.engineless
+
 KNOWN = ("Month", "Street", "Arrival*")
 SECONDS, MEGABYTES = 5, 200
 

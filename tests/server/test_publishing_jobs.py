@@ -19,7 +19,10 @@ from safestats.sync_server.agreements.scope import live_scopes
 from safestats.sync_server.instants import now
 from safestats.sync_server.publishing.models import Artefact
 from safestats.sync_server.publishing.service import lacks_files, publish
+from safestats.sync_server.services import open_services
+from safestats.sync_server.settings import Part, Settings
 from safestats.sync_server.sync.layer import Layer, published_layer
+from safestats.tests.server.engines import fill, settings_for
 from safestats.tests.server.jobs_rig import MONTHS, Commands, eventually, kill, many
 from safestats.tests.server.sync_rig import CAMDEN, CITY, DATASET, Incident, Rig, incidents
 from sqlalchemy import select
@@ -35,14 +38,20 @@ AGREEMENTS = {
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
     """Release 1 of eleven rows is visible to three; release 2, of 24 months, is staged."""
-    made = Rig.make(tmp_path / "server")
+    settings = settings_for(tmp_path / "server")
+    fill(settings, stage_much)
+    return Rig(open_services(settings, Part.PUBLISHER))
+
+
+def stage_much(settings: Settings) -> None:
+    made = Rig.on(settings)
     for code, grant in AGREEMENTS.items():
         made.organisation(code)
         made.agree(code, grant)
     made.stage(*incidents())
     publish(made.services, DATASET)
     made.stage(*many(100, ROWS))
-    return made
+    made.services.close()
 
 
 @pytest.fixture
@@ -183,13 +192,9 @@ def test_killed_at_many_points(tmp_path: Path) -> None:
     chance = random.Random(3)
     died = 0
     for round_ in range(8):
-        made = Rig.make(tmp_path / f"server-{round_}")
-        for code, grant in AGREEMENTS.items():
-            made.organisation(code)
-            made.agree(code, grant)
-        made.stage(*incidents())
-        publish(made.services, DATASET)
-        made.stage(*many(100, ROWS))
+        settings = settings_for(tmp_path / f"server-{round_}")
+        fill(settings, stage_much)
+        made = Rig(open_services(settings, Part.PUBLISHER))
         died += killed_while_publishing(made, Commands(made), [chance.uniform(0, 1.5) for _ in range(5)])
     assert died > 16
 
