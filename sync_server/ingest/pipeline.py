@@ -32,6 +32,7 @@ from .times import with_times
 
 DUPLICATE = "the same incident a second time in this delivery"
 CORRECTED = "an incident that a later row of this delivery corrects"
+_UNTIDY = r"[\x00-\x1f\x7f]|[^\S ]|\s\s|^\s|\s$"  # what a trimmed text has not
 _SAID = "said:"  # before the names of texts as they came
 # What the geocoder gives beside the place, for the review queue.
 REVIEWED = ("place_key", "ambiguous")
@@ -203,20 +204,22 @@ def _complete(frame: pl.DataFrame, definition: DatasetDefinition) -> pl.DataFram
 
 def _texts(frame: pl.DataFrame, mapping: Mapping, between: Between) -> pl.DataFrame:
     """Trimmed texts, null where there is nothing; a target that the file lacks is all null."""
-    for source in mapping.sources:
-        between()
-        if source.target not in frame.columns:
-            frame = frame.with_columns(pl.lit(None, pl.String).alias(source.target))
-            continue
+    there = [source for source in mapping.sources if source.target in frame.columns]
+    nothing = {source.target: ["", *source.empty] for source in there}
+    # Control characters are no text: a GeoPackage would end at a NUL what the slice's name proves whole.
+    untidy = frame.select(pl.col(list(nothing)).str.contains(_UNTIDY).any()).row(0, named=True) if there else {}
+    between()
+    made = []
+    for source in there:
         text = pl.col(source.target)
-        # Control characters are no text: a GeoPackage would end at a NUL what the slice's name proves whole.
-        if frame.select(text.str.contains(r"[\x00-\x1f\x7f]|[^\S ]|\s\s").any()).item():
-            text = text.str.replace_all(r"[\s\x00-\x1f\x7f]+", " ")
-        text = text.str.strip_chars()
+        if untidy[source.target]:
+            text = text.str.replace_all(r"[\s\x00-\x1f\x7f]+", " ").str.strip_chars()
         if source.strip_prefix:
             text = text.str.strip_prefix(source.strip_prefix).str.strip_chars()
-        nothing = text.is_in(["", *source.empty])
-        frame = frame.with_columns(pl.when(nothing).then(None).otherwise(text).alias(source.target))
+        made.append(pl.when(~text.is_in(nothing[source.target])).then(text).alias(source.target))
+    missing = {source.target for source in mapping.sources}.difference(nothing)
+    frame = frame.with_columns(made).with_columns(pl.lit(None, pl.String).alias(target) for target in sorted(missing))
+    between()
     for target, value in mapping.constants.items():
         given = pl.col(target) if target in frame.columns else pl.lit(None, pl.String)
         frame = frame.with_columns(pl.coalesce(given, pl.lit(value)).alias(target))

@@ -81,7 +81,8 @@ def load(
     intake.good.clear()
     ensure_incident_tables(services.database, {definition.code: definition})
     if good is not None:
-        services.spatial.make_room(services.database, definition, good.get_column("period").unique().to_list())
+        periods = good.get_column("period").unique().to_list()
+        services.spatial.make_room(services.database, definition, periods, len(good))
     between = partial(progress, "Comparing rows", 0, 1)
     with services.database.write(dataset=definition.code) as session:
         refuse_unheeded(services, session)

@@ -287,25 +287,32 @@ def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys, betwee
     had = had.unique(["identity", "_day"], keep="first", maintain_order=True)
     known = known.join(had, on=["identity", "_day"], how="left", maintain_order="left")
     identities = rows.get_column("identity").cast(pl.Binary)
-    for precision, name in zip(PRECISIONS, _FIDS, strict=True):
-        fids = known.get_column(name)
-        waiting = fids.is_null().arg_true()
-        attempt = 0
-        while len(waiting):
-            made = [pl.Series([], dtype=pl.Int64)]
-            for start in range(0, len(waiting), _PIECE):
-                between()
-                piece = waiting.slice(start, _PIECE)
-                ids = keys.feature_ids(precision, identities[piece].to_list(), days[piece.to_numpy()], attempt)
-                made.append(pl.Series(ids, dtype=pl.Int64))
-            found = pl.concat(made)
-            free = found.is_first_distinct() & ~found.is_in(held.get_column(name).implode())
+    fids = {precision: known.get_column(name) for precision, name in zip(PRECISIONS, _FIDS, strict=True)}
+    attempt = 0
+    while len(waiting := _lacking_any(fids.values())):
+        made: dict[str, list[pl.Series]] = {precision: [] for precision in PRECISIONS}
+        for start in range(0, len(waiting), _PIECE):
+            between()
+            piece = waiting.slice(start, _PIECE)
+            ids = keys.feature_ids(identities[piece].to_list(), days[piece.to_numpy()], attempt)
+            for precision in PRECISIONS:
+                made[precision].append(pl.Series(ids[precision], dtype=pl.Int64))
+        for precision, name in zip(PRECISIONS, _FIDS, strict=True):
+            found, there = pl.concat(made[precision]), fids[precision]
+            free = found.is_first_distinct() & there.gather(waiting).is_null()
+            free &= ~found.is_in(held.get_column(name).implode())
             if attempt:
-                free &= ~found.is_in(fids.drop_nulls().implode())
-            fids = fids.scatter(waiting.filter(free), found.filter(free))
-            waiting, attempt = waiting.filter(~free), attempt + 1
-        rows = rows.with_columns(fids.alias(name))
-    return rows
+                free &= ~found.is_in(there.drop_nulls().implode())
+            whole = len(waiting) == len(there) and free.all()
+            fids[precision] = found if whole else there.scatter(waiting.filter(free), found.filter(free))
+        attempt += 1
+    return rows.with_columns(fids[precision].alias(name) for precision, name in zip(PRECISIONS, _FIDS, strict=True))
+
+
+def _lacking_any(fids: Iterable[pl.Series]) -> pl.Series:
+    """The positions of rows that lack an id of some precision."""
+    lacking = pl.DataFrame({str(at): ids.is_null() for at, ids in enumerate(fids)})
+    return lacking.select(pl.any_horizontal(pl.all())).to_series().arg_true()
 
 
 def _insert(
@@ -321,7 +328,7 @@ def _insert(
     ready = rows.with_columns(pl.lit(delivery_id).alias("delivery_id"), pl.lit(release).alias("from_release"))
     progress("Storing rows", 0, len(ready))
     backend_of(session.get_bind().dialect).store(
-        session, definition, ready.select(names), lambda stored: progress("Storing rows", stored, len(ready))
+        session, definition, ready.select(names).rechunk(), lambda stored: progress("Storing rows", stored, len(ready))
     )
 
 

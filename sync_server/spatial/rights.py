@@ -156,6 +156,16 @@ WHERE n.nspname = 'public' AND r.rolname = current_user AND c.relkind IN ('r', '
 ORDER BY c.relname
 """
 
+# Stops whoever names another table than a dataset's, or a year that is none.
+_ONLY_YEARS = """
+    IF year NOT BETWEEN 1900 AND 2199 OR NOT EXISTS (
+        SELECT FROM pg_class WHERE oid = to_regclass('public.' || quote_ident(parent)) AND relkind = 'p'
+            AND relname LIKE 'incident\\_%'
+    ) THEN
+        RAISE EXCEPTION 'There is no room to be made for % in %.', year, parent;
+    END IF;
+"""
+
 # The publisher makes partitions through this, without the right to make or alter tables. Rows that a year has among
 # the others stay there, and so do those that come: they are found all the same.
 _ADD_YEAR = f"""
@@ -165,12 +175,7 @@ DECLARE
     partition_name text := parent || '_' || year;
     strays boolean;
 BEGIN
-    IF year NOT BETWEEN 1900 AND 2199 OR NOT EXISTS (
-        SELECT FROM pg_class WHERE oid = to_regclass('public.' || quote_ident(parent)) AND relkind = 'p'
-            AND relname LIKE 'incident\\_%'
-    ) THEN
-        RAISE EXCEPTION 'There is no room to be made for % in %.', year, parent;
-    END IF;
+    {_ONLY_YEARS}
     IF to_regclass('public.' || quote_ident(partition_name)) IS NOT NULL THEN
         RETURN false;
     END IF;
@@ -184,16 +189,6 @@ BEGIN
     RETURN true;
 END
 $body$
-"""
-
-# Stops whoever names another table than a dataset's, or a year that is none.
-_ONLY_YEARS = """
-    IF year NOT BETWEEN 1900 AND 2199 OR NOT EXISTS (
-        SELECT FROM pg_class WHERE oid = to_regclass('public.' || quote_ident(parent)) AND relkind = 'p'
-            AND relname LIKE 'incident\\_%'
-    ) THEN
-        RAISE EXCEPTION 'There is no room to be made for % in %.', year, parent;
-    END IF;
 """
 
 # Very many rows of a year that has no partition go into a bare table, which becomes the partition in the same
@@ -227,7 +222,7 @@ $body$
 
 # One step a call, so that whoever waits may be told, or give up: one index of the parent's after the other, then the
 # bare table is made the year's partition. Whether there is more to be done.
-_FINISH_YEAR = f"""
+_FINISH_YEAR = rf"""
 CREATE OR REPLACE FUNCTION {FINISH_YEAR}(parent text, year integer) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $body$
 DECLARE
