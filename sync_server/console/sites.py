@@ -20,6 +20,7 @@ class Sites:
 
     options: list[tuple[str, str]]
     supplies: list[tuple[str, str]]
+    of_sites: list[str]  # the titles of the datasets that have several
     listed: bool
 
 
@@ -30,13 +31,14 @@ def sites_to_choose(visit: Visit, session: Session, *shown: str) -> Sites:
     names = {code: known_sites(visit.services, session, definitions[code]) for code in several}
     options = {site: f"{name} ({site})" if name else site for sites in names.values() for site, name in sites.items()}
     options |= {site: site for site in shown if site and site not in options}
-    supplies = [(f"{code}/", title_of(visit, code)) for code in definitions if code not in several]
-    supplies += [
-        (f"{code}/{site}", f"{title_of(visit, code)}: {options[site]}") for code in several for site in names[code]
-    ]
+    supplies = sorted(((f"{code}/", title_of(visit, code)) for code in definitions if code not in several), key=_text)
+    for code in several:
+        before = f"{title_of(visit, code)}: " if len(several) > 1 else ""
+        supplies += [(f"{code}/{site}", f"{before}{options[site]}") for site in names[code]]
     return Sites(
         list(options.items()),
-        sorted(supplies, key=lambda one: one[1]),
+        supplies,
+        [title_of(visit, code) for code in several],
         all(definitions[code].register for code in several),
     )
 
@@ -45,3 +47,7 @@ def chosen_supplies(values: list[str]) -> list[tuple[str, str]]:
     """(Dataset, site) of each that was chosen among ``supplies``."""
     pairs = (value.partition("/") for value in values)
     return [(dataset, site) for dataset, _, site in pairs if dataset]
+
+
+def _text(option: tuple[str, str]) -> str:
+    return option[1]
