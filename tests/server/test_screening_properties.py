@@ -13,6 +13,8 @@ from safestats.sync_server.screening.columns import judge
 from safestats.sync_server.screening.numbers import is_nhs_number, nhs_numbers_among
 from safestats.sync_server.screening.values import blanked, identifiers_in, normal
 
+pytestmark = pytest.mark.engineless
+
 
 @st.composite
 def nhs_numbers(draw: st.DrawFn) -> str:
