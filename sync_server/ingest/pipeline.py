@@ -172,9 +172,10 @@ def finish(
     marked = marked.with_columns(content_hashes(marked, ["period", "area_code", *_stored(definition)], between))
     twice = bool(marked.get_column("duplicate").any())
     rows = (marked.filter(~pl.col("duplicate")) if twice else marked).drop("duplicate")
-    duplicates = marked.filter("duplicate").join(
-        rows.select("identity", pl.col("content").alias("_taken")), on="identity", how="left", maintain_order="left"
-    )
+    duplicates = marked.filter("duplicate")
+    # The few that are asked for first: joined to all, a million rows would be looked up.
+    taken = rows.select("identity", pl.col("content").alias("_taken")).join(duplicates, on="identity", how="semi")
+    duplicates = duplicates.join(taken, on="identity", how="left", maintain_order="left")
     other = pl.lit(definition.identity.within == Within.DATASET) & (pl.col("content") != pl.col("_taken"))
     reason = pl.when(other).then(pl.lit(CORRECTED)).otherwise(pl.lit(DUPLICATE))
     return rows, duplicates.select("file", "line", reason.alias("reason"))

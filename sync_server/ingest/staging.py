@@ -124,7 +124,8 @@ def compare(
             replaced = heads.filter(pl.col("row_id").is_in(returned))
         else:
             replaced = heads.filter(pl.col("period").is_in(covered))
-        withdrawn = replaced.join(rows.select("identity"), on="identity", how="anti")
+        again = rows.select("identity").join(replaced, on="identity", how="semi")
+        withdrawn = replaced.join(again, on="identity", how="anti")
     kept = 0
     if refused is not None and not (refused.is_empty() or withdrawn.is_empty()):
         standing = standing_in_file(session, definition, withdrawn, refused, covered, keys)
