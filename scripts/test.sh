@@ -9,16 +9,10 @@ marker='not slow'
 [ "${1:-}" = slow ] && marker=slow
 unset SAFESTATS_DATABASE_URL SAFESTATS_PUBLISHER_URL SAFESTATS_OWNER_URL
 mkdir -p build
-# Two lanes at a time, for two cores. Each part writes into a file of its own, which is shown when it is through.
-rm -f build/test-*.log build/test-*.status
+# Two parts at a time, for two cores. Each writes into a file of its own, which is shown when all are through.
+rm -rf build/test-*.log build/test-*.status build/test-taken
+mkdir build/test-taken
 say() { printf 'test: %s\n' "$*"; }
-part() { # NAME COMMAND…: its output and status in build/
-    local name=$1 status=0 began=$SECONDS
-    shift
-    "$@" -m "$marker" > "build/test-$name.log" 2>&1 || status=$?
-    echo "$status" > "build/test-$name.status"
-    say "$name: $(tail -n 1 "build/test-$name.log") ($((SECONDS - began)) s)"
-}
 failed=0
 show() { # NAME TITLE: how it went
     printf '\n== %s\n' "$2"
@@ -31,20 +25,41 @@ trap 'trap - INT TERM; kill 0' INT TERM
 python=.venvs/server/bin/python
 desk=.venvs/desk/bin/python
 
-say 'two lanes, PostGIS then both ends, SpatiaLite then console and desk: their outputs follow when both are through'
-{
-    SAFESTATS_TEST_ENGINE=postgis part postgis "$python" -m pytest -q -p no:cacheprovider tests/server
-    QT_QPA_PLATFORM=offscreen part end-to-end "$desk" -m pytest -q -p no:cacheprovider tests/end_to_end
-} &
-{
-    SAFESTATS_TEST_ENGINE=spatialite part spatialite "$python" -m pytest -q tests/shared tests/server
-    part console "$python" -m pytest -q tests/console
-    QT_QPA_PLATFORM=offscreen part desk "$desk" -m pytest -q tests/shared tests/plugin
-} &
+# Longest first, so that both lanes end at about the same time. The server's tests are halved by their names.
+parts=(end-to-end postgis-1 postgis-2 spatialite-1 spatialite-2 desk console)
+first=(tests/server/test_[a-l]*.py)
+second=(tests/server/test_[!a-l]*.py)
+tests_of() { # PART MARKER: run its tests
+    case $1 in
+    postgis-1) SAFESTATS_TEST_ENGINE=postgis "$python" -m pytest -q -p no:cacheprovider "${first[@]}" -m "$2" ;;
+    postgis-2) SAFESTATS_TEST_ENGINE=postgis "$python" -m pytest -q -p no:cacheprovider "${second[@]}" -m "$2" ;;
+    spatialite-1) SAFESTATS_TEST_ENGINE=spatialite "$python" -m pytest -q -p no:cacheprovider "${first[@]}" -m "$2" ;;
+    spatialite-2)
+        SAFESTATS_TEST_ENGINE=spatialite "$python" -m pytest -q -p no:cacheprovider tests/shared "${second[@]}" -m "$2"
+        ;;
+    console) "$python" -m pytest -q -p no:cacheprovider tests/console -m "$2" ;;
+    desk) QT_QPA_PLATFORM=offscreen "$desk" -m pytest -q -p no:cacheprovider tests/shared tests/plugin -m "$2" ;;
+    end-to-end) QT_QPA_PLATFORM=offscreen "$desk" -m pytest -q -p no:cacheprovider tests/end_to_end -m "$2" ;;
+    esac
+}
+lane() { # take part after part until none is left
+    local name status began
+    for name in "${parts[@]}"; do
+        mkdir "build/test-taken/$name" 2>/dev/null || continue # the other lane has it
+        status=0 began=$SECONDS
+        tests_of "$name" "$marker" > "build/test-$name.log" 2>&1 || status=$?
+        echo "$status" > "build/test-$name.status"
+        say "$name: $(tail -n 1 "build/test-$name.log") ($((SECONDS - began)) s)"
+    done
+}
+
+say "${#parts[@]} parts in two lanes: their outputs follow when all are through"
+lane &
+lane &
 wait
 version=$("$python" -c 'import platform; print(platform.python_version())')
-show spatialite "server on SpatiaLite (Python $version)"
-show postgis "server on PostGIS (Python $version)"
+for half in 1 2; do show "spatialite-$half" "server on SpatiaLite, $half of 2 (Python $version)"; done
+for half in 1 2; do show "postgis-$half" "server on PostGIS, $half of 2 (Python $version)"; done
 show console 'console (server process and Chromium)'
 show desk "desk (QGIS $("$desk" -c 'from qgis.core import Qgis; print(Qgis.QGIS_VERSION)' 2>/dev/null))"
 show end-to-end 'end to end (server process, QGIS and files)'

@@ -34,6 +34,7 @@ DOMAIN_OF = {
     "worker": "publishing",
     "collect": "publishing",
     "status": "publishing",
+    "releases": "publishing",
     "recall": "recall",
     "recalls": "recall",
     "retention": "recall",

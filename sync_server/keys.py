@@ -1,6 +1,6 @@
 """The installation's secret keys, and what is made with them: identities and feature ids.
 
-A keyed hash tells nobody without the key which supplier's id stands behind a feature, and a key for each
+A keyed hash tells nobody without the key which supplier's id stands behind a feature, and a part of it for each
 precision keeps a snapped copy from being joined to an exact one by its feature ids.
 """
 
@@ -25,6 +25,7 @@ PRECISIONS = ("point", "grid", "area")
 _NAMES = ("identity", *(f"fid_{precision}" for precision in PRECISIONS))
 _KEY_BYTES = 32
 IDENTITY_BYTES = 20
+_FID_HASH_BYTES = 8
 _EPOCH = date(1970, 1, 1).toordinal()
 _MASK = (1 << FID_KEY_BITS) - 1
 
@@ -112,17 +113,24 @@ class Keys:
         ``attempt`` counts how often the id had to be made anew because another incident had it.
         """
         days = np.array([day_number(occurred_on)], np.int64)
-        return int(self.feature_ids(precision, [identity.encode()], days, attempt)[0])
+        return int(self.feature_ids([identity.encode()], days, attempt)[precision][0])
 
     def feature_ids(
-        self, precision: str, identities: Iterable[bytes], days: NDArray[np.int64], attempt: int = 0
-    ) -> NDArray[np.int64]:
-        """``feature_id`` of many incidents, ``days`` being the numbers of theirs; the identities are encoded."""
-        start = hashlib.blake2b(key=self.secrets_by_name[f"fid_{precision}"], digest_size=8)
+        self, identities: Iterable[bytes], days: NDArray[np.int64], attempt: int = 0
+    ) -> dict[str, NDArray[np.int64]]:
+        """``feature_id`` of many incidents by precision, ``days`` being the numbers of theirs; the identities are
+        encoded.
+
+        One hash gives the ids of all precisions: without the keys none of its parts tells anything of the others.
+        """
+        keys = b"".join(self.secrets_by_name[f"fid_{precision}"] for precision in PRECISIONS)
+        key = hashlib.blake2b(keys, digest_size=hashlib.blake2b.MAX_KEY_SIZE).digest()
+        start = hashlib.blake2b(key=key, digest_size=_FID_HASH_BYTES * len(PRECISIONS))
         if attempt:
             identities = (identity + f"#{attempt}".encode() for identity in identities)
-        hashed = np.frombuffer(digests(start, identities), ">u8").astype(np.int64)
-        return (days << FID_KEY_BITS) | (hashed & _MASK)
+        hashed = np.frombuffer(digests(start, identities), ">u8").reshape(-1, len(PRECISIONS)).astype(np.int64)
+        ids = (days << FID_KEY_BITS)[:, np.newaxis] | (hashed & _MASK)
+        return {precision: ids[:, at] for at, precision in enumerate(PRECISIONS)}
 
 
 def digests(start: hashlib.blake2b, texts: Iterable[bytes]) -> bytes:

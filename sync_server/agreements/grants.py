@@ -210,10 +210,21 @@ def places_in_words(codes: Sequence[str], areas: AreaIndex) -> list[str]:
     return places + [code for code in codes if code not in areas.boroughs and code not in areas.lsoas]
 
 
+def check_grants(areas: AreaIndex, ceiling: Ceiling | None, agreement: Agreement, wanted: Iterable[GrantTerms]) -> None:
+    """Raises ``SafeStatsError`` where ``add_grant`` would; the agreement need not be in the database."""
+    check_excess(ceiling, agreement, [_built(areas, terms) for terms in wanted])
+
+
 def _made(services: Services, session: Session, agreement: Agreement, terms: GrantTerms, today: date | None) -> Grant:
     require_draft(agreement)
+    grant = _built(services.areas, terms)
+    check_excess(ceiling_on(session, agreement.dataset, today or london_today()), agreement, [grant])
+    return grant
+
+
+def _built(areas: AreaIndex, terms: GrantTerms) -> Grant:
     _check(terms)
-    grant = Grant(
+    return Grant(
         groups=" ".join(group for group in FieldGroup if group in terms.groups),
         precision=terms.precision,
         grid_m=terms.grid_m if terms.precision == Precision.GRID else 0,
@@ -227,10 +238,8 @@ def _made(services: Services, session: Session, agreement: Agreement, terms: Gra
         officer_records=terms.officer_records,
         named_areas=" ".join(dict.fromkeys(terms.areas)),
         edge_m=round(terms.edge_m),
-        areas=[GrantArea(code=code) for code in resolve_areas(services.areas, terms.areas, terms.edge_m)],
+        areas=[GrantArea(code=code) for code in resolve_areas(areas, terms.areas, terms.edge_m)],
     )
-    check_excess(ceiling_on(session, agreement.dataset, today or london_today()), agreement, [grant])
-    return grant
 
 
 def _at(agreement: Agreement, position: int) -> Grant:

@@ -107,7 +107,7 @@ def draft(
     if session.scalar(select(Agreement.id).where(Agreement.reference == reference)):
         raise SafeStatsError(f"There is an agreement {reference} already.")
     services.definition(dataset)
-    _check_remit(organisation)
+    check_remit(organisation)
     ceiling = ceiling_on(session, dataset, london_today())
     agreement = Agreement(
         reference=reference,
@@ -307,7 +307,7 @@ def resume(services: Services, session: Session, actor: str, agreement: Agreemen
     _hold(session, agreement)
     if agreement.state != AgreementState.SUSPENDED:
         raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state}: only a suspended one is resumed.")
-    _check_remit(agreement.organisation)
+    check_remit(agreement.organisation)
     if agreement.ends < today:
         raise SafeStatsError(f"Agreement {agreement.reference} ended on {agreement.ends}: make a new one.")
     other = _active(session, agreement)
@@ -427,13 +427,13 @@ def _predecessor(session: Session, agreement: Agreement) -> Agreement | None:
 
 
 def _refuse_unready(services: Services, session: Session, agreement: Agreement, today: date) -> None:
-    _check_remit(agreement.organisation)
+    check_remit(agreement.organisation)
     check_excess(ceiling_on(session, agreement.dataset, today), agreement, agreement.grants)
     if missing := unready(services, session, agreement, today):
         raise SafeStatsError(f"Agreement {agreement.reference} is not ready: {'; '.join(missing)}.")
 
 
-def _check_remit(organisation: Organisation) -> None:
+def check_remit(organisation: Organisation) -> None:
     if not organisation.remit.strip():
         raise SafeStatsError(
             f"{organisation.name} has no remit under section 17 of the Crime and Disorder Act 1998 in the register: "

@@ -101,7 +101,11 @@ def ceiling_on(session: Session, dataset: str, today: date) -> Ceiling | None:
 
     They may have run out, or not have started: ask ``in_force``.
     """
-    versions = terms_of(session, dataset)
+    return ceiling_among(terms_of(session, dataset), today)
+
+
+def ceiling_among(versions: Sequence[SupplierTerms], today: date) -> Ceiling | None:
+    """``ceiling_on`` of these versions, the oldest first."""
     if not versions:
         return None
     started = [terms for terms in versions if terms.starts <= today]

@@ -16,9 +16,9 @@ from ..instants import now
 from ..oversight.periods import month_in_words
 from ..publishing.jobs import failed_loads
 from ..publishing.releases import staged_releases
-from ..quality.register import Standing, due_day, earlier, last_whole_month, read_register
+from ..quality.register import Standing, due_day, earlier, last_period, last_whole_month, read_register
 from ..supplies import receipts
-from .agreements import title_of
+from .choices import title_of
 from .site import day
 from .visits import Visit, with_query
 
@@ -69,7 +69,7 @@ def supplier_work(visit: Visit, session: Session, today: date) -> Iterator[Atten
         due = _newest_due(definition, today)
         if due is None:
             continue
-        months = list(dict.fromkeys((due, last_whole_month(today))))
+        months = list(dict.fromkeys((due, last_period(definition, last_whole_month(today)))))
         register = read_register(visit.services, session, definition, _through(*months), today)
         known = {site.code for site in register.sites}
         for site in (site for own, site in supplier.sites if own == dataset and site in known):
@@ -110,11 +110,11 @@ def _failed_loads(visit: Visit, session: Session) -> Iterator[Attention]:
 
 def _newest_due(definition: DatasetDefinition, today: date) -> str | None:
     """The newest month whose return is past its due day; ``None`` where nothing says when it is due."""
-    month = last_whole_month(today)
+    month = last_period(definition, last_whole_month(today))
     while (due := due_day(definition, month)) is not None:
         if due < today:
             return month
-        month = earlier(month, 1)
+        month = earlier(month, definition.due_every)
     return None
 
 

@@ -17,7 +17,7 @@ from ..audit.store import Criteria
 from ..identity.permissions import Permission
 from ..identity.service import users
 from ..instants import LONDON, iso
-from .agreements import dataset_options, organisation_options
+from .choices import dataset_options, organisation_options
 from .forms import Form, PostedDep
 from .routes import console_router
 from .signed_in import MemberDep

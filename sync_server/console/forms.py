@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Annotated, BinaryIO
 from urllib.parse import urlsplit
 
@@ -71,6 +72,14 @@ class Form:
         if not value:
             self.errors[name] = sentence
         return value
+
+    def day(self, name: str, what: str) -> date | None:
+        """The field as a date; ``None``, with its trouble noted, where it is none."""
+        try:
+            return date.fromisoformat(self.text(name))
+        except ValueError:
+            self.errors[name] = f"Give {what} as a date, such as 2026-11-22."
+            return None
 
     def shown(self, name: str) -> str:
         """What to show in the field: never a password."""

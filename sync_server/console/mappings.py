@@ -21,11 +21,12 @@ from ..ingest.mappings import DateOrder, Mapping, check_mapping, read_mappings
 from ..ingest.preview import Preview, Sample, preview, take_sample
 from ..ingest.source import SourceFile
 from ..instants import london_today
-from .agreements import dataset_options, organisation_options, title_of
+from .choices import dataset_options, organisation_options, title_of
 from .forms import Form, PostedDep
 from .routes import console_router
 from .signed_in import MemberDep
 from .site import words
+from .sites import sites_to_choose
 from .visits import Visit, gone
 
 MOST_FILE_BYTES = 30_000_000
@@ -52,6 +53,7 @@ def mappings_page(visit: MemberDep, dataset: str = "", site: str = "") -> Respon
             titles={one.dataset: title_of(visit, one.dataset) for one in saved},
             organisations=organisation_options(session),
             datasets=dataset_options(visit),
+            sites=sites_to_choose(visit, session, site),
         )
 
 

@@ -13,6 +13,8 @@ from ..house_style.service import MOST_LOGO_BYTES
 from ..uploads.service import MOST_BYTES as MOST_UPLOADED_BYTES
 from . import (
     account,
+    agreement_drafts,
+    agreement_steps,
     agreements,
     audit,
     conditions,
@@ -48,7 +50,10 @@ _SUBJECTS = (
     people,
     house_style,
     grants,
+    # Addresses of one word stand before those of an agreement: none can be called “new”, for it has to be drafted.
+    agreement_drafts,
     agreements,
+    agreement_steps,  # any other word after an agreement's address
     terms,
     conditions,
     purposes,

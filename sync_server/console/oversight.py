@@ -16,7 +16,7 @@ from ..oversight.rendering import render_body, render_csv, render_pdf
 from ..oversight.report import OversightReport, oversight
 from ..oversight.supplier import SupplierUse, supplier_use
 from ..oversight.usage import events_that, usage_by, usage_of
-from .agreements import organisation_options
+from .choices import organisation_options
 from .forms import Form
 from .routes import console_router
 from .signed_in import MemberDep

@@ -16,8 +16,9 @@ from ..oversight.publishing_times import late_deliveries
 from ..publishing.jobs import Jobs
 from ..publishing.models import OPEN_STATES, JobKind, JobState
 from ..publishing.worker_lock import worker_lives
-from .agreements import entries_for, title_of
+from .agreements import entries_for
 from .attention import Attention, supplier_work, team_work
+from .choices import title_of
 from .people import people_for
 from .routes import console_router
 from .signed_in import MemberDep
@@ -60,6 +61,8 @@ def _attention(visit: Visit) -> Iterator[Attention]:
                 yield Attention("Purpose", "warn", f"{name} ({home}) asks for a purpose.", "/console/purposes")
         if visit.may(Permission.READ_OVERSIGHT):
             for late in late_deliveries(session, services.definitions, today):
+                if late.last and services.definition(late.dataset).due_day and visit.may(Permission.SEE_QUALITY):
+                    continue  # told by the month that is missing
                 since = f"was due on {day(late.due)}" if late.due else "has never come"
                 sentence = f"{title_of(visit, late.dataset)}: the delivery of {late.supplier} {since}."
                 yield Attention("Late", "warn", sentence, f"/console/releases/{late.dataset}")

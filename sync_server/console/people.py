@@ -13,11 +13,12 @@ from ..identity import links, people, second_factor
 from ..identity.models import Role, User
 from ..identity.permissions import INVITABLE, Permission, sees_all
 from ..identity.service import users
-from .agreements import dataset_options, organisation_options
+from .choices import dataset_options, organisation_options
 from .forms import Form, PostedDep
 from .paging import page_of
 from .routes import console_router
 from .signed_in import MemberDep
+from .sites import chosen_supplies, sites_to_choose
 from .visits import Visit, gone
 
 router = console_router()
@@ -85,6 +86,7 @@ def _invite_page(visit: Visit, form: Form) -> Response:
             form=form,
             organisations=organisation_options(session) if sees_all(visit.who.role) else [],
             roles=_role_options(people.roles_to_give(visit.who.role)),
+            sites=sites_to_choose(visit, session) if visit.may(Permission.MANAGE_KEYS) else None,
         )
 
 
@@ -125,8 +127,8 @@ def _role(form: Form) -> Role | None:
 
 
 def _sites(form: Form) -> list[tuple[str, str]]:
-    parts = [line.split(maxsplit=1) for line in form.text("sites").splitlines() if line.strip()]
-    return [(words[0], words[1].strip() if len(words) > 1 else "") for words in parts]
+    typed = (line.strip() for line in form.text("other_supplies").splitlines())
+    return chosen_supplies([*form.all("supplies"), *typed])
 
 
 @router.get("/people/{user_id}")
@@ -138,6 +140,7 @@ def person_page(user_id: str, visit: MemberDep, dataset: str = "", use: str = Us
 def _person_page(visit: Visit, user_id: str, form: Form, dataset: str = "", use: str = "") -> Response:
     with visit.services.database.read() as session:
         person = found_person(visit, session, user_id)
+        sites = sites_to_choose(visit, session) if visit.may(Permission.MANAGE_KEYS) else None
     explained = None
     explains = visit.may(Permission.SEE_AGREEMENTS)
     if explains and dataset in visit.services.definitions and use in list(Use):
@@ -151,13 +154,14 @@ def _person_page(visit: Visit, user_id: str, form: Form, dataset: str = "", use:
             count_rows=visit.may(Permission.MANAGE_RELEASES),
         )
     form.defaults.setdefault("role", person.role)
-    form.defaults.setdefault("sites", "\n".join(f"{site.dataset} {site.site}".strip() for site in person.sites))
+    form.defaults.setdefault("supplies", " ".join(f"{site.dataset}/{site.site}" for site in person.sites))
     return visit.page(
         "person.html",
         form=form,
         person=person,
         own=person.id == visit.who.user_id,
         manages=visit.may(Permission.MANAGE_PEOPLE),
+        sites=sites,
         roles=_role_options(people.roles_to_give(visit.who.role)),
         explain_datasets=dataset_options(visit) if explains else [],
         uses=[(choice.value, choice.value.capitalize()) for choice in Use],

@@ -10,7 +10,7 @@ from ..identity import decisions as work
 from ..identity.models import PurposeRequest
 from ..identity.permissions import Permission
 from ..instants import london_today
-from .agreements import organisation_options
+from .choices import organisation_options
 from .forms import Form, PostedDep
 from .routes import console_router
 from .signed_in import MemberDep

@@ -16,7 +16,7 @@ from ..quality import packs, rendering
 from ..quality.card import Card, feedback_card
 from ..quality.readers import areas_of
 from ..quality.register import Standing, last_whole_month, read_register
-from .agreements import dataset_options, title_of
+from .choices import dataset_options, title_of
 from .forms import Form
 from .routes import console_router
 from .signed_in import MemberDep

@@ -1,4 +1,4 @@
-"""Releases: what is visible and staged of each dataset, the jobs, publishing, cancelling and taking back."""
+"""Releases: what is visible and staged of each dataset, what each changed, publishing, cancelling and taking back."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from fastapi import Path, Response
 
 from ..identity.permissions import Permission
 from ..instants import london_today
+from ..publishing.comparing import comparison
+from ..publishing.comparing_tables import changes_of
 from ..publishing.jobs import Jobs
 from ..publishing.models import OPEN_STATES, JobKind
-from ..publishing.releases import releases_of
+from ..publishing.releases import find_release, releases_of
 from ..publishing.standing import dataset_standing
 from ..publishing.worker_lock import worker_lives
 from ..uploads.loading import forget_ended
@@ -51,6 +53,26 @@ def dataset_page(dataset: str, visit: MemberDep) -> Response:
     """One dataset: how it stands, its releases, and what may be done."""
     visit.require(Permission.SEE_RELEASES)
     return _dataset_page(visit, dataset)
+
+
+@router.get("/releases/{dataset}/changes/{number}")
+def changes(dataset: str, number: Number, visit: MemberDep, month: str = "") -> Response:
+    """What one release changes against the published one before it: counts that the team alone may see."""
+    _managed(visit, dataset)
+    with visit.services.database.read() as session:
+        release = find_release(session, dataset, number)
+        if release is None:
+            raise gone()
+        found = comparison(session, dataset, number)
+        told = changes_of(session, found, month) if found is not None else None
+    return visit.page(
+        "release_changes.html",
+        definition=visit.services.definitions[dataset],
+        release=release,
+        changes=told,
+        address=f"/console/releases/{dataset}/changes/{number}",
+        worker_lives=worker_lives(visit.services.settings.data_dir),
+    )
 
 
 @router.post("/releases/{dataset}/publish")
@@ -113,6 +135,8 @@ def _dataset_page(visit: Visit, dataset: str) -> Response:
         releases = releases_of(session, dataset, MOST_RELEASES)
         managed = status.staged and visit.may(Permission.MANAGE_RELEASES)
         deliveries = staged_deliveries(session, dataset, status.staged) if managed else []
+        found = comparison(session, dataset, status.staged) if managed else None
+        changes = changes_of(session, found) if found is not None else None
     jobs = [job for job in Jobs(visit.services.database).newest(MOST_JOBS) if job.dataset == dataset]
     return visit.page(
         "release.html",
@@ -120,6 +144,7 @@ def _dataset_page(visit: Visit, dataset: str) -> Response:
         definition=visit.services.definitions[dataset],
         releases=releases,
         deliveries=deliveries,
+        changes=changes,
         jobs=jobs,
         open_states=OPEN_STATES,
         worker_lives=worker_lives(visit.services.settings.data_dir),

@@ -11,7 +11,7 @@ from ..geocoding.models import DecisionKind
 from ..identity.permissions import Permission
 from ..publishing.jobs import Jobs
 from ..publishing.models import JobKind
-from .agreements import title_of
+from .choices import title_of
 from .forms import Form, PostedDep
 from .routes import console_router
 from .signed_in import MemberDep

@@ -26,10 +26,11 @@ from ..supplies import receipts
 from ..supplies.checking import check_files
 from ..supplies.models import Door, Kind
 from ..supplies.receiving import MOST_FILES, Sent, receive, receive_zero_return
-from .agreements import dataset_options, organisation_options, title_of
+from .choices import dataset_options, organisation_options, title_of
 from .forms import Form, PostedDep, read_posted
 from .routes import console_router
 from .signed_in import MemberDep
+from .sites import sites_to_choose
 from .visits import Visit, gone
 
 FOLLOW_SECONDS = 3
@@ -234,6 +235,7 @@ def _keys_page(visit: Visit, form: Form) -> Response:
             standings={key.id: _standing(key) for key in keys},
             organisations=organisation_options(session),
             datasets=dataset_options(visit),
+            sites=sites_to_choose(visit, session, form.shown("site")),
         )
 
 

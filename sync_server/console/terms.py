@@ -9,7 +9,7 @@ from ..agreements.models import Precision
 from ..agreements.terms import datasets_without_terms, terms_of
 from ..identity.permissions import Permission
 from ..instants import london_today
-from .agreements import title_of
+from .choices import title_of
 from .routes import console_router
 from .signed_in import MemberDep
 

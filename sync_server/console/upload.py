@@ -1,4 +1,7 @@
-"""Uploads: files sent to be loaded, how far they are, what became of each row, what publishing would change."""
+"""Uploads: files sent to be loaded, how far they are, what became of each row, what publishing would change.
+
+Files of several sites that are sent at once are a load each, summed up on a page of theirs.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ from fastapi import Depends, Path, Request, Response
 from ...shared.uploads import UNDER_WAY, UploadState
 from ..identity.permissions import Permission
 from ..publishing.worker_lock import worker_lives
+from ..supplies.sites import known_sites
 from ..uploads import service
 from ..uploads.preview import preview_of
+from ..uploads.recognising import KnownBy
 from ..uploads.staged import staged_deliveries
-from .agreements import dataset_options, title_of
+from .choices import dataset_options, title_of
 from .forms import Form, PostedDep, read_posted
 from .routes import console_router
 from .signed_in import MemberDep
+from .sites import sites_to_choose
 from .visits import Visit, gone, with_query
 
 MOST_UPLOADS = 30
@@ -23,6 +29,12 @@ MOST_LINES = 100
 FOLLOW_SECONDS = 3
 _KINDS = (("", "As the files’ names tell"), ("real", "Real incidents"), ("synthetic", "Made-up incidents"))
 _SYNTHETIC = {"real": False, "synthetic": True}
+_KNOWN_BY = {
+    KnownBy.NAME: "by the file’s name",
+    KnownBy.TITLE: "by a title in the file",
+    KnownBy.COLUMN: "by its column of sites",
+    KnownBy.MAPPING: "by the mapping saved for it",
+}
 
 Number = Annotated[int, Path(ge=1, lt=2**31)]
 
@@ -55,15 +67,16 @@ def send(visit: MemberDep, form: FilesDep) -> Response:
     if dataset and dataset not in visit.services.definitions:
         raise gone()
     if not form.errors:
+        services, actor, site = visit.services, visit.who.user_id, form.text("site")
+        synthetic, accepted = _SYNTHETIC.get(form.text("kind")), form.ticked("accept_withdrawals")
         with form.telling("files"):
+            if services.definitions[dataset].sites and not site:
+                number = service.receive_each(
+                    services, actor, dataset, files, synthetic=synthetic, accept_withdrawals=accepted
+                )
+                return visit.go(f"/uploads/together/{number}?follow=yes")
             number = service.receive(
-                visit.services,
-                visit.who.user_id,
-                dataset,
-                files,
-                site=form.text("site"),
-                synthetic=_SYNTHETIC.get(form.text("kind")),
-                accept_withdrawals=form.ticked("accept_withdrawals"),
+                services, actor, dataset, files, site=site, synthetic=synthetic, accept_withdrawals=accepted
             )
             return visit.go(f"/uploads/{number}?follow=yes")
     return _form_page(visit, form)
@@ -94,6 +107,38 @@ def upload_page(visit: MemberDep, number: Number, follow: str = "") -> Response:
         worker_lives=worker_lives(visit.services.settings.data_dir),
         states=UploadState,
         mapping_page=with_query("/console/mappings", {"dataset": upload.dataset, "site": upload.site}),
+    )
+    if under_way and follow == "yes":
+        answer.headers["Refresh"] = str(FOLLOW_SECONDS)
+    return answer
+
+
+@router.get("/uploads/together/{number}")
+def together_page(visit: MemberDep, number: Number, follow: str = "") -> Response:
+    """How the files stand that were sent together, each a load of its own."""
+    visit.require(Permission.MANAGE_RELEASES)
+    with visit.services.database.read() as session:
+        uploads = service.batch_of(session, number)
+        dataset = uploads[0].dataset
+        sites = known_sites(visit.services, session, visit.services.definitions[dataset])
+    under_way = any(upload.state in UNDER_WAY for upload in uploads)
+    answer = visit.page(
+        "uploads_together.html",
+        number=number,
+        uploads=uploads,
+        dataset=dataset,
+        title=title_of(visit, dataset),
+        sites=sites,
+        known_by=_KNOWN_BY,
+        ended=sum(upload.state not in UNDER_WAY for upload in uploads),
+        accepted=sum(upload.report["accepted"] for upload in uploads if upload.report),
+        rejected=sum(sum(upload.report["rejected"].values()) for upload in uploads if upload.report),
+        failed=sum(upload.state == UploadState.FAILED for upload in uploads),
+        staged=[upload.release for upload in uploads if upload.state == UploadState.STAGED],
+        under_way=under_way,
+        following=under_way and follow == "yes",
+        seconds=FOLLOW_SECONDS,
+        worker_lives=worker_lives(visit.services.settings.data_dir),
     )
     if under_way and follow == "yes":
         answer.headers["Refresh"] = str(FOLLOW_SECONDS)
@@ -143,10 +188,12 @@ def discard(visit: MemberDep, number: Number, form: PostedDep) -> Response:
 def _form_page(visit: Visit, form: Form) -> Response:
     with visit.services.database.read() as session:
         newest = service.newest(session, MOST_UPLOADS)
+        sites = sites_to_choose(visit, session, form.shown("site"))
     return visit.page(
         "uploads.html",
         form=form,
         datasets=dataset_options(visit),
+        sites=sites,
         kinds=_KINDS,
         uploads=newest,
         titles={upload.dataset: title_of(visit, upload.dataset) for upload in newest},

@@ -160,6 +160,7 @@ class DatasetDefinition:
     publish: Publish = Publish.BY_HAND
     due_day: int = 0  # of the month in which a month's return is due; 0: nothing says when
     due_months: int = 1  # that month is so many after the one that is reported
+    due_every: int = 1  # months that a return is of: of 3 that of a quarter, which is its last month's
     register: str = ""  # of sites that are expected to deliver; "": those that did
 
     @property
@@ -287,6 +288,8 @@ def _trouble_of_deliveries(definition: DatasetDefinition, fields: Mapping[str, F
             return f"“{min(missing)}” is part of the identity where a delivery replaces returns"
     if not 0 <= definition.due_day <= 28 or definition.due_months < 0:
         return "due_day is a day of every month, 1 to 28, or 0 where none is known, and due_months is 0 or more"
+    if definition.due_every not in (1, 2, 3, 4, 6, 12):
+        return "due_every is the months that a return is of: 1, 3 for a quarter, 12 for a year, or 2, 4 or 6"
     if definition.register not in REGISTERS:
         return f"register is none of {', '.join(filter(None, REGISTERS))}"
     if definition.retention_months < 0:
@@ -342,6 +345,7 @@ def _definition(document: dict[str, Any]) -> DatasetDefinition:
         publish=Publish(dataset.get("publish", Publish.BY_HAND)),
         due_day=int(dataset.get("due_day", 0)),
         due_months=int(dataset.get("due_months", 1)),
+        due_every=int(dataset.get("due_every", 1)),
         register=dataset.get("register", ""),
     )
 

@@ -41,11 +41,16 @@ class Waiting:
     last_seen: datetime
 
 
+def waiting_for_review(rows: pl.DataFrame) -> pl.DataFrame:
+    """Of rows as ``place_described`` gave them, those whose place somebody must look at."""
+    return rows.filter(pl.col("ambiguous").is_not_null() & pl.col("place_key").is_not_null())
+
+
 def enqueue(session: Session, dataset: str, site: str, rows: pl.DataFrame) -> int:
     """Put rows of a load into the queue: ``identity``, ``place_key`` and ``ambiguous`` as ``place_described`` gave
     them; how many of those wait now. Rows that are placed by now wait no longer."""
     leave(session, dataset, rows.get_column("identity").to_list())
-    unclear = rows.filter(pl.col("ambiguous").is_not_null() & pl.col("place_key").is_not_null())
+    unclear = waiting_for_review(rows)
     instant = now()
     for (text,), group in unclear.group_by(["place_key"], maintain_order=True):
         entry = session.scalar(

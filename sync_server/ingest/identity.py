@@ -15,6 +15,7 @@ from functools import partial
 import polars as pl
 import pyarrow as pa
 
+from ..ahead import one_ahead
 from ..datasets.definitions import Identity, Within
 from ..keys import IDENTITY_BYTES, Keys, digests
 from ..progress import Between, unwatched
@@ -115,12 +116,13 @@ def _hashed(
 
     Piece by piece, for a million texts fill the memory.
     """
-    made = [pl.Series([], dtype=pl.String)]
-    for piece in frame.iter_slices(_PIECE):
+
+    def texts_of(piece: pl.DataFrame) -> pl.Series:
+        return piece.select(pl.concat_str(parts).cast(pl.Binary)).to_series()
+
+    made = []
+    for texts in one_ahead(texts_of, frame.iter_slices(_PIECE)):
         between()
-        texts = piece.select(pl.concat_str(parts).cast(pl.Binary)).to_series().to_list()
-        hashed = pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(length), len(texts), [None, pa.py_buffer(hashes(texts))]
-        )
-        made.append(pl.Series(hashed.cast(pa.binary())).bin.encode("hex"))
-    return pl.concat(made)
+        made.append(hashes(texts.to_list()))
+    hashed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(length), len(frame), [None, pa.py_buffer(b"".join(made))])
+    return pl.Series(hashed.cast(pa.binary())).bin.encode("hex")

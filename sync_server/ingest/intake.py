@@ -41,6 +41,7 @@ class Intake:
     ) -> None:
         self.good: list[pl.DataFrame] = []  # rows as ``pipeline.prepare`` gives them
         self.bad: list[pl.DataFrame] = []
+        self.refused: list[pl.DataFrame] = []  # as ``refused_rows.refused_of`` gives them
         self.torn: list[TornRow] = []
         self.returns: set[tuple[str, str]] = set()
         self._definition = definition
@@ -67,6 +68,7 @@ class Intake:
             self._refuse_second_file({f"{site} in {month}" for site, month in prepared.returns}, name)
         self.good.append(prepared.good)
         self.bad.append(prepared.bad)
+        self.refused.append(prepared.refused)
         self.torn += raw.torn
         self.returns |= prepared.returns
         report = self._report

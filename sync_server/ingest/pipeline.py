@@ -25,12 +25,14 @@ from .identity import content_hashes, identify
 from .mappings import Mapping, PlaceKind
 from .placing import stacked, with_areas, with_places
 from .recognition import OWNER
+from .refused_rows import OUTSIDE_LONDON, refused_of
 from .returns import with_returns
 from .rows import RawRows
 from .times import with_times
 
 DUPLICATE = "the same incident a second time in this delivery"
 CORRECTED = "an incident that a later row of this delivery corrects"
+_UNTIDY = r"[\x00-\x1f\x7f]|[^\S ]|\s\s|^\s|\s$"  # what a trimmed text has not
 _SAID = "said:"  # before the names of texts as they came
 # What the geocoder gives beside the place, for the review queue.
 REVIEWED = ("place_key", "ambiguous")
@@ -61,6 +63,7 @@ class Prepared:
 
     good: pl.DataFrame
     bad: pl.DataFrame
+    refused: pl.DataFrame  # what the bad ones may be known again by (``refused_rows.refused_of``)
     months: frozenset[str]
     counts: Counts
     returns: frozenset[tuple[str, str]] = frozenset()  # (site, month) that the file is the whole of
@@ -107,7 +110,7 @@ def prepare(
     frame = with_areas(frame, areas, definition)
     between()
     if definition.outside == Outside.REJECT:
-        outside = pl.when(pl.col("area_code") == OUTSIDE).then(pl.lit("outside London"))
+        outside = pl.when(pl.col("area_code") == OUTSIDE).then(pl.lit(OUTSIDE_LONDON))
         frame = frame.with_columns(pl.coalesce("reason", outside).alias("reason"))
     frame = with_code_reasons(frame, definition, mapping, counts.unmapped, counts.unmapped_values)
     frame = _complete(frame, definition)
@@ -126,6 +129,7 @@ def prepare(
     supplier_id = (
         pl.col(_SAID + id_field) if id_field and _SAID + id_field in frame.columns else pl.lit(None, pl.String)
     )
+    refused = refused_of(frame, definition, supplier_id)
     good = frame.select(
         "file",
         "line",
@@ -146,6 +150,7 @@ def prepare(
     return Prepared(
         good,
         bad,
+        refused,
         months,
         counts,
         returns,
@@ -167,9 +172,10 @@ def finish(
     marked = marked.with_columns(content_hashes(marked, ["period", "area_code", *_stored(definition)], between))
     twice = bool(marked.get_column("duplicate").any())
     rows = (marked.filter(~pl.col("duplicate")) if twice else marked).drop("duplicate")
-    duplicates = marked.filter("duplicate").join(
-        rows.select("identity", pl.col("content").alias("_taken")), on="identity", how="left", maintain_order="left"
-    )
+    duplicates = marked.filter("duplicate")
+    # The few that are asked for first: joined to all, a million rows would be looked up.
+    taken = rows.select("identity", pl.col("content").alias("_taken")).join(duplicates, on="identity", how="semi")
+    duplicates = duplicates.join(taken, on="identity", how="left", maintain_order="left")
     other = pl.lit(definition.identity.within == Within.DATASET) & (pl.col("content") != pl.col("_taken"))
     reason = pl.when(other).then(pl.lit(CORRECTED)).otherwise(pl.lit(DUPLICATE))
     return rows, duplicates.select("file", "line", reason.alias("reason"))
@@ -199,20 +205,22 @@ def _complete(frame: pl.DataFrame, definition: DatasetDefinition) -> pl.DataFram
 
 def _texts(frame: pl.DataFrame, mapping: Mapping, between: Between) -> pl.DataFrame:
     """Trimmed texts, null where there is nothing; a target that the file lacks is all null."""
-    for source in mapping.sources:
-        between()
-        if source.target not in frame.columns:
-            frame = frame.with_columns(pl.lit(None, pl.String).alias(source.target))
-            continue
+    there = [source for source in mapping.sources if source.target in frame.columns]
+    nothing = {source.target: ["", *source.empty] for source in there}
+    # Control characters are no text: a GeoPackage would end at a NUL what the slice's name proves whole.
+    untidy = frame.select(pl.col(list(nothing)).str.contains(_UNTIDY).any()).row(0, named=True) if there else {}
+    between()
+    made = []
+    for source in there:
         text = pl.col(source.target)
-        # Control characters are no text: a GeoPackage would end at a NUL what the slice's name proves whole.
-        if frame.select(text.str.contains(r"[\x00-\x1f\x7f]|[^\S ]|\s\s").any()).item():
-            text = text.str.replace_all(r"[\s\x00-\x1f\x7f]+", " ")
-        text = text.str.strip_chars()
+        if untidy[source.target]:
+            text = text.str.replace_all(r"[\s\x00-\x1f\x7f]+", " ").str.strip_chars()
         if source.strip_prefix:
             text = text.str.strip_prefix(source.strip_prefix).str.strip_chars()
-        nothing = text.is_in(["", *source.empty])
-        frame = frame.with_columns(pl.when(nothing).then(None).otherwise(text).alias(source.target))
+        made.append(pl.when(~text.is_in(nothing[source.target])).then(text).alias(source.target))
+    missing = {source.target for source in mapping.sources}.difference(nothing)
+    frame = frame.with_columns(made).with_columns(pl.lit(None, pl.String).alias(target) for target in sorted(missing))
+    between()
     for target, value in mapping.constants.items():
         given = pl.col(target) if target in frame.columns else pl.lit(None, pl.String)
         frame = frame.with_columns(pl.coalesce(given, pl.lit(value)).alias(target))

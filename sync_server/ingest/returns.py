@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from ..errors import SafeStatsError
+from .refused_rows import OF_ANOTHER_SITE
 from .times import ARRIVED
 
 # A month that is not the file's own is one that it reports once more only if it is plainly there: a mistyped date must
@@ -35,7 +36,7 @@ def with_returns(
         frame = frame.with_columns(pl.lit(None, pl.String).alias("site"))
     stated = pl.col("site").str.to_uppercase()
     if site:
-        other = pl.when(stated.is_not_null() & (stated != site.upper())).then(pl.lit("of another site"))
+        other = pl.when(stated.is_not_null() & (stated != site.upper())).then(pl.lit(OF_ANOTHER_SITE))
         frame = frame.with_columns(pl.coalesce("reason", other).alias("reason"), pl.lit(site).alias("site"))
     else:
         frame = frame.with_columns(stated.alias("site"))

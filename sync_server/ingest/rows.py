@@ -33,6 +33,7 @@ _FOOTER = re.compile(
     re.IGNORECASE,
 )
 _LEAST_COLUMNS_ABOVE_A_FOOTER = 4
+_MOSTLY_ENOUGH = 1000  # rows at the end, among which those of a footer are
 
 
 @dataclass
@@ -175,22 +176,31 @@ def _without_what_is_no_row(table: RawTable, positions: Sequence[int]) -> tuple[
         return table, 0
     drop: set[int] = set()
     last = len(table) - 1
-    filled = table.cells.select(pl.sum_horizontal(pl.all().str.strip_chars() != "").alias("filled")).to_series()
+    first = max(0, len(table) - _MOSTLY_ENOUGH)
+    filled = _filled(table.cells[first:])
     at = last
-    while at >= 0 and len(table.header) >= _LEAST_COLUMNS_ABOVE_A_FOOTER and filled[at] <= 2:
+    while at >= 0 and len(table.header) >= _LEAST_COLUMNS_ABOVE_A_FOOTER:
+        if at < first:
+            first, filled = 0, _filled(table.cells)
+        if filled[at - first] > 2:
+            break
         texts = [cell for cell in table.cells.row(at) if cell.strip()]
         if not _FOOTER.fullmatch(texts[0]):
             break
         drop.add(at)
         at -= 1
-    few = [at for at in range(min(len(table), 5)) if filled[at] <= 2]
-    for at in few:
-        if any(_NIL.fullmatch(cell.strip()) for cell in table.cells.row(at) if cell.strip()):
+    for at, number in enumerate(_filled(table.cells.head(5))):
+        if number <= 2 and any(_NIL.fullmatch(cell.strip()) for cell in table.cells.row(at) if cell.strip()):
             drop.add(at)
     if not drop:
         return table, 0
     keep = pl.Series([at not in drop for at in range(len(table))])
     return table.only(keep), len(drop)
+
+
+def _filled(cells: pl.DataFrame) -> pl.Series:
+    """How many cells of each row hold something."""
+    return cells.select(pl.sum_horizontal(pl.all().str.strip_chars() != "").alias("filled")).to_series()
 
 
 def _nil_file(

@@ -24,7 +24,7 @@ from ..recall.heeding import refuse_unheeded
 from ..recall.never_load import ALIKE, washed, withhold
 from ..recall.retained import first_kept_month, split_by_age, too_old
 from ..services import Services
-from . import saved_mappings, staging
+from . import refused_rows, saved_mappings, staging
 from .intake import Intake, is_synthetic, places_for, read_sources
 from .mappings import read_mappings
 from .pipeline import finish
@@ -81,7 +81,8 @@ def load(
     intake.good.clear()
     ensure_incident_tables(services.database, {definition.code: definition})
     if good is not None:
-        services.spatial.make_room(services.database, definition, good.get_column("period").unique().to_list())
+        periods = good.get_column("period").unique().to_list()
+        services.spatial.make_room(services.database, definition, periods, len(good))
     between = partial(progress, "Comparing rows", 0, 1)
     with services.database.write(dataset=definition.code) as session:
         refuse_unheeded(services, session)
@@ -213,8 +214,21 @@ def _compared(
     if report.additions:
         definition = replace(definition, delivery=DeliveryMode.UPSERTS)
     difference = staging.compare(
-        session, definition, rows, covered, release, services.keys, accept_withdrawals, between
+        session,
+        definition,
+        rows,
+        covered,
+        release,
+        services.keys,
+        accept_withdrawals,
+        between,
+        pl.concat(intake.refused),
+        partial(refused_rows.told, intake.bad, intake.torn),
     )
+    if difference.kept:
+        report.notes.append(
+            f"{difference.kept:,} held incident(s) stay as they are: their rows in this delivery were rejected."
+        )
     report.added, report.changed = difference.added, difference.changed
     report.withdrawn, report.unchanged = difference.withdrawn, difference.unchanged
     return difference

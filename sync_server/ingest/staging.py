@@ -6,7 +6,7 @@ Rows that were staged and not yet published are replaced physically.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,18 +21,28 @@ from ..errors import SafeStatsError
 from ..keys import PRECISIONS, Keys, day_number
 from ..progress import Between, ReportsProgress, unwatched
 from ..spatial.backend import backend_of
+from .refused_rows import standing_in_file
 
 # More than this share of a month gone at once is a wrong or cut file rather than a correction.
 WITHDRAWABLE_SHARE = 0.2
 # So few incidents of a month may have other dates in records that add, however small the month.
 FREELY_MOVED = 5
+# So few incidents of a site's return may go from it, however small it is, if one stays.
+FREELY_WITHDRAWN = 3
 _OF = " of "
 _PIECE = 100_000
 _FIDS = tuple(f"fid_{precision}" for precision in PRECISIONS)
 
 
 class WithdrawsTooMuchError(SafeStatsError):
-    """The delivery lacks so many incidents of a month that somebody must say that it is whole."""
+    """The delivery lacks so many incidents of a month that somebody must say that it is whole.
+
+    ``because`` tells of the rejected rows that may be them, "" where there are none.
+    """
+
+    def __init__(self, sentence: str, because: str) -> None:
+        super().__init__(f"{sentence} {because}".rstrip())
+        self.because = because
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Difference:
     changed: int
     withdrawn: int
     unchanged: int
+    kept: int = 0  # held rows that stay as they are, for theirs in the delivery were rejected
 
     @property
     def empty(self) -> bool:
@@ -70,12 +81,14 @@ def compare(
     keys: Keys,
     accept_withdrawals: bool,
     between: Between = unwatched,
+    refused: pl.DataFrame | None = None,
+    because: Callable[[], str] = str,
 ) -> Difference:
     """The difference between the delivered ``rows`` and those held of what the delivery is the ``whole`` of.
 
     Where an id names one incident of the whole dataset, it is looked up in every month. Raises
     ``WithdrawsTooMuchError`` where too much of a month, or of a return, would leave it: withdrawn, or moved elsewhere
-    by another date.
+    by another date. What is among the ``refused`` rows of the delivery stays; ``because`` tells of them.
     """
     table = incident_table(definition)
     covered = sorted({*whole.months, *rows.get_column("period").unique()})
@@ -111,9 +124,14 @@ def compare(
             replaced = heads.filter(pl.col("row_id").is_in(returned))
         else:
             replaced = heads.filter(pl.col("period").is_in(covered))
-        withdrawn = replaced.join(rows.select("identity"), on="identity", how="anti")
+        again = rows.select("identity").join(replaced, on="identity", how="semi")
+        withdrawn = replaced.join(again, on="identity", how="anti")
+    kept = 0
+    if refused is not None and not (refused.is_empty() or withdrawn.is_empty()):
+        standing = standing_in_file(session, definition, withdrawn, refused, covered, keys)
+        withdrawn, kept = withdrawn.join(standing, on="identity", how="anti"), len(standing)
     if not accept_withdrawals:
-        _refuse_mass_leaving(session, definition, rows, heads, withdrawn, release)
+        _refuse_mass_leaving(session, definition, rows, heads, withdrawn, release, because)
     closing = pl.concat([withdrawn, heads.join(changed.select("identity"), on="identity", how="semi")])
     ended = held.filter(pl.col("to_release") == release)
     coming = pl.concat([fresh, changed])
@@ -130,6 +148,7 @@ def compare(
         changed=len(changed),
         withdrawn=len(withdrawn),
         unchanged=len(matched) - len(fresh) - len(changed),
+        kept=kept,
     )
 
 
@@ -212,6 +231,7 @@ def _refuse_mass_leaving(
     heads: pl.DataFrame,
     withdrawn: pl.DataFrame,
     release: int,
+    because: Callable[[], str],
 ) -> None:
     """Raises ``WithdrawsTooMuchError`` where too many incidents of a month or return would not be in it any more.
 
@@ -223,7 +243,8 @@ def _refuse_mass_leaving(
         (pl.col("unit") != pl.col("unit_to")) & (pl.col("unit") != UNDATED)
     )
     leaving = pl.concat([withdrawn.select("identity", "unit"), moved.select("identity", "unit")])
-    allowed = FREELY_MOVED if definition.delivery == Delivery.UPSERTS else 0
+    allowed = {Delivery.UPSERTS: FREELY_MOVED, Delivery.REPLACES_RETURN: FREELY_WITHDRAWN}.get(definition.delivery, 0)
+    emptied = definition.delivery == Delivery.UPSERTS  # a month may be, by few corrected dates
     table = incident_table(definition)
     for units in _chunks(leaving.get_column("unit").unique().sort().to_list(), 100):
         held = _versions(session, definition, table, _of_units(definition, table, units), ("identity",))
@@ -237,8 +258,9 @@ def _refuse_mass_leaving(
             there = dict(before.get_column("unit").value_counts().iter_rows())
             for unit in units:
                 number = gone.get(unit, 0)
-                if number > allowed and number > WITHDRAWABLE_SHARE * there[unit]:
-                    raise WithdrawsTooMuchError(_lacking(definition, unit, number, there[unit], moved))
+                few = number <= allowed and (emptied or number < there.get(unit, 0))
+                if number and not few and number > WITHDRAWABLE_SHARE * there[unit]:
+                    raise WithdrawsTooMuchError(_lacking(definition, unit, number, there[unit], moved), because())
 
 
 def _lacking(definition: DatasetDefinition, unit: str, gone: int, there: int, moved: pl.DataFrame) -> str:
@@ -266,25 +288,32 @@ def _with_feature_ids(rows: pl.DataFrame, held: pl.DataFrame, keys: Keys, betwee
     had = had.unique(["identity", "_day"], keep="first", maintain_order=True)
     known = known.join(had, on=["identity", "_day"], how="left", maintain_order="left")
     identities = rows.get_column("identity").cast(pl.Binary)
-    for precision, name in zip(PRECISIONS, _FIDS, strict=True):
-        fids = known.get_column(name)
-        waiting = fids.is_null().arg_true()
-        attempt = 0
-        while len(waiting):
-            made = [pl.Series([], dtype=pl.Int64)]
-            for start in range(0, len(waiting), _PIECE):
-                between()
-                piece = waiting.slice(start, _PIECE)
-                ids = keys.feature_ids(precision, identities[piece].to_list(), days[piece.to_numpy()], attempt)
-                made.append(pl.Series(ids, dtype=pl.Int64))
-            found = pl.concat(made)
-            free = found.is_first_distinct() & ~found.is_in(held.get_column(name).implode())
+    fids = {precision: known.get_column(name) for precision, name in zip(PRECISIONS, _FIDS, strict=True)}
+    attempt = 0
+    while len(waiting := _lacking_any(fids.values())):
+        made: dict[str, list[pl.Series]] = {precision: [] for precision in PRECISIONS}
+        for start in range(0, len(waiting), _PIECE):
+            between()
+            piece = waiting.slice(start, _PIECE)
+            ids = keys.feature_ids(identities[piece].to_list(), days[piece.to_numpy()], attempt)
+            for precision in PRECISIONS:
+                made[precision].append(pl.Series(ids[precision], dtype=pl.Int64))
+        for precision, name in zip(PRECISIONS, _FIDS, strict=True):
+            found, there = pl.concat(made[precision]), fids[precision]
+            free = found.is_first_distinct() & there.gather(waiting).is_null()
+            free &= ~found.is_in(held.get_column(name).implode())
             if attempt:
-                free &= ~found.is_in(fids.drop_nulls().implode())
-            fids = fids.scatter(waiting.filter(free), found.filter(free))
-            waiting, attempt = waiting.filter(~free), attempt + 1
-        rows = rows.with_columns(fids.alias(name))
-    return rows
+                free &= ~found.is_in(there.drop_nulls().implode())
+            whole = len(waiting) == len(there) and free.all()
+            fids[precision] = found if whole else there.scatter(waiting.filter(free), found.filter(free))
+        attempt += 1
+    return rows.with_columns(fids[precision].alias(name) for precision, name in zip(PRECISIONS, _FIDS, strict=True))
+
+
+def _lacking_any(fids: Iterable[pl.Series]) -> pl.Series:
+    """The positions of rows that lack an id of some precision."""
+    lacking = pl.DataFrame({str(at): ids.is_null() for at, ids in enumerate(fids)})
+    return lacking.select(pl.any_horizontal(pl.all())).to_series().arg_true()
 
 
 def _insert(
@@ -300,7 +329,7 @@ def _insert(
     ready = rows.with_columns(pl.lit(delivery_id).alias("delivery_id"), pl.lit(release).alias("from_release"))
     progress("Storing rows", 0, len(ready))
     backend_of(session.get_bind().dialect).store(
-        session, definition, ready.select(names), lambda stored: progress("Storing rows", stored, len(ready))
+        session, definition, ready.select(names).rechunk(), lambda stored: progress("Storing rows", stored, len(ready))
     )
 
 

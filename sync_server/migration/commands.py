@@ -53,13 +53,14 @@ def run(
         bool, typer.Option("--dry-run", help="Check the plan and tell what would be done; nothing is changed.")
     ] = False,
 ) -> None:
-    """Do what of the plan is not done yet. Status 2: something was set aside; run it again when it is mended."""
+    """Do what of the plan is not done yet. Status 2: something was set aside, or would be; mend it, run it again."""
     from . import service  # the readers of files, for which the help need not wait
 
     plan = read_plan(plan_file)
     with initialised() as services, progress_bars() as progress:
         if dry_run:
-            service.dry_run(services, plan, _tell, progress)
+            if service.dry_run(services, plan, _tell, progress):
+                raise typer.Exit(_SET_ASIDE)
             return
         try:
             with _first_interrupt() as interrupted:

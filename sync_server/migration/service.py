@@ -17,6 +17,7 @@ from ..identity.organisations import Entry
 from ..progress import ReportsProgress, silent
 from ..services import Services
 from .agreements import PaperAgreement, move_agreements, move_terms, read_agreements
+from .agreements_ahead import troubles_ahead
 from .files import batches, mistakes_in
 from .ledger import Ledger
 from .loading import Loader, Tells, size_in_words, waiting_in
@@ -81,8 +82,9 @@ def check(services: Services, plan: Plan) -> Lists:
     return Lists(organisations, people, agreements)
 
 
-def dry_run(services: Services, plan: Plan, tell: Tells, progress: ReportsProgress = silent) -> None:
-    """Check the plan and tell what a run would do; nothing is changed. Raises ``PlanError``, ``SafeStatsError``."""
+def dry_run(services: Services, plan: Plan, tell: Tells, progress: ReportsProgress = silent) -> int:
+    """Check the plan and tell what a run would do; nothing is changed. How much would be set aside, as far as can be
+    told without reading rows. Raises ``PlanError``, ``SafeStatsError``."""
     lists = check(services, plan)
     ledger = Ledger(services.database, plan.name)
     done = ledger.done(StepKind.ORGANISATION)
@@ -96,6 +98,10 @@ def dry_run(services: Services, plan: Plan, tell: Tells, progress: ReportsProgre
         f"Agreements: {len(new)} of {len(lists.agreements)} to be drafted, {unsigned} of them without a signature; "
         + ("signed ones come into force." if plan.activate else "none comes into force by this.")
     )
+    ahead = troubles_ahead(services, plan.terms, lists.organisations, new)
+    for line in ahead:
+        tell(f"  {line}")
+    set_aside = len(ahead)
     total = 0
     for section in plan.loads:
         found = waiting_in(plan, section, ledger, progress)
@@ -110,12 +116,14 @@ def dry_run(services: Services, plan: Plan, tell: Tells, progress: ReportsProgre
             tell(f"  {batch[0].name}" + (f" … {batch[-1].name} ({len(batch)} files)" if len(batch) > 1 else ""))
         for _file, sentence in found.unreadable:
             tell(f"  {sentence}")
+        set_aside += len(found.unreadable)
     when = {
         Publishing.END: "Each dataset is published once, at the end.",
         Publishing.SECTIONS: "Each dataset is published after each of its [[load]] sections.",
         Publishing.NO: "Nothing is published.",
     }
     tell(f"{total} files in all. {when[plan.publish]} This was a dry run: nothing was changed.")
+    return set_aside
 
 
 def run(

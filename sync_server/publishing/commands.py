@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated
@@ -17,6 +17,8 @@ from ..instants import LONDON, london_today
 from ..progress import progress_bars
 from ..services import Services
 from . import rollback as reversal
+from .comparing import compared
+from .comparing_tables import Changed, changes_of
 from .jobs import Jobs, refuse_failed
 from .models import OPEN_STATES, JobKind, PublishingJob, ReleaseState
 from .releases import newest_release
@@ -30,6 +32,8 @@ _LOOK_SECONDS = 0.2
 _ASKING_SECONDS = 2
 
 commands = typer.Typer()
+releases = typer.Typer(no_args_is_help=True, help="What releases hold against each other.")
+commands.add_typer(releases, name="releases")
 
 Background = Annotated[bool, typer.Option("--background", help="Return at once; the work goes on.")]
 
@@ -162,6 +166,55 @@ def status() -> None:
                 str(entry.agreements),
             ]
             for entry in entries
+        ],
+    )
+
+
+@releases.command()
+def compare(
+    dataset: Annotated[str, typer.Argument(help="A dataset's code.")],
+    release: Annotated[
+        int | None, typer.Option(help="Which; unless told the staged one, else the visible one.", min=1)
+    ] = None,
+    month: Annotated[str, typer.Option(help="Boroughs of this month alone, such as 2026-03.")] = "",
+) -> None:
+    """What a release changes against the published one before it: by month, borough and category, in counts."""
+    with initialised() as services:
+        found = compared(services, dataset, release)
+        with services.database.read() as session:
+            changes = changes_of(session, found, month)
+    if month and not changes.month:
+        raise SafeStatsError(f"Release {changes.release} of {dataset} changes nothing in “{month}”.")
+    against = f"release {changes.before}" if changes.before else "nothing, for it is the first"
+    total = changes.total
+    typer.echo(
+        f"{dataset}: release {changes.release} against {against}: {total.before:,} rows before, {total.after:,} after; "
+        f"{total.added:,} added, {total.changed:,} changed, {total.withdrawn:,} withdrawn."
+    )
+    boroughs = f"borough in {changes.month}" if changes.month else "borough"
+    for heading, entries in (
+        ("month", changes.months),
+        (boroughs, changes.boroughs),
+        ("category", changes.categories),
+        ("changed most", changes.most),
+    ):
+        if entries:
+            typer.echo()
+            _print_changes(heading, entries, rows_too=heading != "category")
+
+
+def _print_changes(heading: str, entries: Sequence[Changed], rows_too: bool) -> None:
+    print_table(
+        [heading, "before", "after", "difference", *(("added", "changed", "withdrawn") if rows_too else ())],
+        [
+            [
+                one.name,
+                f"{one.before:,}",
+                f"{one.after:,}",
+                one.difference,
+                *((f"{one.added:,}", f"{one.changed:,}", f"{one.withdrawn:,}") if rows_too else ()),
+            ]
+            for one in entries
         ],
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -70,6 +71,21 @@ class Release(Base):
     periods: Mapped[list[str]] = mapped_column(JSON, default=list)  # those with rows; known once published
     built_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     content_of: Mapped[int | None]
+
+
+class ReleaseComparison(Base):
+    """What a release changes against the published one ``before`` it (0: none), in counts (``comparing.Counts``).
+
+    It is of the release's rows as they were when its ``staged_at`` was this one.
+    """
+
+    __tablename__ = "release_comparison"
+
+    dataset: Mapped[str] = mapped_column(String(32), primary_key=True)
+    release: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    before: Mapped[int]
+    staged_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    counts: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class Artefact(Base):

@@ -29,6 +29,11 @@ def newest_release(session: Session, dataset: str, state: ReleaseState) -> Relea
     )
 
 
+def find_release(session: Session, dataset: str, number: int) -> Release | None:
+    """The release of that number, ``None`` where there is none."""
+    return session.get(Release, (dataset, number))
+
+
 def releases_of(session: Session, dataset: str, count: int) -> Sequence[Release]:
     """The newest releases of a dataset, the newest one first."""
     newest = select(Release).where(Release.dataset == dataset).order_by(Release.number.desc()).limit(count)

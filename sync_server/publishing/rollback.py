@@ -14,6 +14,7 @@ from ..errors import SafeStatsError
 from ..ingest.models import Delivery, RejectedRow
 from ..instants import now
 from ..services import Services
+from .comparing import forget
 from .models import LayerSlice, Release, ReleaseState
 from .releases import newest_release
 
@@ -92,6 +93,7 @@ def discard_staged(services: Services, definition: DatasetDefinition, actor: str
         session.execute(delete(RejectedRow).where(RejectedRow.delivery_id.in_(deliveries)))
         session.execute(delete(Delivery).where(Delivery.delivery_id.in_(deliveries)))
         session.execute(delete(LayerSlice).where(LayerSlice.dataset == dataset, LayerSlice.release == staged.number))
+        forget(session, dataset, staged.number)
         session.delete(staged)
         services.audit.record(
             EventType.DATASET_DISCARDED,

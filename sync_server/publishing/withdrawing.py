@@ -18,6 +18,7 @@ from ..instants import now
 from ..services import Services
 from ..supplies.models import Receipt
 from ..uploads.models import Upload
+from .comparing import forget
 from .models import Artefact, LayerSlice, Release, ReleaseState
 from .releases import newest_release, syncable
 from .slices import SliceKey, in_snapshot, slice_keys, snapshot_name
@@ -39,6 +40,7 @@ def show_without(
     ``store.building()``. Returns the release's number, at least ``at_least``; 0 where nothing is visible.
     """
     dataset = definition.code
+    forget(session, dataset)
     visible = newest_release(session, dataset, ReleaseState.PUBLISHED)
     staged = newest_release(session, dataset, ReleaseState.STAGED)
     number = max(visible.number + 1, at_least) if visible else 0

@@ -30,6 +30,7 @@ from ..uploads.incoming import Incoming
 from ..uploads.loading import forget_ended, run_load, unexpected, waiting_tokens
 from .artefact_store import ArtefactStore
 from .collecting import collect
+from .comparing import any_lacks, compare_next
 from .jobs import JobCancelledError, JobProgress, Jobs
 from .models import OPEN_STATES, JobKind, JobState, PublishingJob, ReleaseState
 from .releases import newest_release
@@ -60,7 +61,7 @@ def work(services: Services, goes_on: Callable[[], bool]) -> None:
                 see_to_recalls(_with_fresh_definitions(services), watched)
                 tidy(services, goes_on)
             did = jobs.any_open() and do_next(services, jobs, progress=watched)
-            if not (_load_supplies(services, goes_on) or did):
+            if not (_load_supplies(services, goes_on) or did or _compare(services)):
                 time.sleep(_LOOK_SECONDS)
         except _StoppedError:
             return
@@ -77,6 +78,11 @@ class _StoppedError(Exception):
 def _load_supplies(services: Services, goes_on: Callable[[], bool]) -> bool:
     """Load a supply that waits; whether there was one."""
     return any_waits(services) and load_next(_with_fresh_definitions(services), goes_on)
+
+
+def _compare(services: Services) -> bool:
+    """Count what a release changes that waits for it; whether there was one."""
+    return any_lacks(services) and compare_next(_with_fresh_definitions(services))
 
 
 def tidy(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:

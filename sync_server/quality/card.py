@@ -229,9 +229,7 @@ def _next_due(definition: DatasetDefinition, here: SiteMonth, today: date) -> li
     month = here.month
     for _ in range(CHART_MONTHS):
         due = due_day(definition, month)
-        if due is None:
-            return []
-        if due >= today and (here.measure is None or month > here.month):
+        if due is not None and due >= today and (here.measure is None or month > here.month):
             return [f"Send the return of {month_in_words(month)} by {due:%-d %B %Y}."]
         month = later(month, 1)
     return []

@@ -19,6 +19,7 @@ from ..oversight.periods import months_until
 from ..services import Services
 from . import packs, rendering
 from .card import feedback_card
+from .pack import Pack
 from .readers import areas_of
 from .register import Standing, last_whole_month, read_register
 
@@ -128,7 +129,7 @@ def _own_area(services: Services, organisation: str) -> str:
     return served[0]
 
 
-def _pack_content(made: packs.Pack, format: Format) -> bytes:
+def _pack_content(made: Pack, format: Format) -> bytes:
     return rendering.pack_pdf(made) if format == Format.PDF else rendering.pack_html(made).encode()
 
 

@@ -223,6 +223,28 @@ def _groups(rows: pl.DataFrame) -> Iterator[tuple[tuple[str, str], pl.DataFrame]
             yield (str(key[0]), str(key[1])), group
 
 
+def completeness(definition: DatasetDefinition, rows: pl.DataFrame) -> dict[Measure, Part]:
+    """In how many of the accepted rows date, time, category and place are known, as far as the dataset has them."""
+    number, parts = len(rows), {}
+    names = {declared.name: declared for declared in definition.fields}
+    if _DATE in names:
+        parts[Measure.DATE] = Part(_count(rows, pl.col(_DATE).is_not_null()), number)
+    if time := next((name for name in _TIMES if name in names), None):
+        parts[Measure.TIME] = Part(_count(rows, pl.col(time).is_not_null()), number)
+    category = names[definition.category_field]
+    known = pl.col(category.name).is_not_null()
+    if _UNKNOWN in category.codes:
+        known &= pl.col(category.name) != category.codes[_UNKNOWN]
+    parts[Measure.CATEGORY] = Part(_count(rows, known), number)
+    if definition.geometry == Geometry.POINTS:
+        parts |= _places(names[_LEVEL].codes if _LEVEL in names else {}, rows)
+    return parts
+
+
+def _count(rows: pl.DataFrame, condition: pl.Expr) -> int:
+    return int(rows.select(condition.fill_null(False).sum()).item())
+
+
 def _parts(
     definition: DatasetDefinition,
     rows: pl.DataFrame,
@@ -232,51 +254,38 @@ def _parts(
     report: DeliveryReport | None,
 ) -> dict[Measure, Part]:
     """Each measure that the dataset's fields allow. ``report``: the delivery's, where this is its newest month."""
-    number, came = len(rows), len(rows) + rejected + duplicates
+    came = len(rows) + rejected + duplicates
     parts = {Measure.REJECTED: Part(rejected, came), Measure.DUPLICATES: Part(duplicates, came)}
-
-    def count(condition: pl.Expr) -> int:
-        return int(rows.select(condition.fill_null(False).sum()).item())
-
-    names = {declared.name: declared for declared in definition.fields}
-    if _DATE in names:
-        parts[Measure.DATE] = Part(count(pl.col(_DATE).is_not_null()), number)
-    if time := next((name for name in _TIMES if name in names), None):
-        parts[Measure.TIME] = Part(count(pl.col(time).is_not_null()), number)
-    category = names[definition.category_field]
-    known = pl.col(category.name).is_not_null()
-    if _UNKNOWN in category.codes:
-        known &= pl.col(category.name) != category.codes[_UNKNOWN]
-    parts[Measure.CATEGORY] = Part(count(known), number)
-    if definition.geometry == Geometry.POINTS:
-        parts |= _places(names[_LEVEL].codes if _LEVEL in names else {}, number, count)
+    parts |= completeness(definition, rows)
+    names = {declared.name for declared in definition.fields}
     if _ARRIVED in names and _DATE in names:
         gap = (pl.col(_ARRIVED) - pl.col(_DATE)).dt.total_days()
-        both = count(gap.is_not_null())
+        both = _count(rows, gap.is_not_null())
         before = gap < 0
         if "arrived_time" in names and "occurred_time" in names:
             before |= (gap == 0) & (pl.col("arrived_time") < pl.col("occurred_time")).fill_null(False)
-        parts[Measure.IMPOSSIBLE] = Part(count(before), both)
-        parts[Measure.LATE_RECORDS] = Part(count(gap >= standards.late_record_days), both)
+        parts[Measure.IMPOSSIBLE] = Part(_count(rows, before), both)
+        parts[Measure.LATE_RECORDS] = Part(_count(rows, gap >= standards.late_record_days), both)
     if report is not None:
         parts[Measure.UNMAPPED] = Part(min(report.unmapped.total(), came), came)
     return parts
 
 
-def _places(levels: Mapping[str, str], number: int, count: Any) -> dict[Measure, Part]:
+def _places(levels: Mapping[str, str], rows: pl.DataFrame) -> dict[Measure, Part]:
     """Places told, and places at a point; homes are told, and are no share of what could have a point."""
+    number = len(rows)
     placed = pl.col("easting").is_not_null()
     if not levels:
         return {
-            Measure.PLACE: Part(count(pl.col("area_code") != UNPLACED), number),
-            Measure.POINT: Part(count(placed), number),
+            Measure.PLACE: Part(_count(rows, pl.col("area_code") != UNPLACED), number),
+            Measure.POINT: Part(_count(rows, placed), number),
         }
     nowhere = pl.col(_LEVEL).is_null() | pl.col(_LEVEL).is_in([levels[level] for level in _NOWHERE if level in levels])
     home = levels.get(GeoLevel.HOME, "")
-    homes = count(pl.col(_LEVEL) == home)
+    homes = _count(rows, pl.col(_LEVEL) == home)
     return {
-        Measure.PLACE: Part(number - count(nowhere), number),
-        Measure.POINT: Part(count(placed & (pl.col(_LEVEL) != home).fill_null(True)), number - homes),
+        Measure.PLACE: Part(number - _count(rows, nowhere), number),
+        Measure.POINT: Part(_count(rows, placed & (pl.col(_LEVEL) != home).fill_null(True)), number - homes),
     }
 
 

@@ -238,10 +238,15 @@ def sites_of(
 
 
 def due_day(definition: DatasetDefinition, month: str) -> date | None:
-    """The day by which the month's return is due; ``None`` where nothing says."""
-    if not definition.due_day:
+    """The day by which the month's return is due; ``None`` where nothing says, and for months within a quarter."""
+    if not definition.due_day or last_period(definition, month) != month:
         return None
     return date.fromisoformat(f"{later(month, definition.due_months)}-{definition.due_day:02d}")
+
+
+def last_period(definition: DatasetDefinition, month: str) -> str:
+    """The newest month, up to the one that is told, with which a period ends that the supplier returns."""
+    return earlier(month, int(month[5:]) % definition.due_every)
 
 
 def earlier(month: str, number: int) -> str:

@@ -18,7 +18,7 @@ from ..oversight.rendering import stylesheet as report_style
 from .card import Card
 from .charts import Bar, borough_map, class_ranges, hour_grid, level_bars, month_bars, swatch
 from .counting import WEEKDAYS
-from .packs import Line, Pack, by_code
+from .pack import Line, Pack, by_code
 from .register import SiteMonth, Standing
 from .standards import Level
 

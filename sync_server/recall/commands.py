@@ -43,7 +43,7 @@ def recall(
     ] = False,
 ) -> None:
     """Withdraw incidents for good: every version, file and waiting row. Shows first what will go, and asks."""
-    from . import service
+    from . import planning, service
     from .choosing import Named, read_list
     from .reports import holders_of, state_in_words, table
 
@@ -65,7 +65,7 @@ def recall(
             )
         finished = _finished(services, dataset)
         try:
-            planned = service.plan(services, dataset, named)
+            planned = planning.plan(services, dataset, named)
         except SafeStatsError:
             if not finished:
                 raise
@@ -162,7 +162,8 @@ def retention(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is too old, and take nothing out.")] = False,
 ) -> None:
     """Take out for good what is older than its dataset may be kept; the worker does it every hour."""
-    from .service import retain, retention_plan
+    from .planning import retention_plan
+    from .service import retain
 
     with initialised() as services:
         for dataset in datasets or sorted(services.definitions):

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..errors import SafeStatsError
+from ..instants import iso
+from .models import Recall, RecallKind, RecallState
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,47 @@ class Listed:
     first_release: int
     release: int
     identities: list[str]
+
+    @classmethod
+    def of(cls, entry: Recall, identities: Iterable[str], release: int) -> Listed:
+        """The recall as it is to outlive the database."""
+        return cls(
+            recall_id=entry.recall_id,
+            dataset=entry.dataset,
+            kind=str(entry.kind),
+            of_release=entry.of_release,
+            reason=entry.reason,
+            may_return=entry.may_return,
+            asked_by=entry.asked_by,
+            asked_at=iso(entry.asked_at),
+            incidents=entry.incidents,
+            versions=entry.versions,
+            months=entry.months,
+            agreements=entry.agreements,
+            first_release=entry.first_release,
+            release=release,
+            identities=list(identities),
+        )
+
+    def recall(self) -> Recall:
+        """The recall as it was asked for, to be carried out again."""
+        return Recall(
+            recall_id=self.recall_id,
+            dataset=self.dataset,
+            kind=RecallKind(self.kind),
+            of_release=self.of_release,
+            reason=self.reason,
+            may_return=self.may_return,
+            asked_by=self.asked_by,
+            asked_at=datetime.fromisoformat(self.asked_at),
+            incidents=self.incidents,
+            versions=self.versions,
+            months=self.months,
+            agreements=self.agreements,
+            first_release=self.first_release,
+            state=RecallState.ASKED,
+            release=self.release,
+        )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..errors import SafeStatsError
 from ..services import Services
 from .holders import Holder, Since, holders
 from .models import Recall, RecallState
-from .service import Plan
+from .planning import Plan
 
 SINCE = {
     Since.NOTHING: "not since",

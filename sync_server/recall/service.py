@@ -10,22 +10,18 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Scope, live_scopes
 from ..audit.log import COMMAND_LINE, EventType
 from ..datasets.definitions import DatasetDefinition
-from ..datasets.erasing import Version, erase_before, erase_versions, versions_before, versions_of
+from ..datasets.erasing import erase_before, erase_versions, versions_before, versions_of
 from ..errors import SafeStatsError
 from ..geocoding.review import leave
-from ..ingest.models import Delivery
-from ..instants import LONDON, iso, london_today, now
+from ..instants import london_today, now
 from ..progress import ReportsProgress, silent
 from ..publishing.artefact_store import ArtefactStore
 from ..publishing.models import Artefact, JobKind, ReleaseState
@@ -35,54 +31,17 @@ from ..publishing.short_writes import in_a_write
 from ..publishing.withdrawing import show_without
 from ..services import Services, open_database
 from ..settings import Part
-from .choosing import Chosen, Named, choose
+from .choosing import Named
 from .heeding import refuse_unheeded, unheeded
 from .list_file import Listed, ListFile
 from .models import NeverLoad, Recall, RecallKind, RecallState
 from .never_load import is_mark
+from .planning import old_deliveries, plan, retention_plan
 from .rejected import wash_rejected
-from .retained import first_kept_month
 from .shredding import shred
 from .waiting import drop_waiting
 
 _SHORTEST_REASON = 10
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How much there is of what is to go. ``first_release``: the first that showed some of it; 0: none did."""
-
-    incidents: int = 0
-    versions: int = 0
-    staged: int = 0
-    months: dict[str, int] = field(default_factory=dict)  # versions by month; "" for undated ones
-    agreements: dict[str, bool] = field(default_factory=dict)  # in force, and whether they open some of it
-    first_release: int = 0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a recall would take out: to be shown before it is asked for."""
-
-    dataset: str
-    named: Named
-    chosen: Chosen
-    extent: Extent
-    visible: int  # the release that people see; 0: none
-
-
-def plan(services: Services, dataset: str, named: Named) -> Plan:
-    """What would go; changes nothing. Raises ``SafeStatsError`` where nothing of it is held."""
-    definition = services.definition(dataset)
-    with services.database.read() as session:
-        refuse_unheeded(services, session)
-        chosen = choose(services, session, definition, named)
-        visible = newest_release(session, dataset, ReleaseState.PUBLISHED)
-        number = visible.number if visible else 0
-        if not chosen.identities:
-            raise SafeStatsError(f"{dataset} holds nothing of that, in any release: there is nothing to recall.")
-        extent = _extent(services, session, definition, versions_of(session, definition, chosen.identities), number)
-    return Plan(dataset, named, chosen, extent, number)
 
 
 def recall(
@@ -138,18 +97,6 @@ def open_recalls(services: Services, session: Session) -> bool:
     """Whether something is to be done ``again``."""
     waits = session.scalar(select(Recall.recall_id).where(Recall.state != RecallState.DONE).limit(1))
     return waits is not None or bool(unheeded(services, session))
-
-
-def retention_plan(services: Services, dataset: str, today: date | None = None) -> tuple[str, Extent]:
-    """The first month that is kept ("" where all are), and how much there is before it."""
-    definition = services.definition(dataset)
-    first = first_kept_month(definition, today or london_today())
-    if not first:
-        return "", Extent()
-    with services.database.read() as session:
-        visible = newest_release(session, dataset, ReleaseState.PUBLISHED)
-        old = versions_before(session, definition, first, _old_deliveries(session, dataset, first))
-        return first, _extent(services, session, definition, old, visible.number if visible else 0)
 
 
 def retain(
@@ -234,23 +181,7 @@ def _finish_open(
 
 def _take_over(services: Services, listed: Listed, progress: ReportsProgress) -> None:
     """Write down in a restored database what the list names and it does not know."""
-    entry = Recall(
-        recall_id=listed.recall_id,
-        dataset=listed.dataset,
-        kind=RecallKind(listed.kind),
-        of_release=listed.of_release,
-        reason=listed.reason,
-        may_return=listed.may_return,
-        asked_by=listed.asked_by,
-        asked_at=datetime.fromisoformat(listed.asked_at),
-        incidents=listed.incidents,
-        versions=listed.versions,
-        months=listed.months,
-        agreements=listed.agreements,
-        first_release=listed.first_release,
-        state=RecallState.ASKED,
-        release=listed.release,
-    )
+    entry = listed.recall()
 
     def write(session: Session) -> None:
         _write_down(session, entry, listed.identities)
@@ -307,25 +238,7 @@ def _list(services: Services, entry: Recall) -> None:
             select(NeverLoad.identity).where(NeverLoad.recall_id == entry.recall_id).order_by(NeverLoad.identity)
         ).all()
         visible = newest_release(session, entry.dataset, ReleaseState.PUBLISHED)
-    file.append(
-        Listed(
-            recall_id=entry.recall_id,
-            dataset=entry.dataset,
-            kind=str(entry.kind),
-            of_release=entry.of_release,
-            reason=entry.reason,
-            may_return=entry.may_return,
-            asked_by=entry.asked_by,
-            asked_at=iso(entry.asked_at),
-            incidents=entry.incidents,
-            versions=entry.versions,
-            months=entry.months,
-            agreements=entry.agreements,
-            first_release=entry.first_release,
-            release=visible.number + 1 if visible else 0,
-            identities=list(identities),
-        )
-    )
+    file.append(Listed.of(entry, identities, visible.number + 1 if visible else 0))
 
 
 def _erase(services: Services, session: Session, definition: DatasetDefinition, recall_id: str, today: date) -> None:
@@ -334,7 +247,7 @@ def _erase(services: Services, session: Session, definition: DatasetDefinition, 
         return
     if entry.kind == RecallKind.RETENTION:
         listed: list[str] = []
-        deliveries = _old_deliveries(session, entry.dataset, entry.before_month)
+        deliveries = old_deliveries(session, entry.dataset, entry.before_month)
         months, waiting = set(entry.months), set()
         for version in versions_before(session, definition, entry.before_month, deliveries):
             months.add(version.period)
@@ -400,40 +313,3 @@ def _move_on(services: Services, recall_id: str, state: RecallState) -> None:
 def _state(services: Services, recall_id: str) -> RecallState:
     with services.database.read() as session:
         return RecallState(session.get_one(Recall, recall_id).state)
-
-
-def _old_deliveries(session: Session, dataset: str, first: str) -> list[int]:
-    """Those loaded before the first month that is kept: an undated row is as old as its delivery."""
-    loaded = datetime.combine(date.fromisoformat(f"{first}-01"), datetime.min.time(), LONDON)
-    return list(
-        session.scalars(select(Delivery.delivery_id).where(Delivery.dataset == dataset, Delivery.loaded_at < loaded))
-    )
-
-
-def _extent(
-    services: Services, session: Session, definition: DatasetDefinition, versions: Iterable[Version], visible: int
-) -> Extent:
-    incidents: set[str] = set()
-    months: Counter[str] = Counter()
-    places: set[tuple[str, str, str]] = set()
-    staged, first = 0, 0
-    for version in versions:
-        incidents.add(version.identity)
-        months[version.period] += 1
-        places.add((version.period, version.area_code, version.borough_code or ""))
-        if version.from_release > visible:
-            staged += 1
-        else:
-            first = min(first or version.from_release, version.from_release)
-    shown: dict[str, bool] = {}
-    for scope in live_scopes(session, definition.code, services.definitions, london_today()):
-        opens = any(_shows(scope, *place) for place in places)
-        shown[scope.agreement] = shown.get(scope.agreement, False) or opens
-    return Extent(len(incidents), months.total(), staged, dict(sorted(months.items())), shown, first)
-
-
-def _shows(scope: Scope, period: str, area: str, borough: str) -> bool:
-    return any(
-        scope.gives(grant) and grant.covers(period) and (area in grant.areas or borough in grant.areas)
-        for grant in scope.grants
-    )

@@ -14,6 +14,7 @@ from ..datasets.definitions import DatasetDefinition
 from ..datasets.definitions import Delivery as DeliveryMode
 from ..errors import SafeStatsError
 from ..geocoding.places import Places, place_described
+from ..geocoding.review import waiting_for_review
 from ..ingest import saved_mappings
 from ..ingest.mappings import Mapping, read_mappings
 from ..ingest.pipeline import PlacesDescribed, Prepared, finish, prepare
@@ -21,6 +22,8 @@ from ..ingest.recognition import all_headers, missing_headers
 from ..ingest.rows import read_rows
 from ..ingest.tables import SourceFile, read_tables
 from ..instants import london_today
+from ..quality.measuring import Part, completeness
+from ..quality.standards import Measure
 from ..services import Services
 
 _MOST_ROWS = 20  # rows with trouble that are told one by one
@@ -52,6 +55,9 @@ class CheckReport:
     dropped: Counter[str] = field(default_factory=Counter)
     blanked: Counter[str] = field(default_factory=Counter)
     unmapped: Counter[str] = field(default_factory=Counter)
+    undated: int = 0  # of the accepted rows, those whose date is not known
+    unplaced: int = 0  # those whose place is not known
+    to_review: int = 0  # those whose description of the place somebody would have to look at
     notes: list[str] = field(default_factory=list)
     rows: list[RowTrouble] = field(default_factory=list)  # the first of those with trouble
 
@@ -78,6 +84,9 @@ class CheckReport:
             "rows_in": self.rows_in,
             "accepted": self.accepted,
             "duplicates": self.duplicates,
+            "undated": self.undated,
+            "unplaced": self.unplaced,
+            "to_review": self.to_review,
             **{name: dict(getattr(self, name)) for name in counters},
             "notes": self.notes,
             "rows": [{"file": row.file, "line": row.line, "reason": row.reason} for row in self.rows],
@@ -96,6 +105,14 @@ class CheckReport:
         if self.duplicates:
             lines.append(f"{_rows(self.duplicates)} would be left out, being there a second time.")
         lines += [f"{_rows(number)} would be left out: they belong to {other}." for other, number in self.left.items()]
+        if self.undated:
+            lines.append(f"{_rows(self.undated)} would be taken without a date, which is not known.")
+        if self.unplaced:
+            lines.append(f"{_rows(self.unplaced)} would be taken without a place, which is not known.")
+        if self.to_review:
+            lines.append(
+                f"{_rows(self.to_review)} would wait until the SafeStats team has looked at the place’s words."
+            )
         lines += [
             f"Not agreed and dropped: {_values(number)} of {what}." for what, number in self.dropped.items() if number
         ]
@@ -175,6 +192,9 @@ def _take(
     _refuse_the_same_month_twice(definition, sources, parts)
     rows, duplicates = finish(pl.concat([part.good for part in parts]), definition, services.keys)
     report.accepted, report.duplicates = len(rows), len(duplicates)
+    known = completeness(definition, rows)
+    report.undated, report.unplaced = (_unknown(known.get(one)) for one in (Measure.DATE, Measure.PLACE))
+    report.to_review = len(waiting_for_review(rows))
 
 
 def _prepared(
@@ -216,6 +236,10 @@ def _refuse_the_same_month_twice(
                     f"{first[covered]} and {source.name} both hold the same month, and each file is the whole of its "
                     "month: send only the newer one."
                 )
+
+
+def _unknown(part: Part | None) -> int:
+    return part.of - part.count if part else 0
 
 
 def _rows(number: int) -> str:

@@ -95,9 +95,12 @@ class Judged:
     counts: Counter[Identifier] = field(default_factory=Counter)  # values blanked, in rows
 
 
-def judge(header: str, texts: pl.Series, agreed: bool, codes: frozenset[str]) -> Judged:
-    """Look at the texts of one column. ``codes`` are what the definition lets stand in a column, in small letters."""
-    values = texts.rename("text").unique()
+def judge(header: str, texts: pl.Series, values: pl.Series, agreed: bool, codes: frozenset[str]) -> Judged:
+    """Look at the texts of one column; ``values`` has each once.
+
+    ``codes`` are what the definition lets stand in a column, in small letters.
+    """
+    values = values.rename("text")
     plain = values.str.contains(_PLAIN)
     sample = _sample(texts)
     if sample.is_empty():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 
 import polars as pl
 
@@ -21,6 +23,7 @@ from .values import blanked
 
 _SHOWN = 40
 _ROWS_OF_A_TABLE = 10
+_AT_ONCE = 2  # columns: Polars lets other threads work meanwhile
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ def screen_table(
     agreed = _agreed(table, expected_headers)
     codes = frozenset(text.casefold() for one in definition.fields for pair in one.codes.items() for text in pair)
     refuse_identifying_names([table.file])
-    _refuse_examples(table)
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        distinct = list(threads.map(pl.Series.unique, table.cells))
+    _refuse_examples(table, distinct)
     names = [_shown(header, at, agreed[at]) for at, header in enumerate(table.header)]
     # All headers before the first cell: they say most, and at once.
     announced = {at: identifying_header(header, agreed[at]) for at, header in enumerate(table.header)}
@@ -54,9 +59,10 @@ def screen_table(
     if stops:
         raise _refusal(table, names, stops)
     judged = []
-    for at, header in enumerate(table.header):
-        between()
-        judged.append(judge(header, table.column(at), agreed[at], codes))
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        for one in threads.map(judge, table.header, table.cells, distinct, agreed, repeat(codes)):
+            between()
+            judged.append(one)
     stops = {at: one.stops for at, one in enumerate(judged) if one.stops is not None}
     if stops:
         raise _refusal(table, names, stops)
@@ -111,8 +117,8 @@ def title_of(table: RawTable) -> str:
     return f"{table.file}, sheet “{table.sheet}”," if harmless(table.sheet) else f"A sheet of {table.file}"
 
 
-def _refuse_examples(table: RawTable) -> None:
-    if any(table.cells.select((pl.all().str.strip_chars() == EXAMPLE_MARK).any()).row(0)):
+def _refuse_examples(table: RawTable, distinct: Sequence[pl.Series]) -> None:
+    if any((texts.str.strip_chars() == EXAMPLE_MARK).any() for texts in distinct):
         raise SafeStatsError(
             f"{title_of(table)} still has the example rows of the template, which are nobody's incidents: delete them "
             "and send the file again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping as Codes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, time
@@ -54,8 +55,17 @@ _EXAMPLES: dict[str, object] = {
     "northing_rounded": 180050,
     "supplier_lsoa": "",
     "supplier_borough": "E09000007",
-    "location_description": "High Street, Camden",
     "location_postcode": "",
+}
+# Where the two rows differ, so that what stands in a row goes together; codes by their names.
+_PAIRS: dict[str, tuple[str, str]] = {
+    "location_description": ("Camden High Street, outside the bank", "Camden Town station, the platform"),
+    "location_type": ("street", "transport"),
+    "age_band": ("25-29", "35-44"),
+    "incident_group": ("fire", "false-alarm"),
+    "stop_code": ("secondary-fire", "false-alarm-good-intent"),
+    "special_service": ("", ""),
+    "property_category": ("outdoor", "non-residential"),
 }
 _HEAD = PatternFill("solid", fgColor="DCE6F1")
 _MARKED = PatternFill("solid", fgColor="FFF2CC")
@@ -123,14 +133,15 @@ def _is_of_records(mapping: Mapping) -> bool:
 
 def _column(definition: DatasetDefinition, source: Source, header: str) -> TemplateColumn:
     declared = next((one for one in definition.fields if one.name == source.target), None)
-    choices = tuple(declared.codes.values()) if declared and declared.codes else ()
+    codes = declared.codes if declared and declared.codes else {}
+    choices = tuple(codes.values())
     return TemplateColumn(
         header,
         source.target,
         _meaning(source, declared, definition),
         source.required or bool(declared and declared.required),
         choices,
-        (_example(definition, source, choices, 0), _example(definition, source, choices, 1)),
+        (_example(definition, source, codes, 0), _example(definition, source, codes, 1)),
     )
 
 
@@ -147,9 +158,12 @@ def _meaning(source: Source, declared: Field | None, definition: DatasetDefiniti
     return f"{declared.alias}: {kind}{unit}."
 
 
-def _example(definition: DatasetDefinition, source: Source, choices: Sequence[str], line: int) -> object:
-    if choices:
-        return choices[line % len(choices)]
+def _example(definition: DatasetDefinition, source: Source, codes: Codes[str, str], line: int) -> object:
+    told = _PAIRS.get(source.target, ("", ""))[line]
+    if source.target in _PAIRS and (not told or not codes or told in codes):
+        return codes.get(told, "") if codes else told
+    if codes:
+        return tuple(codes.values())[line % len(codes)]
     if source.target in _EXAMPLES:
         value = _EXAMPLES[source.target]
         return "2026-03-05 23:10:00" if source.parse == Parse.INSTANT and isinstance(value, date) else value

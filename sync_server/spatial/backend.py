@@ -41,8 +41,13 @@ class SpatialBackend(Protocol):
         Raises ``SafeStatsError`` where a field changed its type, or where only the owner may do what is to be done.
         """
 
-    def make_room(self, database: Database, definition: DatasetDefinition, periods: Collection[str]) -> None:
-        """Make the partitions that rows of these periods need, in a transaction of its own."""
+    def make_room(
+        self, database: Database, definition: DatasetDefinition, periods: Collection[str], rows: int = 0
+    ) -> None:
+        """Make the partitions that rows of these periods need, in a transaction of its own.
+
+        ``rows``: how many are to be stored at once, where that is known.
+        """
 
     def store(
         self,

@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Collection, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 from sqlalchemy import (
@@ -44,12 +45,18 @@ if TYPE_CHECKING:
     from ..datasets.definitions import DatasetDefinition
 
 PARTITION_FUNCTION = "safestats_add_year"
+BEGIN_YEAR, FINISH_YEAR = "safestats_begin_year", "safestats_finish_year"
 _CHUNK_ROWS = 20_000
+_VERY_MANY_ROWS = 20_000
 _BYTES_A_ROW = 160
 _INCOMING = "safestats_incoming"
 # What keeps texts of suppliers' rows beside the incidents.
 _SUPPLIED = ("delivery", "place_decision", "place_review", "place_waiting", "rejected_row")
 _PATIENCE_MS = 60_000
+_POINT_WITH_SRID = 0x20000001
+_EWKB = np.dtype(
+    [("order", "u1"), ("type", "<u4"), ("srid", "<u4"), ("easting", "<f8"), ("northing", "<f8")], align=False
+)
 # What transactions note and the policies read; see ``rights``.
 DATASET, AREAS, RELEASE = "safestats.dataset", "safestats.areas", "safestats.release"
 
@@ -114,8 +121,15 @@ class PostgisBackend:
         ):
             session.execute(text(statement))
 
-    def make_room(self, database: Database, definition: DatasetDefinition, periods: Collection[str]) -> None:
-        """A partition for each year that has none; rows of a year that wait elsewhere stay there."""
+    def make_room(
+        self, database: Database, definition: DatasetDefinition, periods: Collection[str], rows: int = 0
+    ) -> None:
+        """A partition for each year that has none; rows of a year that wait elsewhere stay there.
+
+        Very many rows make their partitions themselves: ``store``.
+        """
+        if rows >= _VERY_MANY_ROWS:
+            return
         name = incident_table(definition).name
         years = sorted({period[:4] for period in periods if period != UNDATED})
         there = inspect(database.engine)
@@ -135,33 +149,32 @@ class PostgisBackend:
         rows: pl.DataFrame,
         stored: Callable[[int], None],
     ) -> None:
-        """By COPY into a table of the transaction's own: PostgreSQL copies into none with row-level security."""
+        """Rows of years without partition become that partition; others go by COPY into a table of the transaction's
+        own and from there into the parent: PostgreSQL copies into none with row-level security."""
         import polars as pl
 
         table = incident_table(definition).name
-        columns = ", ".join(f'"{name}"' for name in rows.columns)
-        session.execute(
-            text(f'CREATE TEMPORARY TABLE {_INCOMING} ON COMMIT DROP AS SELECT {columns} FROM "{table}" WITH NO DATA')
-        )
         # SQLite's booleans are numbers, and so are these columns.
-        booleans = [pl.col(name).cast(pl.Int16) for name, kind in rows.schema.items() if kind == pl.Boolean]
+        rows = rows.with_columns(
+            pl.col(name).cast(pl.Int16) for name, kind in rows.schema.items() if kind == pl.Boolean
+        )
+        years = rows.get_column("period").str.head(4)
         order = storing_order(rows)
-        driver: Any = session.connection().connection.driver_connection
-        for start in range(0, len(rows), _CHUNK_ROWS):
-            chunk = rows[order.slice(start, _CHUNK_ROWS)].with_columns(booleans)
-            statement = f"COPY {_INCOMING} ({columns}) FROM STDIN (FORMAT csv)"
-            with driver.cursor() as cursor, cursor.copy(statement) as copy:
-                # Text is quoted, what is missing is not: so "" stays "".
-                copy.write(chunk.write_csv(include_header=False, quote_style="non_numeric").encode())
-            session.execute(
-                text(
-                    f'INSERT INTO "{table}" ({columns}, geometry) SELECT {columns}, '
-                    f"ST_SetSRID(ST_MakePoint(easting, northing), {SRID}) FROM {_INCOMING}"
-                )
-            )
-            session.execute(text(f"TRUNCATE {_INCOMING}"))
-            stored(start + len(chunk))
-        session.execute(text(f"DROP TABLE {_INCOMING}"))
+        begun = []
+        done = 0
+        for year in years.unique().sort():
+            bare = year and _begun(session, table, year)
+            of_year = order.filter((years == year).gather(order))
+            told = _from(done, stored)
+            if bare:
+                begun.append(year)
+                _copy(session, bare, rows, order=of_year, stored=told, points=True)
+            else:
+                _insert(session, table, rows, of_year, told)
+            done += len(of_year)
+        for year in begun:
+            while _finished(session, table, year):
+                stored(done)
 
     def batches(
         self, connection: Connection, query: Select, schema: pa.Schema, batch_rows: int
@@ -217,6 +230,78 @@ class PostgisBackend:
                 ) from error
             finally:
                 connection.exec_driver_sql("RESET lock_timeout")
+
+
+def _begun(session: Session, table: str, year: str) -> str | None:
+    """The bare table for the rows of a year, ``None`` where they go elsewhere."""
+    if not year.isdecimal():
+        return None
+    found = session.scalar(text(f"SELECT {BEGIN_YEAR}(:parent, :year)"), {"parent": table, "year": int(year)})
+    return None if found is None else str(found)
+
+
+def _finished(session: Session, table: str, year: str) -> bool:
+    """One step towards the year's partition; whether there are more."""
+    return bool(session.scalar(text(f"SELECT {FINISH_YEAR}(:parent, :year)"), {"parent": table, "year": int(year)}))
+
+
+def _from(start: int, stored: Callable[[int], None]) -> Callable[[int], None]:
+    return lambda number: stored(start + number)
+
+
+def _copy(
+    session: Session, table: str, rows: pl.DataFrame, *, order: pl.Series, stored: Callable[[int], None], points: bool
+) -> None:
+    """COPY into a table, in pieces; with ``geometry`` where ``points`` are wanted."""
+    import polars as pl
+    from psycopg.copy import QueuedLibpqWriter  # it sends while the next piece is made
+
+    columns = ", ".join(f'"{name}"' for name in (*rows.columns, *(["geometry"] if points else [])))
+    driver: Any = session.connection().connection.driver_connection
+    statement = f'COPY "{table}" ({columns}) FROM STDIN (FORMAT csv)'
+    with driver.cursor() as cursor, cursor.copy(statement, writer=QueuedLibpqWriter(cursor)) as copy:
+        for start in range(0, len(order), _CHUNK_ROWS):
+            chunk = rows.select(pl.all().gather(order.slice(start, _CHUNK_ROWS)))
+            if points:
+                chunk = chunk.with_columns(_points(chunk).alias("geometry"))
+            # Text is quoted, what is missing is not: so "" stays "".
+            copy.write(chunk.write_csv(include_header=False, quote_style="non_numeric").encode())
+            stored(start + len(chunk))
+
+
+def _insert(session: Session, table: str, rows: pl.DataFrame, order: pl.Series, stored: Callable[[int], None]) -> None:
+    columns = ", ".join(f'"{name}"' for name in rows.columns)
+    session.execute(
+        text(f'CREATE TEMPORARY TABLE {_INCOMING} ON COMMIT DROP AS SELECT {columns} FROM "{table}" WITH NO DATA')
+    )
+    for start in range(0, len(order), _CHUNK_ROWS):
+        piece = order.slice(start, _CHUNK_ROWS)
+        _copy(session, _INCOMING, rows, order=piece, stored=lambda _number: None, points=False)
+        session.execute(
+            text(
+                f'INSERT INTO "{table}" ({columns}, geometry) SELECT {columns}, '
+                f"ST_SetSRID(ST_MakePoint(easting, northing), {SRID}) FROM {_INCOMING}"
+            )
+        )
+        session.execute(text(f"TRUNCATE {_INCOMING}"))
+        stored(start + len(piece))
+    session.execute(text(f"DROP TABLE {_INCOMING}"))
+
+
+def _points(rows: pl.DataFrame) -> pl.Series:
+    """Places as PostGIS writes them (EWKB in hexadecimal digits), null where there is none."""
+    import polars as pl
+
+    made = np.zeros(len(rows), dtype=_EWKB)
+    made["order"], made["type"], made["srid"] = 1, _POINT_WITH_SRID, SRID
+    for name in ("easting", "northing"):
+        made[name] = rows.get_column(name).fill_null(0).to_numpy()
+    blobs = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(_EWKB.itemsize), len(rows), [None, pa.py_buffer(made.tobytes())]
+    )
+    texts = pl.Series("geometry", blobs.cast(pa.binary())).bin.encode("hex")
+    placed = rows.get_column("easting").is_not_null() & rows.get_column("northing").is_not_null()
+    return pl.select(pl.when(placed).then(texts)).to_series()
 
 
 class _Stream(io.RawIOBase):

@@ -17,7 +17,7 @@ from ..datasets.definitions import DatasetDefinition
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
 from ..settings import Part, Settings
-from .postgis import AREAS, DATASET, PARTITION_FUNCTION, RELEASE
+from .postgis import AREAS, BEGIN_YEAR, DATASET, FINISH_YEAR, PARTITION_FUNCTION, RELEASE
 
 # What both roles may only add to: what was recorded stays.
 APPENDED = ("audit_event", "audit_seal", "conditions_of_use")
@@ -37,6 +37,7 @@ READ_BY_APPLICATION = (
     "never_load",
     "recall",
     "release",
+    "release_comparison",
 )
 # What it reads but for these columns: they hold what suppliers sent.
 HIDDEN_COLUMNS = {"rejected_row": ("content",)}
@@ -74,15 +75,17 @@ def set_rights(session: Session, roles: Roles, definitions: Mapping[str, Dataset
     for role in (roles.application, roles.publisher):
         if role not in known:
             raise SafeStatsError(f"The database has no role “{role}”: have it made (docs/operator.md says how).")
-    session.execute(text(_ADD_YEAR))
-    session.execute(text(f"REVOKE ALL ON FUNCTION {PARTITION_FUNCTION}(text, integer) FROM PUBLIC"))
     application, publisher = _quoted(roles.application), _quoted(roles.publisher)
-    session.execute(text(f"GRANT EXECUTE ON FUNCTION {PARTITION_FUNCTION}(text, integer) TO {publisher}"))
+    for function, body in ((PARTITION_FUNCTION, _ADD_YEAR), (BEGIN_YEAR, _BEGIN_YEAR), (FINISH_YEAR, _FINISH_YEAR)):
+        session.execute(text(body))
+        session.execute(text(f"REVOKE ALL ON FUNCTION {function}(text, integer) FROM PUBLIC"))
+        session.execute(text(f"GRANT EXECUTE ON FUNCTION {function}(text, integer) TO {publisher}"))
     session.execute(text(f"GRANT USAGE ON SCHEMA public TO {application}, {publisher}"))
     for name, kind, partition in session.execute(text(_OWNED)).all():
         table = _quoted(name)
         session.execute(text(f"REVOKE ALL ON {table} FROM PUBLIC, {application}, {publisher}"))
-        if partition:
+        # A year that was begun and never finished is nobody's to read.
+        if partition or (kind == "r" and name.startswith("incident_")):
             continue
         if kind == "S":
             session.execute(text(f"GRANT USAGE ON SEQUENCE {table} TO {application}, {publisher}"))
@@ -153,6 +156,16 @@ WHERE n.nspname = 'public' AND r.rolname = current_user AND c.relkind IN ('r', '
 ORDER BY c.relname
 """
 
+# Stops whoever names another table than a dataset's, or a year that is none.
+_ONLY_YEARS = """
+    IF year NOT BETWEEN 1900 AND 2199 OR NOT EXISTS (
+        SELECT FROM pg_class WHERE oid = to_regclass('public.' || quote_ident(parent)) AND relkind = 'p'
+            AND relname LIKE 'incident\\_%'
+    ) THEN
+        RAISE EXCEPTION 'There is no room to be made for % in %.', year, parent;
+    END IF;
+"""
+
 # The publisher makes partitions through this, without the right to make or alter tables. Rows that a year has among
 # the others stay there, and so do those that come: they are found all the same.
 _ADD_YEAR = f"""
@@ -162,12 +175,7 @@ DECLARE
     partition_name text := parent || '_' || year;
     strays boolean;
 BEGIN
-    IF year NOT BETWEEN 1900 AND 2199 OR NOT EXISTS (
-        SELECT FROM pg_class WHERE oid = to_regclass('public.' || quote_ident(parent)) AND relkind = 'p'
-            AND relname LIKE 'incident\\_%'
-    ) THEN
-        RAISE EXCEPTION 'There is no room to be made for % in %.', year, parent;
-    END IF;
+    {_ONLY_YEARS}
     IF to_regclass('public.' || quote_ident(partition_name)) IS NOT NULL THEN
         RETURN false;
     END IF;
@@ -179,6 +187,73 @@ BEGIN
     EXECUTE format('CREATE TABLE public.%I PARTITION OF public.%I FOR VALUES FROM (%L) TO (%L)',
         partition_name, parent, year::text, (year + 1)::text);
     RETURN true;
+END
+$body$
+"""
+
+# Very many rows of a year that has no partition go into a bare table, which becomes the partition in the same
+# transaction: PostgreSQL copies into it at once, and sorts an index of all rows sooner than it adds them one by one.
+# Who begins a year may add rows to it and nothing else, until it is finished. Gives the bare table's name; null where
+# there is a partition, or where rows of the year wait among the others.
+_BEGIN_YEAR = f"""
+CREATE OR REPLACE FUNCTION {BEGIN_YEAR}(parent text, year integer) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $body$
+DECLARE
+    bare text := parent || '_' || year;
+    strays boolean;
+BEGIN
+    {_ONLY_YEARS}
+    IF to_regclass('public.' || quote_ident(bare)) IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM public.%I WHERE period >= %L AND period < %L)',
+        parent || '_other', year::text, (year + 1)::text) INTO strays;
+    IF strays THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', bare, parent);
+    EXECUTE format('ALTER TABLE public.%I ALTER row_id SET DEFAULT nextval(%L)', bare,
+        pg_get_serial_sequence('public.' || quote_ident(parent), 'row_id'));
+    EXECUTE format('GRANT INSERT ON public.%I TO %I', bare, session_user);
+    RETURN bare;
+END
+$body$
+"""
+
+# One step a call, so that whoever waits may be told, or give up: one index of the parent's after the other, then the
+# bare table is made the year's partition. Whether there is more to be done.
+_FINISH_YEAR = rf"""
+CREATE OR REPLACE FUNCTION {FINISH_YEAR}(parent text, year integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $body$
+DECLARE
+    bare text := parent || '_' || year;
+    begun regclass := to_regclass('public.' || quote_ident(bare));
+    made integer;
+    wanted record;
+BEGIN
+    {_ONLY_YEARS}
+    IF begun IS NULL OR NOT EXISTS (
+        SELECT FROM pg_class WHERE oid = begun AND relkind = 'r' AND NOT relispartition
+            AND relowner = current_user::regrole
+    ) THEN
+        RAISE EXCEPTION 'The year % of % was not begun.', year, parent;
+    END IF;
+    SELECT count(*) INTO made FROM pg_index WHERE indrelid = begun;
+    SELECT indisprimary, pg_get_indexdef(indexrelid) AS definition INTO wanted FROM pg_index
+        WHERE indrelid = to_regclass('public.' || quote_ident(parent)) ORDER BY indexrelid OFFSET made LIMIT 1;
+    IF FOUND THEN
+        IF wanted.indisprimary THEN
+            EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY %s', begun, substring(wanted.definition FROM '\(.*\)$'));
+        ELSE
+            EXECUTE format('CREATE INDEX ON %s USING %s', begun, substring(wanted.definition FROM ' USING (.*)$'));
+        END IF;
+        RETURN true;
+    END IF;
+    EXECUTE format('REVOKE ALL ON %s FROM %I', begun, session_user);
+    EXECUTE format('ALTER TABLE %s ALTER row_id DROP DEFAULT', begun);
+    EXECUTE format('ALTER TABLE public.%I ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)',
+        parent, begun, year::text, (year + 1)::text);
+    RETURN false;
 END
 $body$
 """

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ...shared.manifest import SRID
+from ..ahead import one_ahead
 from ..database import BUSY_TIMEOUT_MS
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
@@ -66,7 +67,9 @@ class SpatialiteBackend:
                 kind = column.type.compile(database.engine.dialect)
                 session.execute(text(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}'))
 
-    def make_room(self, database: Database, definition: DatasetDefinition, periods: Collection[str]) -> None:
+    def make_room(
+        self, database: Database, definition: DatasetDefinition, periods: Collection[str], rows: int = 0
+    ) -> None:
         """Nothing: there are no partitions."""
 
     def store(
@@ -81,20 +84,25 @@ class SpatialiteBackend:
 
         table = incident_table(definition).name
         columns = ", ".join(f'"{name}"' for name in (*rows.columns, "geometry"))
-        values = ", ".join("?" * len(rows.columns))
-        statement = f'INSERT INTO "{table}" ({columns}) VALUES ({values}, MakePoint(?, ?, {SRID}))'
+        number = {name: f"?{at}" for at, name in enumerate(rows.columns, start=1)}
+        point = f"MakePoint({number['easting']}, {number['northing']}, {SRID})"
+        statement = f'INSERT INTO "{table}" ({columns}) VALUES ({", ".join(number.values())}, {point})'
         # Dates are text here.
         dates = [pl.col(name).cast(pl.String) for name, kind in rows.schema.items() if kind == pl.Date]
         order = storing_order(rows)
         connection = session.connection()
         driver: Any = connection.connection.driver_connection
+
+        def piece(start: int) -> pl.DataFrame:
+            return rows.select(pl.all().gather(order.slice(start, _CHUNK_ROWS))).with_columns(dates)
+
         with _set_aside(connection, table, len(rows), stored):
-            for start in range(0, len(rows), _CHUNK_ROWS):
-                chunk = rows[order.slice(start, _CHUNK_ROWS)].with_columns(dates)
+            done = 0
+            for chunk in one_ahead(piece, range(0, len(rows), _CHUNK_ROWS)):
                 # Column by column: rows of Polars' own making take several times as long.
-                texts = [column.to_list() for column in (*chunk, chunk["easting"], chunk["northing"])]
-                driver.executemany(statement, zip(*texts, strict=True))
-                stored(start + len(chunk))
+                driver.executemany(statement, zip(*(column.to_list() for column in chunk), strict=True))
+                done += len(chunk)
+                stored(done)
 
     def batches(
         self, connection: Connection, query: Select, schema: pa.Schema, batch_rows: int

@@ -121,8 +121,9 @@ def _load(services: Services, receipt: Receipt, goes_on: Callable[[], bool]) -> 
                 recorded=recorded,
                 additions=receipt.kind == Kind.RECORDS,
             )
-        except WithdrawsTooMuchError:
-            return _refuse(services, receipt, _LACKS_MANY, "withdraws-too-much")
+        except WithdrawsTooMuchError as error:
+            sentence = to_the_supplier(f"{_LACKS_MANY} {error.because}".rstrip())
+            return _refuse(services, receipt, sentence, "withdraws-too-much")
         except SafeStatsError as error:
             return _refuse(services, receipt, to_the_supplier(str(error)), "unfit")
         except Exception as error:

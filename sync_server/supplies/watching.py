@@ -57,7 +57,7 @@ class Candidate:
 
 @dataclass
 class Watcher:
-    """Watches one folder. ``told`` is given a line for each file, and for each folder that is no dataset's."""
+    """Watches one folder. ``told`` is given a line for each file, and for what lies where nothing is taken."""
 
     services: Services
     folder: Path
@@ -71,6 +71,7 @@ class Watcher:
     def look(self) -> int:
         """Take what is still; how many files that was. Between two files it ends when it is to end."""
         taken = 0
+        self._strange = {path for path in self._strange if os.path.lexists(path)}
         found = list(self._candidates())
         self._seen = {one.path: self._seen[one.path] for one in found if one.path in self._seen}
         for candidate in found:
@@ -87,6 +88,12 @@ class Watcher:
         return bool(self._seen)
 
     def _candidates(self) -> Iterator[Candidate]:
+        for path in _files(self.folder):
+            self._tell_once(
+                path,
+                f"{shown_file(path.name)} lies in no dataset’s folder and is left: move it into that of its dataset, "
+                "and of its site where the dataset has several.",
+            )
         for folder in _folders(self.folder):
             if folder.name in (DONE, REFUSED):
                 continue
@@ -104,9 +111,9 @@ class Watcher:
                         site, f"{folder.name}/{shown_folder(site.name)} is no site’s code: what lies there is left."
                     )
 
-    def _tell_once(self, folder: Path, sentence: str) -> None:
-        if folder not in self._strange:
-            self._strange.add(folder)
+    def _tell_once(self, path: Path, sentence: str) -> None:
+        if path not in self._strange:
+            self._strange.add(path)
             self.told(sentence)
 
     def _is_still(self, path: Path) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..audit.events import EventType, Outcome
 from ..database import Database
+from ..errors import SafeStatsError
 from ..identity.models import Organisation, User
 from ..ingest import saved_mappings
 from ..ingest.comparison import counts_by_place
@@ -23,6 +24,7 @@ from ..publishing.releases import newest_release
 from ..services import Services
 from .incoming import Incoming, IncomingFile
 from .models import Upload
+from .recognising import KnownBy, recognise
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ def run_load(services: Services, job: PublishingJob, progress: ReportsProgress) 
     with services.database.read() as session:
         upload = session.get_one(Upload, job.id)
     if upload.delivery_id is None:
+        if upload.batch is not None:
+            upload = _recognise(services, upload, progress)
         upload = _load(services, job, upload, progress)
     if upload.mapping:
         _remember(services, job, upload)
@@ -63,7 +67,10 @@ def _load(services: Services, job: PublishingJob, upload: Upload, progress: Repo
         # In the transaction that loads it: whoever takes the job up again knows that this is done.
         entry = session.get_one(Upload, job.id)
         entry.delivery_id = delivery_id
-        entry.release = session.get_one(Delivery, delivery_id).release
+        delivery = session.get_one(Delivery, delivery_id)
+        entry.release = delivery.release
+        if entry.batch is not None:
+            _refuse_second_return(session, entry, delivery)
 
     report: DeliveryReport = load(
         services,
@@ -82,6 +89,33 @@ def _load(services: Services, job: PublishingJob, upload: Upload, progress: Repo
     if loaded.delivery_id is None:
         _note(services.database, job.id, report=report.to_json())
     return loaded
+
+
+def _recognise(services: Services, upload: Upload, progress: ReportsProgress) -> Upload:
+    """Write down whose file it is; raises ``SafeStatsError`` where that cannot be told."""
+    progress("Recognising the file", 0, 1)
+    path = Incoming(services.settings.incoming_dir).path(IncomingFile.from_json(upload.files[0]))
+    by_name = upload.site if upload.recognised == KnownBy.NAME else ""
+    found = recognise(services, services.definition(upload.dataset), path, by_name)
+    _note(services.database, upload.job_id, site=found.site, recognised=found.by)
+    with services.database.read() as session:
+        return session.get_one(Upload, upload.job_id)
+
+
+def _refuse_second_return(session: Session, upload: Upload, delivery: Delivery) -> None:
+    """Raises ``SafeStatsError`` where a file that was sent with this one is the whole of the same return."""
+    beside = session.execute(
+        select(Upload.files, Delivery.report)
+        .join(Delivery, Delivery.delivery_id == Upload.delivery_id)
+        .where(Upload.batch == upload.batch, Upload.job_id != upload.job_id)
+    )
+    own = {tuple(one) for one in delivery.report["returns"]}
+    for files, report in beside:
+        for site, month in sorted(own & {tuple(one) for one in report["returns"]}):
+            raise SafeStatsError(
+                f"{files[0]['name']} and {upload.files[0]['name']} were sent together and both hold the return of "
+                f"{site} for {month}: the first one is loaded; if this one is right, send it again by itself."
+            )
 
 
 def _remember(services: Services, job: PublishingJob, upload: Upload) -> None:

@@ -15,7 +15,8 @@ class Upload(Base):
 
     ``release`` is what they were staged for, ``delivery_id`` what was recorded; that goes when the delivery is
     discarded. ``report`` is of a load that changed nothing, and so left no delivery. ``comparison`` counts rows by
-    month and borough, before and after.
+    month and borough, before and after. Files of several sites that were sent together have the first one's number as
+    ``batch``; ``recognised`` tells what the site of such a file was known by (``recognising.KnownBy``).
     """
 
     __tablename__ = "upload"
@@ -32,3 +33,5 @@ class Upload(Base):
     delivery_id: Mapped[int | None] = mapped_column(ForeignKey("delivery.delivery_id", ondelete="SET NULL"))
     report: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     comparison: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))
+    batch: Mapped[int | None]
+    recognised: Mapped[str | None] = mapped_column(String(16))

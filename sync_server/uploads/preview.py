@@ -12,13 +12,12 @@ from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..datasets.areas import OUTSIDE, UNPLACED
 from ..datasets.models import Area, AreaLevel
+from ..publishing.comparing_tables import NO_BOROUGH
 from ..quality.charts import ClassRange, borough_map, class_ranges
 
 # Finer than a pixel of the map is.
 _SIMPLER_BY_M = 60
-_NO_BOROUGH = {OUTSIDE: "Outside London", UNPLACED: "Without a place"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def preview_of(session: Session, comparison: Iterable[list[Any]]) -> Preview:
     for month, place, before, after in comparison:
         months.add(month or "Undated", before, after)
         places.add(place, before, after)
-    known = {**names, **_NO_BOROUGH}
+    known = {**names, **NO_BOROUGH}
     changes = [Change(known.get(one.name, one.name), one.before, one.after) for one in places.changes()]
     after = {code: places.after[code] for code in shapes}
     most = max(after, key=lambda code: after[code], default="")

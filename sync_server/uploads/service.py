@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from ...shared.uploads import UNDER_WAY, UploadState
 from ..audit.events import EventType
+from ..datasets.definitions import DatasetDefinition
 from ..errors import SafeStatsError
 from ..identity.authority import authorise
 from ..identity.permissions import Permission
@@ -25,6 +27,7 @@ from ..services import Services
 from .incoming import Incoming, IncomingFile, fit_name
 from .loading import forget_ended
 from .models import Upload
+from .recognising import KnownBy, site_of_name
 
 MOST_FILES = 60
 MOST_BYTES = 500_000_000  # of all files of an upload
@@ -67,6 +70,8 @@ class UploadStanding:
     others: int
     accept_withdrawals: bool
     cancel_requested: bool
+    batch: int | None = None
+    recognised: KnownBy | None = None
 
 
 def receive(
@@ -85,62 +90,100 @@ def receive(
     Raises ``SafeStatsError`` where a file is empty, too large or named for somebody, or none was chosen: then nothing
     is kept.
     """
+    definition = _definition(services, actor, dataset, site)
+    with _kept(services, streams) as kept, services.database.write() as session:
+        asked = Upload(
+            dataset=definition.code,
+            site=site,
+            synthetic=synthetic,
+            accept_withdrawals=accept_withdrawals,
+            mapping=mapping,
+            files=[file.to_json() for file in kept],
+        )
+        return _request(services, session, actor, asked)
+
+
+def receive_each(
+    services: Services,
+    actor: str,
+    dataset: str,
+    streams: Sequence[tuple[str, BinaryIO]],
+    *,
+    synthetic: bool | None = None,
+    accept_withdrawals: bool = False,
+) -> int:
+    """Keep files of several sites and ask for a job for each of them; returns the number of the first, the batch's.
+
+    The job finds out whose its file is (``recognising``). Raises ``SafeStatsError`` as ``receive``.
+    """
+    definition = _definition(services, actor, dataset, "")
+    if not definition.sites:
+        raise SafeStatsError(f"{definition.title} has no sites: its files are loaded together.")
+    named = [site_of_name(services, name) for name, _ in streams]
+    batch = 0
+    with _kept(services, streams) as kept, services.database.write() as session:
+        for file, site in zip(kept, named, strict=True):
+            asked = Upload(
+                dataset=definition.code,
+                site=site,
+                synthetic=synthetic,
+                accept_withdrawals=accept_withdrawals,
+                mapping="",
+                files=[file.to_json()],
+                batch=batch or None,
+                recognised=KnownBy.NAME if site else None,
+            )
+            number = _request(services, session, actor, asked)
+            batch = batch or number
+            asked.batch = batch
+    return batch
+
+
+def _definition(services: Services, actor: str, dataset: str, site: str) -> DatasetDefinition:
+    """That of the dataset, for somebody who may load it."""
     with services.database.read() as session:
         authorise(session, actor, Permission.MANAGE_RELEASES)
     definition = services.definition(dataset)
+    if site and not definition.sites:
+        raise SafeStatsError(f"{definition.title} has no sites: leave the site empty.")
+    return definition
+
+
+@contextmanager
+def _kept(services: Services, streams: Sequence[tuple[str, BinaryIO]]) -> Iterator[list[IncomingFile]]:
+    """The files, kept until their loads have ended; where what follows fails, nothing is."""
     if not streams:
         raise SafeStatsError("No file was chosen: choose at least one.")
     if len(streams) > MOST_FILES:
         raise SafeStatsError(f"At most {MOST_FILES} files are loaded together: send the rest afterwards.")
     names = [fit_name(name) for name, _ in streams]
     refuse_identifying_names(names)
-    if site and not definition.sites:
-        raise SafeStatsError(f"{definition.title} has no sites: leave the site empty.")
     incoming = Incoming(services.settings.incoming_dir)
     kept: list[IncomingFile] = []
     try:
         for number, (name, (_, stream)) in enumerate(zip(names, streams, strict=True), start=1):
             kept.append(incoming.keep(stream, shown_file(name, number), MOST_BYTES - sum(file.size for file in kept)))
-        return _request(services, actor, definition.code, kept, site, synthetic, accept_withdrawals, mapping)
+        yield kept
     except BaseException:
         for file in kept:
             incoming.forget(file.token)
         raise
 
 
-def _request(
-    services: Services,
-    actor: str,
-    dataset: str,
-    files: Sequence[IncomingFile],
-    site: str,
-    synthetic: bool | None,
-    accept_withdrawals: bool,
-    mapping: str,
-) -> int:
-    with services.database.write() as session:
-        job = PublishingJob(dataset=dataset, kind=JobKind.LOAD, actor=actor, requested_at=now())
-        session.add(job)
-        session.flush()
-        session.add(
-            Upload(
-                job_id=job.id,
-                dataset=dataset,
-                site=site,
-                synthetic=synthetic,
-                accept_withdrawals=accept_withdrawals,
-                mapping=mapping,
-                files=[file.to_json() for file in files],
-            )
-        )
-        session.flush()
-        services.audit.record(
-            EventType.UPLOAD_RECEIVED,
-            actor=actor,
-            dataset=dataset,
-            filter={"upload": job.id, "site": site, "files": [file.sha256 for file in files]},
-        )
-        return job.id
+def _request(services: Services, session: Session, actor: str, asked: Upload) -> int:
+    job = PublishingJob(dataset=asked.dataset, kind=JobKind.LOAD, actor=actor, requested_at=now())
+    session.add(job)
+    session.flush()
+    asked.job_id = job.id
+    session.add(asked)
+    session.flush()
+    services.audit.record(
+        EventType.UPLOAD_RECEIVED,
+        actor=actor,
+        dataset=asked.dataset,
+        filter={"upload": job.id, "site": asked.site, "files": [file["sha256"] for file in asked.files]},
+    )
+    return job.id
 
 
 def standing(session: Session, number: int) -> UploadStanding:
@@ -157,6 +200,19 @@ def newest(session: Session, count: int, dataset: str | None = None) -> list[Upl
     if dataset is not None:
         query = query.where(Upload.dataset == dataset)
     found = session.execute(query.order_by(Upload.job_id.desc()).limit(count)).all()
+    return [_standing(session, upload, job) for upload, job in found]
+
+
+def batch_of(session: Session, number: int) -> list[UploadStanding]:
+    """The uploads that were sent together, in their order; raises ``Problem`` 404 where there are none."""
+    found = session.execute(
+        select(Upload, PublishingJob)
+        .join(PublishingJob, PublishingJob.id == Upload.job_id)
+        .where(Upload.batch == number)
+        .order_by(Upload.job_id)
+    ).all()
+    if not found:
+        raise Problem(404, "no-such-upload", "No such upload", f"No uploads were sent together under {number}.")
     return [_standing(session, upload, job) for upload, job in found]
 
 
@@ -250,6 +306,8 @@ def _standing(session: Session, upload: Upload, job: PublishingJob) -> UploadSta
         others=others,
         accept_withdrawals=upload.accept_withdrawals,
         cancel_requested=job.cancel_requested,
+        batch=upload.batch,
+        recognised=KnownBy(upload.recognised) if upload.recognised else None,
     )
 
 

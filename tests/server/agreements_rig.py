@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from safestats.shared.areas import BOUNDARIES_FILE
 from safestats.sync_server.agreements import grants, service, terms
 from safestats.sync_server.agreements.grants import GrantTerms
 from safestats.sync_server.agreements.models import Agreement, ContactRole
@@ -16,7 +15,6 @@ from safestats.sync_server.agreements.scope import Scope, Subject, countable_sco
 from safestats.sync_server.agreements.service import ContactDetails, Details
 from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.database import Database
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.identity.models import Organisation, Role, User
 from safestats.sync_server.services import Services
 from sqlalchemy import select
@@ -122,12 +120,6 @@ def record_supplied_terms(services: Services, session: Session) -> None:
     """The terms that come with the project, on every dataset."""
     for path in terms.supplied_terms(services):
         terms.load_terms(services, session, COMMAND_LINE, path)
-
-
-def load_boundaries(services: Services) -> None:
-    """The areas that come with the project."""
-    with services.database.write() as session:
-        load_supplied_areas(session, services.settings.resources_dir / BOUNDARIES_FILE)
 
 
 class _Undo(Exception):  # noqa: N818 - nothing went wrong

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,6 +32,7 @@ from safestats.sync_server.instants import london_today
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.engines import fill
 
 PASSWORD = "three random words"
 REMIT = "Section 17 of the Crime and Disorder Act 1998: a local authority."
@@ -60,20 +57,7 @@ DETAILS = service.Details(
 
 def make_server(settings: Settings) -> None:
     """Organisations, people of every role, the suppliers' terms, and an agreement in force of Camden and of Hackney."""
-    if settings.embedded:
-        made = _made(settings.password_rounds, settings.password_memory_kib)
-        shutil.copytree(made, settings.data_dir, dirs_exist_ok=True)
-    else:
-        _make(settings)
-
-
-@cache
-def _made(rounds: int, memory_kib: int) -> Path:
-    """A folder with all of it, made once for a run and copied since."""
-    folder = Path(tempfile.mkdtemp(prefix="console-"))
-    atexit.register(shutil.rmtree, folder)
-    _make(Settings(data_dir=folder / "server", password_rounds=rounds, password_memory_kib=memory_kib))
-    return folder / "server"
+    fill(settings, _make)
 
 
 def _make(settings: Settings) -> None:

@@ -14,9 +14,9 @@ from safestats.sync_server.ingest.report import DeliveryReport
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.publishing.models import Release
 from safestats.sync_server.publishing.service import publish
-from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.engines import fill
 from sqlalchemy import Row, select
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -33,11 +33,20 @@ BRIGHTON = ("-0.141000", "50.829000")
 
 def open_prepared(settings: Settings) -> Services:
     """The publisher's services of a server that has its tables and London's boundaries, and nothing else."""
+    give_areas(settings)
+    return open_services(settings, Part.PUBLISHER)
+
+
+def give_areas(settings: Settings) -> None:
+    """Let a server that nobody has opened have London's boundaries."""
+    fill(settings, _load_areas)
+
+
+def _load_areas(settings: Settings) -> None:
     services = open_services(settings, Part.PUBLISHER)
-    create_schema(services.database)
     with services.database.write() as session:
         load_supplied_areas(session, settings.resources_dir / BOUNDARIES_FILE)
-    return services
+    services.close()
 
 
 def street_row(

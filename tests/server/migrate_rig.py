@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from safestats.sync_server.audit.log import COMMAND_LINE
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.migration import service
 from safestats.sync_server.migration.plan import Plan, read_plan
-from safestats.sync_server.schema import create_schema
-from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Part, Settings
+from safestats.sync_server.services import Services
+from safestats.sync_server.settings import Settings
 from safestats.tests.server.engines import settings_for
-from safestats.tests.server.ingest_rig import street_csv, street_row
+from safestats.tests.server.ingest_rig import give_areas, street_csv, street_row
 
 ORGANISATIONS = """code,name,kind,boroughs
 camden,London Borough of Camden,local-authority,Camden
@@ -122,9 +120,5 @@ def exports_in(folder: Path, resources: Path, head: str = "", plan: str = PLAN) 
 def empty_server(folder: Path) -> Settings:
     """A server with areas and nothing else."""
     settings = settings_for(folder)
-    services = open_services(settings, Part.PUBLISHER)
-    create_schema(services.database)
-    with services.database.write() as session:
-        load_supplied_areas(session, settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")
-    services.close()
+    give_areas(settings)
     return settings

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from safestats.shared.areas import BOUNDARIES_FILE
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.tests.server.ingest_rig import load_street, publish_now, street_row
 from safestats.tests.server.sync_rig import CAMDEN, Rig
 
@@ -50,9 +48,7 @@ class RecallRig(Rig):
     @classmethod
     def empty(cls, folder: Path) -> RecallRig:
         """Areas and one organisation that may sync."""
-        rig = cls.make(folder)
-        with rig.services.database.write() as session:
-            load_supplied_areas(session, rig.services.settings.resources_dir / BOUNDARIES_FILE)
+        rig = cls.make(folder, areas=True)
         rig.organisation("camden")
         rig.agree("camden", {"areas": (CAMDEN,)})
         return rig

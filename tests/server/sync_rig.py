@@ -11,17 +11,16 @@ from pathlib import Path
 
 from safestats.sync_server.agreements.models import Agreement, AgreementState, Grant, GrantArea
 from safestats.sync_server.datasets.incidents import incident_table
-from safestats.sync_server.datasets.service import ensure_incident_tables
 from safestats.sync_server.identity.conditions import publish_conditions
 from safestats.sync_server.identity.models import Role
 from safestats.sync_server.identity.service import add_organisation, add_user, find_organisation
 from safestats.sync_server.instants import now
 from safestats.sync_server.publishing.artefact_store import ArtefactStore
 from safestats.sync_server.publishing.models import Release, ReleaseState
-from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Part
+from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import settings_for
+from safestats.tests.server.ingest_rig import give_areas
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
@@ -59,11 +58,16 @@ class Rig:
     _references: itertools.count = field(default_factory=lambda: itertools.count(1))
 
     @classmethod
-    def make(cls, folder: Path) -> Rig:
+    def make(cls, folder: Path, *, areas: bool = False) -> Rig:
         settings = settings_for(folder)
+        if areas:
+            give_areas(settings)
+        return cls.on(settings)
+
+    @classmethod
+    def on(cls, settings: Settings) -> Rig:
+        """On a server that has its tables."""
         services = open_services(settings, Part.PUBLISHER)
-        create_schema(services.database)
-        ensure_incident_tables(services.database, services.definitions)
         with services.database.write() as session:
             publish_conditions(session, "test", "Be good.")
         return cls(services)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.engineless
+
 SERVER = Path(__file__).resolve().parents[2] / "sync_server"
 MAY_NAME_TABLES = {
     "datasets/incidents.py",

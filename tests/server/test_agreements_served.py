@@ -23,7 +23,7 @@ from safestats.sync_server.identity.models import Organisation, Role
 from safestats.sync_server.identity.service import add_user, find_organisation
 from safestats.sync_server.instants import london_today
 from safestats.sync_server.publishing.service import build_missing, publish
-from safestats.tests.server.agreements_rig import DETAILS, REMIT, days, load_boundaries
+from safestats.tests.server.agreements_rig import DETAILS, REMIT, days
 from safestats.tests.server.sync_rig import CAMDEN, CITY, DATASET, PASSWORD, Rig, incidents
 from sqlalchemy.orm import Session
 
@@ -109,9 +109,8 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """Camden with an agreement on all three places, led through its whole life, published."""
-    rig = Rig.make(tmp_path / "server")
+    rig = Rig.make(tmp_path / "server", areas=True)
     rig.organisation("camden")
-    load_boundaries(rig.services)
     with TestClient(create_app(rig.services.settings)) as client:
         made = Desk(rig, client, tmp_path)
         made.terms(1, "point")

@@ -12,7 +12,7 @@ from safestats.sync_server.audit.opening import open_audit
 from safestats.sync_server.cli import app
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.settings import Part, Settings
-from safestats.tests.server.engines import settings_for
+from safestats.tests.server.engines import initialise, settings_for
 from typer.testing import CliRunner
 
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SAFESTATS_AUDIT_EXPORT_DIR", str(tmp_path / "elsewhere"))
     for part, name in ((Part.APPLICATION, "DATABASE"), (Part.PUBLISHER, "PUBLISHER"), (Part.OWNER, "OWNER")):
         monkeypatch.setenv(f"SAFESTATS_{name}_URL", settings.url(part))
-    assert CliRunner().invoke(app, ["init"]).exit_code == 0
+    initialise(settings)
     return tmp_path
 
 
@@ -109,7 +109,6 @@ def test_rotation_and_retention(folder: Path) -> None:
 
 
 def test_seals_that_cannot_be_exported_are_told(folder: Path) -> None:
-    shutil.rmtree(folder / "elsewhere")
     (folder / "elsewhere").write_text("")
     record(1, "camden")
     assert f"The seals could not be exported to {folder / 'elsewhere'}" in refused("seal")

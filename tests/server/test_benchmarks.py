@@ -11,6 +11,8 @@ from safestats.benchmarks.measuring import Contender, Figure, Kind, Measure, Ser
 from safestats.benchmarks.page import TITLES, page
 from safestats.benchmarks.programs import weigh
 
+pytestmark = pytest.mark.engineless
+
 
 def test_contenders_act_in_turns_each_in_a_new_folder(tmp_path: Path) -> None:
     acted: list[str] = []

@@ -20,7 +20,7 @@ from safestats.sync_server.ingest.models import Delivery
 from safestats.sync_server.instants import london_today, now
 from safestats.sync_server.services import open_database
 from safestats.sync_server.settings import Part, Settings
-from safestats.tests.server.engines import alter_audit, empty_database, environment
+from safestats.tests.server.engines import alter_audit, empty_database, environment, initialise
 from typer.testing import CliRunner, Result
 
 
@@ -134,7 +134,7 @@ def test_every_command_is_found_in_its_domain() -> None:
 
 
 def test_looking_loads_neither_the_web_nor_what_works_with_rows(folder: Path) -> None:
-    done("init")
+    initialise(Settings())
     heavy = "{'fastapi', 'alembic', 'polars', 'granian', 'limits.strategies'}"
     program = (
         "import sys; from safestats.sync_server.cli import app; app(['status'], standalone_mode=False); "
@@ -158,7 +158,7 @@ BAD_INPUT = [
 
 
 def test_bad_input_is_one_sentence(folder: Path) -> None:
-    done("init")
+    initialise(Settings())
     done("org", "add", "camden", "Camden")
     for words, sentence in BAD_INPUT:
         result = run(*words, typed="short\n")
@@ -178,7 +178,7 @@ def test_trouble_goes_to_stderr_with_status_1_and_no_traceback(folder: Path) -> 
     assert before.stderr.count("\n") == 1
     assert not folder.exists()
 
-    done("init")
+    initialise(Settings())
     taken = socket.create_server(("127.0.0.1", 0))
     port = taken.getsockname()[1]
     busy = command("serve", "--port", str(port))
@@ -191,7 +191,7 @@ def test_trouble_goes_to_stderr_with_status_1_and_no_traceback(folder: Path) -> 
 
 
 def test_what_a_client_wrote_is_shown_as_it_is(folder: Path) -> None:
-    done("init")
+    initialise(Settings())
     audit = open_audit(Settings(), Settings().publisher_url)
     audit.record(EventType.MAP_EXPORT, actor="a", dataset="[/red]\x1b[2Jmps")
     audit.close()
@@ -201,7 +201,7 @@ def test_what_a_client_wrote_is_shown_as_it_is(folder: Path) -> None:
 
 
 def test_tls_is_never_left_out_silently(folder: Path, tmp_path: Path) -> None:
-    done("init")
+    initialise(Settings())
     no_certificate = tmp_path / "note.pem"
     no_certificate.write_text("not a certificate")
     for words, told in (
@@ -216,7 +216,7 @@ def test_tls_is_never_left_out_silently(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.postgis
 def test_keys_are_not_made_anew_beside_incidents(folder: Path) -> None:
-    done("init")
+    initialise(Settings())
     database = open_database(Settings(), Part.PUBLISHER)
     with database.write() as session:
         session.add(
@@ -245,7 +245,7 @@ def test_keys_are_not_made_anew_beside_incidents(folder: Path) -> None:
 
 @pytest.mark.postgis
 def test_a_database_that_does_not_answer_is_told_in_a_sentence(folder: Path, tmp_path: Path) -> None:
-    done("init")
+    initialise(Settings())
     away = {"SAFESTATS_PUBLISHER_URL": f"postgresql+psycopg://nobody:secret@/x?host={tmp_path}"}
     program = [sys.executable, "-c", "from safestats.sync_server.cli import main; main()", "user", "list"]
     told = subprocess.run(program, capture_output=True, text=True, env=os.environ | away, timeout=60, check=False)

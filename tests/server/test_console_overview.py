@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from safestats.sync_server.geocoding import review
 from safestats.sync_server.geocoding.models import DecisionKind
 from safestats.sync_server.identity.models import UserSite
 from safestats.sync_server.identity.service import find_user
+from safestats.sync_server.ingest.models import Delivery
+from safestats.sync_server.ingest.service import load
 from safestats.sync_server.instants import london_today, now
 from safestats.sync_server.oversight.periods import month_in_words
 from safestats.sync_server.publishing.models import JobKind, JobState, PublishingJob
-from safestats.sync_server.quality.register import due_day, earlier, last_whole_month
+from safestats.sync_server.quality.register import due_day, earlier, last_period, last_whole_month
 from safestats.tests.server.engines import settings_for
 from safestats.tests.server.supplies_rig import LONDON_HOSPITAL, Doors, doors_on, istv_csv, las_csv
+from sqlalchemy import update
 
 NOTHING = "Nothing at the moment."
 
@@ -80,3 +85,23 @@ def test_the_team_finds_the_months_work(doors: Doors) -> None:
     page = doors.console.as_("gla.auditor").get("/console")
     assert "staged and not published" in page.text and "placed anew" not in page.text
     assert NOTHING in doors.console.as_("camden.admin").get("/console").text
+
+
+def test_a_quarter_that_is_missing_is_told_in_one_line(doors: Doors, tmp_path: Path) -> None:
+    definition, today = doors.publisher.definition("ndtms"), london_today()
+    quarter = last_period(definition, last_whole_month(today))
+    while (due := due_day(definition, quarter)) is None or due >= today:
+        quarter = earlier(quarter, 3)
+    file = tmp_path / "ndtms.csv"
+    row = f"E09000007,{earlier(quarter, 3)},,In treatment,Opiate,12"
+    file.write_text(f"LA Code,Period End,Reporting Period,Measure,Substance Group,Number\n{row}\n", encoding="utf-8")
+    load(doors.publisher, "ndtms", [file])
+    with doors.publisher.database.write() as session:
+        # Long ago: its delivery alone would be called late, too.
+        session.execute(update(Delivery).where(Delivery.dataset == "ndtms").values(loaded_at=now() - timedelta(500)))
+    text = doors.console.as_("gla.admin").get("/console").text
+    assert f"{definition.title}: 1 return of {month_in_words(quarter)} missing, due on" in text
+    assert f"the delivery of {definition.supplier} was due" not in text
+    # What nothing ever came of owes no return, and is told as it was.
+    never = doors.publisher.definition("tfl")
+    assert f"{never.title}: the delivery of {never.supplier} has never come." in text

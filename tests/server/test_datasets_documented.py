@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import pytest
 from safestats.sync_server.datasets.definitions import (
     DatasetDefinition,
     Delivery,
@@ -16,6 +17,8 @@ from safestats.sync_server.ingest.mappings import read_mappings
 from safestats.sync_server.sample.hospital_styles import STYLES
 from safestats.sync_server.sample.service import YEARLY_ROWS
 from safestats.sync_server.settings import PACKAGE_ROOT, Settings
+
+pytestmark = pytest.mark.engineless
 
 RESOURCES = Settings().resources_dir
 DEFINITIONS = read_definitions(RESOURCES / "datasets")

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from safestats.shared.areas import BOUNDARIES_FILE
 from safestats.sync_server.cli import app
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.datasets.incidents import incident_table
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.geocoding import review
@@ -18,11 +16,10 @@ from safestats.sync_server.geocoding.places import Places, place_described
 from safestats.sync_server.ingest.again import place_again
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.publishing.service import publish
-from safestats.sync_server.schema import prepare_database
-from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Part
+from safestats.sync_server.services import Services
 from safestats.tests.server import console_rig
 from safestats.tests.server.engines import databases_of_a_test, environment, settings_for
+from safestats.tests.server.ingest_rig import open_prepared
 from sqlalchemy import delete, func, select
 from typer.testing import CliRunner
 
@@ -33,12 +30,7 @@ FERN_LANE = "E09000015"
 
 def a_server(folder: Path) -> Services:
     settings = settings_for(folder)
-    owner = open_services(settings, Part.OWNER)
-    prepare_database(owner.database, settings, owner.definitions)
-    with owner.database.write() as session:
-        load_supplied_areas(session, settings.resources_dir / BOUNDARIES_FILE)
-    owner.close()
-    return open_services(settings, Part.PUBLISHER)
+    return open_prepared(settings)
 
 
 @pytest.fixture(scope="module")

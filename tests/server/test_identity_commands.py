@@ -10,19 +10,19 @@ from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.identity.service import find_organisation
 from safestats.sync_server.services import open_database
 from safestats.sync_server.settings import Part, Settings
-from safestats.tests.server.engines import empty_database, environment
+from safestats.tests.server.engines import environment, initialise, settings_for
 from safestats.tests.server.identity_rig import link_in
 from typer.testing import CliRunner
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    settings = empty_database(tmp_path / "server")
+    settings = settings_for(tmp_path / "server")
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SAFESTATS_PASSWORD_ROUNDS", "1")
     monkeypatch.setenv("SAFESTATS_PASSWORD_MEMORY_KIB", "64")
-    done("init")
+    initialise(settings)
     return tmp_path / "server"
 
 

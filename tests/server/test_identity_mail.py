@@ -21,6 +21,8 @@ from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.mail.sending import FolderMailer, SmtpMailer, mailer_of
 from safestats.sync_server.settings import Settings
 
+pytestmark = pytest.mark.engineless
+
 TEXT = "Grüße,\nyour link: https://safestats.example/console/link/" + "x" * 120
 
 

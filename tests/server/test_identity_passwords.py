@@ -8,6 +8,8 @@ from contextlib import suppress
 import pytest
 from safestats.sync_server.identity.strength import LONGEST, WeakPasswordError, check_strength
 
+pytestmark = pytest.mark.engineless
+
 ABOUT = ("nina.newcomer", "Nina Newcomer", "nina@camden.gov.uk", "London Borough of Camden", "camden", "safestats")
 
 

@@ -256,13 +256,15 @@ def test_a_dataset_that_is_not_there(services: Services, file: Path) -> None:
 def test_clashing_feature_ids_are_hashed_anew(services: Services, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = type(services.keys).feature_ids
 
-    def clash(self, precision, identities, days, attempt=0):
-        return made(self, precision, identities, days, attempt) if attempt else [5] * len(identities)
+    def clash(self, identities, days, attempt=0):
+        ids = made(self, identities, days, attempt)
+        return ids if attempt else {**ids, "point": [5] * len(identities)}
 
     monkeypatch.setattr(type(services.keys), "feature_ids", clash)
     load_street(services, file, *(street_row(name) for name in "abc"))
     rows = held(services, "colp")
     assert len({row.fid_point for row in rows}) == 3 and 5 in {row.fid_point for row in rows}
+    assert len({fid for row in rows for fid in (row.fid_grid, row.fid_area)}) == 6
 
 
 LFB_HEADER = (

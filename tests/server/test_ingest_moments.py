@@ -13,6 +13,8 @@ from safestats.sync_server.ingest.moments import months_in, read_clock, read_mom
 from safestats.sync_server.ingest.times import clock_trouble, with_times
 from safestats.sync_server.settings import PACKAGE_ROOT
 
+pytestmark = pytest.mark.engineless
+
 ISTV = read_definitions(PACKAGE_ROOT / "resources" / "datasets")["istv"]
 TODAY = date(2026, 11, 22)
 

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safestats.sync_server.keys import Keys, KeysError, feature_id_range
 
+pytestmark = pytest.mark.engineless
+
 
 def test_the_file_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "new" / "keys.json"

@@ -13,7 +13,7 @@ from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import copied, settings_for
 from safestats.tests.server.ingest_rig import held, load_street, open_prepared, publish_now, street_row
-from safestats.tests.server.supplies_rig import istv_csv, las_csv
+from safestats.tests.server.supplies_rig import ISTV_HEADER, csv_of, istv_csv, las_csv
 
 ALL = range(30)
 
@@ -97,3 +97,78 @@ def test_a_hospitals_return_is_a_whole_of_its_own(services: Services, tmp_path: 
     assert all(report.accepted == 15 for report in returns.values())
     with pytest.raises(WithdrawsTooMuchError, match="lacks 5 of the 15 incidents that istv holds for 2026-03 of A"):
         send(services, tmp_path / "A.csv", istv_csv(*places[:10]), "istv", site="A")
+
+
+def arrivals(*rows: tuple[str, str], month: str = "03") -> bytes:
+    """A return: (day of arrival, date of the assault) of each row."""
+    return csv_of(
+        ISTV_HEADER,
+        [(f"{day}/{month}/2026 23:40", f"{when} 22:30", "fists", "Public house", "Mare Street") for day, when in rows],
+    )
+
+
+def test_rows_that_are_rejected_have_not_left(services: Services, tmp_path: Path) -> None:
+    """A small return is sent again, and half of its dates of the assault are mistyped."""
+    days = [f"{day}" for day in range(11, 19)]
+    send(services, tmp_path / "2026-03.csv", arrivals(*((day, f"{day}/03/2026") for day in days)), "istv", site="A")
+    publish_now(services, "istv")
+    before = held(services, "istv")
+    bad = [(day, f"{day}/33/2026" if int(day) % 2 else f"{day}/03/2026") for day in days]
+    report = send(services, tmp_path / "2026-03 again.csv", arrivals(*bad), "istv", site="A")
+    assert report.rejected == {"a date that does not exist": 4} and report.withdrawn == 0
+    assert "4 held incident(s) stay as they are: their rows in this delivery were rejected." in report.notes
+    assert held(services, "istv") == before
+    # One row stands for one incident: of two that arrived at one hour the other is nobody.
+    fewer = [*(row for row in bad if row[0] in ("12", "14", "16")), *[("11", "11/33/2026")] * 2]
+    with pytest.raises(WithdrawsTooMuchError, match="lacks 4 of the 8") as refused:
+        send(services, tmp_path / "fewer.csv", arrivals(*fewer), "istv", site="A")
+    assert "2 of its rows were rejected, and may be among them (a date that does not exist: lines 5, 6)" in str(
+        refused.value
+    )
+
+
+def test_the_refusal_names_the_rejected_rows_and_what_to_do(services: Services, tmp_path: Path) -> None:
+    send(services, tmp_path / "2026-03.csv", las_csv(*ALL))
+    lines = las_csv(*range(10)).splitlines()
+    lines += [line.replace(b"20/03/2026", b"31/04/2026") for line in las_csv(*range(100, 120)).splitlines()[1:]]
+    lines += [line.replace(b"04B01", b"") for line in las_csv(*range(200, 202)).splitlines()[1:]]
+    with pytest.raises(WithdrawsTooMuchError) as refused:
+        send(services, tmp_path / "2026-03.csv", b"\r\n".join(lines))
+    assert "lacks 20 of the 30" in str(refused.value) and "accept the withdrawals" in str(refused.value)
+    assert "(a date that does not exist: 20 lines from 12 to 31" in refused.value.because
+    assert refused.value.because.endswith("have these mended, and the file sent again.")
+    assert "las-" not in str(refused.value) and "31/04" not in str(refused.value)
+    # Known by the supplier's id they have not left, whatever their date says.
+    lines = las_csv(*range(10)).splitlines()
+    lines += [line.replace(b"20/03/2026", b"31/04/2026") for line in las_csv(*range(10, 30)).splitlines()[1:]]
+    report = send(services, tmp_path / "2026-03.csv", b"\r\n".join(lines))
+    assert (report.rejected.total(), report.withdrawn, report.unchanged) == (20, 0, 10)
+    assert len(held(services, "las")) == 30
+
+
+def test_a_crime_of_no_known_kind_has_not_left(services: Services, tmp_path: Path) -> None:
+    def sent(*rows: str) -> DeliveryReport:
+        return load_street(services, tmp_path / "2023-05.csv", *rows)
+
+    sent(*(street_row(f"n{at}") for at in range(9)), street_row("", street="On or near Mare Street"))
+    publish_now(services, "colp")
+    strange = [street_row(f"n{at}", category="Sorcery" if at < 6 else "Burglary") for at in range(9)]
+    report = sent(*strange, street_row("", street="On or near Mare Street", category="Sorcery"))
+    assert (report.rejected.total(), report.withdrawn) == (7, 0) and len(held(services, "colp")) == 10
+    with pytest.raises(WithdrawsTooMuchError, match="lacks 4 of the 10") as refused:
+        sent(*strange[4:], street_row("", street="On or near Mare Street"))
+    assert "2 of its rows were rejected" in refused.value.because and "lines 2, 3" in refused.value.because
+
+
+def test_few_may_go_from_a_small_return_but_not_all(services: Services, tmp_path: Path) -> None:
+    def sent(*places: str) -> DeliveryReport:
+        return send(services, tmp_path / "2026-03.csv", istv_csv(*places), "istv", site="A")
+
+    sent(*["Mare Street"] * 6)
+    publish_now(services, "istv")
+    assert sent(*["Mare Street"] * 3).withdrawn == 3
+    with pytest.raises(WithdrawsTooMuchError, match="lacks 4 of the 6"):
+        sent("Mare Street", "Mare Street")
+    publish_now(services, "istv")
+    with pytest.raises(WithdrawsTooMuchError, match="lacks 3 of the 3"):
+        send(services, tmp_path / "2026-03.csv", b"Nil return for March 2026\r\n", "istv", site="A")

@@ -157,6 +157,46 @@ def test_a_dry_run_tells_and_changes_nothing(services: Services, exports: Export
     assert not held(services, "colp") and not Ledger(services.database, "former-portal").steps()
 
 
+GRANTS = (
+    "reference,organisation,dataset,from,until,areas,fields,precision,grid_m,last_months,uses,basis,dpo_name,dpo_mail\n"
+    "DSA-1,camden,colp,2020-01-01,2099-12-31,Camden,core;area;location,grid,250,,view,Duty.,D. O.,d@x.example\n"
+    "DSA-2,camden,colp,2020-01-01,2099-12-31,Camden,core;demographic,area,,,view,Duty.,D. O.,d@x.example\n"
+    "DSA-3,camden,colp,2020-01-01,2099-12-31,Atlantis,core;area,area,,,view,Duty.,D. O.,d@x.example\n"
+    "DSA-4,camden,colp,2020-01-01,2099-12-31,Camden,area,area,,,view,Duty.,D. O.,d@x.example\n"
+    "DSA-5,nobody,colp,2020-01-01,2099-12-31,Camden,core,area,,,view,Duty.,D. O.,d@x.example\n"
+    "DSA-6,camden,colp,2010-01-01,2012-12-31,Atlantis,core;area,area,,,view,Duty.,D. O.,d@x.example\n"
+)
+
+
+def test_a_dry_run_tells_the_agreements_that_the_run_then_sets_aside(services: Services, exports: Exports) -> None:
+    exports.write(
+        "organisations.csv", "code,name,kind,boroughs\ncamden,London Borough of Camden,local-authority,Camden\n"
+        "nobody,Nobody,other,\n"
+    )  # fmt: skip
+    exports.write("people.csv", "mail,name,organisation,role\n")
+    exports.write("agreements.csv", GRANTS)
+    terms = (exports.folder / "terms" / "colp.toml").read_text("utf-8")
+    assert "demographic" not in terms.split("fields")[1].split("\n")[0]
+    told = Told()
+    number = service.dry_run(services, exports.plan, told)
+    ahead = {
+        line.split(":")[0].strip(): line.split("aside. ")[1] for line in told.lines if "would be set aside" in line
+    }
+    assert list(ahead) == ["DSA-2", "DSA-3", "DSA-4", "DSA-5"] and number == 4
+    assert "the fields “demographic”" in ahead["DSA-2"] and "“Atlantis” is no area" in ahead["DSA-3"]
+    assert "includes the core fields" in ahead["DSA-4"]
+    with services.database.read() as session:
+        assert not session.scalars(select(Organisation)).all()
+    outcome, said = exports.run(services)
+    aside = {line.split(":")[0]: line.split("ASIDE. ")[1] for line in said.lines if "SET ASIDE" in line}
+    assert aside == ahead and outcome.set_aside == 4
+    # What is here stays as it is; terms that changed without a new version are set aside.
+    exports.write("terms/colp.toml", terms + "\n# changed\n")
+    told = Told()
+    assert service.dry_run(services, exports.plan, told) == 5
+    assert any(line.strip().startswith("colp.toml: would be set aside. Version") for line in told.lines)
+
+
 def test_grants_row_by_row_are_the_agreements_in_their_order(services: Services, exports: Exports) -> None:
     exports.write(
         "agreements.csv",

@@ -16,6 +16,8 @@ from safestats.shared.manifest import CHUNK_BYTES
 from safestats.sync_server.datasets.definitions import Field, FieldGroup, FieldType
 from safestats.sync_server.publishing.geopackage import NO_GEOMETRY, POINT, pack, rows_schema, write_geopackage
 
+pytestmark = pytest.mark.engineless
+
 COLUMNS = (
     Field("month", "Month", FieldType.TEXT, FieldGroup.CORE),
     Field("count", "Count", FieldType.INTEGER, FieldGroup.CORE),

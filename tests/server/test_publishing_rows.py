@@ -24,6 +24,8 @@ from safestats.sync_server.publishing.geopackage import (
 )
 from safestats.sync_server.publishing.layer_rows import canonical_rows
 
+pytestmark = pytest.mark.engineless
+
 COLUMNS = tuple(
     Field(name, name.title(), kind, FieldGroup.CORE)
     for name, kind in (

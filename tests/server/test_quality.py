@@ -18,7 +18,15 @@ from safestats.sync_server.quality.card import Card, feedback_card
 from safestats.sync_server.quality.measuring import Part, ReturnMeasure
 from safestats.sync_server.quality.models import MeasuredReturn
 from safestats.sync_server.quality.rating import Rating, change_of, rate
-from safestats.sync_server.quality.register import Register, Standing, due_day, earlier, later, read_register
+from safestats.sync_server.quality.register import (
+    Register,
+    Standing,
+    due_day,
+    earlier,
+    last_period,
+    later,
+    read_register,
+)
 from safestats.sync_server.quality.rendering import card_html, card_pdf, percent
 from safestats.sync_server.quality.standards import Level, Measure, Standards
 from safestats.sync_server.services import Services
@@ -370,7 +378,16 @@ def test_due_days_and_months() -> None:
     definitions = read_definitions(RESOURCES / "datasets")
     assert due_day(definitions["istv"], "2025-12") == date(2026, 1, 15)
     assert due_day(definitions["mps"], "2025-11") == date(2026, 2, 7)
-    assert due_day(definitions["ndtms"], "2025-11") is None
+    assert due_day(definitions["rnli"], "2025-12") is None
+    # Of a quarter its last month is owed, and no other.
+    quarterly = definitions["ndtms"]
+    assert [due_day(quarterly, f"2025-{month}") for month in ("07", "08", "10")] == [None, None, None]
+    assert due_day(quarterly, "2025-09") == date(2025, 12, 28)
+    assert [last_period(quarterly, month) for month in ("2025-09", "2025-11", "2026-02")] == [
+        "2025-09",
+        "2025-09",
+        "2025-12",
+    ]
     assert (earlier("2025-01", 1), later("2025-12", 1), later("2025-01", 25)) == ("2024-12", "2026-01", "2027-02")
 
 

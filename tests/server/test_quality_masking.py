@@ -9,7 +9,8 @@ import pytest
 from safestats.sync_server.agreements.profiles import Profile
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.quality.counting import Publisher
-from safestats.sync_server.quality.packs import Pack, borough_pack, monthly_pack
+from safestats.sync_server.quality.pack import Pack
+from safestats.sync_server.quality.packs import borough_pack, monthly_pack
 from safestats.sync_server.services import Services
 from safestats.tests.server.console_rig import CAMDEN
 from safestats.tests.server.engines import databases_of_a_test, settings_for

@@ -27,7 +27,9 @@ from safestats.sync_server.problems import Problem
 from safestats.sync_server.quality.charts import class_ranges
 from safestats.sync_server.quality.counting import Publisher
 from safestats.sync_server.quality.measuring import Part
-from safestats.sync_server.quality.packs import Pack, borough_pack, monthly_pack, no_change_told
+from safestats.sync_server.quality.pack import Pack
+from safestats.sync_server.quality.pack_counts import no_change_told
+from safestats.sync_server.quality.packs import borough_pack, monthly_pack
 from safestats.sync_server.quality.register import Standing
 from safestats.sync_server.quality.rendering import pack_html, pack_pdf
 from safestats.sync_server.services import Services

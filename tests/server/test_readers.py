@@ -16,6 +16,8 @@ from safestats.sync_server.ingest import archives, text_files
 from safestats.sync_server.ingest.raw_tables import RawTable
 from safestats.sync_server.ingest.tables import SourceFile, read_tables
 
+pytestmark = pytest.mark.engineless
+
 KNOWN = ("Arrival Date", "Assault Date", "Assault Time", "Assault Method", "Location Description", "Month", "Street")
 
 

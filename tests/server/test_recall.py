@@ -26,8 +26,9 @@ from safestats.sync_server.recall.choosing import Named, read_list
 from safestats.sync_server.recall.heeding import refuse_unheeded
 from safestats.sync_server.recall.models import NeverLoad, Recall, RecallState
 from safestats.sync_server.recall.never_load import ALIKE, Marks, is_mark, never_load
+from safestats.sync_server.recall.planning import plan
 from safestats.sync_server.recall.reports import as_csv, report
-from safestats.sync_server.recall.service import again, plan, recall
+from safestats.sync_server.recall.service import again, recall
 from safestats.sync_server.recall.watching import see_to_recalls
 from safestats.sync_server.services import open_services
 from safestats.sync_server.settings import Part

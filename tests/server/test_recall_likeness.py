@@ -10,6 +10,8 @@ from safestats.sync_server.datasets.definitions import read_definitions
 from safestats.sync_server.keys import Keys
 from safestats.sync_server.recall.likeness import Likenesses, canonical, telling_fields
 
+pytestmark = pytest.mark.engineless
+
 RESOURCES = Path(__file__).resolve().parents[2] / "resources"
 DEFINITIONS = read_definitions(RESOURCES / "datasets")
 

@@ -12,10 +12,13 @@ from safestats.sync_server.ingest.service import load
 from safestats.sync_server.instants import now
 from safestats.sync_server.recall.models import Recall, RecallKind
 from safestats.sync_server.recall.never_load import never_load
+from safestats.sync_server.recall.planning import retention_plan
 from safestats.sync_server.recall.retained import first_kept_month
-from safestats.sync_server.recall.service import retain, retention_plan
+from safestats.sync_server.recall.service import retain
 from safestats.sync_server.recall.watching import see_to_recalls
-from safestats.sync_server.services import Services
+from safestats.sync_server.services import Services, open_services
+from safestats.sync_server.settings import Part, Settings
+from safestats.tests.server.engines import copied
 from safestats.tests.server.ingest_rig import held, rejected, releases, street_csv
 from safestats.tests.server.jobs_rig import Commands
 from safestats.tests.server.recall_rig import SECRET, RecallRig, gone, rows
@@ -27,10 +30,17 @@ TODAY = date(2024, 6, 3)
 pytestmark = pytest.mark.timeout(600)
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    rig = RecallRig.published(tmp_path_factory.mktemp("published") / "server", count=4)
+    rig.services.close()
+    return rig.services.settings
+
+
 @pytest.fixture
-def rig(tmp_path: Path) -> RecallRig:
+def rig(published: Settings, tmp_path: Path) -> RecallRig:
     """Three months, of which twelve back from June 2024 keeps the last; the row that goes is in the middle one."""
-    return RecallRig.published(tmp_path / "server", count=4)
+    return RecallRig(open_services(copied(published, tmp_path / "server"), Part.PUBLISHER))
 
 
 def keeping(services: Services, months: int) -> Services:

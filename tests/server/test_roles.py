@@ -143,6 +143,8 @@ def test_a_partition_is_nobody_s(rig: Rig, part: Part) -> None:
         "UPDATE audit_event SET body = ''",
         "TRUNCATE audit_event",
         "SELECT safestats_add_year('incident_mps', 2031)",
+        "SELECT safestats_begin_year('incident_mps', 2031)",
+        "SELECT safestats_finish_year('incident_mps', 2031)",
         "CREATE TABLE mine (number integer)",
         "ALTER TABLE incident_mps DISABLE ROW LEVEL SECURITY",
         "DROP POLICY admitted ON incident_mps",
@@ -176,8 +178,98 @@ def test_the_publisher_makes_room_for_years_and_nothing_else(rig: Rig, owner: Da
     with owner.read() as session:
         assert session.execute(text("SELECT to_regclass('incident_mps_2031')")).scalar_one() is not None
     refused(publisher, YEAR.replace("2025", "2031"))
-    for parent, year in (("incident_mps", 99999), ("release", 2031), ("incident_nothing", 2031), ("x; DROP", 2031)):
-        refused(publisher, f"SELECT safestats_add_year('{parent}', {year})", "There is no room")
+    wrong = (
+        ("incident_mps", 99999),
+        ("release", 2031),
+        ("incident_nothing", 2031),
+        ("x; DROP", 2031),
+        ("pg_class", 2031),
+    )
+    for parent, year in (*wrong, ("incident_mps_2025", 2031)):
+        for function in ("add", "begin", "finish"):
+            refused(publisher, f"SELECT safestats_{function}_year('{parent}', {year})", "There is no room")
+
+
+BEGIN, FINISH = "SELECT safestats_begin_year('incident_mps', {})", "SELECT safestats_finish_year('incident_mps', {})"
+BARE = (
+    "INSERT INTO incident_mps_2031 (identity, content, delivery_id, from_release, fid_point, fid_grid, fid_area, "
+    "period, area_code, borough_code) VALUES ('x', '', 1, 1, 1, 1, 1, '{}', 'E01000842', 'E09000007')"
+)
+
+
+def finish(session: Session, year: int) -> int:
+    """Finish the year; in how many steps."""
+    steps = 1
+    while session.execute(text(FINISH.format(year))).scalar_one():
+        steps += 1
+    return steps
+
+
+def test_a_year_is_begun_filled_and_finished_in_one_transaction(
+    rig: Rig, owner: Database, application: Database
+) -> None:
+    publisher = rig.services.database
+    with publisher.write() as session:
+        assert session.execute(text(BEGIN.format(2031))).scalar_one() == "incident_mps_2031"
+        for month in ("2031-01", "2031-12"):
+            session.execute(text(BARE.format(month)))
+        with application.read() as other:
+            assert other.execute(text("SELECT to_regclass('incident_mps_2031')")).scalar_one() is None
+        assert finish(session, 2031) == 7
+        assert counted(session) == 13, "it is a partition before the transaction ends"
+    with owner.read() as session:
+        same = (
+            "SELECT regexp_replace(pg_get_indexdef(indexrelid), '^.* USING', '') FROM pg_index "
+            "WHERE indrelid = 'incident_mps_{0}'::regclass AND indisvalid AND indexrelid IN (SELECT inhrelid FROM "
+            "pg_inherits) ORDER BY 1"
+        )
+        first, begun = (session.scalars(text(same.format(year))).all() for year in (2025, 2031))
+        assert first == begun and len(begun) == 6
+    for statement in (YEAR.replace("2025", "2031"), BARE.format("2031-02"), "DROP TABLE incident_mps_2031"):
+        refused(publisher, statement, "permission denied|must be owner")
+    refused(application, YEAR.replace("2025", "2031"))
+    refused(publisher, FINISH.format(2031), "was not begun")
+    with application.read() as session:
+        open_rows(session, scope(rig, "E01000842"))
+        assert counted(session) == 7
+    with publisher.write() as session:
+        assert session.execute(text(BEGIN.format(2031))).scalar_one() is None
+        session.execute(text(BARE.replace("incident_mps_2031", "incident_mps").format("2031-03")))
+        numbers = session.execute(text("SELECT count(DISTINCT row_id), count(*) FROM incident_mps")).one()
+        assert tuple(numbers) == (14, 14)
+
+
+def test_who_begins_a_year_may_fill_it_and_nothing_else(rig: Rig, owner: Database, application: Database) -> None:
+    publisher = rig.services.database
+    for year in (2025, 2031):
+        refused(publisher, FINISH.format(year), "was not begun")
+    with publisher.write() as session:
+        session.execute(text(BEGIN.format(2031)))
+    for statement in (
+        YEAR.replace("2025", "2031"),
+        "UPDATE incident_mps_2031 SET category = ''",
+        "DELETE FROM incident_mps_2031",
+        "TRUNCATE incident_mps_2031",
+        "DROP TABLE incident_mps_2031",
+        "ALTER TABLE incident_mps_2031 ADD COLUMN mine integer",
+        "CREATE TRIGGER mine BEFORE INSERT ON incident_mps_2031 EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    ):
+        refused(publisher, statement, "permission denied|must be owner")
+    # A load that was not finished is nobody's to read, not even once the rights are set anew.
+    prepare_database(owner, rig.services.settings, rig.services.definitions)
+    refused(application, YEAR.replace("2025", "2031"))
+    refused(publisher, BARE.format("2031-01"))
+    with publisher.read() as session:
+        assert counted(session) == 11
+
+
+def test_rows_of_another_year_become_no_partition(rig: Rig, owner: Database) -> None:
+    with pytest.raises(DBAPIError, match="violated by some row"), rig.services.database.write() as session:
+        session.execute(text(BEGIN.format(2031)))
+        session.execute(text(BARE.format("2030-12")))
+        finish(session, 2031)
+    with owner.read() as session:
+        assert session.execute(text("SELECT to_regclass('incident_mps_2031')")).scalar_one() is None
 
 
 def test_rows_that_wait_in_the_wrong_partition_are_found_and_stay(rig: Rig, owner: Database) -> None:
@@ -185,8 +277,9 @@ def test_rows_that_wait_in_the_wrong_partition_are_found_and_stay(rig: Rig, owne
     with rig.services.database.write() as session:
         session.execute(text("UPDATE incident_mps SET period = '2040-01', month = '2040-01' WHERE identity = '1'"))
     rig.services.spatial.make_room(rig.services.database, rig.services.definition(DATASET), ["2040-02"])
-    with rig.services.database.read() as session:
+    with rig.services.database.write() as session:
         assert session.scalar(select(func.count()).select_from(table).where(table.c.period == "2040-01")) == 1
+        assert session.execute(text(BEGIN.format(2040))).scalar_one() is None
     with owner.read() as session:
         assert session.execute(text("SELECT to_regclass('incident_mps_2040')")).scalar_one() is None
 

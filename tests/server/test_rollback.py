@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from safestats.shared.areas import BOUNDARIES_FILE
 from safestats.shared.manifest import Manifest
 from safestats.sync_server.agreements.scope import Subject
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.identity.service import find_user
 from safestats.sync_server.publishing.models import Release
@@ -23,9 +21,7 @@ from sqlalchemy import select, text
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
     """Release 1: eleven rows. Release 2: one withdrawn, one changed, one new, and a month of its own."""
-    made = Rig.make(tmp_path / "server")
-    with made.services.database.write() as session:
-        load_supplied_areas(session, made.services.settings.resources_dir / BOUNDARIES_FILE)
+    made = Rig.make(tmp_path / "server", areas=True)
     made.organisation("gla")
     made.agree("gla", {"areas": (CAMDEN, CITY, "unplaced")})
     made.stage(*incidents())

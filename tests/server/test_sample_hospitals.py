@@ -16,6 +16,8 @@ from safestats.sync_server.sample.hospital_styles import STYLES
 from safestats.sync_server.sample.hospitals import TRUTH_HEADER, make_hospitals, write_correction, write_identifying
 from safestats.sync_server.settings import Settings
 
+pytestmark = pytest.mark.engineless
+
 RESOURCES = Settings().resources_dir
 MONTHS = (1, 2, 3)
 

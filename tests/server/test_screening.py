@@ -18,6 +18,8 @@ from safestats.sync_server.screening.numbers import is_nhs_number
 from safestats.sync_server.screening.tables import Screened, screen_table
 from safestats.sync_server.screening.values import blanked
 
+pytestmark = pytest.mark.engineless
+
 DATASETS = Path(__file__).resolve().parents[2] / "resources" / "datasets"
 AGREED = ("Arrival", "Method", "Location", "Reference")
 

@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 from safestats.sync_server.errors import SafeStatsError
+from safestats.sync_server.geocoding import review
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.ingest.source import SourceFile
+from safestats.sync_server.quality.models import MeasuredReturn
 from safestats.sync_server.screening.check import CheckReport, check, dataset_of
 from safestats.sync_server.services import Services
 from safestats.tests.server.engines import ON_POSTGIS, empty_database, environment, settings_for
 from safestats.tests.server.ingest_rig import STREET_HEADER, open_prepared, street_csv, street_row
+from safestats.tests.server.supplies_rig import ISTV_HEADER, LONDON_HOSPITAL, csv_of
+from sqlalchemy import select
 
 TODAY = date(2026, 4, 2)
 
@@ -56,6 +60,30 @@ def test_it_counts_as_the_load_does_that_follows(services: Services, file: Path)
         (13, "cut off"),
     }
     assert "This would be taken as colp: 8 rows of 13 of 2023-05." in told.sentences()
+
+
+def test_dates_and_places_that_are_not_known_are_counted(services: Services, tmp_path: Path) -> None:
+    rows = [
+        ("01/03/2026 23:40", "unknown", "fists", "Street", "Tower Hill Station"),
+        ("02/03/2026 23:40", "02/03/2026 22:00", "fists", "Street", "High Street"),
+        ("03/03/2026 23:40", "03/03/2026 22:00", "fists", "Street", "somewhere or other"),
+        ("04/03/2026 23:40", "04/03/2026 22:00", "fists", "Home", ""),
+    ]
+    file = tmp_path / "synthetic-2026-03.csv"
+    file.write_bytes(csv_of(ISTV_HEADER, rows))
+    told = check(services, "istv", [SourceFile.read(file)], LONDON_HOSPITAL, today=TODAY)
+    report = load(services, "istv", [file], today=TODAY, site=LONDON_HOSPITAL)
+    assert (told.accepted, told.undated, told.unplaced, told.to_review) == (4, 1, 2, 1), told.sentences()
+    with services.database.read() as session:
+        waiting = review.waiting_texts(session)
+        (returned,) = session.scalars(select(MeasuredReturn).where(MeasuredReturn.dataset == "istv"))
+    assert told.accepted == report.accepted and told.to_review == sum(one.rows for one in waiting)
+    parts = returned.measures["parts"]
+    assert (parts["date"], parts["place"]) == ([3, 4], [2, 4])
+    sentences = told.sentences()
+    assert "1 row would be taken without a date, which is not known." in sentences
+    assert "1 row would wait until the SafeStats team has looked at the place’s words." in sentences
+    assert told.to_json()["unplaced"] == 2
 
 
 def test_what_would_be_refused_is_told_with_its_column(services: Services, file: Path) -> None:

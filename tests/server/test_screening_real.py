@@ -13,7 +13,10 @@ from safestats.sync_server.screening.values import blanked
 from safestats.tests.server.ingest_rig import REAL
 from safestats.tests.server.test_screening import definition
 
-pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not here")
+pytestmark = [
+    pytest.mark.engineless,
+    pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not here"),
+]
 FILES = {
     "police_city_of_london/2023-05-city-of-london-street.csv": "colp",
     "police_btp/2023-05-btp-street.csv": "btp",

@@ -109,3 +109,12 @@ def test_lists_offer_the_definitions_codes_and_every_column_is_explained(service
 def test_the_dataset_is_told_by_the_headers_where_they_are_its_own(services: Services) -> None:
     source = SourceFile.of(Path("rnli.xlsx"), template(services, "rnli"))
     assert dataset_of(services, source) == "rnli"
+
+
+def test_what_stands_in_an_example_row_goes_together(services: Services) -> None:
+    sheet = load_workbook(io.BytesIO(template(services, "istv"))).worksheets[0]
+    headers = [cell.value for cell in sheet[1]]
+    kind, told = (headers.index(name) for name in ("Assault Location Type", "Assault Location Description"))
+    rows = [(row[kind], row[told]) for row in sheet.iter_rows(min_row=2, max_row=3, values_only=True)]
+    assert [row[0] for row in rows] == ["Street or other public place", "Public transport"]
+    assert "High Street" in rows[0][1] and "station" in rows[1][1]

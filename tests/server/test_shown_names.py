@@ -12,21 +12,18 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 from safestats.sync_server.audit.log import COMMAND_LINE
-from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest import saved_mappings
 from safestats.sync_server.ingest.drafts import MappingDraft
 from safestats.sync_server.ingest.mappings import read_mappings
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.ingest.source import SourceFile
-from safestats.sync_server.schema import create_schema
 from safestats.sync_server.screening.check import check
 from safestats.sync_server.screening.names import refuse_identifying_names, shown_file, shown_sheet
-from safestats.sync_server.services import Services, open_services
-from safestats.sync_server.settings import Part
+from safestats.sync_server.services import Services
 from safestats.sync_server.uploads import service
 from safestats.tests.server.engines import settings_for
-from safestats.tests.server.ingest_rig import STREET_HEADER, api_entry, rejected, street_csv, street_row
+from safestats.tests.server.ingest_rig import STREET_HEADER, api_entry, open_prepared, rejected, street_csv, street_row
 from safestats.tests.server.stored_bytes import holding
 
 MAPPINGS = Path(__file__).resolve().parents[2] / "resources" / "mappings"
@@ -43,10 +40,7 @@ ISTV = (
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
     settings = settings_for(tmp_path / "server")
-    opened = open_services(settings, Part.PUBLISHER)
-    create_schema(opened.database)
-    with opened.database.write() as session:
-        load_supplied_areas(session, settings.resources_dir / "boundaries" / "london-lsoa-2011.gpkg")
+    opened = open_prepared(settings)
     yield opened
     opened.close()
 

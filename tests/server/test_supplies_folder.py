@@ -193,6 +193,24 @@ def test_names_of_files_and_folders_are_told_as_they_may_be(doors: Doors, folder
     assert [one.files[0]["name"] for one in receipts(doors)] == ["file 1 2026-03.csv"]
 
 
+def test_a_file_in_no_datasets_folder_is_told_once(doors: Doors, folder: Path) -> None:
+    (folder / "2026-03.csv").write_bytes(las_csv(1))
+    (folder / "amelia_kowalczyk.csv").write_bytes(las_csv(2))
+    (folder / "half.part").write_bytes(b"x")
+    (folder / "las/2026-03.csv").write_bytes(las_csv(3))
+    watching = watcher(doors, folder)
+    assert watching.look() == 1 and watching.look() == 0
+    loose = [line for line in watching.lines if "no dataset’s folder" in line]  # type: ignore[attr-defined]
+    assert [line.split(" lies")[0] for line in sorted(loose)] == ["2026-03.csv", "file 1.csv"]
+    assert {"2026-03.csv", "amelia_kowalczyk.csv", "half.part"} <= files_in(folder)
+    # Another one of the same name, once the first was taken away.
+    (folder / "2026-03.csv").unlink()
+    watching.look()
+    (folder / "2026-03.csv").write_bytes(las_csv(4))
+    watching.look()
+    assert sum("no dataset’s folder" in line for line in watching.lines) == 3  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("at", ["refused", "refused/las", "done/las"])
 def test_no_link_is_followed_to_where_files_are_moved(doors: Doors, folder: Path, at: str) -> None:
     elsewhere = folder.parent / "elsewhere"

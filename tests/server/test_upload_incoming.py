@@ -12,6 +12,8 @@ import pytest
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.uploads.incoming import Incoming, IncomingFile, TooLargeError, fit_name
 
+pytestmark = pytest.mark.engineless
+
 
 def test_a_kept_file_is_for_the_server_alone_until_it_is_forgotten(tmp_path: Path) -> None:
     incoming = Incoming(tmp_path / "incoming")
