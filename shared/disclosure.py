@@ -291,6 +291,7 @@ class _PublishedDataset:
         labels = {str(row.category): row.label for row in rows}
         groups = grouped(
             [Counted(str(row.category), _now(row), _before(row)) for row in rows],
+            _now(total),
             self._masking,
             self._rules.sensitive.get(self._dataset.code, frozenset()),
             self._rules.most_rows,
