@@ -40,8 +40,8 @@ class PremisesBatch(SafeStatsAlgorithm):
         "Makes the same search as “Search around a postcode or point” around every premises of a list, and puts the "
         "figures into one workbook and, if wanted, a page for each premises (PDF) into a zip.\n\n"
         "The list is a CSV whose first line names its columns: “postcode”, or “easting” and “northing” in metres of "
-        "the British National Grid; “name” and “reference” are optional. A row that cannot be searched around is told with "
-        "its line and the reason on the sheet “Not searched”; all others are answered.\n\n"
+        "the British National Grid; “name” and “reference” are optional. A row that cannot be searched around is "
+        "told with its line and the reason on the sheet “Not searched”; all others are answered.\n\n"
         "Months are written 2025-03. Leave both empty for the last 12 that all layers hold in full."
     )
     INPUT, LIST, PRESET, RADII = "INPUT", "LIST", "PRESET", "RADII"

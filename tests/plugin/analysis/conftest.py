@@ -122,10 +122,14 @@ def police_points() -> np.ndarray:
 
 
 class Window:
-    """What the docks need of QGIS's window: its map."""
+    """What the docks need of QGIS's window: its map, and its tables of attributes, of which it keeps what was asked."""
 
     def __init__(self, canvas: QgsMapCanvas) -> None:
         self._canvas = canvas
+        self.tables: list[tuple[QgsVectorLayer, str]] = []
+
+    def showAttributeTable(self, layer: QgsVectorLayer, expression: str) -> None:
+        self.tables.append((layer, expression))
 
     def mapCanvas(self) -> QgsMapCanvas:
         return self._canvas
