@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .change import change
 from .published_charts import Charts, Year, published_charts, solved
 from .published_rows import Counted, Group, PublishedCell, grouped, published_ring_table
+from .ranks import count_all
 from .ring_answer import AnswerRow, DatasetAnswer, RingAnswer, RingFigure, public
 from .rings import FIXED_RADII, Band
 from .small_counts import (
@@ -41,6 +42,7 @@ from .windows import YEAR
 __all__ = [
     "FINEST_BANDWIDTH_M",
     "GROUPED",
+    "MOST_REPORTS",
     "ROUNDING",
     "SMALLEST_BASE",
     "WITHHELD",
@@ -50,6 +52,7 @@ __all__ = [
     "PublishedTable",
     "Rules",
     "Sensitivity",
+    "crowded",
     "publishable",
     "published_cells",
     "published_change",
@@ -66,6 +69,7 @@ __all__ = [
 THRESHOLD = Sensitivity.STANDARD.value + 1
 GROUPED = "grouped"  # the category of a row that is several
 FINEST_BANDWIDTH_M = 250.0
+MOST_REPORTS = 40  # within the widest ring of one: benchmarks/disclosure.py measures it
 _UNKNOWN_PRECISION_M = 100.0  # suppliers who do not tell snap to a shared point nearby
 _BANDWIDTHS_TO_PRECISION = 5.0
 
@@ -175,6 +179,18 @@ def published_cells(counts: ArrayLike, sensitivity: Masking = Sensitivity.STANDA
     shown[exact == 0] = 0
     shown[(exact > 0) & (exact <= largest)] = np.nan
     return shown
+
+
+def crowded(centres: ArrayLike, most: int = MOST_REPORTS) -> NDArray[np.bool_]:
+    """Which reports of a list are too many in one place: more than ``most``, itself among them, within 500 m of it.
+
+    ``centres`` are eastings and northings, shape ``(n, 2)``. Rings of so many reports overlap so much that a reader who
+    has them all could work small counts out: leave some out, or make them for operational use.
+    """
+    places = np.asarray(centres, dtype=np.int64).reshape(-1, 2)
+    if not len(places):
+        return np.zeros(0, dtype=bool)
+    return count_all(places, np.ones(len(places), dtype=np.int64), places, FIXED_RADII[-1:])[:, 0] > most
 
 
 @dataclass(frozen=True)

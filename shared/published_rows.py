@@ -123,8 +123,8 @@ def published_ring_table(
     """Cumulative counts of rows by ring (inner first) and of all of them, as they may be published together.
 
     ``totals`` may be more than the rows add up to. ``outermost``: what else is published of the last total, charts
-    for instance. Every count that is printed as small keeps all values of a small count possible, and what lies
-    between two rings, where it is small, those from 1 to 4 at least (where both are printed as less than 5, to 3).
+    for instance. Every count that is printed as small could be any small count, and what lies between two rings, where
+    it is small, any of four counts at least.
     """
     return _Withholding(rows, totals, sensitivity, outermost).done()
 
@@ -196,11 +196,9 @@ class _Withholding:
         between = self._count(cell) - self._count((row, ring - 1)) if ring else 0
         if not is_small(between, self._sensitivity):
             return False
-        small_inner = self._marks.get((row, ring - 1), WITHHELD) != WITHHELD
-        small_outer = self._marks.get(cell, WITHHELD) != WITHHELD
-        # Two counts that are printed as small differ by less than the larger may be.
-        some = Possible(1, min(self._largest - (small_inner and small_outer), ROUNDING - 1))
-        return not _spans(table.between(row, ring, some), some)
+        spread = min(self._largest, ROUNDING - 1) - 1
+        found = table.between(row, ring, Possible(max(between - spread, 0), between + spread))
+        return found.high - found.low < spread
 
     def _table(self) -> RingTable:
         rings = range(len(self._totals))
