@@ -15,10 +15,12 @@ from . import (
     account,
     agreements,
     audit,
+    check,
     conditions,
     grants,
     house_style,
     mappings,
+    needs,
     organisations,
     oversight,
     overview,
@@ -47,6 +49,7 @@ _SUBJECTS = (
     organisations,
     people,
     house_style,
+    check,
     grants,
     agreements,
     terms,
@@ -58,6 +61,7 @@ _SUBJECTS = (
     review,
     supplier,
     quality,
+    needs,
     recalls,
     audit,
     oversight,
@@ -97,11 +101,17 @@ def add_console(app: FastAPI) -> None:
         app.include_router(subject.router)
     app.include_router(_rest)
     app.add_api_route("/", front_door, include_in_schema=False)
+    app.add_api_route("/check", to_check, include_in_schema=False)
 
 
 def front_door() -> Response:
     """Who types the server's address alone is shown to the console."""
     return RedirectResponse("/console", 303)
+
+
+def to_check() -> Response:
+    """The short address of checking a place."""
+    return RedirectResponse("/console/check", 303)
 
 
 def longest_body(path: str) -> int | None:
