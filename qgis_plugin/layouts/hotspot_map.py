@@ -20,7 +20,7 @@ from qgis.PyQt.QtGui import QColor
 
 from ...shared.furniture import FurnitureItem
 from ..core.base_source import BOUNDARIES_ONLY, BaseSource
-from ..core.hotspots import COUNT_PARAMETERS, HotspotResult, HotspotSurface
+from ..core.hotspots import COUNT_PARAMETERS, OF_SPARSE_CELLS, HotspotResult, HotspotSurface
 from ..core.periods import month_words
 from ..core.public_surface import cold_shape, public_surface
 from . import base_map, items
@@ -262,7 +262,7 @@ def method_block(result: HotspotResult, mode: Mode) -> items.Block:
     lines = "\n".join(
         f"{name}: {shown_value(value, counts, mode)}"
         for name, value in result.parameters
-        if name not in COUNT_PARAMETERS
+        if name not in COUNT_PARAMETERS and not (mode is Mode.PUBLICATION and name in OF_SPARSE_CELLS)
     )
     return items.Block("method", tr("How it was made"), lines)
 
