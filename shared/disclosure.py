@@ -197,10 +197,11 @@ def crowded(centres: ArrayLike, most: int = MOST_REPORTS) -> NDArray[np.bool_]:
 class Rules:
     """By what an answer is published.
 
-    ``thresholds``: the smallest count that is told of a dataset, by its code, where it is not ``THRESHOLD``.
-    ``sensitive``: categories, by dataset, that never have a row of their own. ``standing`` puts a row's published
-    count in a ring among the borough's postcodes, in words; without it the words are left out, for they were made of
-    the exact count. ``most_rows``: into how many rows of categories a dataset is to be grouped at most.
+    ``thresholds``: the smallest count that is told of a dataset, by its code, where that is more than the answer's own
+    or the usual 5. ``sensitive``: further categories, by dataset, that never have a row of their own. ``standing``
+    puts a row's published count in a ring among the borough's postcodes, in words; without it the words are left out,
+    for they were made of the exact count. ``most_rows``: into how many rows of categories a dataset is to be grouped
+    at most.
     """
 
     thresholds: Mapping[str, int] = field(default_factory=dict)
@@ -208,9 +209,9 @@ class Rules:
     standing: Callable[[AnswerRow, int, int], str] | None = None
     most_rows: int | None = None
 
-    def masking(self, dataset: str) -> int:
+    def masking(self, dataset: DatasetAnswer) -> int:
         """The largest count of the dataset that is withheld."""
-        return max(self.thresholds.get(dataset, THRESHOLD) - 1, 0)
+        return (max(self.thresholds.get(dataset.code, 0), dataset.threshold) or THRESHOLD) - 1
 
     def published(self, answer: RingAnswer) -> RingAnswer:
         """The answer with small counts withheld, others rounded, and nothing left that tells them."""
@@ -263,7 +264,7 @@ class _PublishedDataset:
     def __init__(self, dataset: DatasetAnswer, rules: Rules) -> None:
         self._dataset = dataset
         self._rules = rules
-        self._masking = rules.masking(dataset.code)
+        self._masking = rules.masking(dataset)
 
     def answer(self) -> DatasetAnswer:
         dataset = self._dataset
@@ -309,7 +310,7 @@ class _PublishedDataset:
             [Counted(str(row.category), _now(row), _before(row)) for row in rows],
             _now(total),
             self._masking,
-            self._rules.sensitive.get(self._dataset.code, frozenset()),
+            self._rules.sensitive.get(self._dataset.code, frozenset()) | set(self._dataset.sensitive),
             self._rules.most_rows,
         )
         known = list(charts.years) if total.band is Band.ALL else []

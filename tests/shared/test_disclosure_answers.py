@@ -189,6 +189,13 @@ def test_words_and_rows_follow_the_rules() -> None:
     assert {figure.sentence for figure in rows[GROUPED].figures} == {""}
     assert rows[None].figures[2].sentence == f"All 500 {rows[None].figures[2].count}"
     assert len(publishable(exact, Rules(most_rows=2)).datasets[0].by_category()) == 2
+    # What the data themselves say holds besides.
+    (dataset,) = exact.datasets
+    own = replace(exact, datasets=(replace(dataset, threshold=8, sensitive=("theft",)),))
+    strict = publishable(own, Rules(thresholds={"las": 5}))
+    assert "theft" not in {row.category for row in strict.rows}
+    assert strict == replace(publishable(own, Rules(thresholds={"las": 8})), datasets=strict.datasets)
+    assert "<5" not in {figure.mark for row in strict.rows for figure in row.figures}
 
 
 def test_only_the_fixed_questions_are_published() -> None:
