@@ -390,7 +390,7 @@ class ProximityDock(QgsDockWidget):
             ours = self._ours(sources)
             for source in ours:
                 self._desk.require_use(source.facts.dataset, source.facts.title, Use.EXPORT)
-            filters = {"premises": listed.name, "radii_m": list(question.radii), "preset": question.preset.name}
+            filters = {"list": True, "radii_m": list(question.radii), "preset": question.preset.name}
             uses = [(source.facts.dataset, filters, None) for source in ours]
             self._desk.note_leaving(EventKind.PROXIMITY_SEARCH, uses)
             pages = PremisesPages(self._coverages.of(()), self.tr("Operational: exact counts. Not for publication."))

@@ -108,7 +108,7 @@ class PremisesBatch(SafeStatsAlgorithm):
         pages = None
         if self.parameterAsBool(parameters, self.MAKE_PAGES, context):
             pages = PremisesPages(coverages.of(()), tr("Operational: exact counts. Not for publication."))
-        filters = {"premises": listed.name, "radii_m": list(question.radii), "preset": question.preset.name}
+        filters = {"list": True, "radii": list(question.radii), "preset": question.preset.name}
         for source in self._sources:
             self.note_use(source, EventKind.PROXIMITY_SEARCH, filters, None)
 

@@ -184,7 +184,7 @@ def test_a_list_of_premises_becomes_a_workbook_and_pages(proximity, desk, qtbot,
     assert "line 3: “SE1” is only part of a postcode" in proximity.message.text
     assert (tmp_path / "premises.xlsx").is_file() and (tmp_path / "premises-pages.zip").is_file()
     before, after = events(desk)[-2:]
-    assert (before["kind"], before["dataset"], before["filter"]["premises"]) == ("proximity.search", "mps", "list.csv")
+    assert (before["kind"], before["dataset"], before["filter"]["list"]) == ("proximity.search", "mps", True)
     digest = hashlib.sha256((tmp_path / "premises.xlsx").read_bytes()).hexdigest()
     assert after["filter"]["sha256"]["premises.xlsx"] == digest and after["rows"] > 100
     assert proximity.premises_button.isEnabled()
