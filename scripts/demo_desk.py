@@ -19,6 +19,8 @@ from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QRadioButton
 from qgis.utils import iface, plugins
 from safestats.qgis_plugin.gui.publish_dialog import PublishDialog
 from safestats.qgis_plugin.layouts.export import Format
+from safestats.qgis_plugin.layouts.sheet import Page
+from safestats.qgis_plugin.layouts.templates import PageKind, Template
 
 FOLDER = Path(os.environ["SAFESTATS_DEMO_FOLDER"])
 SERVER = os.environ["SAFESTATS_DEMO_SERVER"]
@@ -115,11 +117,12 @@ class Job:
         yield self.pause(0.3)
         dock.start()
         yield lambda: dock.result is not None
+        yield lambda: not dock.progress.running  # the ranks among the borough's postcodes come afterwards
         yield lambda: self.drawn()
         yield self.pause(0.8)
         result = dock.result
-        for part in result.datasets:
-            counts = ", ".join(f"{count} within {radius} m" for count, radius in zip(part.total.counts, result.radii))
+        for part in result.answer.datasets:
+            counts = ", ".join(f"{figure.count} within {figure.radius_m} m" for figure in part.rows[0].figures)
             self.say(f"around {result.place.label}: {part.title}: {counts}")
         self.picture("proximity")
         dock.report_button.click()
@@ -152,8 +155,11 @@ class Job:
         dialog = self.dialog()
         dialog.folder.setFilePath(str(FOLDER))
         dialog.formats[Format.PNG].setChecked(True)
-        for index in range(dialog.page_combo.count()):
-            dialog.page_combo.setCurrentIndex(index)
+        for index, page in enumerate(Page):
+            if dialog.page_combo.window() is dialog:
+                dialog.page_combo.setCurrentIndex(dialog.page_combo.findData(page))
+            else:
+                dialog.choose(Template(PageKind.ONE_MAP, page, upright=False))
             yield self.pause(0.6)
             yield dialog.export_button.isEnabled
             if index == 0:
@@ -161,7 +167,7 @@ class Job:
             written = dialog.export()
             if not written:
                 raise RuntimeError("nothing was exported: the dialog says why in its picture")
-            size = dialog.page_combo.currentData().value
+            size = page.value
             for path in written:
                 path.rename(FOLDER / f"{name}-{size.lower()}{path.suffix}")
             self.say(f"exported {name} on {size}: {', '.join(path.suffix[1:].upper() for path in written)}")

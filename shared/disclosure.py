@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .change import change
 from .published_charts import Charts, Year, published_charts, solved
 from .published_rows import Counted, Group, PublishedCell, grouped, published_ring_table
+from .ranks import count_all
 from .ring_answer import AnswerRow, DatasetAnswer, RingAnswer, RingFigure, public
 from .rings import FIXED_RADII, Band
 from .small_counts import (
@@ -41,6 +42,7 @@ from .windows import YEAR
 __all__ = [
     "FINEST_BANDWIDTH_M",
     "GROUPED",
+    "MOST_REPORTS",
     "ROUNDING",
     "SMALLEST_BASE",
     "WITHHELD",
@@ -50,6 +52,7 @@ __all__ = [
     "PublishedTable",
     "Rules",
     "Sensitivity",
+    "crowded",
     "publishable",
     "published_cells",
     "published_change",
@@ -66,6 +69,7 @@ __all__ = [
 THRESHOLD = Sensitivity.STANDARD.value + 1
 GROUPED = "grouped"  # the category of a row that is several
 FINEST_BANDWIDTH_M = 250.0
+MOST_REPORTS = 40  # within the widest ring of one: benchmarks/disclosure.py measures it
 _UNKNOWN_PRECISION_M = 100.0  # suppliers who do not tell snap to a shared point nearby
 _BANDWIDTHS_TO_PRECISION = 5.0
 
@@ -177,14 +181,27 @@ def published_cells(counts: ArrayLike, sensitivity: Masking = Sensitivity.STANDA
     return shown
 
 
+def crowded(centres: ArrayLike, most: int = MOST_REPORTS) -> NDArray[np.bool_]:
+    """Which reports of a list are too many in one place: more than ``most``, itself among them, within 500 m of it.
+
+    ``centres`` are eastings and northings, shape ``(n, 2)``. Rings of so many reports overlap so much that a reader who
+    has them all could work small counts out: leave some out, or make them for operational use.
+    """
+    places = np.asarray(centres, dtype=np.int64).reshape(-1, 2)
+    if not len(places):
+        return np.zeros(0, dtype=bool)
+    return count_all(places, np.ones(len(places), dtype=np.int64), places, FIXED_RADII[-1:])[:, 0] > most
+
+
 @dataclass(frozen=True)
 class Rules:
     """By what an answer is published.
 
-    ``thresholds``: the smallest count that is told of a dataset, by its code, where it is not ``THRESHOLD``.
-    ``sensitive``: categories, by dataset, that never have a row of their own. ``standing`` puts a row's published
-    count in a ring among the borough's postcodes, in words; without it the words are left out, for they were made of
-    the exact count. ``most_rows``: into how many rows of categories a dataset is to be grouped at most.
+    ``thresholds``: the smallest count that is told of a dataset, by its code, where that is more than the answer's own
+    or the usual 5. ``sensitive``: further categories, by dataset, that never have a row of their own. ``standing``
+    puts a row's published count in a ring among the borough's postcodes, in words; without it the words are left out,
+    for they were made of the exact count. ``most_rows``: into how many rows of categories a dataset is to be grouped
+    at most.
     """
 
     thresholds: Mapping[str, int] = field(default_factory=dict)
@@ -192,9 +209,9 @@ class Rules:
     standing: Callable[[AnswerRow, int, int], str] | None = None
     most_rows: int | None = None
 
-    def masking(self, dataset: str) -> int:
+    def masking(self, dataset: DatasetAnswer) -> int:
         """The largest count of the dataset that is withheld."""
-        return max(self.thresholds.get(dataset, THRESHOLD) - 1, 0)
+        return (max(self.thresholds.get(dataset.code, 0), dataset.threshold) or THRESHOLD) - 1
 
     def published(self, answer: RingAnswer) -> RingAnswer:
         """The answer with small counts withheld, others rounded, and nothing left that tells them."""
@@ -247,7 +264,7 @@ class _PublishedDataset:
     def __init__(self, dataset: DatasetAnswer, rules: Rules) -> None:
         self._dataset = dataset
         self._rules = rules
-        self._masking = rules.masking(dataset.code)
+        self._masking = rules.masking(dataset)
 
     def answer(self) -> DatasetAnswer:
         dataset = self._dataset
@@ -291,8 +308,9 @@ class _PublishedDataset:
         labels = {str(row.category): row.label for row in rows}
         groups = grouped(
             [Counted(str(row.category), _now(row), _before(row)) for row in rows],
+            _now(total),
             self._masking,
-            self._rules.sensitive.get(self._dataset.code, frozenset()),
+            self._rules.sensitive.get(self._dataset.code, frozenset()) | set(self._dataset.sensitive),
             self._rules.most_rows,
         )
         known = list(charts.years) if total.band is Band.ALL else []

@@ -107,6 +107,9 @@ class Manifest:
     rights: str = ""  # a digest of the rights whatever the months; known while files are being made, too
     # Codes (of LSOAs or boroughs) of the areas whose rows are held today; empty where they are not bounded.
     areas: tuple[str, ...] = ()
+    # For what is published of the layer: smaller counts are withheld, and these categories have no row of their own.
+    threshold: int = 0
+    sensitive: tuple[str, ...] = ()
 
     @property
     def newest_day(self) -> str:
@@ -135,7 +138,8 @@ class Manifest:
         snapshot = document.get("snapshot")
         known["snapshot"] = _artefact(Snapshot, snapshot) if snapshot else None
         known["caveats"] = tuple(document["caveats"])
-        known["areas"] = tuple(document.get("areas", ()))
+        for name in ("areas", "sensitive"):
+            known[name] = tuple(document.get(name, ()))
         return _checked(cls, known)
 
 

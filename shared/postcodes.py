@@ -240,6 +240,13 @@ class PostcodeIndex:
             if easting and easting != "0" and int(quality) < _TOO_COARSE:
                 yield int(easting), int(northing), lsoa
 
+    def labels(self) -> Iterator[tuple[int, int, str]]:
+        """Easting, northing and name of every postcode whose position is good enough to search around."""
+        for line in self._lines:
+            name, quality, easting, northing, _lsoa = line.split(",")
+            if easting and easting != "0" and int(quality) < _TOO_COARSE:
+                yield int(easting), int(northing), _spaced(name)
+
     def suggest(self, text: str, limit: int = _SUGGESTIONS) -> list[str]:
         """Known postcodes that begin with what was typed, in order."""
         beginning = normalise(text)

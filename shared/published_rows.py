@@ -22,6 +22,7 @@ from .small_counts import (
 from .solvable import RingTable
 
 _TOTAL = -1
+_ENOUGH = 4  # rows that make a table
 
 
 @dataclass(frozen=True)
@@ -64,27 +65,40 @@ class PublishedRings:
 
 
 def grouped(
-    rows: Sequence[Counted], sensitivity: Masking, sensitive: Collection[str] = (), most_rows: int | None = None
+    rows: Sequence[Counted],
+    totals: Sequence[int],
+    sensitivity: Masking,
+    sensitive: Collection[str] = (),
+    most_rows: int | None = None,
 ) -> list[Group]:
     """The categories in groups: those that stand alone first, most in the outermost ring first, then the rest as one.
 
-    A category stands alone where it is not sensitive and its outermost counts are not small. The rest takes the
-    smallest of the others until its own counts are not small and it is more than one category, so that it cannot be
-    told apart as what is missing. Where nothing would be left there are no groups: only the total is published.
-    Categories without any incident are left out.
+    A category stands alone where it is not sensitive and small at most in the innermost ring, and in rings whose
+    ``totals`` are small themselves; where hardly any is left so, its outermost count decides alone. The rest takes the
+    smallest of the others until its own outermost counts are not small and it is more than one category, so that it
+    cannot be told apart as what is missing. Where nothing would be left there are no groups: only the total is
+    published. Categories without any incident are left out.
     """
     held = [row for row in rows if row.now[-1] or (row.before is not None and row.before[-1])]
     held.sort(key=lambda row: (-row.now[-1], row.category))
-    alone = [row for row in held if row.category not in sensitive and not _too_small([row], sensitivity)]
-    rest = [row for row in held if row not in alone]
-    if most_rows is not None and len(alone) + bool(rest) > most_rows:
-        alone, cut = alone[: max(most_rows - 1, 0)], alone[max(most_rows - 1, 0) :]
-        rest = cut + rest
-    while rest and alone and (len(rest) == 1 or _too_small(rest, sensitivity)):
-        rest = [alone.pop(), *rest]
-    groups = [_group([row]) for row in alone]
-    if rest and alone:
-        groups.append(_group(rest))
+    told = [ring for ring in range(1, len(totals)) if not is_small(totals[ring], sensitivity)]
+    for rings in (told, []):
+        alone = [
+            row
+            for row in held
+            if row.category not in sensitive
+            and not _too_small([row], sensitivity)
+            and not any(is_small(row.now[ring], sensitivity) for ring in rings)
+        ]
+        rest = [row for row in held if row not in alone]
+        if most_rows is not None and len(alone) + bool(rest) > most_rows:
+            alone, cut = alone[: max(most_rows - 1, 0)], alone[max(most_rows - 1, 0) :]
+            rest = cut + rest
+        while rest and alone and (len(rest) == 1 or _too_small(rest, sensitivity)):
+            rest = [alone.pop(), *rest]
+        groups = [*(_group([row]) for row in alone), *([_group(rest)] if rest else [])] if alone else []
+        if len(groups) >= _ENOUGH:
+            break
     return groups
 
 
@@ -109,8 +123,8 @@ def published_ring_table(
     """Cumulative counts of rows by ring (inner first) and of all of them, as they may be published together.
 
     ``totals`` may be more than the rows add up to. ``outermost``: what else is published of the last total, charts
-    for instance. Every count that is printed as small keeps all values of a small count possible, and what lies
-    between two rings, where it is small, those from 1 to 4 at least.
+    for instance. Every count that is printed as small could be any small count, and what lies between two rings, where
+    it is small, any of four counts at least.
     """
     return _Withholding(rows, totals, sensitivity, outermost).done()
 
@@ -182,8 +196,9 @@ class _Withholding:
         between = self._count(cell) - self._count((row, ring - 1)) if ring else 0
         if not is_small(between, self._sensitivity):
             return False
-        some = Possible(1, min(self._largest, ROUNDING - 1))
-        return not _spans(table.between(row, ring, some), some)
+        spread = min(self._largest, ROUNDING - 1) - 1
+        found = table.between(row, ring, Possible(max(between - spread, 0), between + spread))
+        return found.high - found.low < spread
 
     def _table(self) -> RingTable:
         rings = range(len(self._totals))

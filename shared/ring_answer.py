@@ -82,7 +82,8 @@ class DatasetAnswer:
     withheld). In public they may be told in blocks: of ``weekdays`` and ``hour_step`` hours from midnight, of
     ``trend_step`` months; each hour and month then has its whole block's count. ``coarse`` tells, a ring, how many
     incidents of the window within it are placed less exactly than its radius. ``unplaced`` lie in no ring;
-    ``unknown_hour`` have no hour. ``newest`` is the newest month held.
+    ``unknown_hour`` have no hour. ``newest`` is the newest month held. Counts below ``threshold`` (0: the usual one)
+    are not published, and the ``sensitive`` categories have no row of their own then.
     """
 
     code: str
@@ -102,6 +103,8 @@ class DatasetAnswer:
     weekdays: tuple[tuple[int, ...], ...] = SINGLE_DAYS
     hour_step: int = 1
     trend_step: int = 1
+    threshold: int = 0
+    sensitive: tuple[str, ...] = ()
 
     def totals(self) -> tuple[AnswerRow, ...]:
         """The rows of all incidents, one a band."""

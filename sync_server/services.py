@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..shared.postcodes import POSTCODES_FILE, PostcodeIndex
+from ..shared.presets import PRESETS_FILE, Preset, read_presets
 from .audit.log import AuditLog
 from .audit.opening import open_audit
 from .database import Database
@@ -20,6 +21,7 @@ from .settings import Part, Settings
 from .spatial.backend import SpatialBackend, backend_of
 
 if TYPE_CHECKING:
+    from .check.ground import Ground
     from .datasets.areas import AreaIndex
     from .identity.tries import SignInTries
     from .mail.sending import Mailer
@@ -85,6 +87,18 @@ class Services:
     def postcodes(self) -> PostcodeIndex:
         """The postcodes of the places covered, read when first asked for."""
         return PostcodeIndex.load(self.settings.resources_dir / POSTCODES_FILE)
+
+    @cached_property
+    def ground(self) -> Ground:
+        """Boroughs, land, river and postcodes, to place and draw with."""
+        from .check.ground import Ground  # geometry libraries, which most commands need not wait for
+
+        return Ground(self.areas, self.postcodes, self.settings.resources_dir)
+
+    @cached_property
+    def presets(self) -> tuple[Preset, ...]:
+        """The fixed ways to ask around a place."""
+        return read_presets(self.settings.resources_dir / PRESETS_FILE)
 
     def close(self) -> None:
         """Export the audit's head and let go of the files."""

@@ -63,6 +63,9 @@ _USED, _LEFT_OUT, _UNMAPPED, _STACK = (
 )
 # The parameters that are counts: a page tells them in sentences of its own.
 COUNT_PARAMETERS = frozenset({_USED, _LEFT_OUT, _UNMAPPED, _STACK})
+_HOT_AND_COLD = "Hot / cold cells"
+# What counts cells that a published map does not show.
+OF_SPARSE_CELLS = frozenset({_HOT_AND_COLD})
 _SQUARE_WKB = [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4"), ("xy", "<f8", (5, 2))]
 # Counts of smaller cells are mostly nought and one, whatever the size of the study area: nothing to compare.
 GI_SMALLEST_CELL_M = 100.0
@@ -425,7 +428,7 @@ def getis_ord(
             ("Neighbourhood", f"{side} × {side} cells, the cell itself included"),
             ("Correction", CORRECTION_WORDS[correction]),
             ("Cells in the study area", f"{found.cells:,}"),
-            ("Hot / cold cells", f"{hot:,} / {cold:,}"),
+            (_HOT_AND_COLD, f"{hot:,} / {cold:,}"),
         ),
         notes=tuple(notes),
     )

@@ -68,6 +68,8 @@ class LayerFacts:
     geometry: str  # "point" or "none"
     newest_day: str  # of layers that are published as things happen
     areas: tuple[str, ...]  # codes of the areas in which incidents are held
+    threshold: int  # smaller counts are not published
+    sensitive: tuple[str, ...]  # categories that are published among others only
 
 
 def facts(layer: QgsMapLayer) -> LayerFacts | None:
@@ -80,7 +82,7 @@ def facts(layer: QgsMapLayer) -> LayerFacts | None:
         if kind.startswith("tuple"):
             value = tuple(value or ())
         elif kind == "int":
-            value = int(value)
+            value = int(value or 0)
         elif kind == "bool":
             value = str(value).lower() == "true"
         values[name] = value

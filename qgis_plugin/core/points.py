@@ -73,6 +73,8 @@ class PointFacts:
     newest_day: str = ""  # of data that come in as things happen
     flag_fields: tuple[str, ...] = ()  # columns of yes and no
     areas: tuple[str, ...] = ()  # codes of the areas in which incidents are held; empty where nobody has told
+    threshold: int = 0  # smaller counts are not published; 0 where nobody has told
+    sensitive: tuple[str, ...] = ()  # categories that are published among others only
 
     def label(self, category: str) -> str:
         """The words for a category's value; a bare code such as ``violent-crime`` is written as words."""
@@ -171,6 +173,8 @@ def describe(layer: QgsVectorLayer) -> PointFacts:
         newest_day=ours.newest_day if ours is not None else "",
         flag_fields=tuple(f.name() for f in fields if f.type() == QMetaType.Type.Bool),
         areas=ours.areas if ours is not None else (),
+        threshold=ours.threshold if ours is not None else 0,
+        sensitive=ours.sensitive if ours is not None else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from qgis.core import QgsRasterLayer
+from qgis.core import QgsGeometry, QgsRasterLayer, QgsRectangle
 
 from ...shared.disclosure import published_surface, smallest_bandwidth_m
 from .analysis_error import AnalysisError
@@ -18,6 +18,7 @@ class PublicSurface:
     """The styled layer, how much each class covers in km², and how many cells are left undrawn as sparse."""
 
     layer: QgsRasterLayer
+    surface: HotspotSurface
     class_km2: tuple[float, ...]
     sparse: int
 
@@ -33,14 +34,30 @@ def public_surface(result: HotspotResult) -> PublicSurface | None:
     nearby = nearby_counts(surface, result.settings.neighbours)
     values = published_surface(surface.columns[surface.shown], nearby)
     sparse = np.isnan(values) & surface.mask
-    shown = replace(surface, columns={surface.shown: values}, mask=surface.mask & ~sparse)
+    if result.method.is_density:  # left undrawn, as what lies below the lowest class is
+        shown = replace(surface, columns={surface.shown: values}, mask=surface.mask & ~sparse)
+    else:  # not significant, as where nothing is: a hole would tell where a few incidents lie
+        shown = replace(surface, columns={surface.shown: np.nan_to_num(values)})
     path = temporary_path(Method.KDE_RASTER if result.method.is_density else Method.GI_RASTER)
     shown.to_raster(path)
     layer = QgsRasterLayer(str(path), result.layer.name(), "gdal")
     if not layer.isValid():
         raise AnalysisError(f"The map for publication cannot be drawn from {path}: try again.")
     style_raster(layer, result.classes)
-    return PublicSurface(layer, class_areas(shown, result.classes, result.method.is_density), int(sparse.sum()))
+    return PublicSurface(layer, shown, class_areas(shown, result.classes, result.method.is_density), int(sparse.sum()))
+
+
+def cold_shape(surface: HotspotSurface) -> QgsGeometry:
+    """The cold cells of a Gi* surface as one shape, empty where there are none."""
+    cold = surface.mask & (np.nan_to_num(surface.columns["class"]) < 0)
+    grid, runs = surface.grid, []
+    for row in np.flatnonzero(cold.any(axis=1)).tolist():
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], cold[row].astype(np.int8), [0]])))
+        south = grid.bottom + row * grid.cell
+        for first, end in zip(edges[::2].tolist(), edges[1::2].tolist()):
+            west, east = grid.left + first * grid.cell, grid.left + end * grid.cell
+            runs.append(QgsGeometry.fromRect(QgsRectangle(west, south, east, south + grid.cell)))
+    return QgsGeometry.unaryUnion(runs) if runs else QgsGeometry()
 
 
 def too_fine_to_publish(result: HotspotResult) -> float | None:

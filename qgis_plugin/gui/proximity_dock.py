@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
 from html import escape
@@ -21,7 +21,7 @@ from qgis.core import (
 )
 from qgis.gui import QgisInterface, QgsDockWidget, QgsMapMouseEvent, QgsMapTool, QgsMapToolEmitPoint
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtGui import QPalette
+from qgis.PyQt.QtGui import QPalette, QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -68,6 +68,9 @@ from .question_form import QuestionForm
 from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 _MARGIN = 1.15  # of the outer ring, when the map moves there
+_INDENT = 8
+_TABLE_TYPE = 0.92  # of the size of text
+_LABEL_CHARACTERS = 18
 
 
 class ProximityDock(QgsDockWidget):
@@ -131,12 +134,18 @@ class ProximityDock(QgsDockWidget):
         self._where.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._where.hide()
         column.addWidget(self._where)
-        self._results = QSplitter(Qt.Orientation.Vertical, body)
-        self._results.setChildrenCollapsible(False)
-        self._results.addWidget(self._table())
-        self._results.addWidget(self._remarks())
-        self._results.setStretchFactor(0, 3)
-        self._results.setStretchFactor(1, 1)
+        self._results = QWidget(body)
+        parts = QSplitter(Qt.Orientation.Vertical, self._results)
+        parts.setChildrenCollapsible(False)
+        parts.addWidget(self._table())
+        parts.addWidget(self._remarks())
+        parts.setStretchFactor(0, 3)
+        parts.setStretchFactor(1, 1)
+        below = QVBoxLayout(self._results)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.setSpacing(GAP)
+        below.addWidget(parts, 1)
+        below.addLayout(self._further())
         self._results.hide()
         column.addWidget(self._results, 1)
         self._hint = QLabel(
@@ -189,28 +198,34 @@ class ProximityDock(QgsDockWidget):
         self.clear_button = QPushButton(self.tr("&Clear"), self)
         self.clear_button.setToolTip(self.tr("Empty the table and take the rings off the map"))
         self.clear_button.clicked.connect(self.clear)
-        self.incidents_button = QToolButton(self)
-        self.incidents_button.setText(self.tr("&Incidents"))
-        self.incidents_button.setToolTip(self.tr("List the incidents that were counted, with all that is held of them"))
-        self.incidents_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.incidents_button.setMenu(QMenu(self.incidents_button))
-        self.incidents_button.setEnabled(False)
         self.premises_button = QToolButton(self)
         self.premises_button.setText(self.tr("Pre&mises …"))
         self.premises_button.setToolTip(
             self.tr("The same search around every premises of a list (CSV): a workbook, and a page for each")
         )
         self.premises_button.clicked.connect(self.choose_premises)
+        row = QHBoxLayout()
+        row.addWidget(self.search_button)
+        row.addWidget(self.clear_button)
+        row.addStretch(1)
+        row.addWidget(self.premises_button)
+        return row
+
+    def _further(self) -> QHBoxLayout:
+        """What can be done with a result."""
+        self.incidents_button = QToolButton(self)
+        self.incidents_button.setText(self.tr("&Incidents"))
+        self.incidents_button.setToolTip(self.tr("List the incidents that were counted, with all that is held of them"))
+        self.incidents_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.incidents_button.setMenu(QMenu(self.incidents_button))
+        self.incidents_button.setEnabled(False)
         self.report_button = QPushButton(self.tr("Repor&t …"), self)
         self.report_button.setToolTip(self.tr("A one-page report of this search, to print or export"))
         self.report_button.clicked.connect(lambda: self.report_requested.emit(self._result))
         self.report_button.setEnabled(False)
         row = QHBoxLayout()
-        row.addWidget(self.search_button)
-        row.addWidget(self.clear_button)
-        row.addStretch(1)
         row.addWidget(self.incidents_button)
-        row.addWidget(self.premises_button)
+        row.addStretch(1)
         row.addWidget(self.report_button)
         return row
 
@@ -221,7 +236,10 @@ class ProximityDock(QgsDockWidget):
         self.table.setUniformRowHeights(True)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setMinimumHeight(140)
-        self.table.setIndentation(12)
+        self.table.setIndentation(_INDENT)
+        font = self.table.font()
+        font.setPointSizeF(font.pointSizeF() * _TABLE_TYPE)
+        self.table.setFont(font)
         return self.table
 
     def _remarks(self) -> QTextBrowser:
@@ -372,7 +390,7 @@ class ProximityDock(QgsDockWidget):
             ours = self._ours(sources)
             for source in ours:
                 self._desk.require_use(source.facts.dataset, source.facts.title, Use.EXPORT)
-            filters = {"premises": listed.name, "radii_m": list(question.radii), "preset": question.preset.name}
+            filters = {"list": True, "radii_m": list(question.radii), "preset": question.preset.name}
             uses = [(source.facts.dataset, filters, None) for source in ours]
             self._desk.note_leaving(EventKind.PROXIMITY_SEARCH, uses)
             pages = PremisesPages(self._coverages.of(()), self.tr("Operational: exact counts. Not for publication."))
@@ -427,24 +445,32 @@ class ProximityDock(QgsDockWidget):
             rank(planned, place.borough_code, self._ranks, task.isCanceled, task.report)
             return search(planned, place, self._coverages, self._ranks, task.isCanceled)
 
-        self._ranking = self._desk.run(self.tr("Comparing with the borough"), work, self._ranked, self._not_ranked)
-        self.progress.follow(self._ranking)
+        def ended(show: Callable[[], None]) -> None:
+            if self._ranking is task:  # else another search has begun, or the dock is cleared
+                self._ranking = None
+                self.progress.finish()
+                show()
+
+        task = self._desk.run(
+            self.tr("Comparing with the borough"),
+            work,
+            lambda result: ended(lambda: self._ranked(result)),
+            lambda error: ended(lambda: self._not_ranked(error)),
+        )
+        self._ranking = task
+        self.progress.follow(task)
 
     def _end_ranking(self) -> None:
         if self._ranking is not None:
-            self._ranking.abandon()
+            self._ranking.cancel()
             self._ranking = None
             self.progress.finish()
 
     def _ranked(self, result: PlaceSearch) -> None:
-        self._ranking = None
-        self.progress.finish()
         self._result = result
         self._show(result)
 
     def _not_ranked(self, error: DeskError) -> None:
-        self._ranking = None
-        self.progress.finish()
         if not isinstance(error, Cancelled):
             self.message.say(error.sentence, Tone.TROUBLE)
 
@@ -529,31 +555,44 @@ class ProximityDock(QgsDockWidget):
         self.table.clear()
         outer = answer.radii[-1]
         headers = [self.tr("Incidents"), *(f"{radius} m" for radius in answer.radii)]
-        headers += [self.tr("change"), self.tr("per km²"), self.tr("rank")]
+        headers += [self.tr("change"), self.tr("rank"), self.tr("per km²")]
         self.table.setHeaderLabels(headers)
         tips = (
             self.tr("Within {} m, against the months before; grey where small numbers say little"),
-            self.tr("Within {} m, per km² of land on which these data are held"),
             self.tr("Within {} m: the share of the borough's postcodes that have fewer"),
+            self.tr("Within {} m, per km² of land on which these data are held"),
         )
         for column, tip in enumerate(tips, start=len(answer.radii) + 1):
             self.table.headerItem().setToolTip(column, tip.format(outer))
         for part in answer.datasets:
             self._add(part, answer)
-        header = self.table.header()
-        header.setStretchLastSection(False)
-        header.setMinimumSectionSize(30)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for number in range(1, len(headers)):
-            header.setSectionResizeMode(number, QHeaderView.ResizeMode.ResizeToContents)
+        self._set_widths(len(headers))
         self.remarks.setHtml("".join(f"<p style='margin:0 0 5px 0'>{line}</p>" for line in _remarks(answer)))
         self._hint.hide()
         self._results.show()
 
+    def _set_widths(self, columns: int) -> None:
+        """Figures as wide as they are; the labels get the rest, and never so little that they cannot be read."""
+        header = self.table.header()
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(30)
+        for number in range(1, columns):
+            header.setSectionResizeMode(number, QHeaderView.ResizeMode.ResizeToContents)
+        figures = sum(header.sectionSize(number) for number in range(1, columns))
+        least = self.table.fontMetrics().averageCharWidth() * _LABEL_CHARACTERS
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
+        header.resizeSection(0, max(self.table.viewport().width() - figures, least))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the labels as wide as there is room."""
+        super().resizeEvent(event)
+        if self.table.topLevelItemCount():
+            self._set_widths(self.table.columnCount())
+
     def _add(self, part: DatasetAnswer, answer: RingAnswer) -> None:
-        bands = part.totals()
-        for total in bands:
-            title = part.title if len(bands) == 1 and total.band is Band.ALL else f"{part.title}, {total.band.words}"
+        everything = all(row.band is Band.ALL for row in answer.rows)
+        for total in part.totals():
+            title = part.title if everything else f"{part.title}, {total.band.words}"
             top = QTreeWidgetItem([title])
             item = self._row(total, answer)
             font = top.font(0)
@@ -566,9 +605,7 @@ class ProximityDock(QgsDockWidget):
             top.addChild(item)
             said = total.figures[-1].sentence
             if said:
-                words = QTreeWidgetItem(
-                    [self.tr("Within {radius} m: {words}").format(radius=answer.radii[-1], words=said)]
-                )
+                words = QTreeWidgetItem([self.tr("{radius} m: {words}").format(radius=answer.radii[-1], words=said)])
                 words.setToolTip(0, words.text(0))
                 top.addChild(words)
                 words.setFirstColumnSpanned(True)
@@ -578,8 +615,8 @@ class ProximityDock(QgsDockWidget):
     def _row(self, row: AnswerRow, answer: RingAnswer) -> QTreeWidgetItem:
         outer = row.figures[-1]
         cells = [row.label, *(f"{figure.count:,}" for figure in row.figures), _change_words(outer)]
-        cells.append("–" if outer.rate_per_km2 is None else f"{outer.rate_per_km2:,.0f}")
         cells.append(_rank_words(outer))
+        cells.append("–" if outer.rate_per_km2 is None else f"{outer.rate_per_km2:,.0f}")
         item = QTreeWidgetItem(cells)
         item.setToolTip(0, row.label)
         for number in range(1, len(cells)):
@@ -588,7 +625,7 @@ class ProximityDock(QgsDockWidget):
             item.setToolTip(column, self._in_full(figure, answer))
         last = len(row.figures)
         item.setToolTip(last + 1, self._change_tip(outer))
-        item.setToolTip(last + 3, outer.sentence)
+        item.setToolTip(last + 2, outer.sentence)
         if outer.change is None or outer.change.weak:
             grey = self.palette().color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.Text)
             item.setForeground(last + 1, grey)
@@ -669,7 +706,8 @@ def _change_words(figure: RingFigure) -> str:
 
 
 def _percent(change: float) -> str:
-    return "∞" if math.isinf(change) else f"{change:+.0%}".replace("-", "−")
+    percent = math.inf if math.isinf(change) else round(100 * change)
+    return "∞" if percent == math.inf else "0%" if not percent else f"{percent:+,}%".replace("-", "−")
 
 
 def _rank_words(figure: RingFigure) -> str:

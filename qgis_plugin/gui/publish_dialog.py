@@ -46,7 +46,7 @@ from ..core.hotspots import HotspotResult, HotspotRun, open_result, run_hotspots
 from ..core.house_styles import HouseRules
 from ..core.page_material import AreaCounts, breakdown_of, counts_of, run_before
 from ..core.points import PointSource
-from ..core.proximity import ProximityResult
+from ..core.proximity import PlaceSearch
 from ..core.public_surface import too_fine_to_publish
 from ..core.resource_files import BOUNDARIES
 from ..core.study_areas import BoroughMap
@@ -73,10 +73,10 @@ _OWN_TEMPLATES = "safestats_templates"
 
 
 class PublishDialog(QDialog):
-    """The page of one result (``HotspotResult`` or ``ProximityResult``), drawn again as its publisher changes it."""
+    """The page of one result (``HotspotResult`` or ``PlaceSearch``), drawn again as its publisher changes it."""
 
     def __init__(
-        self, desk: Desk, iface: Any, content: HotspotResult | ProximityResult, parent: QWidget | None = None
+        self, desk: Desk, iface: Any, content: HotspotResult | PlaceSearch, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self._desk = desk
@@ -168,7 +168,7 @@ class PublishDialog(QDialog):
         self.template_button = QPushButton()
         self.page_combo = QComboBox()
         for page in Page:
-            self.page_combo.addItem(self.tr("{size}, landscape").format(size=page.value), page)
+            self.page_combo.addItem(self.tr("{size}, portrait").format(size=page.value), page)
         self.areas_combo = QgsMapLayerComboBox()
         self.areas_combo.setProject(self._desk.project)
         self.areas_combo.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
@@ -184,15 +184,20 @@ class PublishDialog(QDialog):
         self.folder.setFilePath(str(Path.home()))
         self.formats = {kind: QCheckBox(kind.value.upper()) for kind in Format}
         self.formats[Format.PDF].setChecked(True)
+        self.save_template_button = QPushButton(self.tr("Save as template…"))
+        self.fetch_button = QPushButton(self.tr("Get the base map"))
+        self.fetch_button.setVisible(self._may_fetch())
+        as_templates = [
+            (self.tr("Template"), _beside(self.template_button, self.save_template_button)),
+            (self.tr("Areas"), self.areas_combo),
+        ]
         return [
             (self.tr("Title"), self.title_edit),
             (self.tr("Author"), self.author_edit),
             (self.tr("Organisation"), self.organisation_edit),
-            (self.tr("Template"), self.template_button),
-            (self.tr("Page"), self.page_combo),
-            (self.tr("Areas"), self.areas_combo),
+            *(as_templates if self._product.in_templates else [(self.tr("Page"), self.page_combo)]),
             (self.tr("For"), self.mode_combo),
-            (self.tr("Base map"), self.base_combo),
+            (self.tr("Base map"), _beside(self.base_combo, self.fetch_button)),
             (self.tr("Folder"), self.folder),
         ]
 
@@ -202,12 +207,6 @@ class PublishDialog(QDialog):
         self.designer_button = QPushButton(self.tr("Open in layout designer"))
         self.designer_button.setEnabled(self._iface is not None)
         buttons.addButton(self.designer_button, QDialogButtonBox.ButtonRole.ActionRole)
-        self.save_template_button = QPushButton(self.tr("Save as template…"))
-        buttons.addButton(self.save_template_button, QDialogButtonBox.ButtonRole.ActionRole)
-        self.save_template_button.setVisible(self._product.in_templates)
-        self.fetch_button = QPushButton(self.tr("Get the base map"))
-        buttons.addButton(self.fetch_button, QDialogButtonBox.ButtonRole.ActionRole)
-        self.fetch_button.setVisible(self._may_fetch())
         buttons.addButton(QDialogButtonBox.StandardButton.Close)
         buttons.accepted.connect(self.export)
         buttons.rejected.connect(self.reject)
@@ -227,12 +226,11 @@ class PublishDialog(QDialog):
             box.toggled.connect(self._show_state)
 
     def _show_rows(self) -> None:
-        """The rows that the product and its template need."""
-        gallery, atlas = self._product.in_templates, self.kind is PageKind.ATLAS
-        shown = {self.template_button: gallery, self.page_combo: not gallery, self.areas_combo: gallery and atlas}
-        for widget, is_shown in shown.items():
-            widget.setVisible(is_shown)
-            self._form.labelForField(widget).setVisible(is_shown)
+        """The rows that the template needs."""
+        atlas = self.kind is PageKind.ATLAS
+        if self._product.in_templates:
+            self.areas_combo.setVisible(atlas)
+            self._form.labelForField(self.areas_combo).setVisible(atlas)
         words = self._choice.words if isinstance(self._choice, Template) else self._choice.stem
         self.template_button.setText(f"{words}…")
         for kind in (Format.PNG, Format.SVG):  # an atlas has many pages, such files one
@@ -639,3 +637,14 @@ class PublishDialog(QDialog):
         for project in (self._project, self._further):
             project.removeAllMapLayers()  # or they would hold their files until somebody collects the dialog
         super().done(result)
+
+
+def _beside(first: QWidget, second: QWidget) -> QWidget:
+    """Two widgets in one row of the form, the first as wide as there is room."""
+    both = QWidget()
+    row = QHBoxLayout(both)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.addWidget(first, 1)
+    row.addWidget(second)
+    both.setFocusProxy(first)
+    return both

@@ -39,6 +39,7 @@ class QuestionForm(QWidget):
         super().__init__(parent)
         self._project = project
         self.preset_box = QComboBox(self)
+        self.preset_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for preset in presets:
             self.preset_box.addItem(preset.title, preset)
         self.preset_box.setToolTip(self.tr("A fixed way to ask: what is printed for the public is always one of these"))
@@ -166,7 +167,7 @@ class QuestionForm(QWidget):
             return ()
         if chosen != _OWN_HOURS:
             return (chosen,)
-        days = frozenset(self.days.checkedItemsData())
+        days = frozenset(int(day) for day in self.days.checkedItemsData())  # QGIS gives texts
         if not days:
             raise AnalysisError(self.tr("No day is ticked for hours of your own: tick at least one."), "hours")
         return (OwnBand(self.first_hour.value(), self.last_hour.value(), days),)

@@ -12,6 +12,8 @@ from qgis.core import (
     QgsFeature,
     QgsFillSymbol,
     QgsGeometry,
+    QgsLinePatternFillSymbolLayer,
+    QgsLineSymbol,
     QgsMapLayer,
     QgsMarkerSymbol,
     QgsPalLayerSettings,
@@ -29,7 +31,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from ..core.base_source import BOUNDARIES_ONLY, BaseKind, BaseSource
-from ..core.proximity import ProximityResult
+from ..core.proximity import PlaceSearch
 from ..core.resource_files import BOUNDARIES, POSTCODES
 from ..core.ring_layers import ring_layer
 from . import zoomstack
@@ -207,6 +209,17 @@ def study_area(project: QgsProject, shape: QgsGeometry) -> QgsVectorLayer:
     return polygons(project, tr("Study area"), [shape], _fill("", "#1f2933", 0.55))
 
 
+def hatched(project: QgsProject, title: str, shape: QgsGeometry) -> QgsVectorLayer:
+    """A shape under fine slanting lines, which tell it from its like where colours cannot be seen."""
+    lines = QgsLinePatternFillSymbolLayer()
+    lines.setLineAngle(45)
+    lines.setDistance(1.4)
+    lines.setSubSymbol(QgsLineSymbol.createSimple({"line_color": "#1f2933", "line_width": "0.12"}))
+    symbol = _fill("")
+    symbol.changeSymbolLayer(0, lines)
+    return polygons(project, title, [shape], symbol)
+
+
 def study_ground(project: QgsProject, shape: QgsGeometry) -> QgsVectorLayer:
     """White paper under the study area, so that it stands out from its surroundings."""
     return polygons(project, tr("Study area"), [shape], _fill("#ffffff"))
@@ -217,7 +230,7 @@ def marked_area(project: QgsProject, shape: QgsGeometry) -> QgsVectorLayer:
     return polygons(project, tr("Study area"), [shape], _fill("#64748b", "#475569", 0.15))
 
 
-def search_rings(project: QgsProject, result: ProximityResult, label_size: float) -> QgsVectorLayer:
+def search_rings(project: QgsProject, result: PlaceSearch, label_size: float) -> QgsVectorLayer:
     """A proximity search's rings and centre, as on the screen, labelled in the page's type."""
     layer = ring_layer(result)
     layer.setName(tr("Distance from {place}").format(place=result.place.label))
@@ -230,9 +243,12 @@ def search_rings(project: QgsProject, result: ProximityResult, label_size: float
 
 
 def incidents(
-    project: QgsProject, title: str, eastings: np.ndarray, northings: np.ndarray, colour: str
+    project: QgsProject, title: str, eastings: np.ndarray, northings: np.ndarray, colour: str, shape: str = "circle"
 ) -> QgsVectorLayer:
-    """Incidents as points; one symbol for all that share a point, its area growing with their number."""
+    """Incidents as points; one symbol for all that share a point, its area growing with their number.
+
+    ``shape`` is QGIS's name of a marker: it tells datasets apart where colours cannot be seen.
+    """
     places, stacked = np.unique(np.stack([eastings, northings], axis=1), axis=0, return_counts=True)
     layer = QgsVectorLayer("Point?crs=EPSG:27700&field=n:integer", title, "memory")
     features = []
@@ -247,7 +263,7 @@ def incidents(
     fill = QColor(colour)
     symbol = QgsMarkerSymbol.createSimple(
         {
-            "name": "circle",
+            "name": shape,
             "color": f"{fill.red()},{fill.green()},{fill.blue()},140",
             "outline_color": "#ffffff",
             "outline_width": "0.1",

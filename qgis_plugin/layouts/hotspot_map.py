@@ -20,9 +20,9 @@ from qgis.PyQt.QtGui import QColor
 
 from ...shared.furniture import FurnitureItem
 from ..core.base_source import BOUNDARIES_ONLY, BaseSource
-from ..core.hotspots import COUNT_PARAMETERS, HotspotResult
+from ..core.hotspots import COUNT_PARAMETERS, OF_SPARSE_CELLS, HotspotResult, HotspotSurface
 from ..core.periods import month_words
-from ..core.public_surface import public_surface
+from ..core.public_surface import cold_shape, public_surface
 from . import base_map, items
 from .base_map import BaseMap
 from .html_twin import TwinTable, attach_table, describe
@@ -81,7 +81,7 @@ class HotspotFrame:
 
     item: QgsLayoutItemMap
     printed: QgsMapLayer
-    outline: QgsMapLayer
+    marked: tuple[QgsMapLayer, ...]  # what is drawn on it: cold spots, the study area's outline
     ground: BaseMap
     table: TwinTable  # what it shows, class by class
 
@@ -98,27 +98,36 @@ def hotspot_frame(
     """The map of a result on its ground, all of the study area in view; with scale bar and north arrow."""
     project, area = sheet.project, result.study_area.geometry
     outline = base_map.study_area(project, area)
-    result, layer = shown_in(result, sheet.imprint.mode)
+    result, layer, surface = shown_in(result, sheet.imprint.mode)
     printed = printed_copy(project, layer)
     extent = QgsRectangle(area.boundingBox())
     extent.scale(1.08)
     if ground.see_through:
         printed.setOpacity(SEE_THROUGH)
     paper = [] if ground.detailed else [base_map.study_ground(project, area)]
-    layers = [outline, *ground.above, printed, *ground.below[:-1], *paper, ground.below[-1]]
+    cold = _cold(project, result, surface)
+    layers = [outline, *ground.above, *cold, printed, *ground.below[:-1], *paper, ground.below[-1]]
     main = items.map_frame(sheet, name, rect, extent, layers, base_map.OUTSIDE)
     describe(main, map_words(result))
     if furniture:
         map_furniture(sheet, main)
-    return HotspotFrame(main, printed, outline, ground, class_table(result))
+    return HotspotFrame(main, printed, (*cold, outline), ground, class_table(result))
 
 
-def shown_in(result: HotspotResult, mode: Mode) -> tuple[HotspotResult, QgsMapLayer]:
-    """The result and its layer as they may be shown: in public without the sparse cells."""
+def shown_in(result: HotspotResult, mode: Mode) -> tuple[HotspotResult, QgsMapLayer, HotspotSurface | None]:
+    """The result, its layer and surface as they may be shown: in public without the sparse cells."""
     public = public_surface(result) if mode is Mode.PUBLICATION else None
     if public is None:
-        return result, result.layer
-    return replace(result, class_km2=public.class_km2), public.layer
+        return result, result.layer, result.surface
+    return replace(result, class_km2=public.class_km2), public.layer, public.surface
+
+
+def _cold(project: QgsProject, result: HotspotResult, surface: HotspotSurface | None) -> list[QgsMapLayer]:
+    """What marks cold spots beside their colour: in grey, they look like hot ones."""
+    if result.method.is_density or surface is None:
+        return []
+    shape = cold_shape(surface)
+    return [] if shape.isEmpty() else [base_map.hatched(project, tr("Hatched: cold spots"), shape)]
 
 
 def map_words(result: HotspotResult) -> str:
@@ -147,7 +156,7 @@ def legend_entries(main: HotspotFrame, result: HotspotResult) -> list[items.Lege
     """What the legend explains; the first of a ground's layers where it has many."""
     return [
         items.LegendEntry(main.printed, heading=result.legend_title),
-        items.LegendEntry(main.outline, label=tr("Study area")),
+        *(items.LegendEntry(layer) for layer in main.marked),
         items.LegendEntry(main.ground.boroughs, label=tr("Borough boundary")),
         *(items.LegendEntry(layer) for layer in main.ground.legend[:MOST_GROUND_ENTRIES]),
     ]
@@ -253,7 +262,7 @@ def method_block(result: HotspotResult, mode: Mode) -> items.Block:
     lines = "\n".join(
         f"{name}: {shown_value(value, counts, mode)}"
         for name, value in result.parameters
-        if name not in COUNT_PARAMETERS
+        if name not in COUNT_PARAMETERS and not (mode is Mode.PUBLICATION and name in OF_SPARSE_CELLS)
     )
     return items.Block("method", tr("How it was made"), lines)
 
@@ -262,7 +271,9 @@ def care_block(result: HotspotResult, mode: Mode) -> list[items.Block]:
     """What must be known when reading, as one block, or none."""
     care = [*without_figures(result.notes, mode), *result.caveats]
     if mode is Mode.PUBLICATION and result.surface is not None:
-        care.append(tr("Cells near which fewer than five incidents lie, but some, are left white."))
+        few = tr("Cells near which fewer than five incidents lie are {shown}.")
+        density, other = tr("left undrawn, as are those below the lowest class"), tr("shown as not significant")
+        care.append(few.format(shown=density if result.method.is_density else other))
     return [items.Block("caveats", tr("Read with care"), " ".join(map(sentence, care)))] if care else []
 
 

@@ -40,8 +40,8 @@ class PremisesBatch(SafeStatsAlgorithm):
         "Makes the same search as “Search around a postcode or point” around every premises of a list, and puts the "
         "figures into one workbook and, if wanted, a page for each premises (PDF) into a zip.\n\n"
         "The list is a CSV whose first line names its columns: “postcode”, or “easting” and “northing” in metres of "
-        "the British National Grid; “name” and “reference” are optional. A row that cannot be searched around is told with "
-        "its line and the reason on the sheet “Not searched”; all others are answered.\n\n"
+        "the British National Grid; “name” and “reference” are optional. A row that cannot be searched around is "
+        "told with its line and the reason on the sheet “Not searched”; all others are answered.\n\n"
         "Months are written 2025-03. Leave both empty for the last 12 that all layers hold in full."
     )
     INPUT, LIST, PRESET, RADII = "INPUT", "LIST", "PRESET", "RADII"
@@ -108,7 +108,7 @@ class PremisesBatch(SafeStatsAlgorithm):
         pages = None
         if self.parameterAsBool(parameters, self.MAKE_PAGES, context):
             pages = PremisesPages(coverages.of(()), tr("Operational: exact counts. Not for publication."))
-        filters = {"premises": listed.name, "radii_m": list(question.radii), "preset": question.preset.name}
+        filters = {"list": True, "radii": list(question.radii), "preset": question.preset.name}
         for source in self._sources:
             self.note_use(source, EventKind.PROXIMITY_SEARCH, filters, None)
 

@@ -52,8 +52,8 @@ class ProximitySearch(SafeStatsAlgorithm):
     HELP = (
         "Counts the incidents of one or several point layers in rings around a postcode or a point, per category, "
         "for the last 12 full months (or months of your own) and, where held, for as many before them; tells the "
-        "change with a 95 % interval, the rate per km² of land on which the data are held, and the share of the borough's "
-        "postcodes that have fewer.\n\n"
+        "change with a 95 % interval, the rate per km² of land on which the data are held, and the share of the "
+        "borough's postcodes that have fewer.\n\n"
         "A ring holds every incident at a distance of at most its radius, so counts are cumulative and an incident "
         "on the ring is inside. Distances are plane distances in the British National Grid (EPSG:27700), in which the "
         "layers must be. Layers are never added up: each service records the same event in its own way.\n\n"

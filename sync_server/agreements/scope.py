@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -338,6 +338,39 @@ def live_scopes(
             if found.gives_rows and found not in scopes[-1:]:
                 scopes.append(found)
     return scopes
+
+
+def scopes_in_force(
+    session: Session, definitions: Mapping[str, DatasetDefinition], today: date, use: Use
+) -> Iterator[list[Scope]]:
+    """For each organisation, and for its licensing officers, the scopes whose rows may at least be counted."""
+    agreements = session.scalars(
+        select(Agreement)
+        .where(Agreement.state == AgreementState.ACTIVE, Agreement.starts <= today, Agreement.ends >= today)
+        .options(_BARE, selectinload(Agreement.grants).lazyload(Grant.areas))
+        .order_by(Agreement.reference)
+    ).all()
+    known = [agreement for agreement in agreements if agreement.dataset in definitions]
+    areas = _codes(session, [agreement.id for agreement in known])
+    ceilings = {code: ceiling_on(session, code, today) for code in {agreement.dataset for agreement in known}}
+    releases = {code: _published_release(session, code) for code in ceilings}
+    for organisation in sorted({agreement.organisation_id for agreement in known}):
+        for officer in (False, True):
+            scopes = [
+                scope_of(
+                    agreement,
+                    definitions[agreement.dataset],
+                    releases[agreement.dataset],
+                    use,
+                    today,
+                    ceilings[agreement.dataset],
+                    areas,
+                    officer=officer,
+                )
+                for agreement in known
+                if agreement.organisation_id == organisation
+            ]
+            yield [scope for scope in scopes if scope.gives_counts]
 
 
 def scope_of(

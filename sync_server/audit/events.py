@@ -100,6 +100,17 @@ class EventType(StrEnum):
         "A monthly pack of masked counts was made for an organisation, under its agreement, or was refused",
         {"pack": "monthly or borough", "month": "of the pack", "area": "the borough's code", "format": "of the file"},
     )
+    NEEDS_PACK_MADE = (
+        "needs.make",
+        Recorder.SERVER,
+        "A needs-assessment pack of a borough was made, an event for each dataset in it, or was refused",
+        {
+            "area": "the borough's code",
+            "mode": "operational or public",
+            "pack": "the same in all events of one pack",
+            "files": "SHA-256 of what left, by name",
+        },
+    )
     DELIVERY_ENDED = (
         "delivery.end",
         Recorder.SERVER,
@@ -108,6 +119,30 @@ class EventType(StrEnum):
     )
     POSTCODE_LOOKUP = "postcode.lookup", Recorder.SERVER, "A postcode was looked up", {"postcode": "if it is one"}
     PROXIMITY_COUNTED = "proximity.count", Recorder.SERVER, "Incidents were counted around a place, online"
+    PLACE_CHECKED = (
+        "check.answer",
+        Recorder.SERVER,
+        "What happened around a place was told on a page: an event for each dataset, or for a refusal",
+        {"preset": "of what was asked", "radii": "in metres", "sha256": "of all that was told"},
+    )
+    CHECK_REPORTED = (
+        "check.report",
+        Recorder.SERVER,
+        "A report on a place was made as a PDF: an event for each dataset in it",
+        {"kind": "operational or public", "sha256": "of the file"},
+    )
+    CHECK_LISTED = (
+        "check.list",
+        Recorder.SERVER,
+        "The incidents around a place were listed one by one; the event's rows tell how many",
+        {"radii": "in metres", "sha256": "of all that was told"},
+    )
+    CHECK_BATCH = (
+        "check.batch",
+        Recorder.SERVER,
+        "A list of premises was answered, or a file of it was fetched; the event's rows tell how many premises",
+        {"batch": "its number", "file": "which was fetched", "sha256": "of the file"},
+    )
     PROXIMITY_SEARCH = "proximity.search", Recorder.DESK, "A search around a place was made on a pulled copy"
     HOTSPOT_RUN = "hotspot.run", Recorder.DESK, "Hotspots were made from a pulled copy"
     MAP_EXPORT = (
@@ -202,6 +237,12 @@ class EventType(StrEnum):
     RECALL_READ = "recall.read", Recorder.TEAM, "It was looked up who held what was recalled", {"recall": "its id"}
     DATASET_DISCARDED = "dataset.discard", Recorder.TEAM, "A staged release was thrown away"
     SERVER_EXAMINED = "server.examine", Recorder.TEAM, "“safestats doctor” tried whether the audit can be written"
+    DENOMINATORS_LOADED = (
+        "denominators.load",
+        Recorder.TEAM,
+        "Residents, workday population or licensed premises by area were loaded",
+        {"editions": "kinds and editions", "sha256": "of the file"},
+    )
     AREAS_LOADED = "areas.load", Recorder.TEAM, "An edition of boundaries was loaded"
     GAZETTEER_LOADED = "gazetteer.load", Recorder.TEAM, "An edition of the gazetteer was loaded"
     PLACES_AGAIN = "places.again", Recorder.TEAM, "Rows were placed anew, as was decided on their descriptions"

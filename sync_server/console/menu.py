@@ -19,6 +19,7 @@ class MenuEntry:
 
 _PAGES: tuple[tuple[str, str, Permission | None], ...] = (
     ("Overview", "/console", None),
+    ("Check a place", "/console/check", Permission.USE_DATA),
     ("Organisations", "/console/organisations", Permission.SEE_ORGANISATIONS),
     ("People", "/console/people", Permission.SEE_PEOPLE),
     ("Use", "/console/usage", Permission.SEE_USAGE),
@@ -34,6 +35,7 @@ _PAGES: tuple[tuple[str, str, Permission | None], ...] = (
     ("Supplies", "/console/supplies", Permission.SEE_SUPPLIES),
     ("Quality", "/console/quality", Permission.SEE_QUALITY),
     ("Monthly packs", "/console/packs", Permission.MAKE_PACKS),
+    ("Needs assessment", "/console/needs", Permission.MAKE_PACKS),
     ("Recalls", "/console/recall", Permission.READ_AUDIT),
     ("Audit", "/console/audit", Permission.READ_AUDIT),
     ("Oversight", "/console/oversight", Permission.READ_OVERSIGHT),

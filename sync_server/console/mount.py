@@ -17,10 +17,12 @@ from . import (
     agreement_steps,
     agreements,
     audit,
+    check,
     conditions,
     grants,
     house_style,
     mappings,
+    needs,
     organisations,
     oversight,
     overview,
@@ -49,6 +51,7 @@ _SUBJECTS = (
     organisations,
     people,
     house_style,
+    check,
     grants,
     # Addresses of one word stand before those of an agreement: none can be called “new”, for it has to be drafted.
     agreement_drafts,
@@ -63,6 +66,7 @@ _SUBJECTS = (
     review,
     supplier,
     quality,
+    needs,
     recalls,
     audit,
     oversight,
@@ -102,11 +106,17 @@ def add_console(app: FastAPI) -> None:
         app.include_router(subject.router)
     app.include_router(_rest)
     app.add_api_route("/", front_door, include_in_schema=False)
+    app.add_api_route("/check", to_check, include_in_schema=False)
 
 
 def front_door() -> Response:
     """Who types the server's address alone is shown to the console."""
     return RedirectResponse("/console", 303)
+
+
+def to_check() -> Response:
+    """The short address of checking a place."""
+    return RedirectResponse("/console/check", 303)
 
 
 def longest_body(path: str) -> int | None:

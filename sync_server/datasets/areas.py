@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,24 @@ class AreaIndex:
         touched = self._tree.query(self._shapes[chosen], predicate="dwithin", distance=metres)[1]
         return tuple(sorted(self._codes[np.unique(touched)]))
 
+    def land(self, codes: Collection[str], near: shapely.Geometry) -> shapely.Geometry:
+        """The land of these areas (LSOAs or boroughs) that meets a shape, as one."""
+        wanted = set(codes)
+        touched = [
+            index
+            for index in self._tree.query(near, predicate="intersects")
+            if self._codes[index] in wanted or self.lsoas[self._codes[index]].borough_code in wanted
+        ]
+        return shapely.union_all(self._shapes[touched])
+
+    def codes_in(self, shape: shapely.Geometry) -> list[str]:
+        """The codes of the LSOAs that meet a shape."""
+        return [str(self._codes[index]) for index in sorted(self._tree.query(shape, predicate="intersects"))]
+
+    def shapes_in(self, shape: shapely.Geometry) -> list[shapely.Geometry]:
+        """The LSOAs that meet a shape."""
+        return [self._shapes[index] for index in sorted(self._tree.query(shape, predicate="intersects"))]
+
     def borough_shapes(self, simplified_m: float = 0) -> dict[str, shapely.Geometry]:
         """The outline of each borough by its code, for drawing; borders stay shared where they are simplified."""
         of_lsoa = np.array([lsoa.borough_code for lsoa in self.lsoas.values()], dtype=object)
@@ -120,6 +138,15 @@ class AreaIndex:
         if simplified_m:
             whole = shapely.coverage_simplify(whole, simplified_m)
         return dict(zip(codes, whole, strict=True))
+
+    def lsoa_shapes(self, codes: Iterable[str], simplified_m: float = 0) -> dict[str, shapely.Geometry]:
+        """The outlines of these LSOAs by code, as ``borough_shapes``."""
+        wanted = set(codes)
+        chosen = np.array([code in wanted for code in self._codes], dtype=bool)
+        shapes = self._shapes[chosen]
+        if simplified_m and len(shapes):
+            shapes = shapely.coverage_simplify(shapes, simplified_m)
+        return dict(zip(self._codes[chosen].tolist(), shapes, strict=True))
 
     @staticmethod
     def _lowest(count: int, points: NDArray, polygons: NDArray) -> NDArray:

@@ -168,6 +168,12 @@ class DatasetDefinition:
         """What a reader must know: the caveats, then the assumptions."""
         return (*self.caveats, *(f"Assumed: {text}" for text in self.assumptions))
 
+    @property
+    def sensitive_categories(self) -> tuple[str, ...]:
+        """The sensitive ones among the categories, as rows hold them."""
+        codes = self.field(self.category_field).codes
+        return tuple(codes[code] for code in self.sensitive.get(self.category_field, ()))
+
     def field(self, name: str) -> Field:
         """The field of that name; raises ``KeyError``."""
         for candidate in self.fields:

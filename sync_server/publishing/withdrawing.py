@@ -8,6 +8,7 @@ from datetime import date
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from ..analysis.models import CellAnswer
 from ..audit.log import EventType
 from ..datasets.definitions import DatasetDefinition
 from ..datasets.erasing import renumber
@@ -15,6 +16,7 @@ from ..datasets.incidents import days_of_month, rows_by_period
 from ..datasets.periods import is_day, month_of, period_of_day
 from ..ingest.models import Delivery
 from ..instants import now
+from ..ranks.models import RankTable
 from ..services import Services
 from ..supplies.models import Receipt
 from ..uploads.models import Upload
@@ -49,6 +51,9 @@ def show_without(
     slices = delete(LayerSlice).where(LayerSlice.dataset == dataset)
     kept = _kept_slices(session, dataset, visible.number if visible else 0, months)
     session.execute(slices)
+    # What was counted of erased rows goes with them.
+    for made_of in (CellAnswer, RankTable):
+        session.execute(delete(made_of).where(made_of.dataset == dataset))
     if visible is not None:
         release = Release(
             dataset=dataset,

@@ -199,6 +199,8 @@ def _manifest(session: Session, layer: Layer, lease: timedelta) -> contract.Mani
         colour=definition.colour,
         category_field=definition.category_field,
         areas=_areas(permitted, months[-1] if months else ""),
+        threshold=permitted.threshold,
+        sensitive=definition.sensitive_categories,
     )
 
 

@@ -13,6 +13,7 @@ PAGES = (
     "/account",
     "/account/second-factor",
     "/organisations",
+    "/house-style",
     "/organisations/camden",
     "/organisations/new",
     "/organisations/camden/change",

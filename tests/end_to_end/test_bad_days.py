@@ -214,7 +214,7 @@ def test_the_audit_holds_the_day(server: LiveServer, arrive, qtbot, qgis_new_pro
     dock.place_edit.setText(POSTCODE)
     dock.start()
     wait_until(lambda: dock.result is not None)
-    found = dock.result.datasets[0].total.counts[-1]
+    found = dock.result.answer.rows[0].figures[-1].count
     assert found > 0
     dialog = PublishDialog(analyst.desk, None, dock.result)
     qtbot.addWidget(dialog)

@@ -156,6 +156,7 @@ def test_an_amendment_with_fewer_rights_leaves_no_pause_and_no_old_file(desk: De
     after = desk.layer()  # built when it was signed
     assert (after.agreement, after.geometry, before.geometry) == ("DSA-1.v2", "none", "point")
     assert after.rows == sum(incident.borough == CAMDEN for incident in incidents())
+    assert after.areas == (CAMDEN,) and set(before.areas) > {CAMDEN}  # what rates are of
     assert not {piece.name for piece in after.slices} & {piece.name for piece in before.slices}
     assert {desk.fetch(piece.name) for piece in before.slices} == {404}
 

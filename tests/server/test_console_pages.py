@@ -21,6 +21,7 @@ P = Permission
 PAGES: dict[str, Permission | None] = {
     "/console": None,
     "/console/account": None,
+    "/console/check": P.USE_DATA,
     "/console/account/second-factor": None,
     "/console/organisations": P.SEE_ORGANISATIONS,
     "/console/organisations?name=cam": P.SEE_ORGANISATIONS,
@@ -66,6 +67,7 @@ PAGES: dict[str, Permission | None] = {
     "/console/quality": P.SEE_QUALITY,
     "/console/quality?dataset=mps&months=13": P.SEE_QUALITY,
     "/console/packs": P.MAKE_PACKS,
+    "/console/needs": P.MAKE_PACKS,
     "/console/recall": P.READ_AUDIT,
     "/console/audit": P.READ_AUDIT,
     "/console/audit?event=session.sign-in&since=2026-01-01&text=ok": P.READ_AUDIT,
@@ -122,6 +124,7 @@ ACTIONS: dict[str, Permission] = {
     "/console/supplies/zero-return": P.SEND_SUPPLIES,
     "/console/supplies/keys/sk_0/revoke": P.MANAGE_KEYS,
     "/console/audit/verify": P.READ_AUDIT,
+    "/console/needs": P.MAKE_PACKS,
 }
 
 

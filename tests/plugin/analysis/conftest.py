@@ -6,6 +6,7 @@ import csv
 import json
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -122,10 +123,14 @@ def police_points() -> np.ndarray:
 
 
 class Window:
-    """What the docks need of QGIS's window: its map."""
+    """What the docks need of QGIS's window: its map, and its tables of attributes, of which it keeps what was asked."""
 
     def __init__(self, canvas: QgsMapCanvas) -> None:
         self._canvas = canvas
+        self.tables: list[tuple[QgsVectorLayer, str]] = []
+
+    def showAttributeTable(self, layer: QgsVectorLayer, expression: str) -> None:
+        self.tables.append((layer, expression))
 
     def mapCanvas(self) -> QgsMapCanvas:
         return self._canvas
@@ -150,11 +155,12 @@ def safestats_layer(rows: Sequence[tuple[int | None, int | None, str, str]], new
 
 def safestats_manifest(dataset: str, rows: int, first: str, newest: str, **changes) -> Manifest:
     """What the server says of a layer."""
-    return Manifest(
+    manifest = Manifest(
         dataset=dataset, title="Metropolitan Police", layer_name=dataset, definition_version=1, release=1,
         published_at="2026-01-01T00:00:00Z", fingerprint="0", geometry="point", columns=(), rows=rows,
         first_period=first, newest_period=newest, slices=(), snapshot=None, attribution="OGL",
         caveats=("The supplier moves incidents to shared map points.",), synthetic=False, agreement="A-1",
         agreement_until="2099-12-31", valid_until="2099-12-31T00:00:00Z", area_edition="LSOA 2011", colour="#1f5a8a",
-        category_field="category", **changes,
+        category_field="category",
     )  # fmt: skip
+    return replace(manifest, **changes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from datetime import date
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from safestats.qgis_plugin.core.hotspots import Method
 from safestats.qgis_plugin.gui.hotspot_dock import HotspotDock
 from safestats.qgis_plugin.gui.proximity_dock import ProximityDock
 
-from .conftest import point_layer, safestats_layer
+from .conftest import dated_layer, point_layer, safestats_layer
 
 EAST, NORTH = 533_512, 179_796  # SE1 2AD
 
@@ -81,6 +83,111 @@ def test_a_search_fills_the_table_draws_the_rings_and_is_noted(proximity, desk, 
     proximity.clear()
     assert proximity.result is None and not proximity.report_button.isEnabled()
     assert not QgsProject.instance().mapLayersByName("Rings around SE1 2AD")
+
+
+def search(proximity, qtbot, text: str = "SE1 2AD") -> None:
+    """Search, and wait for the ranks too."""
+    proximity.place_edit.setText(text)
+    proximity.start()
+    qtbot.waitUntil(lambda: proximity.result is not None and not proximity.progress.running, timeout=30_000)
+
+
+def test_the_rank_comes_afterwards_in_words_and_at_once_the_next_time(proximity, qtbot):
+    QgsProject.instance().addMapLayer(safestats_layer(city(), "2025-03"))
+    qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
+    proximity.place_edit.setText("SE1 2AD")
+    proximity.start()
+    qtbot.waitUntil(lambda: proximity.result is not None, timeout=20_000)
+    assert proximity.result.answer.rows[0].figures[-1].share_below is None
+    qtbot.waitUntil(lambda: not proximity.progress.running, timeout=30_000)
+    figure = proximity.result.answer.rows[0].figures[-1]
+    top = proximity.table.topLevelItem(0)
+    assert top.child(0).text(5) == f"{int(figure.share_below)} %" and figure.share_below > 90
+    assert top.child(1).text(0) == f"500 m: {figure.sentence}" and "postcodes in Southwark" in figure.sentence
+    proximity.place_edit.setText("SE1 2AE")
+    proximity.start()
+    qtbot.waitUntil(lambda: proximity.result.place.label == "SE1 2AE", timeout=20_000)
+    assert proximity.result.answer.rows[0].figures[-1].share_below is not None and not proximity.progress.running
+
+
+def test_a_search_does_not_wait_for_the_ranks_of_the_one_before(proximity, qtbot):
+    QgsProject.instance().addMapLayer(safestats_layer(city(), "2025-03"))
+    qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
+    proximity.place_edit.setText("SE1 2AD")
+    proximity.start()
+    qtbot.waitUntil(lambda: proximity.result is not None, timeout=20_000)
+    assert proximity.progress.running  # the ranks are worked out
+    search(proximity, qtbot, "EC2V 7HH")
+    assert proximity.result.place.label == "EC2V 7HH" and proximity.search_button.isEnabled()
+
+
+def test_presets_and_choices_of_ones_own_are_asked_for(proximity, qtbot):
+    layer = dated_layer(
+        [(EAST, NORTH, date(2025, month, day), hour, "assault", 5.0)
+         for month in range(1, 13) for day in (3, 4) for hour in (4, 14, 23)],
+        "Ambulances",
+    )  # fmt: skip
+    QgsProject.instance().addMapLayer(layer)
+    qtbot.waitUntil(lambda: proximity.layer_list.item(0).text() == "Ambulances")
+    proximity.layer_list.item(0).setCheckState(Qt.CheckState.Checked)
+    form = proximity.form
+    assert [form.preset_box.itemText(i) for i in range(4)] == [
+        "Everything", "Alcohol hours, domestic abuse excluded", "Late night", "Weekend nights",
+    ]  # fmt: skip
+
+    def counted() -> int:
+        search(proximity, qtbot)
+        return proximity.result.answer.rows[0].figures[0].count
+
+    assert counted() == 72
+    form.preset_box.setCurrentIndex(1)
+    assert counted() == 48
+    assert "do not tell domestic abuse apart" in proximity.remarks.toPlainText()
+    assert proximity.table.topLevelItem(0).text(0) == "Ambulances, 18:00–05:59"
+    form.hours_box.setCurrentIndex(form.hours_box.count() - 1)
+    form.first_hour.setValue(13)
+    form.last_hour.setValue(15)
+    assert counted() == 24
+    form.full_year.setChecked(False)
+    form.months.first.setCurrentIndex(form.months.first.findData("2025-11"))
+    assert counted() == 4
+    form.radii_edit.setText("50")
+    assert counted() == 4 and proximity.result.radii == (50,)
+    for day in range(7):
+        form.days.setItemCheckState(day, Qt.CheckState.Unchecked)
+    proximity.start()
+    assert "No day is ticked" in proximity.message.text
+
+
+def test_the_incidents_counted_are_listed_in_qgis(proximity, window, qtbot):
+    layer = safestats_layer(city(), "2025-03")
+    QgsProject.instance().addMapLayer(layer)
+    qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
+    assert not proximity.incidents_button.isEnabled()
+    search(proximity, qtbot)
+    (action,) = proximity.incidents_button.menu().actions()
+    action.trigger()
+    ((shown, expression),) = window.tables
+    assert shown is layer
+    listed = list(layer.getFeatures(expression))
+    assert len(listed) == proximity.result.answer.rows[0].figures[-1].count > 100
+
+
+def test_a_list_of_premises_becomes_a_workbook_and_pages(proximity, desk, qtbot, tmp_path):
+    QgsProject.instance().addMapLayer(safestats_layer(city(), "2025-03"))
+    qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
+    listed = tmp_path / "list.csv"
+    listed.write_text("name,postcode\nThe Anchor,SE1 2AD\nHalf,SE1\n", encoding="utf-8")
+    proximity.search_premises(listed, tmp_path)
+    qtbot.waitUntil(lambda: bool(proximity.message.text), timeout=30_000)
+    assert proximity.message.text.startswith("1 premises were searched around: premises.xlsx and premises-pages.zip")
+    assert "line 3: “SE1” is only part of a postcode" in proximity.message.text
+    assert (tmp_path / "premises.xlsx").is_file() and (tmp_path / "premises-pages.zip").is_file()
+    before, after = events(desk)[-2:]
+    assert (before["kind"], before["dataset"], before["filter"]["list"]) == ("proximity.search", "mps", True)
+    digest = hashlib.sha256((tmp_path / "premises.xlsx").read_bytes()).hexdigest()
+    assert after["filter"]["sha256"]["premises.xlsx"] == digest and after["rows"] > 100
+    assert proximity.premises_button.isEnabled()
 
 
 def test_a_second_search_replaces_the_rings(proximity, qtbot):

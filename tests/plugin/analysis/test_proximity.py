@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qgis.core import QgsCoordinateTransformContext, QgsGeometry, QgsPointXY, QgsVectorFileWriter, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateTransformContext,
+    QgsFeature,
+    QgsGeometry,
+    QgsPointXY,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+)
+from safestats.qgis_plugin.core import layers
 from safestats.qgis_plugin.core.analysis_error import AnalysisError
 from safestats.qgis_plugin.core.borough_ranks import BoroughRanks
 from safestats.qgis_plugin.core.coverage import CoverageMap
@@ -20,14 +28,16 @@ from safestats.qgis_plugin.core.periods import Period, held_before, latest_year
 from safestats.qgis_plugin.core.places import PlaceFinder
 from safestats.qgis_plugin.core.points import PointSource
 from safestats.qgis_plugin.core.proximity import Place, PlaceSearch, Question, parse_radii, plan, search
+from safestats.qgis_plugin.core.resource_files import BOUNDARIES, POSTCODES
 from safestats.qgis_plugin.core.ring_layers import ring_layer
-from safestats.qgis_plugin.core.study_areas import StudyArea
+from safestats.qgis_plugin.core.study_areas import BoroughMap, StudyArea
 from safestats.shared.change import change
+from safestats.shared.manifest import Slice
 from safestats.shared.presets import Exclusion, Preset
 from safestats.shared.rings import Band, OwnBand
 from safestats.shared.windows import Window
 
-from .conftest import CENTRE, dated_layer, point_layer
+from .conftest import CENTRE, dated_layer, point_layer, safestats_manifest
 
 EAST, NORTH = CENTRE
 PLACE = Place("a doorway", EAST, NORTH, "", borough="Westminster", borough_code="E09000033")
@@ -136,7 +146,7 @@ def test_rates_are_of_the_land_where_data_are_held(qgis_app):
 def test_a_ring_over_the_river_is_partly_covered(qgis_app):
     river = Place("a pier", 533_500, 180_450, "", borough="", borough_code="")  # in the Thames by the Tower
     found = run(point_layer([(533_500, 180_450, "2025-01", "launch")]), (100, 500), river, window=YEAR)
-    boroughs = QgsVectorLayer(f"{boundaries()}|layername=borough", "b", "ogr")
+    boroughs = QgsVectorLayer(f"{BOUNDARIES}|layername=borough", "b", "ogr")
     land = QgsGeometry.unaryUnion([f.geometry() for f in boroughs.getFeatures()])
     for figure in found.answer.rows[0].figures:
         ring = QgsGeometry.fromPointXY(QgsPointXY(533_500, 180_450)).buffer(figure.radius_m, 500)
@@ -146,10 +156,30 @@ def test_a_ring_over_the_river_is_partly_covered(qgis_app):
     assert "no London borough" in found.answer.boundary_note
 
 
-def boundaries():
-    from safestats.qgis_plugin.core.resource_files import BOUNDARIES
+def test_land_is_that_of_the_areas_whose_incidents_are_held(qgis_app):
+    edge = PlaceFinder().find("530900, 181700")
+    layer = point_layer([(edge.easting, edge.northing, "2025-01", "theft")])
+    layers.describe(layer, safestats_manifest("mps", 1, "2024-01", "2025-12", areas=(edge.borough_code,)))
+    whole = run(point_layer([(edge.easting, edge.northing, "2025-01", "theft")]), (500,), edge, window=YEAR)
+    part = run(layer, (500,), edge, window=YEAR)
+    borough = next(b for b in BoroughMap(BOUNDARIES).boroughs if b.code == edge.borough_code).geometry
+    ring = QgsGeometry.fromPointXY(QgsPointXY(edge.easting, edge.northing)).buffer(500, 500)
+    figure = part.answer.rows[0].figures[0]
+    assert figure.covered_km2 == pytest.approx(ring.intersection(borough).area() / 1e6, rel=1e-3)
+    assert figure.covered_km2 < 0.9 * whole.answer.rows[0].figures[0].covered_km2
+    assert figure.rate_per_km2 == pytest.approx(1 / figure.covered_km2)
+    assert any("covers only part of the ring" in note for note in part.answer.datasets[0].notes)
+    with pytest.raises(AnalysisError, match="lies outside the area whose incidents"):
+        run(layer, (500,), PlaceFinder().find("529000, 170000"), window=YEAR)
 
-    return BOUNDARIES
+
+def test_days_that_come_in_as_things_happen_make_a_full_month_at_its_end(qgis_app):
+    rows = [(EAST, NORTH, f"2025-{month:02d}", "theft") for month in range(1, 13)]
+    for day, newest in (("2025-12-14", "2025-11"), ("2025-12-31", "2025-12")):
+        layer = point_layer(rows)
+        days = tuple(Slice("x", 1, "0", (), period=period) for period in ("2025-11", "2025-12-01", day))
+        layers.describe(layer, safestats_manifest("las", 12, "2025-01", "2025-12", slices=days))
+        assert run(layer).answer.now.last == newest
 
 
 def test_across_the_boundary_is_counted_and_told(qgis_app):
@@ -232,8 +262,6 @@ def test_domestic_abuse_is_left_out_by_category_by_flag_or_told(qgis_app):
     flagged = QgsVectorLayer(
         "Point?crs=EPSG:27700&field=month:string&field=category:string&field=domestic_abuse:boolean", "x", "memory"
     )
-    from qgis.core import QgsFeature
-
     for flag in (True, False, None):
         feature = QgsFeature(flagged.fields())
         feature.setAttributes(["2025-01", "violence", flag])
@@ -274,8 +302,6 @@ def test_coarse_places_are_told_ring_by_ring(qgis_app):
 
 def city_places() -> list[tuple[int, int]]:
     """Every postcode of the City of London that can be searched around, by the file alone."""
-    from safestats.qgis_plugin.core.resource_files import BOUNDARIES, POSTCODES
-
     lsoas = QgsVectorLayer(f"{BOUNDARIES}|layername=lsoa", "l", "ogr")
     codes = {f["code"] for f in lsoas.getFeatures() if f["borough_code"] == "E09000001"}
     with gzip.open(POSTCODES, "rt", encoding="ascii") as file:
@@ -315,10 +341,6 @@ def save(layer: QgsVectorLayer, path: Path) -> Path:
 
 
 def test_what_was_worked_out_is_kept_beside_the_copy_and_goes_with_it(fire_layer, tmp_path, qgis_app):
-    from safestats.qgis_plugin.core import layers
-
-    from .conftest import safestats_manifest
-
     store = LocalStore(tmp_path / "store")
     account = store.account("https://example.test", "ada")
     with account.lock("lfb"):

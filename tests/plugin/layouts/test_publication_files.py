@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import getpass
 import re
 import subprocess
@@ -21,7 +22,12 @@ from safestats.qgis_plugin.core.hotspots import (
     temporary_path,
 )
 from safestats.qgis_plugin.core.points import PointSource
-from safestats.qgis_plugin.core.public_surface import nearby_counts, public_surface, too_fine_to_publish
+from safestats.qgis_plugin.core.public_surface import (
+    cold_shape,
+    nearby_counts,
+    public_surface,
+    too_fine_to_publish,
+)
 from safestats.qgis_plugin.core.study_areas import StudyArea
 from safestats.qgis_plugin.layouts.checks import check
 from safestats.qgis_plugin.layouts.export import Format, leave
@@ -155,6 +161,30 @@ def test_gi_counts_its_neighbourhood(run):
         for dx in range(-2, 3)
     )
     assert (near == brute).all()
+
+
+def test_where_a_few_incidents_lie_gi_shows_what_it_shows_where_none_do(run):
+    result = run(Method.GI_GRID, cell_m=200.0)
+    values = public_surface(result).surface.columns["class"]
+    near = nearby_counts(result.surface, 1)
+    few = (near > 0) & (near <= 4) & result.surface.mask
+    assert few.any() and (values[few] == 0).all()
+    assert public_surface(result).surface.mask.sum() == result.surface.mask.sum()  # no holes
+    busy = (near > 4) & result.surface.mask
+    assert (values[busy] == result.surface.columns["class"][busy]).all() and (values[busy] > 0).any()
+
+
+def test_cold_spots_are_hatched_as_well_as_coloured(project, run):
+    result = run(Method.GI_GRID, cell_m=200.0)
+    classes = result.surface.columns["class"].copy()
+    classes[result.surface.mask & (classes == 0)] = -2
+    cold = dataclasses.replace(result.surface, columns={**result.surface.columns, "class": classes})
+    shape = cold_shape(cold)
+    assert shape.area() == pytest.approx((cold.mask & (classes < 0)).sum() * 200**2)
+    layout = page(project, dataclasses.replace(result, surface=cold), Mode.OPERATIONAL)
+    shown = [node.layer().name() for node in layout.itemById("legend").model().rootGroup().findLayers()]
+    assert "Hatched: cold spots" in shown
+    assert "Hatched: cold spots" in [layer.name() for layer in layout.itemById("map").layers()]
 
 
 def test_a_fine_bandwidth_is_not_published(run):

@@ -1,0 +1,218 @@
+"""The report on a place: one A4 page as tagged PDF, for operational use or for the public."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from ...shared.disclosure import NotPublishableError, Rules, publishable
+from ...shared.ranks import sentence
+from ...shared.ring_answer import AnswerRow, DatasetAnswer, RingAnswer
+from ...shared.rings import Band
+from ...shared.small_counts import small_mark
+from ..agreements.models import Use
+from ..agreements.scope import Scope, Subject
+from ..audit.log import EventType
+from ..house_style.service import find as find_house_style
+from ..instants import london_today
+from ..oversight.rendering import printed
+from ..problems import Problem
+from ..ranks.building import question_of
+from ..ranks.tables import Ranks, find_ranks
+from ..services import Services
+from . import wording
+from .answering import Answered, Question, answer_unheard, record_answer
+from .drawing import View, place_map, trend_chart, week_chart
+from .planning import Part, parts_of, permitted_scopes, plan
+
+TEMPLATES = Path(__file__).parent / "templates"
+_MAP_UNITS = 360
+# How much of the rows and caveats the page is tried with: the first that fits on one page is taken.
+_FITTINGS = ((16, 60), (9, 60), (6, 60), (4, 40), (3, 20), (2, 10), (1, 6), (0, 4))
+
+
+class ReportKind(StrEnum):
+    """Whom the report is for."""
+
+    OPERATIONAL = "operational"
+    PUBLIC = "public"
+
+    @property
+    def use(self) -> Use:
+        """What the agreements must permit."""
+        return Use.EXPORT if self == ReportKind.OPERATIONAL else Use.PUBLISH
+
+
+@dataclass(frozen=True)
+class Report:
+    """The PDF, its SHA-256 and what it tells."""
+
+    content: bytes
+    sha256: str
+    answer: RingAnswer
+    name: str
+
+
+def report_on(services: Services, session: Session, subject: Subject, question: Question, kind: ReportKind) -> Report:
+    """The report, audited with its hash before it leaves; raises ``Problem`` where the agreements permit none."""
+    answered = reported_answer(services, session, subject, question, kind)
+    content = render(services, session, subject, answered, kind)
+    sha256 = hashlib.sha256(content).hexdigest()
+    record_answer(services, subject, question, answered, sha256, EventType.CHECK_REPORTED, kind=str(kind))
+    place = answered.answer.place.label.replace(", ", "-").replace(" ", "-")
+    return Report(content, sha256, answered.answer, f"safestats-{place}-{kind}.pdf")
+
+
+def reported_answer(
+    services: Services, session: Session, subject: Subject, question: Question, kind: ReportKind
+) -> Answered:
+    """The answer as the report tells it, of the rows whose grants permit the report; raises ``Problem``."""
+    answered = answer_unheard(services, session, subject, question, kind.use)
+    if kind == ReportKind.OPERATIONAL:
+        return answered
+    try:
+        return published(services, session, subject, question, answered)
+    except NotPublishableError as error:
+        raise Problem(422, "not-publishable", "This cannot be published", str(error)) from error
+
+
+def published(
+    services: Services, session: Session, subject: Subject, question: Question, answered: Answered
+) -> Answered:
+    """The answer for the public. Counts that were perturbed already are told as they are."""
+    answer = answered.answer
+    exact = [one for number, one in enumerate(answer.datasets) if number not in answered.counted]
+    altered = [one for number, one in enumerate(answer.datasets) if number in answered.counted]
+    scopes, _refusals = permitted_scopes(services, session, subject, Use.PUBLISH, question.datasets)
+    sensitive = {scope.definition.code: _sensitive(scope) for scope in scopes}
+    rules = Rules(
+        thresholds={scope.definition.code: scope.threshold for scope in scopes},
+        sensitive=sensitive,
+        standing=_Standing(session, question, scopes),
+    )
+    told = publishable(replace(answer, datasets=tuple(exact)), rules)
+    altered = [_without_sensitive(one, sensitive.get(one.code, frozenset())) for one in altered]
+    return replace(answered, answer=replace(told, datasets=(*told.datasets, *altered)))
+
+
+class _Standing:
+    """Puts published counts among the borough's postcodes, in words."""
+
+    def __init__(self, session: Session, question: Question, scopes: list[Scope]) -> None:
+        self._session = session
+        self._question = question
+        self._parts: dict[str, Part] = {}
+        parts = [part for scope in scopes for part in parts_of(session, scope)]
+        self._planned = plan(parts, london_today())
+        for part in parts:
+            if not part.counted:
+                self._parts[part.dataset] = part
+        self._tables: dict[tuple[str, Band], Ranks | None] = {}
+
+    def __call__(self, row: AnswerRow, radius: int, count: int) -> str:
+        """The sentence; empty where there is no table."""
+        place, part = self._question.place, self._parts.get(row.dataset)
+        if part is None or self._planned is None or not place.borough_code or not isinstance(row.band, Band):
+            return ""
+        key = (row.dataset, row.band)
+        if key not in self._tables:
+            leave_out = part.leave_out(self._question.preset)
+            asked = question_of(part, self._planned.now, row.band, replace(leave_out, untold=()))
+            self._tables[key] = find_ranks(self._session, asked, place.borough_code)
+        table = self._tables[key]
+        return "" if table is None else sentence(table.of(row.category, radius), count, place.borough)
+
+
+def _sensitive(scope: Scope) -> frozenset[str]:
+    field = scope.definition.field(scope.definition.category_field)
+    return frozenset(field.codes.get(code, code) for code in scope.definition.sensitive.get(field.name, ()))
+
+
+def _without_sensitive(dataset: DatasetAnswer, sensitive: frozenset[str]) -> DatasetAnswer:
+    rows = tuple(
+        replace(row, figures=tuple(replace(figure, share_below=None) for figure in row.figures))
+        for row in dataset.rows
+        if row.category not in sensitive
+    )
+    return replace(dataset, rows=rows)
+
+
+# ---------------------------------------------------------------------- the page
+
+
+def render(services: Services, session: Session, subject: Subject, answered: Answered, kind: ReportKind) -> bytes:
+    """The PDF: of rows and caveats as many as one page holds."""
+    from weasyprint import HTML  # most processes never print
+
+    context = _context(services, session, subject, answered, kind)
+    template = _environment().get_template("report.html")
+    html = ""
+    for rows, caveats in _FITTINGS:
+        html = template.render(**context, most_rows=rows, most_caveats=caveats)
+        if len(HTML(string=html, url_fetcher=_fetch_nothing).render().pages) == 1:
+            break
+    return printed(html)
+
+
+def _context(
+    services: Services, session: Session, subject: Subject, answered: Answered, kind: ReportKind
+) -> dict[str, Any]:
+    answer = answered.answer
+    style = find_house_style(session, subject.organisation_id)
+    place = answer.place
+    view = View(place.easting, place.northing, max(answer.radii) * 1.16, _MAP_UNITS)
+    words = f"Map of the rings around {place.label}: {', '.join(f'{radius} m' for radius in answer.radii)}"
+    marks = {
+        one.code: small_mark(max(services.definitions[one.code].suppression_threshold - 1, 0))
+        for one in answer.datasets
+    }
+    return {
+        "answer": answer,
+        "kind": kind,
+        "kinds": ReportKind,
+        "map": place_map(services.ground, view, words, place, answer.radii),
+        "weeks": [(one, week_chart(one, marks[one.code])) for one in answer.datasets if one.hours is not None],
+        "trends": [
+            (one, chart)
+            for one in answer.datasets
+            if (chart := trend_chart(one, answer.trend, answered.first_months[one.code], marks[one.code]))
+        ],
+        "organisation": subject.organisation_name or subject.organisation,
+        "purpose": subject.purpose.replace("-", " "),
+        "logo": f"data:image/png;base64,{b64encode(style.logo).decode('ascii')}" if style and style.logo else "",
+        "logo_words": style.logo_words if style else "",
+        "colour": style.colour if style and style.colour else "#14506e",
+        "ground": services.ground,
+        "today": london_today(),
+    }
+
+
+def _fetch_nothing(url: str, *_arguments: Any, **_options: Any) -> dict[str, Any]:
+    if url.startswith("data:image/png;base64,"):
+        from base64 import b64decode
+
+        return {"string": b64decode(url.partition(",")[2]), "mime_type": "image/png"}
+    raise ValueError(f"A report fetches nothing, not even {url}.")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(words=wording, style=lambda: Markup((TEMPLATES / "report.css").read_text("utf-8")))
+    environment.filters["day"] = lambda value: f"{value:%-d %B %Y}"
+    return environment

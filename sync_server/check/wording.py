@@ -1,0 +1,84 @@
+"""Figures as readers see them."""
+
+from __future__ import annotations
+
+import math
+
+from ...shared.change import RateChange
+from ...shared.ring_answer import AnswerRow, DatasetAnswer, RingFigure
+from ...shared.rings import Band
+
+_NARROW = "\N{NO-BREAK SPACE}"
+_DASH = "–"
+
+
+def count_words(count: int | None, mark: str = "") -> str:
+    """A count with commas, the mark of one that is withheld, or a dash."""
+    return mark or _DASH if count is None else f"{count:,}"
+
+
+def change_words(changed: RateChange | None) -> str:
+    """“+46 %”, or a dash where nothing is compared."""
+    if changed is None:
+        return _DASH
+    return "new" if changed.ratio is None else _percent(changed.ratio)
+
+
+def interval_words(changed: RateChange | None) -> str:
+    """“+25 % to +70 %”: where the true change lies, 95 times in 100; empty where nothing is compared."""
+    if changed is None:
+        return ""
+    high = "any rise" if math.isinf(changed.high) else _percent(changed.high)
+    return f"{_percent(changed.low)} to {high}"
+
+
+def rate_words(figure: RingFigure) -> str:
+    """Incidents per km², or a dash."""
+    rate = figure.rate_per_km2
+    if rate is None:
+        return _DASH
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+
+
+def share_words(figure: RingFigure) -> str:
+    """“89 %” of the postcodes have fewer, or a dash."""
+    return _DASH if figure.share_below is None else f"{math.floor(figure.share_below)}{_NARROW}%"
+
+
+def band_words(row: AnswerRow) -> str:
+    """The hours that a row counts."""
+    return "all hours" if row.band is Band.ALL else row.band.words
+
+
+def sentences(dataset: DatasetAnswer) -> list[str]:
+    """For each row of all incidents what it comes to around here, in plain words."""
+    told = []
+    for row in dataset.totals():
+        for figure in row.figures:
+            if figure.count is None and not figure.mark:
+                continue
+            hours = "" if row.band is Band.ALL else f" ({band_words(row)})"
+            words = f"{count_words(figure.count, figure.mark)} incidents within {figure.radius_m} m{hours}"
+            if figure.sentence:
+                words += f": {figure.sentence}"
+            told.append(f"{words}.{_changed(figure)}")
+    return told
+
+
+def _changed(figure: RingFigure) -> str:
+    changed = figure.change
+    if changed is None or figure.before is None:
+        return ""
+    before = f"{figure.before:,} in the 12 months before"
+    if changed.weak:
+        return f" There were {before}; the numbers are too small to tell a change."
+    if not changed.certain:
+        return f" There were {before}: that may be chance."
+    way = "more" if changed.ratio is not None and changed.ratio > 1 else "fewer"
+    return f" There were {before}: {way} than chance explains."
+
+
+def _percent(ratio: float) -> str:
+    number = round(100 * (ratio - 1))
+    sign = "+" if number > 0 else "\N{MINUS SIGN}" if number < 0 else "±"
+    return f"{sign}{abs(number):,}{_NARROW}%"
