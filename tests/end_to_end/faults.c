@@ -1,6 +1,7 @@
 /* Faults at the level of system calls, for tests: preloaded, it counts the calls by which a process changes files under
  * one folder, or talks over TCP, and lets the Nth call of a kind fail as a bad disk, a full disk, a broken line or a
- * power cut would. Until armed, and for all other files, it passes everything on.
+ * power cut would. Or it stands still at each call, and halfway through each write, until it is let go on. Until armed,
+ * and for all other files, it passes everything on.
  *
  *     cc -shared -fPIC -O2 -o faults.so faults.c -ldl
  */
@@ -33,6 +34,8 @@ static long armed_number;
 static atomic_long calls[KINDS];
 static atomic_long fired;
 static atomic_long received;
+/* Where each counted call is told of before it is made, and where it is answered that it may be. */
+static int telling = -1, answered = -1;
 
 #define REAL(name, type, arguments)                           \
     static type(*real) arguments;                             \
@@ -57,6 +60,29 @@ void faults_disarm(void) { atomic_store(&armed, 0); }
 long faults_calls(int kind) { return atomic_load(&calls[kind]); }
 long faults_fired(void) { return atomic_load(&fired); }
 long faults_received(void) { return atomic_load(&received); } /* bytes over TCP */
+
+void faults_watch(int to, int from) { telling = to, answered = from; }
+
+static ssize_t recv_answer(char *answer)
+{
+    REAL("read", ssize_t, (int, void *, size_t));
+    return real(answered, answer, 1);
+}
+
+/* Tell that the moment is there, and stand still until whoever looks has seen what is on the disk; K: end there. */
+void faults_moment(char what)
+{
+    REAL("write", ssize_t, (int, const void *, size_t));
+    if (telling < 0 || !atomic_load(&armed))
+        return;
+    int before = errno;
+    char answer;
+    if (real(telling, &what, 1) != 1 || recv_answer(&answer) != 1)
+        _exit(70);
+    if (answer == 'K')
+        kill(getpid(), SIGKILL);
+    errno = before;
+}
 
 static int inside(const char *path)
 {
@@ -94,6 +120,8 @@ static int wired(int handle)
 static int strikes(enum kind kind)
 {
     long number = atomic_fetch_add(&calls[kind], 1) + 1;
+    if (kind != RECEIVE && kind != SEND)
+        faults_moment("WYRTUO"[kind]);
     if ((int)kind != armed_kind || !armed_number || number < armed_number || (number > armed_number && !lasting))
         return 0;
     atomic_fetch_add(&fired, 1);
@@ -132,6 +160,12 @@ ssize_t write(int handle, const void *bytes, size_t length)
 {
     REAL("write", ssize_t, (int, const void *, size_t));
     WRITING(handle, length, real(handle, bytes, length / 2));
+    if (telling >= 0 && length > 1 && watched(handle)) {
+        ssize_t done = real(handle, bytes, length / 2);
+        faults_moment('H');
+        ssize_t rest = done < 0 ? -1 : real(handle, (const char *)bytes + done, length - done);
+        return rest < 0 ? done : done + rest;
+    }
     return real(handle, bytes, length);
 }
 
@@ -139,6 +173,10 @@ ssize_t pwrite64(int handle, const void *bytes, size_t length, off64_t offset)
 {
     REAL("pwrite64", ssize_t, (int, const void *, size_t, off64_t));
     WRITING(handle, length, real(handle, bytes, length / 2, offset));
+    if (telling >= 0 && length > 1 && watched(handle)) {
+        real(handle, bytes, length / 2, offset);
+        faults_moment('H');
+    }
     return real(handle, bytes, length, offset);
 }
 

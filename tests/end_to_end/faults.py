@@ -169,6 +169,7 @@ def bound(library: Path) -> ctypes.CDLL:
     """The library that is preloaded in this process, its functions typed."""
     faults = ctypes.CDLL(str(library))
     faults.faults_arm.argtypes = [ctypes.c_char_p, *[ctypes.c_int] * 3, ctypes.c_long, ctypes.c_int]
+    faults.faults_moment.argtypes = [ctypes.c_char]
     for name in ("faults_calls", "faults_fired", "faults_received"):
         getattr(faults, name).restype = ctypes.c_long
     return faults
