@@ -14,7 +14,7 @@ from qgis.PyQt.QtWidgets import QAction, QDialog, QDockWidget, QMenu, QToolBar
 from .core.desk import Desk
 from .core.hotspots import HotspotResult
 from .core.local_store import LocalStore
-from .core.proximity import ProximityResult
+from .core.proximity import PlaceSearch
 from .core.settings import DeskSettings
 from .core.transport import QgisNetwork
 from .gui.hotspot_dock import HotspotDock
@@ -135,7 +135,7 @@ class SafeStatsPlugin(QObject):
         if self.desk.signed_in and session is not None and session.user.publishes:
             self._show_dialog(PublishLayerDialog(self.desk, self._iface, self._iface.mainWindow()))
 
-    def publish(self, result: HotspotResult | ProximityResult) -> None:
+    def publish(self, result: HotspotResult | PlaceSearch) -> None:
         """Show the dialog that makes a map or a report of ``result``, in place of one that is open."""
         if self.publish_dialog is not None:
             self.publish_dialog.close()

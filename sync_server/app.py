@@ -29,6 +29,7 @@ from .identity.conditions import current_conditions
 from .identity.oidc_routes import router as single_sign_on
 from .identity.refusals import path_of
 from .identity.routes import router as identity
+from .needs.routes import router as needs
 from .ogc.routes import router as ogc
 from .plain_text import require_plain_text
 from .problems import Problem
@@ -75,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     describe(app)
     app.state.services = services
-    for router in (about, identity, single_sign_on, supplier, analysis, sync, ogc, uploads, house_style):
+    for router in (about, identity, single_sign_on, supplier, analysis, sync, ogc, uploads, house_style, needs):
         app.include_router(router)
     add_console(app)
     app.add_exception_handler(Problem, _answer_problem)

@@ -39,6 +39,8 @@ DOMAIN_OF = {
     "recalls": "recall",
     "retention": "recall",
     "quality": "quality",
+    "denominators": "needs",
+    "needs-pack": "needs",
     "audit": "audit",
     "oversight": "oversight",
     "sample-data": "sample",

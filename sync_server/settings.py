@@ -139,6 +139,11 @@ class Settings(BaseSettings):
         return self.data_dir / "incoming"
 
     @property
+    def needs_packs_dir(self) -> Path:
+        """Needs-assessment packs that were asked for, for a day."""
+        return self.data_dir / "needs-packs"
+
+    @property
     def never_load_path(self) -> Path:
         """What was recalled, by keyed identities: it must outlive a restored database."""
         return self.never_load_list or self.data_dir / "never-load.jsonl"

@@ -85,12 +85,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class PlaceSearch:
-    """A finished search: the answer, its rings as polygons of EPSG:27700, and the layer of each dataset's code."""
+    """A finished search: the answer, its rings as polygons of EPSG:27700, and the layer of each dataset's code.
+
+    ``ranks``, by dataset and band, are the tables in which its counts were looked up, where there were such.
+    """
 
     answer: RingAnswer
     question: Question
     rings: tuple[QgsGeometry, ...]
     layers: Mapping[str, str] = field(default_factory=dict)
+    ranks: Mapping[tuple[str, AnyBand], RankTable] = field(default_factory=dict)
 
     @property
     def place(self) -> Place:
@@ -262,7 +266,22 @@ def search(
         question=question,
         rings=tuple(circle(centre, radius) for radius in radii),
         layers={part.rows.facts.dataset: part.rows.facts.layer_id for part in planned.parts},
+        ranks=_tables(planned, place, ranks),
     )
+
+
+def _tables(planned: Plan, place: Place, ranks: BoroughRanks) -> dict[tuple[str, AnyBand], RankTable]:
+    question = planned.question
+    if question.within is not None:
+        return {}
+    found = {
+        (part.rows.facts.dataset, band): ranks.known(
+            part.rows, place.borough_code, planned.now, band, question.radii, part.leave_out
+        )
+        for part in planned.parts
+        for band in part.bands
+    }
+    return {key: table for key, table in found.items() if table is not None}
 
 
 def incidents_expression(source: PointSource, found: PlaceSearch) -> str:
@@ -353,6 +372,8 @@ def _dataset(
         unknown_hour=unknown_hour,
         largest_stack=stack,
         synthetic=facts.synthetic,
+        threshold=facts.threshold,
+        sensitive=facts.sensitive,
     )
 
 
@@ -480,84 +501,3 @@ def _count_notes(
     if unknown_hour:
         notes.append(f"{unknown_hour:,} incidents of unknown hour are left out of the time of day.")
     return notes
-
-
-@dataclass(frozen=True)
-class RingCounts:
-    """Cumulative counts of one category (or of a whole dataset), one per radius, now and in the period before.
-
-    ``previous`` is ``None`` where the period before is not held.
-    """
-
-    label: str
-    counts: tuple[int, ...]
-    previous: tuple[int, ...] | None
-
-    def change(self, ring: int) -> float | None:
-        """The change in ring number ``ring`` against the period before, as a ratio (0.1 = up 10 %)."""
-        if self.previous is None or not self.previous[ring]:
-            return None
-        return self.counts[ring] / self.previous[ring] - 1
-
-    def change_is_weak(self, ring: int) -> bool:
-        """Whether either figure is below ``10``, so that the change says little."""
-        return self.previous is None or min(self.counts[ring], self.previous[ring]) < 10
-
-
-@dataclass(frozen=True)
-class DatasetRings:
-    """One dataset's part of a search.
-
-    ``rows`` are the categories, largest first, ``total`` all of them. ``unplaced`` counts rows of the period without a
-    place, anywhere in the layer, which no ring can count. ``largest_stack`` is the greatest number of incidents on one
-    point within the outer ring; ``snapped`` says that the supplier moved points to shared map points. ``hours`` is 7
-    rows (Monday first) of 24 counts in the outer ring, where the data tell the hour.
-    """
-
-    layer_id: str
-    dataset: str
-    title: str
-    rows: tuple[RingCounts, ...]
-    total: RingCounts
-    period: Period | None
-    previous_period: Period | None
-    unplaced: int | None
-    largest_stack: int
-    snapped: bool
-    caveats: tuple[str, ...]
-    attribution: str
-    synthetic: bool
-    newest_month: str
-    hours: tuple[tuple[int, ...], ...] | None
-    unknown_hour: int
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ProximityResult:
-    """A finished search: ``rings`` are circles in EPSG:27700, ``areas_km2`` their areas, one per radius."""
-
-    place: Place
-    radii: tuple[int, ...]
-    areas_km2: tuple[float, ...]
-    rings: tuple[QgsGeometry, ...]
-    period: Period | None
-    band: str  # the words for the hours counted, empty for all
-    datasets: tuple[DatasetRings, ...]
-    searched_on: date
-    left_out: tuple[str, ...] = ()  # a sentence for each layer that holds nothing of the period: absent is not zero
-
-    @property
-    def title(self) -> str:
-        """“Incidents around SE1 2AA, January 2025 to December 2025”."""
-        period = f", {self.period.label}" if self.period else ""
-        return f"Incidents around {self.place.label}{period}"
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether any of the datasets is synthetic."""
-        return any(dataset.synthetic for dataset in self.datasets)
-
-    def per_km2(self, count: int, ring: int) -> float:
-        """Incidents per km² of the whole circle of ring number ``ring``."""
-        return count / self.areas_km2[ring]

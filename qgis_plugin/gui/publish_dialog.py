@@ -187,15 +187,17 @@ class PublishDialog(QDialog):
         self.save_template_button = QPushButton(self.tr("Save as template…"))
         self.fetch_button = QPushButton(self.tr("Get the base map"))
         self.fetch_button.setVisible(self._may_fetch())
-        as_templates = [
-            (self.tr("Template"), _beside(self.template_button, self.save_template_button)),
-            (self.tr("Areas"), self.areas_combo),
-        ]
+        rows = [(self.tr("Page"), self.page_combo)]
+        if self._product.in_templates:
+            rows = [
+                (self.tr("Template"), _beside(self.template_button, self.save_template_button)),
+                (self.tr("Areas"), self.areas_combo),
+            ]
         return [
             (self.tr("Title"), self.title_edit),
             (self.tr("Author"), self.author_edit),
             (self.tr("Organisation"), self.organisation_edit),
-            *(as_templates if self._product.in_templates else [(self.tr("Page"), self.page_combo)]),
+            *rows,
             (self.tr("For"), self.mode_combo),
             (self.tr("Base map"), _beside(self.base_combo, self.fetch_button)),
             (self.tr("Folder"), self.folder),

@@ -6,6 +6,7 @@ import csv
 import gzip
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from qgis.core import (
@@ -277,14 +278,21 @@ def incidents(
     return layer
 
 
+@lru_cache(maxsize=1)
+def _postcode_places() -> np.ndarray:
+    """Where all postcodes are, shape ``(n, 2)``: read once, for a page is drawn again at every change of its form."""
+    with gzip.open(POSTCODES, "rt", encoding="ascii", newline="") as file:
+        rows = csv.reader(file)
+        head = next(rows)
+        east, north = head.index("easting"), head.index("northing")
+        return np.array([(row[east] or 0, row[north] or 0) for row in rows], dtype=np.float64).reshape(-1, 2)
+
+
 def postcodes(project: QgsProject, extent: QgsRectangle) -> QgsVectorLayer:
     """The postcodes inside ``extent`` as faint dots: where nothing else is at hand, they show streets and parks."""
-    places = []
-    with gzip.open(POSTCODES, "rt", encoding="ascii", newline="") as file:
-        for row in csv.DictReader(file):
-            place = (float(row["easting"] or 0), float(row["northing"] or 0))
-            if extent.contains(*place):
-                places.append(place)
+    x, y = _postcode_places().T
+    inside = (x >= extent.xMinimum()) & (x <= extent.xMaximum()) & (y >= extent.yMinimum()) & (y <= extent.yMaximum())
+    places = zip(x[inside].tolist(), y[inside].tolist())
     symbol = QgsMarkerSymbol.createSimple({"name": "circle", "color": "#b3bcc5", "outline_style": "no", "size": "0.7"})
     return points(project, tr("Postcode"), places, symbol)
 

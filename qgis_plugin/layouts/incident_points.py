@@ -8,8 +8,11 @@ import numpy as np
 from qgis.core import QgsProject, QgsVectorLayer
 
 from ...shared import rings
-from ..core.points import PointSource
-from ..core.proximity import ProximityResult
+from ...shared.presets import exclusion
+from ..core.periods import Period
+from ..core.points import Points, PointSource
+from ..core.proximity import PlaceSearch
+from ..core.study_areas import points_inside
 
 
 @dataclass(frozen=True)
@@ -21,19 +24,28 @@ class IncidentPoints:
     northings: np.ndarray
 
 
-def incidents_of(result: ProximityResult, project: QgsProject) -> tuple[IncidentPoints, ...]:
-    """One entry a dataset whose layer is still open in ``project``; on the window's thread, by the layer's index."""
-    place, outer = result.place, result.radii[-1]
-    band = rings.Band(result.band) if result.band else rings.Band.ALL
-    found = []
-    for dataset in result.datasets:
-        layer = project.mapLayer(dataset.layer_id)
-        if not isinstance(layer, QgsVectorLayer):
-            continue
-        source = PointSource(layer)
-        points = source.read(result.rings[-1].boundingBox().buffered(1), dataset.period)
-        points = points.where(rings.within(points.eastings, points.northings, (place.easting, place.northing), outer))
-        if band is not rings.Band.ALL and source.facts.hour_field:
-            points = points.where(rings.in_band(band, points.hours, points.weekdays).inside)
-        found.append(IncidentPoints(dataset.title, points.eastings, points.northings))
-    return tuple(found)
+def incidents_of(found: PlaceSearch, project: QgsProject) -> tuple[IncidentPoints, ...]:
+    """One entry a dataset whose layer is still open in ``project``; on the window's thread, by the layer's index.
+
+    They are those of the table: of its months and any of its times of day, without what the preset leaves out.
+    """
+    made = []
+    for dataset in found.answer.datasets:
+        layer = project.mapLayer(found.layers.get(dataset.code, ""))
+        if isinstance(layer, QgsVectorLayer):
+            points = _counted(PointSource(layer), found, [row.band for row in dataset.totals()])
+            made.append(IncidentPoints(dataset.title, points.eastings, points.northings))
+    return tuple(made)
+
+
+def _counted(source: PointSource, found: PlaceSearch, bands: list[rings.AnyBand]) -> Points:
+    place, preset, now = found.place, found.question.preset, found.answer.now
+    leave_out = exclusion(preset, source.categories() if preset.leave_out else (), source.facts.flag_fields)
+    box = found.rings[-1].boundingBox().buffered(1)
+    points = source.read(box, Period(now.first, now.last), leave_out=leave_out)
+    centre = (place.easting, place.northing)
+    points = points.where(rings.within(points.eastings, points.northings, centre, found.radii[-1]))
+    if found.question.within is not None:
+        points = points.where(points_inside(points.eastings, points.northings, found.question.within.geometry))
+    chosen = [rings.in_band(band, points.hours, points.weekdays).inside for band in bands]
+    return points.where(np.logical_or.reduce(chosen))

@@ -327,6 +327,7 @@ class Cell:
     colour: str = INK
     fill: str = ""
     right: bool = False
+    centre: bool = False
 
 
 def table(
@@ -352,6 +353,8 @@ def table(
             made = QgsTableCell(shorten(cell.words, width - 2 * margin, style))
             made.setTextFormat(style)
             side = Qt.AlignmentFlag.AlignRight if cell.right else Qt.AlignmentFlag.AlignLeft
+            if cell.centre:
+                side = Qt.AlignmentFlag.AlignHCenter
             made.setHorizontalAlignment(side)
             made.setVerticalAlignment(Qt.AlignmentFlag.AlignVCenter)
             if cell.fill:

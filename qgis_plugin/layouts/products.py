@@ -9,7 +9,7 @@ from qgis.core import QgsPrintLayout, QgsProject, QgsRectangle
 
 from ..core.base_source import BaseSource
 from ..core.hotspots import HotspotResult
-from ..core.proximity import ProximityResult
+from ..core.proximity import PlaceSearch
 from .incident_points import incidents_of
 from .proximity_report import ProximityReport, build_proximity_layout
 from .sheet import Imprint, Mode, tr
@@ -88,7 +88,7 @@ class ReportProduct:
     name = "proximity-report"
     in_templates = False
 
-    def __init__(self, result: ProximityResult, open_in: QgsProject) -> None:
+    def __init__(self, result: PlaceSearch, open_in: QgsProject) -> None:
         self.result = result
         self.words = tr("Proximity report")
         self._open_in = open_in  # where the layers are that the search read
@@ -96,12 +96,14 @@ class ReportProduct:
     @property
     def title(self) -> str:
         """That of the search."""
-        return self.result.title
+        return self.result.answer.title
 
     @property
     def datasets(self) -> tuple[UsedDataset, ...]:
         """Those that the search counted in."""
-        return tuple(UsedDataset(one.dataset, one.title, one.total.counts[-1]) for one in self.result.datasets)
+        return tuple(
+            UsedDataset(one.code, one.title, one.rows[0].figures[-1].count or 0) for one in self.result.answer.datasets
+        )
 
     @property
     def extent(self) -> QgsRectangle:
@@ -113,9 +115,9 @@ class ReportProduct:
     ) -> QgsPrintLayout:
         """The one page that there is of it; single incidents are drawn for colleagues only."""
         incidents = incidents_of(self.result, self._open_in) if imprint.mode is Mode.OPERATIONAL else ()
-        return build_proximity_layout(project, ProximityReport(self.result, imprint, incidents))
+        return build_proximity_layout(project, ProximityReport(self.result, imprint, incidents, base))
 
 
-def product_of(result: HotspotResult | ProximityResult, open_in: QgsProject) -> Product:
+def product_of(result: HotspotResult | PlaceSearch, open_in: QgsProject) -> Product:
     """The product of a finished run or search."""
     return HotspotProduct(result) if isinstance(result, HotspotResult) else ReportProduct(result, open_in)

@@ -1,220 +1,338 @@
-"""The proximity report: what happened around one place, on one page fit for a licensing hearing."""
+"""The report around a place: what happened there, on one upright page fit for a licensing hearing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qgis.core import QgsLayoutItemMap, QgsPrintLayout, QgsProject, QgsRectangle, QgsVectorLayer
-from qgis.PyQt.QtCore import QRectF
+from qgis.PyQt.QtCore import QRectF, Qt
 
+from ...shared.disclosure import NotPublishableError, Rules, publishable
 from ...shared.furniture import FurnitureItem
-from ..core.periods import month_words
-from ..core.proximity import DatasetRings, ProximityResult
+from ...shared.ranks import sentence as rank_sentence
+from ...shared.ring_answer import AnswerRow, DatasetAnswer, RingAnswer, RingFigure
+from ...shared.windows import month_words
+from ..core.analysis_error import AnalysisError
+from ..core.base_source import BOUNDARIES_ONLY, BaseSource
+from ..core.proximity import PlaceSearch
 from . import base_map, items
 from .hotspot_map import locator, map_furniture
+from .html_twin import describe
 from .incident_points import IncidentPoints
-from .items import Block, Cell
+from .items import Block
 from .page_frame import Notes, boundary_attribution, footer, header, joined
-from .ring_table import Row, ring_table
+from .ring_table import COARSE, NOTHING, Kind, RingTable, draw, ring_table
 from .sheet import Imprint, Mode, Sheet, day, number, tr
-from .small_numbers import sentence, shown, without_figures
-from .week_chart import week_chart
+from .small_numbers import sentence
+from .trend_chart import drawn_of, trend_charts
+from .week_chart import HEIGHT as WEEK_HEIGHT
+from .week_chart import WITHHELD, week_chart
 
-MAP_WIDTH = 98.0
-STRIP_HEIGHT = 25.0
-NOTES_HEIGHT = 31.0
-NOTES_MOST = 0.45  # of the column
-NOTES_SIZES = (7.5, 7.25, 7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
-CHART_LEAVES = 0.45  # of the width to the words beside it
-ROW_HEIGHTS = (5.2, 4.9, 4.6, 4.3, 4.0, 3.8)
-POINTS_PER_MM = 1.72  # type size for a row's height
-INCIDENT_COLOURS = ("#b4471f", "#1f6f8b", "#6b4c9a", "#5c7a1f", "#8a6d1b", "#444444")
+MAP_WIDTH, MAP_HEIGHT, STRIP_HEIGHT, INSET_WIDTH = 84.0, 64.0, 14.0, 24.0
+PLACE_HEIGHT, EXEMPT_HEIGHT, CAPTION_HEIGHT = 15.0, 5.0, 4.0
+CARE_HEIGHT, CARE_MOST = 12.0, 46.0
+SIGNS_HEIGHT = 6.5
+GAP = 3.0
+ROW_HEIGHTS = (5.0, 4.8, 4.6, 4.4, 4.2, 4.0, 3.8, 3.6, 3.4, 3.2, 3.1)
+WORDS_SIZES = (7.5, 7.25, 7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
+INCIDENT_LOOKS = (
+    ("#b4471f", "circle"),
+    ("#1f4e79", "triangle"),
+    ("#6b4c9a", "square"),
+    ("#3f5c12", "diamond"),
+    ("#8a6d1b", "pentagon"),
+    ("#444444", "star"),
+)
+MOST_GROUND_ENTRIES = 3
 
 
 @dataclass(frozen=True)
 class ProximityReport:
     """A finished search and what its publisher decides; ``incidents`` are never drawn in publication mode."""
 
-    result: ProximityResult
+    result: PlaceSearch
     imprint: Imprint
     incidents: tuple[IncidentPoints, ...] = ()
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether any of the incidents are invented."""
-        return self.result.synthetic
+    base: BaseSource = BOUNDARIES_ONLY
 
 
 def build_proximity_layout(project: QgsProject, content: ProximityReport) -> QgsPrintLayout:
-    """The page as a layout of ``project``, which also gets the base map's layers (hidden in its tree)."""
-    result, mode = content.result, content.imprint.mode
-    sheet = Sheet(project, content.imprint, content.synthetic)
-    top = header(sheet)
-    bottom = footer(sheet, _notes(result, mode))
-    split = sheet.left + sheet.mm(MAP_WIDTH)
-    _place_and_map(sheet, content, sheet.rect(sheet.left, top, split, bottom))
+    """The page as a layout of ``project``, which also gets the base map's layers (hidden in its tree).
 
-    right = sheet.rect(split + sheet.mm(6), top, sheet.right, bottom)
-    timed = [dataset for dataset in result.datasets if dataset.hours is not None]
-    blocks = [Block("caveats", tr("Read with care"), "\n".join(_caveats(result, mode)))]
-    # The tables give way to the words that say how far they can be trusted.
-    words_width = right.width() * (CHART_LEAVES if timed else 1)
-    needed = sum(map(sum, items.block_heights(sheet, words_width, blocks, NOTES_SIZES[-2])))
-    notes_top = bottom - min(max(sheet.mm(NOTES_HEIGHT), needed), right.height() * NOTES_MOST)
-    _tables(sheet, result, sheet.rect(right.left(), top, right.right(), notes_top - sheet.mm(3)))
-    words_left = right.left()
-    if timed:
-        widest = max(timed, key=lambda dataset: dataset.total.counts[-1])
-        words_left = week_chart(sheet, right.left(), notes_top, widest, result.radii[-1]) + sheet.mm(6)
-    words = sheet.rect(words_left, notes_top, right.right(), bottom)
-    items.stack(sheet, words, blocks, items.fitting_size(sheet, words, blocks, NOTES_SIZES, 0), 0)
+    In publication mode it is made of the answer as it may be published; raises ``AnalysisError`` for a question whose
+    answer may not.
+    """
+    imprint = replace(content.imprint, upright=True)
+    public = imprint.mode is Mode.PUBLICATION
+    answer = published(content.result) if public else content.result.answer
+    sheet = Sheet(project, imprint, answer.synthetic)
+    ground = base_map.base_map(
+        project,
+        sheet.pt(6.5)[0],
+        neighbourhoods=True,
+        source=content.base,
+        width_m=content.result.rings[-1].boundingBox().width(),
+    )
+    top = header(sheet)
+    if not public:
+        top = _exempt(sheet, top)
+    bottom = footer(sheet, _notes(answer, ground.attribution))
+    top = _words(sheet, sheet.rect(sheet.left, top, sheet.right, top + sheet.mm(PLACE_HEIGHT)), answer, content.result)
+    care = _Care(sheet, answer)
+    wanted = sheet.mm(CAPTION_HEIGHT + SIGNS_HEIGHT + ROW_HEIGHTS[0] * (len(answer.rows) + 1)) + care.least
+    fixed = sheet.mm(MAP_HEIGHT + STRIP_HEIGHT + 2 * GAP)
+    # What a short table leaves goes to the map, until it is as high as wide.
+    spare = min(max(bottom - top - fixed - wanted, 0.0), sheet.mm(MAP_WIDTH - MAP_HEIGHT))
+    middle = top + sheet.mm(MAP_HEIGHT + STRIP_HEIGHT) + spare
+    split = sheet.left + sheet.mm(MAP_WIDTH)
+    _map(sheet, content, answer, ground, sheet.rect(sheet.left, top, split, middle))
+    _charts(sheet, answer, sheet.rect(split + sheet.mm(5), top, sheet.right, middle))
+    below = sheet.rect(sheet.left, middle + sheet.mm(GAP), sheet.right, bottom)
+    end = _table(sheet, answer, sheet.rect(below.left(), below.top(), below.right(), bottom - care.least))
+    care.draw(sheet.rect(below.left(), end + sheet.mm(1.5), below.right(), bottom))
     return sheet.layout
 
 
-def _place_and_map(sheet: Sheet, content: ProximityReport, rect: QRectF) -> None:
-    """Left column: the place in words, the map, and below it the legend and the inset."""
+def published(result: PlaceSearch) -> RingAnswer:
+    """The answer as everybody may read it; raises ``AnalysisError`` where the question is none that is published."""
+    if result.question.within is not None:
+        raise AnalysisError(
+            tr(
+                "What is published covers whole rings, so that two reports cannot be subtracted: search without an "
+                "area of your own, or make the report for operational use."
+            )
+        )
+    tables = result.ranks
+
+    def standing(row: AnswerRow, radius: int, count: int) -> str:
+        table = tables.get((row.dataset, row.band))
+        return rank_sentence(table.of(row.category, radius), count, table.borough) if table is not None else ""
+
+    try:
+        return publishable(result.answer, Rules(standing=standing))
+    except NotPublishableError as error:
+        raise AnalysisError(str(error)) from error
+
+
+def _exempt(sheet: Sheet, top: float) -> float:
+    """The line that keeps an operational page out of a committee's public papers."""
+    strip = sheet.rect(sheet.left, top, sheet.right, top + sheet.mm(EXEMPT_HEIGHT))
+    items.panel(sheet, "exempt_panel", strip, items.PAPER, items.RULE)
+    words = tr("For the part of a hearing from which the public is excluded: not to go with the published papers")
+    centre = Qt.AlignmentFlag.AlignHCenter
+    items.text(sheet, "exempt", strip, words, (8.5, 8, 7.5, 7), bold=True, align=centre, middle=True)
+    return strip.bottom() + sheet.mm(1.8)
+
+
+def _words(sheet: Sheet, rect: QRectF, answer: RingAnswer, result: PlaceSearch) -> float:
+    """The place and how exact it is; beside it what was asked. Where they end, in mm."""
+    place = answer.place
+    heading = ", ".join(part for part in (place.label, place.borough) if part)
+    where = " ".join(sentence(part) for part in (place.accuracy, place.warning, answer.boundary_note) if part)
+    asked = tr("{months}, against {before}.") if answer.before else tr("{months}; nothing is compared.")
+    asked = asked.format(months=answer.now.label, before=answer.before.label if answer.before else "")
+    bands = "; ".join(dict.fromkeys(row.band.words for row in answer.rows if row.category is None))
+    preset = result.question.preset.title if not result.question.bands else tr("Times of day of one's own choice")
+    blocks = (
+        Block("place", heading, where),
+        Block("asked", tr("Counted"), tr("{asked} {preset}: {bands}.").format(asked=asked, preset=preset, bands=bands)),
+    )
+    gap = sheet.mm(5)
+    split = rect.left() + rect.width() * 0.55
+    rooms = (
+        sheet.rect(rect.left(), rect.top(), split, rect.bottom()),
+        sheet.rect(split + gap, rect.top(), rect.right(), rect.bottom()),
+    )
+    size = min(items.fitting_size(sheet, room, [block], (8, *WORDS_SIZES), 0) for room, block in zip(rooms, blocks))
+    return max(items.stack(sheet, room, [block], size, 0) for room, block in zip(rooms, blocks)) + sheet.mm(2)
+
+
+def _map(sheet: Sheet, content: ProximityReport, answer: RingAnswer, ground: base_map.BaseMap, rect: QRectF) -> None:
+    """The rings on their ground, below them the legend and the inset."""
     result, project = content.result, sheet.project
     place = result.place
-    heading = ", ".join(part for part in (place.label, place.borough) if part)
-    blocks = [Block("place", heading, " ".join(part for part in (place.accuracy, place.warning) if part))]
-    room = sheet.rect(rect.left(), rect.top(), rect.right(), rect.top() + sheet.mm(17))
-    size = items.fitting_size(sheet, room, blocks, (8.5, 8, 7.5, 7, 6.5, 6, 5.5), 0)
-    map_top = items.stack(sheet, room, blocks, size, 0) + sheet.mm(2)
     strip_top = rect.bottom() - sheet.mm(STRIP_HEIGHT)
-
-    base = base_map.base_map(project, sheet.pt(6.5)[0], neighbourhoods=True)
     rings = base_map.search_rings(project, result, sheet.pt(7)[0])
     extent = QgsRectangle(result.rings[-1].boundingBox())
-    extent.scale(1.12)
-    postcodes = base_map.postcodes(project, extent.buffered(extent.width() / 2))
+    extent.scale(1.14)
+    # Where there are no streets, postcodes show them.
+    dots = [] if ground.detailed else [base_map.postcodes(project, extent.buffered(extent.width() / 2))]
     incidents: list[QgsVectorLayer] = []
-    if sheet.imprint.mode is Mode.OPERATIONAL:
+    if not answer.public:
         incidents = [
-            base_map.incidents(project, points.title, points.eastings, points.northings, colour)
-            for points, colour in zip(content.incidents, INCIDENT_COLOURS)
+            base_map.incidents(project, points.title, points.eastings, points.northings, *look)
+            for points, look in zip(content.incidents, INCIDENT_LOOKS)
         ]
     main: QgsLayoutItemMap = items.map_frame(
         sheet,
         "map",
-        sheet.rect(rect.left(), map_top, rect.right(), strip_top - sheet.mm(2.5)),
+        sheet.rect(rect.left(), rect.top(), rect.right(), strip_top - sheet.mm(1.5)),
         extent,
-        [rings, *incidents, *base.above, postcodes, *base.below],
+        [rings, *incidents, *ground.above, *dots, *ground.below],
         base_map.OUTSIDE,
     )
+    radii = ", ".join(number(radius) for radius in answer.radii)
+    words = tr("Map: rings of {radii} m around {place}. The table says what lies within them.")
+    describe(main, words.format(radii=radii, place=place.label))
     map_furniture(sheet, main)
 
-    inset_left = rect.right() - sheet.mm(34)
-    entries = [items.LegendEntry(layer) for layer in (rings, *incidents, postcodes, base.boroughs, base.below[0])]
+    inset_left = rect.right() - sheet.mm(INSET_WIDTH)
+    further = ground.legend[:MOST_GROUND_ENTRIES] if ground.detailed else ground.below[:1]
+    entries = [items.LegendEntry(layer) for layer in (*incidents, *dots, ground.boroughs, *further)]
     legend_room = sheet.rect(rect.left(), strip_top, inset_left - sheet.mm(2), rect.bottom())
-    items.legend(sheet, FurnitureItem.LEGEND.value, legend_room, entries, (7, 6.5, 6, 5.5, 5), columns=1)
-    mark = base_map.centre(project, (place.easting, place.northing), place.label, sheet.mm(2.2))
+    columns = 1 if len(entries) <= 3 else 2
+    items.legend(sheet, FurnitureItem.LEGEND.value, legend_room, entries, (7, 6.5, 6, 5.5, 5, 4.5), columns=columns)
+    mark = base_map.centre(project, (place.easting, place.northing), place.label, sheet.mm(1.8))
     locator(sheet, sheet.rect(inset_left, strip_top, rect.right(), rect.bottom()), mark)
 
 
-def _tables(sheet: Sheet, result: ProximityResult, rect: QRectF) -> None:
-    """One table a dataset, all with the same columns; small categories are put together where the page is full."""
-    caption = tr("Incidents by distance from {place}, {period}").format(
-        place=result.place.label, period=result.period.label if result.period else tr("all dates")
-    )
-    if result.band:
-        caption += f" ({result.band})"
-    outer = tr("Per km², before and change: within {radius} m.").format(radius=number(result.radii[-1]))
-    before = next((d.previous_period for d in result.datasets if d.previous_period), None)
-    compared = tr("Before: {period}.").format(period=before.label) if before else tr("The data hold no period before.")
-    block = [Block("table_caption", caption, f"{tr('Each distance includes the shorter ones.')} {outer} {compared}")]
-    size = items.fitting_size(sheet, sheet.rect(0, 0, rect.width(), sheet.mm(11)), block, (8, 7.5, 7, 6.5, 6), 0)
-    top = items.stack(sheet, rect, block, size, 0) + sheet.mm(1.5)
-
-    gap = sheet.mm(1.6)
-    height = rect.bottom() - top - gap * (len(result.datasets) - 1)
-    categories = [len(dataset.rows) for dataset in result.datasets]
-    fixed = 2 * len(categories)
-    row_height = next(
-        (h for h in map(sheet.mm, ROW_HEIGHTS) if (sum(categories) + fixed) * h <= height), sheet.mm(ROW_HEIGHTS[-1])
-    )
-    shares = share_rows(categories, int(height / row_height) - fixed)
-    type_size = min(8.0, row_height / sheet.mm(1) * POINTS_PER_MM)
-    for dataset, share in zip(result.datasets, shares):
-        rows = ring_table(dataset, result.areas_km2, share, sheet.imprint.mode)
-        made = _table(sheet, dataset, result.radii, rows, (rect.left(), top), rect.width(), row_height, type_size)
-        top += made + gap
+def _charts(sheet: Sheet, answer: RingAnswer, rect: QRectF) -> None:
+    """Hour by weekday of the largest dataset that tells it, and the months of all."""
+    top = rect.top()
+    timed = [dataset for dataset in answer.datasets if any(map(any, dataset.hours or ()))]
+    if timed:
+        largest = max(timed, key=lambda dataset: _outer(dataset).count or 0)
+        room = sheet.rect(rect.left(), top, rect.right(), top + sheet.mm(WEEK_HEIGHT))
+        top = week_chart(sheet, room, largest, answer.radii[-1], answer.public) + sheet.mm(GAP)
+    if drawn_of(answer):
+        trend_charts(sheet, sheet.rect(rect.left(), top, rect.right(), rect.bottom()), answer)
+    elif not timed:
+        words = tr("Too few incidents for a chart by months or hours.")
+        items.text(
+            sheet, "no_charts", sheet.rect(rect.left(), top, rect.right(), top + sheet.mm(5)), words, WORDS_SIZES
+        )
 
 
-def share_rows(wanted: Sequence[int], room: int) -> list[int]:
-    """How many category rows each table gets of ``room``: all that it wants, or less from the longest; at least 1."""
-    shares = list(wanted)
-    while sum(shares) > max(room, len(shares)) and max(shares) > 1:
-        shares[shares.index(max(shares))] -= 1
-    return shares
+class _Care:
+    """What a reader must know, in two columns; ``least`` is the height that it takes in small type, in mm."""
+
+    def __init__(self, sheet: Sheet, answer: RingAnswer) -> None:
+        self._sheet, self._gap = sheet, sheet.mm(5)
+        self._width = (sheet.right - sheet.left - self._gap) / 2
+        lines = _care(answer)
+        heights = [self._height(Block("", "", line)) for line in lines]
+        cut = min(range(1, len(lines) + 1), key=lambda n: abs(sum(heights[:n]) - sum(heights[n:])))
+        self._columns = [Block("care", tr("Read with care"), "\n".join(lines[:cut]))]
+        if lines[cut:]:
+            self._columns.append(Block("care_more", " ", "\n".join(lines[cut:])))
+        needed = max(map(self._height, self._columns))
+        self.least = min(max(needed, sheet.mm(CARE_HEIGHT)), sheet.mm(CARE_MOST))
+
+    def _height(self, block: Block) -> float:
+        return sum(map(sum, items.block_heights(self._sheet, self._width, [block], WORDS_SIZES[-4])))
+
+    def draw(self, rect: QRectF) -> None:
+        """The columns at the top of ``rect``, as large as they fit."""
+        lefts = [rect.left() + number * (self._width + self._gap) for number in range(len(self._columns))]
+        rooms = [QRectF(left, rect.top(), self._width, rect.height()) for left in lefts]
+        sizes = [
+            items.fitting_size(self._sheet, room, [one], WORDS_SIZES, 0) for room, one in zip(rooms, self._columns)
+        ]
+        for room, block in zip(rooms, self._columns):
+            items.stack(self._sheet, room, [block], min(sizes), 0)
 
 
-def _table(
-    sheet: Sheet,
-    dataset: DatasetRings,
-    radii: Sequence[int],
-    rows: Sequence[Row],
-    corner: tuple[float, float],
-    width: float,
-    row_height: float,
-    size: float,
-) -> float:
-    figures = [width * 0.095] * len(radii) + [width * 0.105, width * 0.105, width * 0.105]
-    widths = [width - sum(figures), *figures]
-    titles = [tr("≤ {radius} m").format(radius=number(radius)) for radius in radii]
-    titles += [tr("per km²"), tr("before"), tr("change")]
-    head = [Cell(dataset.title, bold=True, fill=items.SHADE)]
-    head += [Cell(title, bold=True, fill=items.SHADE, right=True) for title in titles]
-    cells = [head]
-    for row in rows:
-        line = [Cell(row.label, bold=row.total)]
-        line += [Cell(words, bold=row.total, right=True) for words in (*row.counts, row.per_km2, row.before)]
-        line.append(Cell(row.change, bold=row.total, right=True, colour=items.FAINT if row.weak else items.INK))
-        cells.append(line)
-    items.table(sheet, f"table_{dataset.dataset}", corner, widths, row_height, cells, size)
-    return row_height * len(cells)
+def _table(sheet: Sheet, answer: RingAnswer, rect: QRectF) -> float:
+    """The table and what its signs mean; where they end, in mm."""
+    caption = tr("Incidents by distance; each distance includes the shorter ones, and no dataset is added to another")
+    band = sheet.rect(rect.left(), rect.top(), rect.right(), rect.top() + sheet.mm(CAPTION_HEIGHT))
+    items.text(sheet, "table_heading", band, caption, (8, 7.5, 7, 6.5, 6), bold=True)
+    top, bottom = band.bottom() + sheet.mm(0.4), rect.bottom() - sheet.mm(SIGNS_HEIGHT)
+    made, row_height = _fitted_table(sheet, answer, bottom - top)
+    end = draw(sheet, made, sheet.rect(rect.left(), top, rect.right(), bottom), row_height)
+    signs = sheet.rect(rect.left(), end + sheet.mm(0.6), rect.right(), min(end + sheet.mm(SIGNS_HEIGHT), rect.bottom()))
+    block = Block("table_signs", "", _signs(answer, made))
+    return items.stack(sheet, signs, [block], items.fitting_size(sheet, signs, [block], WORDS_SIZES[2:], 0), 0)
 
 
-def _caveats(result: ProximityResult, mode: Mode) -> list[str]:
+def _fitted_table(sheet: Sheet, answer: RingAnswer, height: float) -> tuple[RingTable, float]:
+    """The table with its rows as high as the room allows; fewer rows where even the lowest are too many."""
+    for row_height in map(sheet.mm, ROW_HEIGHTS):
+        room = int(height / row_height) - 1
+        made = ring_table(answer, room)
+        if len(made.lines) == len(answer.rows):
+            break
+    return made, row_height
+
+
+def _signs(answer: RingAnswer, made: RingTable) -> str:
+    """What the signs of the table mean, those that stand in it."""
+    kinds = {column.kind for column in made.columns}
+    words = []
+    if answer.public:
+        small = {figure.mark for row in answer.rows for figure in row.figures if figure.mark.startswith("<")}
+        for sign in sorted(small):
+            words.append(tr("{sign}: 1 to {most}, withheld.").format(sign=sign, most=int(sign[1:]) - 1))
+        if made.holds(WITHHELD):
+            words.append(tr("*: withheld, so that no small count can be worked out."))
+    if Kind.CHANGE in kinds:
+        words.append(tr("change: against the months before, with the range that chance alone leaves open (95 %)."))
+    if made.weak:
+        words.append(tr("Grey: rests on a count below 10 and says little."))
+    words.append(tr("per km²: of the land in the ring on which the data are held."))
+    if Kind.RANK in kinds:
+        borough = answer.place.borough or tr("the borough")
+        words.append(
+            tr("postcodes: over 9 in 10 means more than around 9 in 10 of those in {borough}.").format(borough=borough)
+        )
+    if made.holds(COARSE):
+        words.append(tr("†: some are placed less exactly than the ring is wide."))
+    if made.holds(NOTHING):
+        words.append(tr("–: not given."))
+    if made.hidden:
+        words.append(tr("{n} further rows have no room here.").format(n=made.hidden))
+    return " ".join(words)
+
+
+def _care(answer: RingAnswer) -> list[str]:
     """What a reader must know of the data, each sentence once, with the datasets that it is about."""
     about: dict[str, list[str]] = {}
-    for dataset in result.datasets:
-        for words in (*without_figures(dataset.notes, mode), *dataset.caveats):
+    for dataset in answer.datasets:
+        for words in (*dataset.notes, *dataset.caveats):
             about.setdefault(sentence(words), []).append(dataset.title)
     # Sentences about the same datasets stand together, so that their names are printed once.
     together: dict[tuple[str, ...], list[str]] = {}
     for words, titles in about.items():
         together.setdefault(tuple(titles), []).append(words)
-    everyone = len(result.datasets)
-    lines = [*result.left_out] + [
+    everyone = len(answer.datasets)
+    lines = [tr("Datasets are not added up: several services may each record the same event.")]
+    if answer.public:
+        lines.append(tr("No incidents are drawn on the map."))
+    lines += map(sentence, answer.notes)
+    lines += [
         " ".join(sentences) if len(titles) == everyone else f"{', '.join(titles)}: {' '.join(sentences)}"
         for titles, sentences in together.items()
     ]
-    lines.insert(0, tr("Datasets are not added up: several services may each record the same event."))
-    if mode is Mode.PUBLICATION:
-        lines.append(tr("* is withheld, so that no small count can be worked out. No incidents are drawn on the map."))
     return lines
 
 
-def _notes(result: ProximityResult, mode: Mode) -> Notes:
-    radius = number(result.radii[-1])
-    counts, unplaced = [], []
-    for dataset in result.datasets:
-        counts.append(tr("{dataset} {n}").format(dataset=dataset.title, n=shown(dataset.total.counts[-1], mode)))
-        if dataset.unplaced is None:
-            unplaced.append(tr("{dataset} not known").format(dataset=dataset.title))
-        else:
-            unplaced.append(tr("{dataset} {n}").format(dataset=dataset.title, n=shown(dataset.unplaced, mode)))
-    newest = sorted({month_words(d.newest_month) for d in result.datasets if d.newest_month})
+def _outer(dataset: DatasetAnswer) -> RingFigure:
+    return dataset.rows[0].figures[-1]
+
+
+def _notes(answer: RingAnswer, ground: str) -> Notes:
+    unplaced = [
+        tr("{dataset} {n}").format(
+            dataset=part.title, n=tr("not told") if part.unplaced is None else number(part.unplaced)
+        )
+        for part in answer.datasets
+    ]
+    newest = dict.fromkeys(part.newest for part in answer.datasets)
+    dates = [
+        month_words(month)
+        if len(newest) == 1
+        else tr("{month} ({datasets})").format(
+            month=month_words(month), datasets=", ".join(p.title for p in answer.datasets if p.newest == month)
+        )
+        for month in sorted(newest)
+    ]
     return Notes(
-        source=tr("{datasets}, through SafeStats.").format(datasets="; ".join(d.title for d in result.datasets)),
+        source=tr("{datasets}, through SafeStats.").format(datasets="; ".join(part.title for part in answer.datasets)),
         extracted=tr("Data to {months}; extract of {day}.").format(
-            months=" / ".join(newest), day=day(result.searched_on)
+            months=", ".join(dates), day=day(answer.answered_on)
         ),
-        counts=tr("Within {radius} m: {counts}. Without a place, in no ring: {unplaced}.").format(
-            radius=radius, counts="; ".join(counts), unplaced="; ".join(unplaced)
-        ),
-        attribution=joined(
-            *(dataset.attribution for dataset in result.datasets), boundary_attribution(), base_map.POSTCODE_ATTRIBUTION
-        ),
+        counts=tr(
+            "The table counts the incidents within each distance. Without a place, in no ring: {unplaced}."
+        ).format(unplaced="; ".join(unplaced)),
+        attribution=joined(*answer.attributions, boundary_attribution(), base_map.POSTCODE_ATTRIBUTION, ground),
     )

@@ -1,59 +1,109 @@
-"""Hour by weekday as a shaded table: dark where many incidents were, in classes that tell no small count in public."""
+"""Hour by weekday as a shaded table of counts; in public in the blocks in which they are told."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qgis.PyQt.QtCore import QRectF
 
-from ..core.proximity import DatasetRings
-from .items import Cell, table, text
-from .sheet import Mode, Sheet, number, tr
-from .typography import QUIET
+from ...shared.disclosure import ROUNDING
+from ...shared.ring_answer import DatasetAnswer
+from .items import PAPER, Cell, table, text
+from .sheet import Sheet, number, tr
+from .typography import INK, QUIET, text_format, text_width
 
 SHADES = ("#f7f7f5", "#dbe6ee", "#b3cbdc", "#7fa6c2", "#4a7da3", "#1f4e79")
-LOWEST = (0, 1, 5, 10, 20, 50)
-DAY_WIDTH, HOUR_WIDTH, ROW_HEIGHT = 9.0, 3.3, 2.6
+LIGHT_FROM = 4  # the first shade on which figures are white
+WITHHELD = "*"
+DAY_WIDTH, ROW_HEIGHT, HEADING_HEIGHT = 14.0, 2.9, 4.4
+SIZES = (6, 5.75, 5.5, 5.25, 5, 4.75, 4.5, 4.25, 4, 3.75, 3.5, 3)
+HEIGHT = HEADING_HEIGHT + 9 * ROW_HEIGHT + 1.6
 
 
-def week_chart(sheet: Sheet, left: float, top: float, dataset: DatasetRings, radius: int) -> float:
-    """The chart with its heading and key; returns its right edge in mm."""
-    days = (tr("Mon"), tr("Tue"), tr("Wed"), tr("Thu"), tr("Fri"), tr("Sat"), tr("Sun"))
-    width = sheet.mm(DAY_WIDTH + 24 * HOUR_WIDTH)
+def week_chart(sheet: Sheet, rect: QRectF, dataset: DatasetAnswer, radius: int, public: bool) -> float:
+    """The chart of a dataset that tells hours, with its heading and key; where it ends, in mm."""
+    assert dataset.hours is not None
     heading = tr("{dataset} within {radius} m, by hour and weekday").format(
         dataset=dataset.title, radius=number(radius)
     )
-    text(sheet, "week_heading", QRectF(left, top, width, sheet.mm(4)), heading, (7.5, 7, 6.5, 6, 5.5), bold=True)
-    lowest = lowest_of_classes(sheet.imprint.mode)
-    shades = SHADES if len(lowest) == len(SHADES) else (SHADES[0], *SHADES[2:])
-    hours = [Cell()] + [Cell(f"{hour}" if hour % 3 == 0 else "", colour=QUIET) for hour in range(24)]
-    rows = [hours]
-    for name, counts in zip(days, dataset.hours or ()):
-        rows.append([Cell(name), *(Cell(fill=shades[class_of(count, lowest)]) for count in counts)])
+    place = QRectF(rect.left(), rect.top(), rect.width(), sheet.mm(HEADING_HEIGHT))
+    text(sheet, "week_heading", place, heading, (7.5, 7, 6.5, 6, 5.5), bold=True)
+    step, groups = dataset.hour_step, dataset.weekdays
+    unit = ROUNDING if public else 1
+    highest = classes([count or 0 for day in dataset.hours for count in day], unit)
+    hours = [tr("hour") if step == 1 else tr("hours"), *(_hours(first, step) for first in range(0, 24, step))]
+    rows = [[Cell(words, colour=QUIET, centre=bool(place)) for place, words in enumerate(hours)]]
+    for days in groups:
+        counts = dataset.hours[days[0]][::step]
+        rows.append([Cell(_days(days)), *(_cell(count, highest) for count in counts)])
+    widths = [sheet.mm(DAY_WIDTH), *[(rect.width() - sheet.mm(DAY_WIDTH)) * step / 24] * (24 // step)]
+    size = _size(sheet, rows, widths[1])
+    y = rect.top() + sheet.mm(HEADING_HEIGHT)
     row_height = sheet.mm(ROW_HEIGHT)
-    y = top + sheet.mm(4.4)
-    widths = [sheet.mm(DAY_WIDTH), *[sheet.mm(HOUR_WIDTH)] * 24]
-    table(sheet, "week_chart", (left, y), widths, row_height, rows, 5, lines="#ffffff", margin=0.1)
-    y += row_height * 8 + sheet.mm(1)
-    key = []
-    for index, shade in enumerate(shades):
-        key += [Cell(fill=shade), Cell(_class_words(index, lowest), colour=QUIET)]
-    corner = (left + sheet.mm(DAY_WIDTH), y)
-    table(sheet, "week_key", corner, [sheet.mm(4), sheet.mm(8.5)] * len(shades), row_height, [key], 5, margin=0.4)
-    return left + width
+    table(sheet, "week_chart", (rect.left(), y), widths, row_height, rows, size, lines=PAPER, margin=0.1)
+    y += row_height * len(rows) + sheet.mm(0.8)
+    words = [_range(low, high) for low, high in ranges(highest, unit)]
+    return _key(sheet, rect, y, words, any(None in day for day in dataset.hours))
 
 
-def lowest_of_classes(mode: Mode) -> tuple[int, ...]:
-    """The lowest count of each class: in public none tells 1 to 4 from none at all."""
-    return LOWEST if mode is Mode.OPERATIONAL else (0, *LOWEST[2:])
+def classes(counts: Sequence[int], unit: int) -> tuple[int, ...]:
+    """The highest count of each class, none at all first: at most five even steps of whole ``unit`` above that."""
+    most = max(counts, default=0)
+    steps = len(SHADES) - 1
+    step = max(-(-most // (steps * unit)), 1) * unit
+    return tuple(range(0, most + step, step)) if most else (0,)
 
 
-def class_of(count: int, lowest: tuple[int, ...]) -> int:
+def ranges(highest: Sequence[int], unit: int) -> list[tuple[int, int]]:
+    """The lowest and the highest count of each class, where counts come in whole ``unit``."""
+    return [(0, 0), *((low + unit, high) for low, high in zip(highest, highest[1:]))]
+
+
+def class_of(count: int, highest: Sequence[int]) -> int:
     """The number of the class that ``count`` belongs to."""
-    return max(index for index, low in enumerate(lowest) if count >= low)
+    return next(index for index, high in enumerate(highest) if count <= high)
 
 
-def _class_words(index: int, lowest: tuple[int, ...]) -> str:
-    low = lowest[index]
-    if index == len(lowest) - 1:
-        return tr("{low} +").format(low=low)
-    high = lowest[index + 1] - 1
-    return str(low) if low == high else f"{low}–{high}"
+def _cell(count: int | None, highest: Sequence[int]) -> Cell:
+    if count is None:
+        return Cell(WITHHELD, fill=PAPER, centre=True)
+    shade = class_of(count, highest)
+    return Cell(number(count), colour=PAPER if shade >= LIGHT_FROM else INK, fill=SHADES[shade], centre=True)
+
+
+def _hours(first: int, step: int) -> str:
+    return f"{first}" if step == 1 else f"{first:02d}–{first + step - 1:02d}"
+
+
+def _days(days: Sequence[int]) -> str:
+    names = (tr("Mon"), tr("Tue"), tr("Wed"), tr("Thu"), tr("Fri"), tr("Sat"), tr("Sun"))
+    return names[days[0]] if len(days) == 1 else f"{names[days[0]]}–{names[days[-1]]}"
+
+
+def _size(sheet: Sheet, rows: Sequence[Sequence[Cell]], width: float) -> float:
+    """The largest type in which every figure stands in its cell."""
+    words = {cell.words for row in rows for cell in row[1:]}
+    for size in SIZES:
+        style = text_format(sheet.pt(size)[0], font_family=sheet.font)
+        if max(text_width(one, style) for one in words) <= (width - 2 * sheet.mm(0.1)) * 0.96:
+            return size
+    return SIZES[-1]
+
+
+def _key(sheet: Sheet, rect: QRectF, top: float, told: Sequence[str], withheld: bool) -> float:
+    row_height = sheet.mm(ROW_HEIGHT)
+    cells, widths = [], []
+    entries = [(shade, "", words) for shade, words in zip(SHADES, told)]
+    if withheld:
+        entries.append((PAPER, WITHHELD, tr("withheld")))
+    style = text_format(sheet.pt(5)[0], font_family=sheet.font)
+    for fill, sign, words in entries:
+        cells += [Cell(sign, fill=fill), Cell(words, colour=QUIET)]
+        widths += [sheet.mm(4), text_width(words, style) / 0.97 + sheet.mm(2.2)]
+    corner = (rect.left() + sheet.mm(DAY_WIDTH), top)
+    table(sheet, "week_key", corner, widths, row_height, [cells], 5, margin=0.4)
+    return top + row_height
+
+
+def _range(low: int, high: int) -> str:
+    return number(low) if low == high else f"{number(low)}–{number(high)}"

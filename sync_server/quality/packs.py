@@ -47,11 +47,11 @@ def borough_pack(
     today: date | None = None,
 ) -> Pack:
     """As ``monthly_pack``, one page of a borough, told by its code or name."""
-    code = _borough_code(services.areas, borough)
+    code = borough_code_of(services.areas, borough)
     return _pack(services, asking, dataset, month, organisation, code, form, today)
 
 
-def _borough_code(areas: AreaIndex, borough: str) -> str:
+def borough_code_of(areas: AreaIndex, borough: str) -> str:
     """The code of a borough that is told by it or by its name; raises ``SafeStatsError``."""
     if borough in areas.boroughs:
         return borough

@@ -16,7 +16,7 @@ from ..oversight.periods import month_in_words
 from ..oversight.rendering import printed
 from ..oversight.rendering import stylesheet as report_style
 from .card import Card
-from .charts import Bar, borough_map, class_ranges, hour_grid, level_bars, month_bars, swatch
+from .charts import Bar, area_map, class_ranges, hour_grid, level_bars, month_bars, swatch
 from .counting import WEEKDAYS
 from .pack import Line, Pack, by_code
 from .register import SiteMonth, Standing
@@ -151,7 +151,7 @@ def _pack_charts(pack: Pack) -> dict[str, Any]:
         "hours": hour_grid(WEEKDAYS, pack.hours, f"{pack.title}, by weekday and hour", "masked-hours")
         if pack.hours
         else "",
-        "map": borough_map(pack.shapes, pack.names, counts, f"{pack.title}: {_map_told(pack)}", "masked-boroughs"),
+        "map": area_map(pack.shapes, pack.names, counts, f"{pack.title}: {_map_told(pack)}", "masked-boroughs"),
         "classes": class_ranges([count for count in counts.values() if count]),
         "thirds": _thirds(pack.boroughs),
         "changes": any(line.change is not None for line in pack.boroughs),
@@ -167,7 +167,7 @@ def _borough_charts(pack: Pack) -> dict[str, Any]:
         "weekdays": _line_bars(pack, pack.weekdays, "By weekday", *_HALF) if pack.weekdays else "",
         "bands": _line_bars(pack, pack.bands, "By time of day", *_HALF) if pack.bands else "",
         "sites": _line_bars(pack, pack.sites, "Where people were treated", 240, 480) if pack.sites else "",
-        "map": borough_map(
+        "map": area_map(
             pack.shapes, pack.names, {}, f"Where {pack.borough} lies in London", "none", pack.borough_code, 260
         ),
     }

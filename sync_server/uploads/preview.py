@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from ..datasets.models import Area, AreaLevel
 from ..publishing.comparing_tables import NO_BOROUGH
-from ..quality.charts import ClassRange, borough_map, class_ranges
+from ..quality.charts import ClassRange, area_map, class_ranges
 
 # Finer than a pixel of the map is.
 _SIMPLER_BY_M = 60
@@ -63,7 +63,7 @@ def preview_of(session: Session, comparison: Iterable[list[Any]]) -> Preview:
         months=tuple(months.changes()),
         boroughs=tuple(sorted(changes, key=lambda one: (-one.after, -one.before, one.name))),
         total=Change("Together", sum(months.before.values()), sum(months.after.values())),
-        map=borough_map(shapes, names, after, title, "none") if shapes else Markup(),
+        map=area_map(shapes, names, after, title, "none") if shapes else Markup(),
         classes=tuple(class_ranges(list(after.values()))),
     )
 

@@ -11,11 +11,11 @@ from osgeo import gdal, osr
 from qgis.core import (
     QgsFeature,
     QgsGeometry,
-    QgsPointXY,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from safestats.qgis_plugin.core.coverage import circle
 from safestats.qgis_plugin.core.hotspot_styles import (
     DensityClasses,
     density_classes,
@@ -25,12 +25,18 @@ from safestats.qgis_plugin.core.hotspot_styles import (
 )
 from safestats.qgis_plugin.core.hotspots import HotspotResult, Method
 from safestats.qgis_plugin.core.periods import Period
-from safestats.qgis_plugin.core.proximity import DatasetRings, Place, ProximityResult, RingCounts
+from safestats.qgis_plugin.core.proximity import PlaceSearch, Question
 from safestats.qgis_plugin.core.study_areas import StudyArea, burn
 from safestats.qgis_plugin.layouts.base_map import BOUNDARIES
+from safestats.shared.change import change
+from safestats.shared.ring_answer import AnswerRow, DatasetAnswer, Place, RingAnswer, RingFigure
+from safestats.shared.rings import FIXED_RADII, Band, ring_area_km2
+from safestats.shared.windows import Window, trend
 
 YEAR = Period("2025-01", "2025-12")
-YEAR_BEFORE = Period("2024-01", "2024-12")
+NOW = Window("2025-01", "2025-12")
+COVERED = tuple(ring_area_km2(radius) for radius in FIXED_RADII)
+FIRES = ("False alarm", "Special service", "Fire")
 CAVEATS = (
     "Places are snapped to shared map points: an incident may have happened up to a few hundred metres away.",
     "Dates are known to the month only.",
@@ -148,99 +154,118 @@ def hotspot_result(layer, area: QgsGeometry, place: str, method: Method, **chang
     return HotspotResult(**{**values, **changes})
 
 
-def rings_of(labels, seed: int, scale: int):
-    """Categories with counts that fall from one to the next; some of them small."""
-    random = np.random.default_rng(seed)
-    rows = []
-    for number, label in enumerate(labels):
-        outer = int(scale / (number + 1) ** 1.3)
-        counts = (outer // 14, outer // 4, outer)
-        before = tuple(int(c * random.uniform(0.7, 1.3)) for c in counts)
-        rows.append(RingCounts(label, counts, before))
-    total = RingCounts(
-        "All categories",
-        tuple(sum(r.counts[i] for r in rows) for i in range(3)),
-        tuple(sum(r.previous[i] for r in rows) for i in range(3)),
-    )
-    return tuple(rows), total
-
-
-def dataset_rings(code: str, title: str, labels, seed: int, scale: int, **changes) -> DatasetRings:
-    """One dataset's part of a search."""
-    rows, total = rings_of(labels, seed, scale)
-    values = {
-        "layer_id": "",
-        "dataset": code,
-        "title": title,
-        "rows": rows,
-        "total": total,
-        "period": YEAR,
-        "previous_period": YEAR_BEFORE,
-        "unplaced": 412,
-        "largest_stack": 37,
-        "snapped": code != "lfb",
-        "caveats": CAVEATS if code != "lfb" else ("Only incidents outside homes have exact places.",),
-        "attribution": MET_ATTRIBUTION,
-        "synthetic": True,
-        "newest_month": "2025-12",
-        "hours": None,
-        "unknown_hour": 0,
-    }
-    return DatasetRings(**{**values, **changes})
-
-
-def proximity_result(datasets, **changes) -> ProximityResult:
-    """A search around SE1 2AA."""
-    radii = (100, 250, 500)
-    centre = QgsGeometry.fromPointXY(QgsPointXY(533500, 180050))
-    values = {
-        "place": Place(
-            label="SE1 2AA",
-            easting=533500,
-            northing=180050,
-            accuracy="The point is within the building of the address nearest the postcode's mean position.",
-            postcode="SE1 2AA",
-            borough="Southwark",
-        ),
-        "radii": radii,
-        "areas_km2": tuple(np.pi * (r / 1000) ** 2 for r in radii),
-        "rings": tuple(centre.buffer(r, 72) for r in radii),
-        "period": YEAR,
-        "band": "",
-        "datasets": tuple(datasets),
-        "searched_on": date(2026, 11, 22),
-    }
-    return ProximityResult(**{**values, **changes})
-
-
-def busy_hours() -> tuple[tuple[int, ...], ...]:
-    """A week whose weekend nights are busy."""
-    hours = np.arange(24)
-    week = []
-    for weekday in range(7):
-        night = 14 if weekday >= 4 else 4
-        week.append(
-            tuple(int(n) for n in 2 + 6 * np.exp(-((hours - 17) ** 2) / 18) + night * np.exp(-((hours - 23) ** 2) / 6))
+def row_of(code, title, category, label, now, before, covered=COVERED, borough="Southwark", band=Band.ALL) -> AnswerRow:
+    """A row of exact counts (``before`` may be ``None``); ranked by its outermost count where a borough is given."""
+    figures = []
+    for number, radius in enumerate(FIXED_RADII):
+        share = min(now[-1] // 20 * 10, 90)
+        words = f"more than around {share // 10} in 10" if share >= 60 else "about as many as most"
+        figures.append(
+            RingFigure(
+                radius_m=radius,
+                count=now[number],
+                before=None if before is None else before[number],
+                change=None if before is None else change(now[number], before[number]),
+                rate_per_km2=now[number] / covered[number],
+                covered_km2=covered[number],
+                share_below=float(share) if borough else None,
+                sentence=f"{words} postcodes in {borough}" if borough else "",
+            )
         )
-    return tuple(week)
+    return AnswerRow(code, title, category, label, band, tuple(figures))
 
 
-def four_datasets() -> list[DatasetRings]:
-    """As full as it gets: 14 categories, big counts, four datasets, hours in one of them."""
-    return [
-        dataset_rings("mps", "Metropolitan Police incidents", CATEGORIES, 1, 21467),
-        dataset_rings("colp", "City of London Police incidents", CATEGORIES, 2, 1240),
-        dataset_rings("btp", "British Transport Police incidents", CATEGORIES[:9], 3, 530),
-        dataset_rings(
-            "lfb",
-            "London Fire Brigade incidents",
-            ("False alarm", "Special service", "Fire"),
-            4,
-            312,
-            hours=busy_hours(),
-            unknown_hour=7,
-        ),
+def dataset_answer(code: str, title: str, labels, seed: int, scale: int, timed: bool = False, **changes):
+    """One dataset's part of an answer, of incidents drawn at random: rows, months and hours all tell the same ones."""
+    random = np.random.default_rng(seed)
+    shares = np.array([1 / (number + 1) ** 1.3 for number in range(len(labels))])
+    counts = [random.poisson(scale * np.outer(shares, (0.06, 0.2, 0.74))).cumsum(axis=1) for _ in range(2)]
+    totals = [each.sum(axis=0) for each in counts]
+    rows = [row_of(code, title, None, "All incidents", totals[0].tolist(), totals[1].tolist())]
+    parts = [
+        row_of(code, title, label, label, now.tolist(), before.tolist())
+        for label, now, before in zip(labels, *counts)
+        if now[-1] or before[-1]
     ]
+    rows += sorted(parts, key=lambda row: (-row.figures[-1].count, row.label))
+    months = 1 + 0.3 * np.sin(np.arange(12) / 2)
+    years = [int(totals[1][-1] * 0.9), int(totals[1][-1]), int(totals[0][-1])]
+    trend = np.concatenate([random.multinomial(year, months / months.sum()) for year in years])
+    unknown = 3 if timed and totals[0][-1] > 30 else 0
+    week = np.array([[2 + 6 * np.exp(-((hour - 17) ** 2) / 18) for hour in range(24)] for _ in range(7)])
+    week[4:] += 14 * np.exp(-((np.arange(24) - 23) ** 2) / 6)
+    hours = random.multinomial(int(totals[0][-1]) - unknown, (week / week.sum()).ravel()).reshape(7, 24)
+    values = {
+        "code": code,
+        "title": title,
+        "rows": tuple(rows),
+        "hours": tuple(map(tuple, hours.tolist())) if timed else None,
+        "trend": tuple(trend.tolist()),
+        "coarse": (0, 0, 0) if timed else (int(totals[0][0]), 0, 0),
+        "newest": "2025-12",
+        "attribution": MET_ATTRIBUTION,
+        "caveats": ("Only incidents outside homes have exact places.",) if timed else CAVEATS,
+        "notes": (f"{unknown} incidents of unknown hour are left out of the time of day.",) if unknown else (),
+        "unplaced": 412,
+        "unknown_hour": unknown,
+        "largest_stack": 37,
+        "synthetic": True,
+    }
+    return DatasetAnswer(**{**values, **changes})
+
+
+def proximity_result(datasets, radii=FIXED_RADII, question=None, **changes) -> PlaceSearch:
+    """A search around SE1 2AA."""
+    place = Place(
+        label="SE1 2AA",
+        easting=533500,
+        northing=180050,
+        accuracy="The point is within the building of the address nearest the postcode's mean position.",
+        postcode="SE1 2AA",
+        borough="Southwark",
+        borough_code="E09000028",
+    )
+    values = {
+        "place": place,
+        "radii": tuple(radii),
+        "now": NOW,
+        "before": NOW.before(),
+        "trend": trend(NOW.last),
+        "preset": "Everything",
+        "datasets": tuple(datasets),
+        "boundary_note": "Incidents across the boundary of Southwark are counted, as far as they are held.",
+        "answered_on": date(2026, 11, 22),
+    }
+    return PlaceSearch(
+        answer=RingAnswer(**{**values, **changes}),
+        question=question or Question(radii=tuple(radii)),
+        rings=tuple(circle((place.easting, place.northing), radius) for radius in radii),
+    )
+
+
+def four_datasets() -> list[DatasetAnswer]:
+    """As full as a borough's desk has it: 14 categories, big counts, four datasets, hours in one of them."""
+    return [
+        dataset_answer("mps", "Metropolitan Police incidents", CATEGORIES, 1, 6467),
+        dataset_answer("colp", "City of London Police incidents", CATEGORIES, 2, 540),
+        dataset_answer("btp", "British Transport Police incidents", CATEGORIES[:9], 3, 130),
+        dataset_answer("lfb", "London Fire Brigade incidents", FIRES, 4, 112, timed=True),
+    ]
+
+
+def ten_datasets() -> list[DatasetAnswer]:
+    """More than any page has room for: ten datasets of fourteen categories."""
+    return [
+        dataset_answer(f"d{number}", f"Dataset of supplier number {number}", CATEGORIES, number, 900 // number)
+        for number in range(1, 11)
+    ]
+
+
+def sparse_datasets() -> list[DatasetAnswer]:
+    """Hardly anything: all counts small, some of them none."""
+    empty = row_of("lfb", "London Fire Brigade incidents", None, "All incidents", (0, 0, 0), (0, 0, 0))
+    nothing = dataset_answer("lfb", "London Fire Brigade incidents", FIRES, 4, 0, timed=True, rows=(empty,))
+    return [dataset_answer("mps", "Metropolitan Police incidents", CATEGORIES[:5], 8, 3), nothing]
 
 
 @pytest.fixture

@@ -6,14 +6,12 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from qgis.core import QgsLayoutItemLabel, QgsLayoutPoint
 from qgis.PyQt.QtGui import QImage
-from safestats.qgis_plugin.core.proximity import RingCounts
 from safestats.qgis_plugin.layouts.export import (
     ExportFailed,
     ExportRefused,
@@ -23,7 +21,6 @@ from safestats.qgis_plugin.layouts.export import (
 )
 from safestats.qgis_plugin.layouts.export import export as export_noted
 from safestats.qgis_plugin.layouts.incident_points import IncidentPoints
-from safestats.qgis_plugin.layouts.ring_table import WITHHELD, ring_table
 from safestats.qgis_plugin.layouts.sheet import Mode, Page
 from safestats.shared.furniture import FurnitureItem
 
@@ -127,7 +124,6 @@ def test_a_weaker_marking_is_no_marking(project, samples, tmp_path):
 def test_incidents_are_drawn_for_colleagues_and_never_in_public(project, samples, tmp_path):
     operational = pages.proximity_page(project, samples, Mode.OPERATIONAL, incidents=(INCIDENTS,))
     words = words_of(export(operational, tmp_path / "report.pdf"))
-    assert words.count("All incidents") == 4  # the last row of each table: none is cut
     assert "Other (" in words
     incidents = [layer for layer in operational.itemById("map").layers() if layer.name() == INCIDENTS.title]
     assert len(incidents) == 1
@@ -141,44 +137,6 @@ def test_incidents_are_drawn_for_colleagues_and_never_in_public(project, samples
         export(public, tmp_path / "points.pdf")
     assert "shows single incidents (“Metropolitan Police incidents”)" in refused.value.sentence
     assert not (tmp_path / "points.pdf").exists()
-
-
-@needs_poppler
-def test_in_public_a_cell_of_three_shows_nowhere_nor_by_totals(project, samples, tmp_path):
-    rows = (
-        RingCounts("Burglary", (13, 21, 44), (11, 20, 41)),
-        RingCounts("Robbery", (0, 1, 3), (0, 2, 2)),
-    )
-    total = RingCounts("All", (13, 22, 47), (11, 22, 43))
-    dataset = replace(
-        samples.dataset_rings("mps", "Metropolitan Police incidents", ("x",), 1, 5),
-        rows=rows,
-        total=total,
-        unplaced=3,
-        largest_stack=3,
-        notes=("3 incidents have no place",),
-        hours=tuple(tuple([3] * 24) for _ in range(7)),
-    )
-    printed = ring_table(dataset, (0.03, 0.2, 0.79), 10, Mode.PUBLICATION)
-    burglary, robbery, everything = printed
-    assert robbery.counts == ("0", "<5", "<5")
-    assert robbery.change == "–"
-    assert burglary.counts[2] == WITHHELD  # else 47 − 44 would tell, however rounded
-    assert burglary.per_km2 == "–"
-    assert everything.counts[2] == "45"
-    words = words_of(
-        export(pages.proximity_page(project, samples, Mode.PUBLICATION, datasets=[dataset]), tmp_path / "report.pdf")
-    )
-    assert words.count("OFFICIAL") == 2
-    assert "OFFICIAL-SENSITIVE" not in words
-    assert "<5" in words
-    for exact in ("44", "47", "41", "43", "3 incidents"):
-        assert exact not in words.replace("2026", ""), exact
-    assert "Without a place, in no ring: Metropolitan Police incidents <5" in words
-
-    operational = ring_table(dataset, (0.03, 0.2, 0.79), 10, Mode.OPERATIONAL)
-    assert operational[1].counts == ("0", "1", "3")
-    assert operational[1].weak
 
 
 @needs_poppler

@@ -1,0 +1,166 @@
+"""Packs that are asked for on the web: made by the worker, since drawing takes longer than a page may; fetched by the
+person who asked, while that person's agreements still open them.
+
+Where no worker lives a pack is made while its person waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import select, update
+
+from ..agreements.scope import Subject
+from ..errors import SafeStatsError
+from ..identity.models import Channel, Role
+from ..instants import now
+from ..problems import Problem
+from ..publishing.worker_lock import worker_lives
+from ..services import Services
+from .making import make_files, refuse_closed
+from .model import Mode
+from .models import NeedsRequest, RequestState
+from .pack import Question
+
+KEPT = timedelta(hours=24)
+_NEWEST = 10
+_BROKEN_OFF = "The making of it was broken off: ask for it again."
+
+logger = logging.getLogger(__name__)
+
+
+def ask(services: Services, subject: Subject, question: Question) -> str:
+    """Ask for a pack; returns its token. Raises ``Problem`` or ``SafeStatsError`` where it cannot be asked for."""
+    refuse_closed(services, subject, question)
+    token = secrets.token_hex(16)
+    with services.database.write() as session:
+        session.add(
+            NeedsRequest(
+                token=token,
+                user_id=subject.user_id,
+                subject=asdict(subject),
+                asked={**asdict(question), "mode": str(question.mode)},
+                requested_at=now(),
+            )
+        )
+    if not worker_lives(services.settings.data_dir):
+        _make(services, token)
+    return token
+
+
+def find(services: Services, subject: Subject, token: str) -> NeedsRequest:
+    """The person's own pack; raises ``Problem`` 404 for any other."""
+    with services.database.read() as session:
+        request = session.get(NeedsRequest, token)
+    if request is None or request.user_id != subject.user_id or request.requested_at < now() - KEPT:
+        raise _nothing()
+    return request
+
+
+def newest(services: Services, subject: Subject) -> Sequence[NeedsRequest]:
+    """The person's packs that are kept, the newest first."""
+    with services.database.read() as session:
+        return session.scalars(
+            select(NeedsRequest)
+            .where(NeedsRequest.user_id == subject.user_id, NeedsRequest.requested_at >= now() - KEPT)
+            .order_by(NeedsRequest.requested_at.desc())
+            .limit(_NEWEST)
+        ).all()
+
+
+def read_file(services: Services, subject: Subject, token: str, name: str) -> bytes:
+    """A file of the person's own pack, if it is still open to that person; raises ``Problem``."""
+    request = find(services, subject, token)
+    if name not in request.files:
+        raise _nothing()
+    refuse_closed(services, subject, _question(request))
+    try:
+        return (_folder(services, token) / name).read_bytes()
+    except FileNotFoundError as error:
+        raise _nothing() from error
+
+
+def any_waits(services: Services) -> bool:
+    """Whether a pack waits to be made."""
+    with services.database.read() as session:
+        waiting = select(NeedsRequest.token).where(NeedsRequest.state == RequestState.WAITING).limit(1)
+        return session.scalar(waiting) is not None
+
+
+def make_next(services: Services) -> bool:
+    """Make the oldest pack that waits; whether there was one."""
+    with services.database.read() as session:
+        token = session.scalar(
+            select(NeedsRequest.token)
+            .where(NeedsRequest.state == RequestState.WAITING)
+            .order_by(NeedsRequest.requested_at)
+            .limit(1)
+        )
+    if token is None:
+        return False
+    _make(services, token)
+    return True
+
+
+def tidy(services: Services) -> None:
+    """Delete what is no longer kept."""
+    with services.database.write() as session:
+        old = session.scalars(select(NeedsRequest).where(NeedsRequest.requested_at < now() - KEPT)).all()
+        for request in old:
+            shutil.rmtree(_folder(services, request.token), ignore_errors=True)
+            session.delete(request)
+
+
+def _make(services: Services, token: str) -> None:
+    with services.database.write() as session:
+        # Whoever dies at it leaves this behind.
+        taken = session.execute(
+            update(NeedsRequest)
+            .where(NeedsRequest.token == token, NeedsRequest.state == RequestState.WAITING)
+            .values(state=RequestState.FAILED, message=_BROKEN_OFF)
+        )
+        if not taken.rowcount:  # type: ignore[attr-defined]
+            return
+        request = session.get_one(NeedsRequest, token)
+        subject, question = _subject(request), _question(request)
+    try:
+        made = make_files(services, subject, question)
+        folder = _folder(services, token)
+        folder.mkdir(parents=True, mode=0o700)
+        for name, content in made.contents.items():
+            (folder / name).write_bytes(content)
+        state, message, files = RequestState.DONE, "", made.digests
+    except (SafeStatsError, Problem) as error:
+        state, message, files = RequestState.FAILED, str(error), {}
+    except Exception:
+        logger.exception("The needs-assessment pack %s failed", token)
+        state, message, files = RequestState.FAILED, "The server failed at it: tell the SafeStats team.", {}
+    with services.database.write() as session:
+        request = session.get_one(NeedsRequest, token)
+        request.state, request.message, request.finished_at = state, message, now()
+        request.files = dict(files)
+
+
+def _subject(request: NeedsRequest) -> Subject:
+    told = dict(request.subject)
+    told["role"], told["channel"] = Role(told["role"]), Channel(told["channel"])
+    told["sites"] = tuple((dataset, site) for dataset, site in told["sites"])
+    return Subject(**told)
+
+
+def _question(request: NeedsRequest) -> Question:
+    return Question(**{**request.asked, "mode": Mode(request.asked["mode"])})
+
+
+def _folder(services: Services, token: str) -> Path:
+    return services.settings.needs_packs_dir / token
+
+
+def _nothing() -> Problem:
+    return Problem(404, "no-pack", "No such pack", "There is no pack of yours of that name: it is kept for a day.")
