@@ -9,11 +9,13 @@ import pytest
 from qgis.core import QgsLayoutItem, QgsLayoutItemLabel
 from safestats.qgis_plugin.core.base_source import BOUNDARIES_ONLY
 from safestats.qgis_plugin.core.breakdown import Area, AreaCount, Breakdown
+from safestats.qgis_plugin.core.errors import Cancelled
 from safestats.qgis_plugin.core.hotspots import Method
 from safestats.qgis_plugin.core.periods import Period
 from safestats.qgis_plugin.layouts.atlas import area_rows
 from safestats.qgis_plugin.layouts.charts import category_words, shown_months
 from safestats.qgis_plugin.layouts.checks import findings
+from safestats.qgis_plugin.layouts.export import Format, leave
 from safestats.qgis_plugin.layouts.html_twin import attached_tables, twin_of
 from safestats.qgis_plugin.layouts.sheet import HouseStyle, Imprint, Mode
 from safestats.qgis_plugin.layouts.templates import TEMPLATES, Material, PageKind, build_page
@@ -101,6 +103,24 @@ def test_an_atlas_has_a_page_for_each_area_with_its_own_words(project, samples, 
     twin = re.sub(r"base64,[^\"]*", "", twin_of(layout))
     assert twin.count("<h2>") == 3 and twin.count("<h1>") == 1
     assert "812" not in twin and ">3 " not in twin
+
+
+def test_an_atlas_that_is_stopped_leaves_nothing_and_no_note(project, samples, tmp_path, material):
+    template = next(one for one in TEMPLATES if one.kind is PageKind.ATLAS)
+    layout = built(project, samples, tmp_path, material, template, Mode.OPERATIONAL)
+    folder, noted, heard = tmp_path / "out", [], []
+    folder.mkdir()
+
+    def stop_soon(percent):
+        heard.append(percent)
+        return percent < 50
+
+    with pytest.raises(Cancelled):
+        leave(layout, folder, "atlas", [Format.PDF], noted.append, stop_soon)
+    assert list(folder.iterdir()) == [] and noted == []
+    (path,) = leave(layout, folder, "atlas", [Format.PDF], noted.append, lambda _percent: True)
+    assert len(re.findall(rb"/Type /Page\b", path.read_bytes())) == 3
+    assert len(noted) == 1
 
 
 def test_the_figures_of_areas_are_made_safe_together():
