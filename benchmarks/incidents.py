@@ -55,14 +55,15 @@ def london_grid(cell: float) -> Grid:
     return Grid.covering(*LONDON, cell)
 
 
-def met_rows(number: int, resources: Path) -> pa.Table:
-    """About so many rows of the Met's layer over a year, in the order of their feature ids."""
+def met_rows(number: int, resources: Path, year: int = _YEAR) -> pa.Table:
+    """About so many rows of the Met's layer over a year, in the order of their feature ids; other rows each year."""
     definition = read_definitions(resources / "datasets")[LAYER]
     schema = rows_schema(layer_fields(definition), POINT)
-    random = np.random.default_rng(SEED + 1)
-    points = clustered_points(number)
+    others = _YEAR - year
+    random = np.random.default_rng(SEED + 1 + others)
+    points = clustered_points(number, SEED + others)
     unplaced = random.random(number) < _UNPLACED_SHARE
-    months, fids = _months_and_fids(random, number)
+    months, fids = _months_and_fids(random, number, year)
     east, north = (_whole(values, unplaced) for values in (points.eastings, points.northings))
     places = ((points.eastings // 1000) * 61 + points.northings // 1000).astype(np.int64)
     codes = list(definition.field("category").codes.values())
@@ -84,15 +85,15 @@ def met_rows(number: int, resources: Path) -> pa.Table:
     return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
-def _months_and_fids(random: np.random.Generator, number: int) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+def _months_and_fids(random: np.random.Generator, number: int, year: int) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     """Text months and, rising, a feature id that a row of the month may have."""
     month_of_row = np.sort(random.integers(1, 13, number))
     fids = []
     for month in range(1, 13):
-        first, _last = feature_id_range(date(_YEAR, month, 1), date(_YEAR, month, 1))
+        first, _last = feature_id_range(date(year, month, 1), date(year, month, 1))
         # Steps instead of draws: no two rows may have the same id.
         fids.append(first + np.cumsum(random.integers(1, 1 << 24, int((month_of_row == month).sum()))))
-    names = np.array([f"{_YEAR}-{month:02d}" for month in range(1, 13)])
+    names = np.array([f"{year}-{month:02d}" for month in range(1, 13)])
     return names[month_of_row - 1], np.concatenate(fids)
 
 

@@ -30,6 +30,7 @@ from .small_counts import (
     PublishedCount,
     Sensitivity,
     largest_masked,
+    masking_of,
     possible,
     published_change,
     published_count,
@@ -53,11 +54,11 @@ __all__ = [
     "Rules",
     "Sensitivity",
     "crowded",
+    "masking_of",
     "publishable",
     "published_cells",
     "published_change",
     "published_count",
-    "published_rings",
     "published_share",
     "published_surface",
     "published_table",
@@ -66,7 +67,6 @@ __all__ = [
     "smallest_bandwidth_m",
 ]
 
-THRESHOLD = Sensitivity.STANDARD.value + 1
 GROUPED = "grouped"  # the category of a row that is several
 FINEST_BANDWIDTH_M = 250.0
 MOST_REPORTS = 40  # within the widest ring of one: benchmarks/disclosure.py measures it
@@ -116,32 +116,6 @@ def _column(counts: Sequence[int], sensitivity: Masking) -> tuple[list[Published
             total, of_total = None, ANYTHING
             break
     return shown, total
-
-
-def published_rings(counts: Sequence[int], sensitivity: Masking = Sensitivity.STANDARD) -> tuple[PublishedCount, ...]:
-    """Cumulative counts of rings, inner first, so that no difference of two rings tells a small number.
-
-    Where what lies between two rings is small but not zero, the outer ring's count is given as the inner one's:
-    the pair then shows no difference, which rounding already says means little.
-    """
-    shown: list[PublishedCount] = []
-    before_exact, before_shown = 0, 0  # the last ring whose own count stands
-    for count in counts:
-        between = count - before_exact
-        if between < 0:
-            raise ValueError("Counts of rings must not fall from the inner to the outer ring.")
-        if count == 0:
-            shown.append(0)
-        elif count <= largest_masked(sensitivity):
-            shown.append(None)
-        elif 0 < between <= largest_masked(sensitivity) and before_exact > 0:
-            shown.append(before_shown)
-        else:
-            value = published_count(count, sensitivity)
-            assert value is not None
-            before_exact, before_shown = count, value
-            shown.append(value)
-    return tuple(shown)
 
 
 def smallest_bandwidth_m(precision_m: float | None) -> float:
@@ -211,7 +185,7 @@ class Rules:
 
     def masking(self, dataset: DatasetAnswer) -> int:
         """The largest count of the dataset that is withheld."""
-        return (max(self.thresholds.get(dataset.code, 0), dataset.threshold) or THRESHOLD) - 1
+        return masking_of(max(self.thresholds.get(dataset.code, 0), dataset.threshold))
 
     def published(self, answer: RingAnswer) -> RingAnswer:
         """The answer with small counts withheld, others rounded, and nothing left that tells them."""

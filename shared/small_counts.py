@@ -50,6 +50,11 @@ def largest_masked(sensitivity: Masking) -> int:
     return sensitivity.value if isinstance(sensitivity, Sensitivity) else sensitivity
 
 
+def masking_of(threshold: int) -> int:
+    """The largest withheld count where smaller ones than ``threshold`` are not published; 0: than the usual 5."""
+    return (threshold or Sensitivity.STANDARD.value + 1) - 1
+
+
 def is_small(count: int, sensitivity: Masking) -> bool:
     """Whether the count is withheld for being small: zero is not."""
     return 0 < count <= largest_masked(sensitivity)

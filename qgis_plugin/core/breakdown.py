@@ -15,6 +15,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from ...shared.disclosure import masking_of
 from .analysis_error import AnalysisError
 from .hotspots import IncidentFilter
 from .periods import Period, month_number, month_of
@@ -28,10 +29,11 @@ MOST_AREAS = 120  # an atlas of more is no atlas that anybody reads
 @dataclass(frozen=True)
 class Breakdown:
     """Counts in the study area: (``YYYY-MM``, count) for each month, oldest first, those of no incident too;
-    (label, count) for each category, the most frequent first."""
+    (label, count) for each category, the most frequent first. ``masking``: the largest count withheld in public."""
 
     months: tuple[tuple[str, int], ...]
     categories: tuple[tuple[str, int], ...]
+    masking: int = masking_of(0)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def break_down(
     return Breakdown(
         tuple((month, by_month.get(month, 0)) for month in months),
         tuple((facts.label(code) or "Unknown", count) for code, count in by_category.most_common()),
+        masking_of(facts.threshold),
     )
 
 

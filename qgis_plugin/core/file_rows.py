@@ -76,9 +76,7 @@ class PointFile:
             where.append("r.maxx >= ? AND r.maxy >= ? AND r.minx <= ? AND r.miny <= ?")
             values = list(extent)
         names = ", ".join([f"t.{_quoted(self.geometry)}", *columns])
-        with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
-            # Rows of a neighbourhood lie all over the file.
-            connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+        with closing(self._connected()) as connection:
             cursor = connection.execute(f"SELECT {names} FROM {source} WHERE {' AND '.join(where)}", values)
             while rows := cursor.fetchmany(_AT_ONCE):
                 if cancelled():
@@ -96,7 +94,7 @@ class PointFile:
         """How many rows have no place, by month (the SQL expression ``month``); raises ``sqlite3.Error``."""
         table, index = _quoted(self.table), _quoted(f"rtree_{self.table}_{self.geometry}_rowid")
         where = " AND ".join([f"t.{_quoted(self.geometry)} IS NULL", *([conditions] if conditions else [])])
-        with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
+        with closing(self._connected()) as connection:
             # Looking at every row takes a while: the index often tells that there is none to be found.
             (every,), (placed,) = (connection.execute(f"SELECT count(*) FROM {t}").fetchone() for t in (table, index))
             if every == placed:
@@ -106,9 +104,15 @@ class PointFile:
 
     def distinct(self, column: str) -> list[str]:
         """The texts that occur in a column (an SQL expression), but for empty ones; raises ``sqlite3.Error``."""
-        with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
+        with closing(self._connected()) as connection:
             found = connection.execute(f"SELECT DISTINCT {column} FROM {_quoted(self.table)} AS t")
             return [str(value) for (value,) in found if value]
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(read_only(self.path), uri=True)
+        # Rows of a neighbourhood lie all over the file.
+        connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+        return connection
 
 
 def column(name: str) -> str:

@@ -34,6 +34,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QMetaType
 
 from ...shared import kernel_density as densities
+from ...shared.disclosure import masking_of
 from ...shared.getis_ord import MIN_INCIDENTS, Correction, GiStarError, gi_star, queen
 from ...shared.grids import Grid, GridError
 from ...shared.kernel_density import MIN_POINTS, DensityError, check, default_bandwidth, default_cell
@@ -307,6 +308,12 @@ class HotspotResult:
     class_km2: tuple[float, ...] = ()  # how much of the study area each class covers
     surface: HotspotSurface | None = None
     precision_m: float | None = None  # of the least exact place; None where not every incident tells
+    threshold: int = 0  # smaller counts are not published; 0: than the usual one
+
+    @property
+    def masking(self) -> int:
+        """The largest count that is withheld in public."""
+        return masking_of(self.threshold)
 
     @property
     def title(self) -> str:
@@ -545,6 +552,7 @@ def open_result(run: HotspotRun) -> HotspotResult:
         class_km2=class_areas(run.surface, run.classes, run.settings.method.is_density),
         surface=run.surface,
         precision_m=_precision(run.incidents.points),
+        threshold=facts.threshold,
     )
 
 

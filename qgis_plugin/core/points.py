@@ -429,9 +429,9 @@ class PointSource:
             y,
             category=["" if value is None else str(value) for value in category],
             month=[value or "" for value in month],
-            hour=np.array([_number(value) for value in hour]),
+            hour=_numbers(hour),
             weekday=_weekdays(day) if facts.date_field else np.full(len(rows), np.nan),
-            precision=np.array([_number(value) for value in precision]),
+            precision=_numbers(precision),
         )
 
     def _month_of_file(self) -> str:
@@ -504,6 +504,14 @@ def _text(value: object) -> str:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else np.nan
+
+
+def _numbers(values: Sequence[object]) -> np.ndarray:
+    """Floats, NaN for what is none."""
+    try:
+        return np.array(values, dtype=float)  # takes None for NaN
+    except (TypeError, ValueError):
+        return np.array([_number(value) for value in values])
 
 
 def _is_null(value: object) -> bool:

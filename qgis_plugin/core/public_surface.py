@@ -32,7 +32,7 @@ def public_surface(result: HotspotResult) -> PublicSurface | None:
     if surface is None:
         return None
     nearby = nearby_counts(surface, result.settings.neighbours)
-    values = published_surface(surface.columns[surface.shown], nearby)
+    values = published_surface(surface.columns[surface.shown], nearby, result.masking)
     sparse = np.isnan(values) & surface.mask
     if result.method.is_density:  # left undrawn, as what lies below the lowest class is
         shown = replace(surface, columns={surface.shown: values}, mask=surface.mask & ~sparse)

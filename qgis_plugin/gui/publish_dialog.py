@@ -31,6 +31,7 @@ from qgis.PyQt.QtWidgets import (
     QInputDialog,
     QLabel,
     QLineEdit,
+    QProgressDialog,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -580,13 +581,18 @@ class PublishDialog(QDialog):
         self.strip.say(self.tr("Drawing the files…"), Tone.NOTE)
         # A layout can be drawn on the window's thread only: let the sentence be seen before.
         QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+        shown = _Drawing(self)
         try:
             self._require_use()  # rights may have changed since the page was drawn
-            written = leave(self._layout, folder, name, self._chosen(), self._note)
+            written = leave(self._layout, folder, name, self._chosen(), self._note, shown.goes_on)
+        except Cancelled:
+            self.strip.say(self.tr("Nothing was exported: you stopped it."), Tone.NOTE)
+            return []
         except DeskError as error:
             self.strip.say(error.sentence, Tone.TROUBLE)
             return []
         finally:
+            shown.close()
             self.export_button.setEnabled(not self._found())
         names = ", ".join(path.name for path in written)
         self.strip.say(self.tr("Written to {folder}: {names}.").format(folder=folder, names=names), Tone.GOOD)
@@ -650,3 +656,20 @@ def _beside(first: QWidget, second: QWidget) -> QWidget:
     row.addWidget(second)
     both.setFocusProxy(first)
     return both
+
+
+class _Drawing(QProgressDialog):
+    """How far the drawing is, with a button that stops it; seen only where it takes longer than a moment."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Export"))
+        self.setLabelText(self.tr("Drawing the files…"))
+        self.setWindowModality(Qt.WindowModality.WindowModal)
+        self.setRange(0, 100)
+        self.setMinimumDuration(1500)
+
+    def goes_on(self, percent: float) -> bool:
+        """Show it, and let the window live: a layout can be drawn on the window's thread only."""
+        self.setValue(min(99, int(percent)))
+        return not self.wasCanceled()

@@ -61,7 +61,7 @@ def build_atlas_layout(project: QgsProject, content: Atlas) -> QgsPrintLayout:
     result, imprint = content.result, content.imprint
     sheet = Sheet(project, imprint, content.synthetic)
     ground = ground_of(sheet, content)
-    rows = area_rows(content.areas, imprint.mode)
+    rows = area_rows(content.areas, imprint.mode, result.masking)
     coverage = _coverage(project, content.areas, rows)
     longest = max((one.area.name for one in content.areas), key=len)
     top = header(sheet, f"{imprint.title}: {longest}")
@@ -104,7 +104,7 @@ def build_atlas_layout(project: QgsProject, content: Atlas) -> QgsPrintLayout:
 Row = tuple[str, str, str]
 
 
-def area_rows(areas: Sequence[AreaCount], mode: Mode) -> list[Row]:
+def area_rows(areas: Sequence[AreaCount], mode: Mode, masking: int) -> list[Row]:
     """Each area's count, the one before (“–” where not held) and the change, in words that may stand on the page."""
     compared = all(one.before is not None for one in areas)
     exact = [(one.count, one.before) if compared else (one.count,) for one in areas]
@@ -117,17 +117,17 @@ def area_rows(areas: Sequence[AreaCount], mode: Mode) -> list[Row]:
             )
             for counts in exact
         ]
-    safe = published_table([tuple(count or 0 for count in counts) for counts in exact])
+    safe = published_table([tuple(count or 0 for count in counts) for counts in exact], masking)
     rows = []
     for counts, cells in zip(exact, safe.rows):
         ratio = published_change(cells[0], cells[1]) if compared else None
-        before = _masked_words(counts[1] or 0, cells[1]) if compared else "–"
-        rows.append((_masked_words(counts[0], cells[0]), before, "–" if ratio is None else percent(ratio)))
+        before = _masked_words(counts[1] or 0, cells[1], masking) if compared else "–"
+        rows.append((_masked_words(counts[0], cells[0], masking), before, "–" if ratio is None else percent(ratio)))
     return rows
 
 
-def _masked_words(exact: int, cell: PublishedCount) -> str:
-    return "*" if cell is None and published_count(exact) is not None else published_words(cell)
+def _masked_words(exact: int, cell: PublishedCount, masking: int) -> str:
+    return "*" if cell is None and published_count(exact, masking) is not None else published_words(cell, masking)
 
 
 def _figure_lines(row: Row, content: Atlas) -> list[str]:

@@ -31,7 +31,7 @@ Shown = Sequence[tuple[str, PublishedCount]]
 
 def shown_months(breakdown: Breakdown, mode: Mode) -> list[tuple[str, PublishedCount]]:
     """Months and their counts as they may be shown; ``None`` where masked."""
-    return _shown(breakdown.months, mode)
+    return _shown(breakdown.months, mode, breakdown.masking)
 
 
 def shown_categories(breakdown: Breakdown, mode: Mode) -> list[tuple[str, PublishedCount]]:
@@ -41,20 +41,20 @@ def shown_categories(breakdown: Breakdown, mode: Mode) -> list[tuple[str, Publis
         rest = rows[_MOST_CATEGORIES - 1 :]
         other = tr("Other ({n} categories)").format(n=len(rest))
         rows = [*rows[: _MOST_CATEGORIES - 1], (other, sum(count for _, count in rest))]
-    return _shown(rows, mode)
+    return _shown(rows, mode, breakdown.masking)
 
 
-def _shown(rows: Sequence[tuple[str, int]], mode: Mode) -> list[tuple[str, PublishedCount]]:
+def _shown(rows: Sequence[tuple[str, int]], mode: Mode, masking: int) -> list[tuple[str, PublishedCount]]:
     if mode is Mode.OPERATIONAL:
         return list(rows)
-    safe = published_table([(count,) for _, count in rows])
+    safe = published_table([(count,) for _, count in rows], masking)
     return [(name, cells[0]) for (name, _), cells in zip(rows, safe.rows)]
 
 
-def words_of(count: PublishedCount, exact: int, mode: Mode) -> str:
+def words_of(count: PublishedCount, exact: int, mode: Mode, masking: int) -> str:
     """The count in words: “*” where only what surrounds it masks it."""
     if mode is Mode.PUBLICATION and count is None:
-        return "*" if published_count(exact) is not None else published_words(None)
+        return "*" if published_count(exact, masking) is not None else published_words(None, masking)
     return number(exact if count is None else count)
 
 
@@ -122,7 +122,7 @@ def chart_tables(breakdown: Breakdown, mode: Mode) -> list[TwinTable]:
     """What the two charts show, as tables."""
     months, categories = shown_months(breakdown, mode), shown_categories(breakdown, mode)
     exact = dict(breakdown.months)
-    rows = [(month_words(month), words_of(count, exact[month], mode)) for month, count in months]
+    rows = [(month_words(month), words_of(count, exact[month], mode, breakdown.masking)) for month, count in months]
     made = [TwinTable(tr("Incidents by month"), (tr("Month"), tr("Incidents")), tuple(rows))]
     figures = category_words(breakdown, mode)
     rows = [(label, figure) for (label, _), figure in zip(categories, figures)]
@@ -135,7 +135,10 @@ def category_words(breakdown: Breakdown, mode: Mode) -> list[str]:
     counts = [count for _, count in breakdown.categories]
     if len(counts) > _MOST_CATEGORIES:
         counts = [*counts[: _MOST_CATEGORIES - 1], sum(counts[_MOST_CATEGORIES - 1 :])]
-    return [words_of(count, exact, mode) for (_, count), exact in zip(shown_categories(breakdown, mode), counts)]
+    return [
+        words_of(count, exact, mode, breakdown.masking)
+        for (_, count), exact in zip(shown_categories(breakdown, mode), counts)
+    ]
 
 
 def _heading(sheet: Sheet, name: str, rect: QRectF, heading: str) -> float:

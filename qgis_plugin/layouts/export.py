@@ -18,6 +18,7 @@ from pathlib import Path
 
 from qgis.core import (
     Qgis,
+    QgsFeedback,
     QgsLayoutExporter,
     QgsLayoutRenderContext,
     QgsPrintLayout,
@@ -25,7 +26,7 @@ from qgis.core import (
 )
 
 from ...shared.pictures import clean_png, clean_svg
-from ..core.errors import DeskError
+from ..core.errors import Cancelled, DeskError
 from .checks import ExportRefused, FurnitureMissing, author_of, check, maps_of, missing_furniture, mode_of
 from .html_twin import twin_of
 from .sheet import Mode, tr
@@ -64,6 +65,12 @@ class Leaving:
 
 
 Note = Callable[[Sequence[Leaving]], None]
+Progress = Callable[[float], bool]  # hears how much of 100 is drawn; whether to go on
+
+
+def no_progress(_percent: float) -> bool:
+    """The default of ``progress``."""
+    return True
 
 
 def export(layout: QgsPrintLayout, path: Path, note: Note) -> Path:
@@ -75,13 +82,21 @@ def export(layout: QgsPrintLayout, path: Path, note: Note) -> Path:
     return leave(layout, path.parent, path.stem, [file_format], note)[0]
 
 
-def leave(layout: QgsPrintLayout, folder: Path, stem: str, formats: Sequence[Format], note: Note) -> list[Path]:
+def leave(
+    layout: QgsPrintLayout,
+    folder: Path,
+    stem: str,
+    formats: Sequence[Format],
+    note: Note,
+    progress: Progress = no_progress,
+) -> list[Path]:
     """Write the page into ``folder`` in each format: PDF and SVG as vectors, PNG at 300 dots per inch.
 
     For everybody's eyes, there is an accessible HTML twin beside them, the last of the paths. ``note`` gets what
     leaves, all at once, when it is ready and nothing of it has a name yet; what it raises keeps everything here.
 
-    Nothing is written, and what was there stays, where ``check`` refuses or the writing fails (``ExportFailed``).
+    Nothing is written, and what was there stays, where ``check`` refuses, the writing fails (``ExportFailed``) or
+    ``progress`` stops it (``Cancelled``).
     """
     check(layout)
     suffixes = [file_format.value for file_format in formats]
@@ -93,7 +108,7 @@ def leave(layout: QgsPrintLayout, folder: Path, stem: str, formats: Sequence[For
         parts.extend(_parts(folder, targets))
         with tempfile.TemporaryDirectory(prefix="safestats-") as private:
             drawn = [Path(private) / f"page.{suffix}" for suffix in suffixes]
-            _draw(layout, drawn)
+            _draw(layout, drawn, progress)
             note([_leaving(path) for path in drawn])
             for path, part in zip(drawn, parts):
                 _copy(path, part)
@@ -132,14 +147,25 @@ def _leaving(path: Path) -> Leaving:
     return Leaving(path.suffix.lstrip("."), hashlib.sha256(content).hexdigest(), len(content))
 
 
-def _draw(layout: QgsPrintLayout, paths: Sequence[Path]) -> None:
+def _draw(layout: QgsPrintLayout, paths: Sequence[Path], progress: Progress) -> None:
     public = mode_of(layout) is Mode.PUBLICATION
     with _described(layout), _flattened(layout) if public else contextlib.nullcontext():
-        for path in paths:
+        for number, path in enumerate(paths):
+            feedback = QgsFeedback()
+
+            def heard(percent: float, number: int = number, feedback: QgsFeedback = feedback) -> None:
+                if not progress((number * 100 + percent) / len(paths)):
+                    feedback.cancel()
+
+            feedback.progressChanged.connect(heard)
+            heard(0)
             if path.suffix == f".{TWIN}":
-                path.write_text(twin_of(layout), encoding="utf-8")
-                continue
-            result = _WRITERS[Format(path.suffix.lstrip("."))](layout, str(path), public)
+                path.write_text(twin_of(layout, feedback), encoding="utf-8")
+                result = QgsLayoutExporter.ExportResult.Success
+            else:
+                result = _WRITERS[Format(path.suffix.lstrip("."))](layout, str(path), public, feedback)
+            if feedback.isCanceled():
+                raise Cancelled
             if result != QgsLayoutExporter.ExportResult.Success or not path.exists() or not path.stat().st_size:
                 raise ExportFailed(
                     tr("The {format} could not be drawn (reason: {reason}). Try again, or leave it out.").format(
@@ -177,7 +203,7 @@ def _described(layout: QgsPrintLayout) -> Iterator[None]:
         project.setDirty(changed)
 
 
-def _pdf(layout: QgsPrintLayout, path: str, public: bool) -> QgsLayoutExporter.ExportResult:
+def _pdf(layout: QgsPrintLayout, path: str, public: bool, feedback: QgsFeedback) -> QgsLayoutExporter.ExportResult:
     settings = QgsLayoutExporter.PdfExportSettings()
     settings.textRenderFormat = Qgis.TextRenderFormat.AlwaysText
     settings.forceVectorOutput = not public
@@ -186,13 +212,13 @@ def _pdf(layout: QgsPrintLayout, path: str, public: bool) -> QgsLayoutExporter.E
     settings.appendGeoreference = False
     settings.writeGeoPdf = False
     if layout.atlas().enabled():
-        result, _error = QgsLayoutExporter.exportToPdf(layout.atlas(), path, settings)
+        result, _error = QgsLayoutExporter.exportToPdf(layout.atlas(), path, settings, feedback)
         layout.atlas().first()
         return result
     return QgsLayoutExporter(layout).exportToPdf(path, settings)
 
 
-def _png(layout: QgsPrintLayout, path: str, public: bool) -> QgsLayoutExporter.ExportResult:
+def _png(layout: QgsPrintLayout, path: str, public: bool, _feedback: QgsFeedback) -> QgsLayoutExporter.ExportResult:
     settings = QgsLayoutExporter.ImageExportSettings()
     settings.dpi = PNG_DPI
     settings.generateWorldFile = False
@@ -204,7 +230,7 @@ def _png(layout: QgsPrintLayout, path: str, public: bool) -> QgsLayoutExporter.E
     return result
 
 
-def _svg(layout: QgsPrintLayout, path: str, public: bool) -> QgsLayoutExporter.ExportResult:
+def _svg(layout: QgsPrintLayout, path: str, public: bool, _feedback: QgsFeedback) -> QgsLayoutExporter.ExportResult:
     settings = QgsLayoutExporter.SvgExportSettings()
     settings.textRenderFormat = Qgis.TextRenderFormat.AlwaysOutlines  # the reader's machine may lack the fonts
     settings.forceVectorOutput = not public
@@ -217,7 +243,7 @@ def _svg(layout: QgsPrintLayout, path: str, public: bool) -> QgsLayoutExporter.E
     return result
 
 
-_WRITERS: dict[Format, Callable[[QgsPrintLayout, str, bool], QgsLayoutExporter.ExportResult]] = {
+_WRITERS: dict[Format, Callable[[QgsPrintLayout, str, bool, QgsFeedback], QgsLayoutExporter.ExportResult]] = {
     Format.PDF: _pdf,
     Format.PNG: _png,
     Format.SVG: _svg,

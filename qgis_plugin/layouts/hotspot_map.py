@@ -260,7 +260,7 @@ def method_block(result: HotspotResult, mode: Mode) -> items.Block:
     """The parameters as lines, without the counts, which the foot of the page tells in sentences."""
     counts = [result.used, result.outside, result.unmapped or 0, result.largest_stack]
     lines = "\n".join(
-        f"{name}: {shown_value(value, counts, mode)}"
+        f"{name}: {shown_value(value, counts, mode, result.masking)}"
         for name, value in result.parameters
         if name not in COUNT_PARAMETERS and not (mode is Mode.PUBLICATION and name in OF_SPARSE_CELLS)
     )
@@ -271,25 +271,29 @@ def care_block(result: HotspotResult, mode: Mode) -> list[items.Block]:
     """What must be known when reading, as one block, or none."""
     care = [*without_figures(result.notes, mode), *result.caveats]
     if mode is Mode.PUBLICATION and result.surface is not None:
-        few = tr("Cells near which fewer than five incidents lie are {shown}.")
+        few = tr("Cells near which fewer than {n} incidents lie are {shown}.")
         density, other = tr("left undrawn, as are those below the lowest class"), tr("shown as not significant")
-        care.append(few.format(shown=density if result.method.is_density else other))
+        care.append(few.format(n=result.masking + 1, shown=density if result.method.is_density else other))
     return [items.Block("caveats", tr("Read with care"), " ".join(map(sentence, care)))] if care else []
 
 
 def notes_of(result: HotspotResult, mode: Mode, ground: BaseMap) -> Notes:
     """The words at the foot of the page."""
+
+    def told(count: int) -> str:
+        return shown(count, mode, result.masking)
+
     counts = [
-        tr("{used} incidents in the study area make the map.").format(used=shown(result.used, mode)),
+        tr("{used} incidents in the study area make the map.").format(used=told(result.used)),
     ]
     if result.unmapped is None:
         counts.append(tr("How many have no place and cannot be mapped is not known."))
     else:
-        counts.append(tr("{n} have no place and cannot be mapped.").format(n=shown(result.unmapped, mode)))
+        counts.append(tr("{n} have no place and cannot be mapped.").format(n=told(result.unmapped)))
     if result.outside:
-        counts.append(tr("{n} lie outside the study area and are left out.").format(n=shown(result.outside, mode)))
+        counts.append(tr("{n} lie outside the study area and are left out.").format(n=told(result.outside)))
     if result.largest_stack > 1:
-        counts.append(tr("Up to {n} share one and the same point.").format(n=shown(result.largest_stack, mode)))
+        counts.append(tr("Up to {n} share one and the same point.").format(n=told(result.largest_stack)))
     return Notes(
         source=tr("{dataset}, through SafeStats.").format(dataset=result.dataset_title),
         extracted=tr("Data to {month}; extract of {day}.").format(

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 
 from qgis.core import (
+    QgsFeedback,
     QgsLayout,
     QgsLayoutExporter,
     QgsLayoutFrame,
@@ -75,13 +76,20 @@ def describe(item: QgsLayoutItem, words: str) -> None:
     item.setCustomProperty(ALTERNATIVE_PROPERTY, words)
 
 
-def twin_of(layout: QgsPrintLayout) -> str:
-    """The page as one HTML file without scripts, links or anything to be fetched; an atlas as a section a page."""
+def twin_of(layout: QgsPrintLayout, feedback: QgsFeedback | None = None) -> str:
+    """The page as one HTML file without scripts, links or anything to be fetched; an atlas as a section a page.
+
+    ``feedback`` hears how far it is; cancelled, what is made is of no use.
+    """
     atlas = layout.atlas()
     sections = []
     if atlas.enabled():
         atlas.first()
         for number in range(atlas.count()):
+            if feedback is not None:
+                feedback.setProgress(100 * number / atlas.count())
+                if feedback.isCanceled():
+                    break
             atlas.seekTo(number)
             atlas.refreshCurrentFeature()
             sections.append(_section(layout, "h2"))

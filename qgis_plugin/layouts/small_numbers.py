@@ -12,16 +12,16 @@ from .sheet import Mode, number
 _WHOLE_NUMBER = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d+)(?![\w])")
 
 
-def shown(count: int, mode: Mode) -> str:
-    """The count in words: “1,234”, or in public “1,235” and “<5”."""
-    return number(count) if mode is Mode.OPERATIONAL else published_words(published_count(count))
+def shown(count: int, mode: Mode, masking: int) -> str:
+    """The count in words: “1,234”, or in public “1,235” and, up to ``masking``, “<5”."""
+    return number(count) if mode is Mode.OPERATIONAL else published_words(published_count(count, masking), masking)
 
 
-def shown_value(value: str, counts: Iterable[int], mode: Mode) -> str:
+def shown_value(value: str, counts: Iterable[int], mode: Mode, masking: int) -> str:
     """A parameter's value in words, in which no count of ``counts`` stands exactly in public."""
     if mode is Mode.OPERATIONAL:
         return value
-    exact = {number(count): shown(count, mode) for count in counts}
+    exact = {number(count): shown(count, mode, masking) for count in counts}
     return _WHOLE_NUMBER.sub(lambda found: exact.get(found[0], found[0]), value)
 
 

@@ -78,17 +78,18 @@ def build_two_periods_layout(project: QgsProject, content: TwoPeriods) -> QgsPri
 def change_words(result: HotspotResult, before: HotspotResult, mode: Mode) -> str:
     """How the number of incidents changed: in public from rounded counts, and not on a small base."""
     if mode is Mode.PUBLICATION:
-        now, then = published_count(result.used), published_count(before.used)
-        safe = published_table([(result.used,), (before.used,)])
+        masking = result.masking
+        now, then = published_count(result.used, masking), published_count(before.used, masking)
+        safe = published_table([(result.used,), (before.used,)], masking)
         words = tr("{now} incidents, {then} in the period before.").format(
-            now=published_words(safe.rows[0][0]), then=published_words(safe.rows[1][0])
+            now=published_words(safe.rows[0][0], masking), then=published_words(safe.rows[1][0], masking)
         )
         ratio = published_change(now, then)
         if ratio is None:
             return words + " " + tr("No change is given on so small a base.")
         return words + " " + tr("Change: {change}, from the rounded counts.").format(change=percent(ratio))
     words = tr("{now} incidents, {then} in the period before.").format(
-        now=shown(result.used, mode), then=shown(before.used, mode)
+        now=shown(result.used, mode, result.masking), then=shown(before.used, mode, result.masking)
     )
     rate = rate_change(result.used, before.used)
     if rate.ratio is None:
@@ -108,7 +109,7 @@ def percent(ratio: float) -> str:
 def _notes(content: TwoPeriods, notes: Notes) -> Notes:
     assert content.before is not None
     before = tr("In the period before, {n} incidents make the map.").format(
-        n=shown(content.before.used, content.imprint.mode)
+        n=shown(content.before.used, content.imprint.mode, content.before.masking)
     )
     return Notes(notes.source, notes.extracted, f"{notes.counts} {before}", notes.attribution)
 

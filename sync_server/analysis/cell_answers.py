@@ -144,8 +144,8 @@ def _count(
     leave_out: Exclusion,
 ) -> tuple[CellRow, ...]:
     definition = permitted.definition
-    names = {field.name for field in definition.fields}
-    times = [name for name in (_HOUR, _WEEKDAY) if name in names]
+    declared = {field.name for field in definition.fields}
+    times = [name for name in (_HOUR, _WEEKDAY) if name in declared]
     beside = ["identity", *times, *leave_out.flags]
     open_rows(session, permitted)
     held = countable(permitted, Bounds.around(easting, northing, FIXED_RADII[-1]), beside).subquery("countable")
@@ -159,17 +159,19 @@ def _count(
     place = np.array([(row["x"], row["y"]) for row in found], np.int64).reshape(-1, 2)
     squared = squared_distances(place[:, 0], place[:, 1], (easting, northing))
     rings = [squared <= radius**2 for radius in FIXED_RADII]
-    categories = np.array([row["category"] for row in found], dtype=object)
+    names = sorted({row["category"] for row in found}, key=lambda name: (name is None, str(name)))
+    number_of = {name: number for number, name in enumerate(names)}
+    category = np.array([number_of[row["category"]] for row in found], np.int64)
     rows: list[CellRow] = []
     for band in Band if times else (Band.ALL,):
         inside = _in_band(band, found, definition)
         everything = perturbed([ring & inside for ring in rings], records, permitted.threshold)
         rows.append(CellRow(band, True, None, tuple(everything.tolist())))
         by_category = []
-        for category in sorted(set(categories[inside].tolist()), key=lambda name: (name is None, str(name))):
-            of_it = inside & np.array([one == category for one in categories], dtype=bool)
+        for number, name in enumerate(names):
+            of_it = inside & (category == number)
             counts = perturbed([ring & of_it for ring in rings], records, permitted.threshold)
-            by_category.append(CellRow(band, False, category, tuple(counts.tolist())))
+            by_category.append(CellRow(band, False, name, tuple(counts.tolist())))
         # By what is answered, never by what was counted.
         by_category.sort(key=lambda row: -row.counts[-1])
         rows += [row for row in by_category if any(row.counts)][:TOP_CATEGORIES]

@@ -32,7 +32,7 @@ from ..audit.log import EventType, Outcome
 from ..instants import london_today
 from ..problems import Problem
 from ..ranks.building import question_of
-from ..ranks.tables import Ranks, find_ranks, find_unplaced
+from ..ranks.tables import RankQuestion, Ranks, find_ranks, find_unplaced
 from ..services import Services
 from .planning import Part, Plan, parts_of, permitted_scopes, plan
 from .reading import Incidents, read_shown
@@ -142,18 +142,56 @@ def answer_unheard(
     services: Services, session: Session, subject: Subject, question: Question, use: Use = Use.VIEW
 ) -> Answered:
     """As ``answer_around``, for whoever audits it as a part of something larger."""
-    today = london_today()
-    scopes, refusals = permitted_scopes(services, session, subject, use, question.datasets)
-    planned = plan([part for scope in scopes for part in parts_of(session, scope)], today)
-    if planned is None:
-        if refusals and not scopes:
-            told = next((one for one in refusals if one.code not in ("no-agreement", "not-published")), None)
-            reason = told.reason if told else _NO_AGREEMENT
-            raise Problem(403, (told or refusals[0]).code, "Nothing is open to you", _why_nothing(reason, use))
-        raise Problem(
-            404, "nothing-dated", "Nothing to count", "None of the datasets open to you holds dated incidents yet."
-        )
-    return _answer(services, session, planned, question, today)
+    return Answering.prepare(services, session, subject, question.datasets, use).answer(question)
+
+
+Tables = dict[tuple[RankQuestion, str], Ranks | None]
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Who asks for which use and what is open to them, worked out once for any number of places."""
+
+    services: Services
+    session: Session
+    planned: Plan
+    today: date
+    tables: Tables
+
+    @classmethod
+    def prepare(
+        cls,
+        services: Services,
+        session: Session,
+        subject: Subject,
+        datasets: Sequence[str],
+        use: Use,
+        tables: Tables | None = None,
+    ) -> Answering:
+        """``tables`` are those that were read before. Raises ``Problem`` where nothing is open."""
+        today = london_today()
+        scopes, refusals = permitted_scopes(services, session, subject, use, datasets)
+        planned = plan([part for scope in scopes for part in parts_of(session, scope)], today)
+        if planned is None:
+            if refusals and not scopes:
+                told = next((one for one in refusals if one.code not in ("no-agreement", "not-published")), None)
+                reason = told.reason if told else _NO_AGREEMENT
+                raise Problem(403, (told or refusals[0]).code, "Nothing is open to you", _why_nothing(reason, use))
+            raise Problem(
+                404, "nothing-dated", "Nothing to count", "None of the datasets open to you holds dated incidents yet."
+            )
+        return cls(services, session, planned, today, {} if tables is None else tables)
+
+    def answer(self, question: Question) -> Answered:
+        """What happened around the place; raises ``Problem`` where nothing is held there."""
+        return _answer(self, question)
+
+    def ranks(self, asked: RankQuestion, borough: str) -> Ranks | None:
+        """The borough's table, read once."""
+        key = (asked, borough)
+        if key not in self.tables:
+            self.tables[key] = find_ranks(self.session, asked, borough)
+        return self.tables[key]
 
 
 def _why_nothing(reason: str, use: Use) -> str:
@@ -163,7 +201,8 @@ def _why_nothing(reason: str, use: Use) -> str:
     return reason
 
 
-def _answer(services: Services, session: Session, planned: Plan, question: Question, today: date) -> Answered:
+def _answer(asking: Answering, question: Question) -> Answered:
+    services, planned, today = asking.services, asking.planned, asking.today
     found: list[tuple[Part, DatasetAnswer]] = []
     left_out, elsewhere = list(planned.left_out), []
     centre, radii = (question.place.easting, question.place.northing), question.radii
@@ -174,13 +213,13 @@ def _answer(services: Services, session: Session, planned: Plan, question: Quest
                 elsewhere.append(part.title)
             continue
         if part.counted:
-            made = _counted(services, session, planned, part, question, covered, today)
+            made = _counted(asking, part, question, covered)
             if isinstance(made, str):
                 left_out.append(made)
             else:
                 found.append((part, made))
         else:
-            found.append((part, _shown(services, session, planned, part, question, covered)))
+            found.append((part, _shown(asking, part, question, covered)))
     left_out += [f"{title} is left out: none of its incidents are held around here." for title in elsewhere]
     if not found:
         raise Problem(404, "outside-coverage", "Nothing is held here", _nothing_here(question, left_out, planned))
@@ -228,20 +267,14 @@ def _boundary_note(services: Services, place: Place, radius: int) -> str:
 # ---------------------------------------------------------------------- rows that are shown
 
 
-def _shown(
-    services: Services,
-    session: Session,
-    planned: Plan,
-    part: Part,
-    question: Question,
-    covered: tuple[float, ...],
-) -> DatasetAnswer:
+def _shown(asking: Answering, part: Part, question: Question, covered: tuple[float, ...]) -> DatasetAnswer:
+    planned = asking.planned
     place, radii, now = question.place, question.radii, planned.now
     centre = (place.easting, place.northing)
     before = planned.before if part.first_month <= planned.before.first else None
     leave_out = part.leave_out(question.preset)
     span = Window(min(planned.trend.first, planned.before.first), now.last)
-    rows = read_shown(session, part, Bounds.around(*centre, radii[-1]), span, leave_out)
+    rows = read_shown(asking.session, part, Bounds.around(*centre, radii[-1]), span, leave_out)
     rows = rows.where(rings.within(rows.eastings, rows.northings, centre, radii[-1]))
     counter = _Counter(rows, centre, radii)
     in_now = _in(rows, now)
@@ -254,7 +287,7 @@ def _shown(
     for band in bands:
         chosen = rings.in_band(band, rows.hours, rows.weekdays)
         unknown_hour = max(unknown_hour, rings.in_band(band, current.hours, current.weekdays).unknown)
-        ranks, unplaced_here = _ranks(session, part, question, now, band, leave_out)
+        ranks, unplaced_here = _ranks(asking, part, question, band, leave_out)
         unplaced = unplaced if unplaced_here is None else unplaced_here
         then = None if in_before is None else counter.table(chosen.inside & in_before)
         made += _rows(part, band, counter, counter.table(chosen.inside & in_now), then, question, covered, ranks)
@@ -285,16 +318,16 @@ def _shown(
 
 
 def _ranks(
-    session: Session, part: Part, question: Question, now: Window, band: AnyBand, leave_out: Exclusion
+    asking: Answering, part: Part, question: Question, band: AnyBand, leave_out: Exclusion
 ) -> tuple[Ranks | None, int | None]:
     """The borough's table, and how many rows have no place; of the fixed questions alone."""
     if not isinstance(band, Band):
         return None, None
-    asked = question_of(part, now, band, Exclusion(leave_out.categories, leave_out.flags))
-    unplaced = find_unplaced(session, asked)
+    asked = question_of(part, asking.planned.now, band, Exclusion(leave_out.categories, leave_out.flags))
+    unplaced = find_unplaced(asking.session, asked)
     if question.radii != FIXED_RADII or not question.place.borough_code:
         return None, unplaced
-    return find_ranks(session, asked, question.place.borough_code), unplaced
+    return asking.ranks(asked, question.place.borough_code), unplaced
 
 
 class _Counter:
@@ -414,22 +447,15 @@ def _largest_stack(rows: Incidents) -> int:
 # ---------------------------------------------------------------------- rows that are only counted
 
 
-def _counted(
-    services: Services,
-    session: Session,
-    planned: Plan,
-    part: Part,
-    question: Question,
-    covered: tuple[float, ...],
-    today: date,
-) -> DatasetAnswer | str:
+def _counted(asking: Answering, part: Part, question: Question, covered: tuple[float, ...]) -> DatasetAnswer | str:
     """The part's answer, or why there is none."""
+    services, session, planned = asking.services, asking.session, asking.planned
     if not question.fixed:
         return (
             f"{part.title} is left out: it is only counted for you, around a postcode, within 100, 250 and 500 m and "
             "in the listed times of day."
         )
-    windows = fixed_windows(session, part.scope, today)
+    windows = fixed_windows(session, part.scope, asking.today)
     if planned.now not in windows or planned.before not in windows:
         return f"{part.title} is left out: it is not counted for {planned.now.label}."
     leave_out = part.leave_out(question.preset)
@@ -442,7 +468,7 @@ def _counted(
     compared = part.first_month <= planned.before.first
     made: list[AnswerRow] = []
     for band in part.bands(question.asked_bands):
-        ranks, _unplaced = _ranks(session, part, question, planned.now, band, left_out)
+        ranks, _unplaced = _ranks(asking, part, question, band, left_out)
         then = {(row.every, row.category): row.counts for row in before if row.band is band}
         made += [
             _counted_row(part, row, then if compared else None, question, covered, ranks)

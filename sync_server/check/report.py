@@ -24,15 +24,12 @@ from ..agreements.scope import Scope, Subject
 from ..audit.log import EventType
 from ..house_style.service import find as find_house_style
 from ..instants import london_today
-from ..oversight.rendering import printed
 from ..problems import Problem
 from ..ranks.building import question_of
-from ..ranks.tables import Ranks, find_ranks
 from ..services import Services
 from . import wording
-from .answering import Answered, Question, answer_unheard, record_answer
+from .answering import Answered, Answering, Question, record_answer
 from .drawing import View, place_map, trend_chart, week_chart
-from .planning import Part, parts_of, permitted_scopes, plan
 
 TEMPLATES = Path(__file__).parent / "templates"
 _MAP_UNITS = 360
@@ -76,28 +73,32 @@ def reported_answer(
     services: Services, session: Session, subject: Subject, question: Question, kind: ReportKind
 ) -> Answered:
     """The answer as the report tells it, of the rows whose grants permit the report; raises ``Problem``."""
-    answered = answer_unheard(services, session, subject, question, kind.use)
+    asking = Answering.prepare(services, session, subject, question.datasets, kind.use)
+    return as_reported(asking, question, kind)
+
+
+def as_reported(asking: Answering, question: Question, kind: ReportKind) -> Answered:
+    """The answer as a report of the kind tells it; raises ``Problem``."""
+    answered = asking.answer(question)
     if kind == ReportKind.OPERATIONAL:
         return answered
     try:
-        return published(services, session, subject, question, answered)
+        return published(asking, question, answered)
     except NotPublishableError as error:
         raise Problem(422, "not-publishable", "This cannot be published", str(error)) from error
 
 
-def published(
-    services: Services, session: Session, subject: Subject, question: Question, answered: Answered
-) -> Answered:
+def published(asking: Answering, question: Question, answered: Answered) -> Answered:
     """The answer for the public. Counts that were perturbed already are told as they are."""
     answer = answered.answer
     exact = [one for number, one in enumerate(answer.datasets) if number not in answered.counted]
     altered = [one for number, one in enumerate(answer.datasets) if number in answered.counted]
-    scopes, _refusals = permitted_scopes(services, session, subject, Use.PUBLISH, question.datasets)
-    sensitive = {scope.definition.code: _sensitive(scope) for scope in scopes}
+    scopes = {part.dataset: part.scope for part in asking.planned.parts}
+    sensitive = {code: _sensitive(scope) for code, scope in scopes.items()}
     rules = Rules(
-        thresholds={scope.definition.code: scope.threshold for scope in scopes},
+        thresholds={code: scope.threshold for code, scope in scopes.items()},
         sensitive=sensitive,
-        standing=_Standing(session, question, scopes),
+        standing=_Standing(asking, question),
     )
     told = publishable(replace(answer, datasets=tuple(exact)), rules)
     altered = [_without_sensitive(one, sensitive.get(one.code, frozenset())) for one in altered]
@@ -107,28 +108,19 @@ def published(
 class _Standing:
     """Puts published counts among the borough's postcodes, in words."""
 
-    def __init__(self, session: Session, question: Question, scopes: list[Scope]) -> None:
-        self._session = session
+    def __init__(self, asking: Answering, question: Question) -> None:
+        self._asking = asking
         self._question = question
-        self._parts: dict[str, Part] = {}
-        parts = [part for scope in scopes for part in parts_of(session, scope)]
-        self._planned = plan(parts, london_today())
-        for part in parts:
-            if not part.counted:
-                self._parts[part.dataset] = part
-        self._tables: dict[tuple[str, Band], Ranks | None] = {}
+        self._parts = {part.dataset: part for part in asking.planned.parts if not part.counted}
 
     def __call__(self, row: AnswerRow, radius: int, count: int) -> str:
         """The sentence; empty where there is no table."""
         place, part = self._question.place, self._parts.get(row.dataset)
-        if part is None or self._planned is None or not place.borough_code or not isinstance(row.band, Band):
+        if part is None or not place.borough_code or not isinstance(row.band, Band):
             return ""
-        key = (row.dataset, row.band)
-        if key not in self._tables:
-            leave_out = part.leave_out(self._question.preset)
-            asked = question_of(part, self._planned.now, row.band, replace(leave_out, untold=()))
-            self._tables[key] = find_ranks(self._session, asked, place.borough_code)
-        table = self._tables[key]
+        leave_out = part.leave_out(self._question.preset)
+        asked = question_of(part, self._asking.planned.now, row.band, replace(leave_out, untold=()))
+        table = self._asking.ranks(asked, place.borough_code)
         return "" if table is None else sentence(table.of(row.category, radius), count, place.borough)
 
 
@@ -155,12 +147,15 @@ def render(services: Services, session: Session, subject: Subject, answered: Ans
 
     context = _context(services, session, subject, answered, kind)
     template = _environment().get_template("report.html")
-    html = ""
     for rows, caveats in _FITTINGS:
         html = template.render(**context, most_rows=rows, most_caveats=caveats)
-        if len(HTML(string=html, url_fetcher=_fetch_nothing).render().pages) == 1:
+        # What is not tagged from the start cannot be tagged later.
+        document = HTML(string=html, url_fetcher=_fetch_nothing).render(pdf_tags=True)
+        if len(document.pages) == 1:
             break
-    return printed(html)
+    pdf = document.write_pdf(pdf_tags=True)
+    assert isinstance(pdf, bytes)
+    return pdf
 
 
 def _context(

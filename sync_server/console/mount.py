@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from ..agreements.documents import MOST_BYTES
+from ..check.premises import LARGEST_FILE as LARGEST_LIST
 from ..house_style.service import MOST_LOGO_BYTES
 from ..uploads.service import MOST_BYTES as MOST_UPLOADED_BYTES
 from . import (
@@ -27,6 +28,7 @@ from . import (
     oversight,
     overview,
     people,
+    premises,
     purposes,
     quality,
     recalls,
@@ -52,6 +54,7 @@ _SUBJECTS = (
     people,
     house_style,
     check,
+    premises,
     grants,
     # Addresses of one word stand before those of an agreement: none can be called “new”, for it has to be drafted.
     agreement_drafts,
@@ -123,6 +126,8 @@ def longest_body(path: str) -> int | None:
     """How many bytes a request to the address may have, where that is more than usual."""
     if path == "/console/uploads":
         return MOST_UPLOADED_BYTES + _FORM_BYTES
+    if path == "/console/check/premises":
+        return LARGEST_LIST + _FORM_BYTES
     if path == "/console/house-style":
         return MOST_LOGO_BYTES + _FORM_BYTES
     if path == "/console/mappings/edit":

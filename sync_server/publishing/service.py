@@ -17,7 +17,6 @@ from ..datasets.incidents import days_of_month, rows_by_period
 from ..datasets.periods import open_months, period_of_day
 from ..instants import london_today, now
 from ..progress import ReportsProgress, silent
-from ..ranks.models import RankTable
 from ..recall.heeding import refuse_unheeded
 from ..services import Services
 from .artefact_store import ArtefactStore, DamagedFileError
@@ -238,7 +237,7 @@ def _show(session: Session, services: Services, release: Release, builder: Build
     release.state = ReleaseState.PUBLISHED
     release.published_at = now()
     release.periods = builder.periods
-    for made_of in (LayerSlice, CellAnswer, RankTable):
+    for made_of in (LayerSlice, CellAnswer):
         session.execute(delete(made_of).where(made_of.dataset == release.dataset, made_of.release != release.number))
     services.audit.record(
         EventType.DATASET_PUBLISHED,

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from sqlalchemy.exc import OperationalError
 
+from ..check import batches as lists
 from ..database import is_busy
 from ..datasets.definitions import DefinitionError, read_definitions
 from ..datasets.service import ensure_incident_tables
@@ -20,8 +21,10 @@ from ..errors import SafeStatsError, disk_full_sentence, is_disk_full
 from ..identity.forgetting import forget
 from ..ingest.again import place_again
 from ..instants import london_today
+from ..needs import requests as needs
 from ..problems import Problem
 from ..progress import ReportsProgress, silent
+from ..ranks.building import build_ranks
 from ..recall.watching import see_to_recalls
 from ..services import Services
 from ..supplies.loading import any_waits, load_next
@@ -41,6 +44,7 @@ from .worker_lock import worker_lives
 logger = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 3600
+RANK_SECONDS = 300  # between two looks for tables of ranks that are lacking, where nothing was published
 _LOOK_SECONDS = 0.4
 
 
@@ -52,7 +56,7 @@ def work(services: Services, goes_on: Callable[[], bool]) -> None:
             raise _StoppedError
 
     jobs = Jobs(services.database)
-    tidied_at = float("-inf")
+    tidied_at = ranked_at = float("-inf")
     while goes_on():
         try:
             if time.monotonic() - tidied_at >= COLLECT_SECONDS:
@@ -61,7 +65,14 @@ def work(services: Services, goes_on: Callable[[], bool]) -> None:
                 see_to_recalls(_with_fresh_definitions(services), watched)
                 tidy(services, goes_on)
             did = jobs.any_open() and do_next(services, jobs, progress=watched)
-            if not (_load_supplies(services, goes_on) or did or _compare(services)):
+            made = needs.any_waits(services) and needs.make_next(_with_fresh_definitions(services))
+            made = (lists.any_waits(services) and lists.answer_next(_with_fresh_definitions(services), goes_on)) or made
+            if _load_supplies(services, goes_on) or did or made:
+                ranked_at = min(ranked_at, time.monotonic() - RANK_SECONDS)
+            elif time.monotonic() - ranked_at >= RANK_SECONDS:
+                build_ranks(_with_fresh_definitions(services), london_today(), watched)
+                ranked_at = time.monotonic()
+            elif not _compare(services):
                 time.sleep(_LOOK_SECONDS)
         except _StoppedError:
             return
@@ -98,6 +109,8 @@ def tidy(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:
         named = waiting_tokens(session)
     Incoming(fresh.settings.incoming_dir).tidy(named)
     tidy_supplies(fresh)
+    lists.tidy(fresh)
+    needs.tidy(fresh)
     removed = collect(fresh, london_today(), between)
     for dataset in fresh.definitions:
         between()

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -28,6 +28,7 @@ from ..agreements.scope import scopes_in_force
 from ..analysis.visible import VisibleRows
 from ..check.planning import Part, parts_of
 from ..check.reading import Incidents, read_counted, read_shown
+from ..datasets.incidents import changes_by_period
 from ..instants import now
 from ..progress import ReportsProgress, silent
 from ..publishing.models import Release, ReleaseState
@@ -57,11 +58,11 @@ def question_of(part: Part, window: Window, band: Band, leave_out: Exclusion) ->
 
 
 def build_ranks(services: Services, today: date, progress: ReportsProgress = silent) -> int:
-    """Make the tables that are lacking, and drop those of releases that show no more; how many were made.
+    """Make the tables that are lacking, and drop those that hold no more; how many were made.
 
     ``progress`` may raise to break it off: what was made by then is kept.
     """
-    _drop_old(services, progress)
+    _carry_over(services, progress)
     made = 0
     for wanted in _lacking(services, today):
         step = f"Ranking places by {wanted.part.dataset}"
@@ -111,21 +112,44 @@ def _lacks(services: Services, session: Session, wanted: _Wanted) -> bool:
     )
 
 
-def _drop_old(services: Services, progress: ReportsProgress) -> None:
-    def drop(session: Session) -> None:
+def _carry_over(services: Services, progress: ReportsProgress) -> None:
+    """Tables of months that later releases left as they were hold for the visible one; the others go."""
+
+    def carry(session: Session) -> None:
         visible = dict(
             session.execute(
                 select(Release.dataset, func.max(Release.number))
                 .where(Release.state == ReleaseState.PUBLISHED)
                 .group_by(Release.dataset)
-            ).all()
+            )
+            .tuples()
+            .all()
         )
-        held = session.execute(select(RankTable.dataset, RankTable.release).distinct()).all()
-        for dataset, release in held:
+        for dataset, release in session.execute(select(RankTable.dataset, RankTable.release).distinct()).all():
             if visible.get(dataset) != release:
-                session.execute(delete(RankTable).where(RankTable.dataset == dataset, RankTable.release == release))
+                _carry(services, session, dataset, release, visible.get(dataset, 0))
 
-    in_a_write(services.database, drop, lambda: progress("Ranking places", 0, 1))
+    in_a_write(services.database, carry, lambda: progress("Ranking places", 0, 1))
+
+
+def _carry(services: Services, session: Session, dataset: str, former: int, visible: int) -> None:
+    of_former = (RankTable.dataset == dataset, RankTable.release == former)
+    there = session.scalar(
+        select(RankTable.rank_table_id).where(RankTable.dataset == dataset, RankTable.release == visible).limit(1)
+    )
+    definition = services.definitions.get(dataset)
+    if definition is not None and former < visible and there is None:
+        changed = {
+            row.period
+            for number in range(former + 1, visible + 1)
+            for row in session.execute(changes_by_period(definition, number))
+        }
+        windows = session.execute(select(RankTable.first, RankTable.last).where(*of_former).distinct()).all()
+        for first, last in windows:
+            if not any(first <= month <= last for month in changed):
+                same = (*of_former, RankTable.first == first, RankTable.last == last)
+                session.execute(update(RankTable).where(*same).values(release=visible))
+    session.execute(delete(RankTable).where(*of_former))
 
 
 def _build(services: Services, wanted: _Wanted, told: Callable[[int, int], None]) -> int:

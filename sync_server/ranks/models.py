@@ -15,8 +15,8 @@ class RankTable(Base):
     """How often each count occurs among a borough's postcodes: of a release, for everybody whose rights are these.
 
     ``first`` and ``last`` are the months that were counted, ``band`` a listed band's name, ``left_out`` what of the
-    rows was not counted. ``content`` is ``tables.packed``. It goes when another release is published. With the borough
-    ``""`` it tells how many rows have no place.
+    rows was not counted; ``content`` is ``Ranks.packed``. It goes with the release, or goes over to the next one where
+    that left its months as they are. With the borough ``""`` it tells how many rows have no place.
     """
 
     __tablename__ = "rank_table"

@@ -26,7 +26,7 @@ CITY_CODE = "E09000001"
 CITY_FILES = sorted((REAL / "police_city_of_london").glob("*.csv"))
 FIRE_FILES = sorted((REAL / "lfb").glob("2017-*.csv"))
 ALL_USES = frozenset(Use)
-EVERYWHERE = ("london", "unplaced", "outside")
+THE_CITY = (CITY_CODE, "unplaced", "outside")
 # A postcode of the City, well inside it.
 CHEAPSIDE = "EC2V 6AA"
 # Like all others of the console's rig, but of the City of London.
@@ -81,7 +81,7 @@ def agree(
     organisation: str,
     dataset: str,
     *,
-    areas: tuple[str, ...] = EVERYWHERE,
+    areas: tuple[str, ...] = THE_CITY,
     uses: frozenset[Use] = ALL_USES,
     officer_records: bool = False,
 ) -> None:

@@ -9,7 +9,6 @@ from safestats.shared.disclosure import (
     Sensitivity,
     published_change,
     published_count,
-    published_rings,
     published_share,
     published_table,
     published_words,
@@ -48,18 +47,6 @@ def test_no_column_can_be_solved(counts):
     assert all(row[0] is None or row[0] == 0 or row[0] % 5 == 0 for row in table.rows)
     if any(0 < count < 5 for count in counts):
         assert len(masked) >= 2 or table.totals[0] is None
-
-
-@given(st.lists(st.integers(0, 30), min_size=1, max_size=4))
-def test_no_difference_of_rings_tells_a_small_number(steps):
-    counts = [sum(steps[: i + 1]) for i in range(len(steps))]
-    shown = published_rings(counts)
-    assert len(shown) == len(counts)
-    for count, value in zip(counts, shown):
-        assert (value is None) == (0 < count < 5)
-        assert value is None or value % 5 == 0
-    standing = [value for value in shown if value is not None]
-    assert standing == sorted(standing)
 
 
 def test_percentages_and_changes_come_from_what_is_shown():

@@ -151,6 +151,13 @@ def test_sparse_cells_are_left_out_as_brute_force_finds_them(run):
     assert operational.sample(QgsPointXY(EAST, NORTH), 1)[0] > 0
 
 
+def test_health_data_lose_cells_of_up_to_seven(run):
+    result = dataclasses.replace(run(Method.KDE_GRID, cell_m=100.0, bandwidth_m=500.0), threshold=8)
+    near = nearby_counts(result.surface, 1)
+    assert public_surface(result).sparse == int(((near > 0) & (near <= 7) & result.surface.mask).sum())
+    assert public_surface(result).sparse > public_surface(dataclasses.replace(result, threshold=0)).sparse
+
+
 def test_gi_counts_its_neighbourhood(run):
     surface = run(Method.GI_GRID, cell_m=200.0, neighbours=2).surface
     counts, near = surface.columns["count"], nearby_counts(surface, 2)

@@ -1,0 +1,347 @@
+"""Lists of premises: asked for on a page, answered by the worker, kept a day for the one who asked."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...shared.presets import Preset
+from ...shared.ring_answer import Place
+from ...shared.rings import FIXED_RADII
+from ..agreements.scope import Subject
+from ..audit.log import EventType, Outcome
+from ..errors import SafeStatsError
+from ..identity.models import Channel, Role, User
+from ..instants import now
+from ..problems import Problem
+from ..services import Services
+from .answering import Answering, Question, Tables
+from .models import BatchState, CheckBatch
+from .premises import Premises, Rejected, read_premises
+from .report import ReportKind, as_reported, render
+from .workbook import PremisesWorkbook
+
+logger = logging.getLogger(__name__)
+
+KEPT = timedelta(hours=24)
+MOST_OPEN = 2  # lists that one person may have under way
+OPEN_STATES = (BatchState.WAITING, BatchState.RUNNING)
+WORKBOOK, REPORTS = "premises.xlsx", "reports.zip"
+_AT_ONCE = 50
+_NOTE_EVERY = 5  # premises between two looks at the row
+_MARKINGS = {
+    ReportKind.OPERATIONAL: "OFFICIAL-SENSITIVE – not for publication; for a meeting, in exempt session only.",
+    ReportKind.PUBLIC: "OFFICIAL. Small counts are withheld, others rounded to 5, and categories grouped.",
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A list as it is now; ``files`` are there once it is done."""
+
+    number: int
+    state: BatchState
+    done: int
+    total: int
+    message: str
+    requested_at: datetime
+    gone_at: datetime | None
+    rejected: tuple[Rejected, ...]
+    files: tuple[str, ...]
+
+    @property
+    def under_way(self) -> bool:
+        """Whether something is still to come."""
+        return self.state in OPEN_STATES
+
+
+class _CancelledError(Exception):
+    """The person cancelled the list, or the worker is to end."""
+
+
+def request_batch(
+    services: Services,
+    subject: Subject,
+    name: str,
+    content: bytes,
+    preset: Preset,
+    kind: ReportKind,
+    with_reports: bool,
+) -> int:
+    """Read the list and keep it for the worker; its number. Raises ``SafeStatsError`` or ``Problem``."""
+    premises, rejected = read_premises(services, name, content)
+    if not premises:
+        first = rejected[0]
+        raise SafeStatsError(f"None of the rows can be searched around. Line {first.line}: {first.sentence}")
+    with services.database.read() as session:
+        Answering.prepare(services, session, subject, (), kind.use)
+    with services.database.write() as session:
+        waiting = session.scalars(
+            select(CheckBatch.check_batch_id).where(
+                CheckBatch.user_id == subject.user_id, CheckBatch.state.in_(OPEN_STATES)
+            )
+        ).all()
+        if len(waiting) >= MOST_OPEN:
+            raise SafeStatsError(f"{MOST_OPEN} of your lists are under way: wait until one has ended, or cancel it.")
+        batch = CheckBatch(
+            token=secrets.token_hex(16),
+            user_id=subject.user_id,
+            subject=asdict(subject),
+            asked={"preset": preset.name, "kind": str(kind), "reports": with_reports},
+            premises=[[one.line, one.name, one.reference, asdict(one.place)] for one in premises],
+            rejected=[[one.line, one.name, one.sentence] for one in rejected],
+            requested_at=now(),
+            total=len(premises),
+        )
+        session.add(batch)
+        session.flush()
+        number = batch.check_batch_id
+    services.audit.record(
+        EventType.CHECK_BATCH, **subject.audited, rows=len(premises), filter={"batch": number, "kind": str(kind)}
+    )
+    return number
+
+
+def batches_of(services: Services, session: Session, subject: Subject) -> list[Batch]:
+    """The person's own lists that are still kept, the newest first."""
+    found = session.scalars(
+        select(CheckBatch).where(CheckBatch.user_id == subject.user_id).order_by(CheckBatch.check_batch_id.desc())
+    )
+    return [_told(services, batch) for batch in found if not _is_over(batch)]
+
+
+def find_batch(services: Services, session: Session, subject: Subject, number: int) -> Batch:
+    """One of the person's own lists; raises ``Problem`` 404 for another's and for one that is gone."""
+    return _told(services, _own(session, subject, number))
+
+
+def file_of(services: Services, session: Session, subject: Subject, number: int, name: str) -> Path:
+    """The path of a list's file, audited with its hash before it leaves; raises ``Problem`` 404."""
+    batch = _own(session, subject, number)
+    path = _folder(services, batch.token) / name
+    if batch.state != BatchState.DONE or name not in (WORKBOOK, REPORTS) or not path.is_file():
+        raise _no_such()
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    services.audit.record(
+        EventType.CHECK_BATCH,
+        **subject.audited,
+        rows=batch.total,
+        filter={"batch": number, "file": name, "sha256": sha256},
+    )
+    return path
+
+
+def cancel_batch(services: Services, subject: Subject, number: int) -> None:
+    """End the list, now or as soon as the worker looks; raises ``Problem`` 404."""
+    with services.database.write() as session:
+        batch = _own(session, subject, number)
+        if batch.state == BatchState.WAITING:
+            _end(batch, BatchState.CANCELLED, "The list was cancelled before it began.")
+        elif batch.state == BatchState.RUNNING:
+            batch.cancel_requested = True
+
+
+def _own(session: Session, subject: Subject, number: int) -> CheckBatch:
+    batch = session.get(CheckBatch, number)
+    if batch is None or batch.user_id != subject.user_id or _is_over(batch):
+        raise _no_such()
+    return batch
+
+
+def _no_such() -> Problem:
+    return Problem(
+        404, "no-such-list", "There is no such list", "This list is not yours, or its files were kept for their day."
+    )
+
+
+def _is_over(batch: CheckBatch) -> bool:
+    return batch.finished_at is not None and now() - batch.finished_at >= KEPT
+
+
+def _told(services: Services, batch: CheckBatch) -> Batch:
+    folder = _folder(services, batch.token)
+    there = (WORKBOOK, REPORTS) if batch.state == BatchState.DONE else ()
+    return Batch(
+        number=batch.check_batch_id,
+        state=BatchState(batch.state),
+        done=batch.done,
+        total=batch.total,
+        message=batch.message,
+        requested_at=batch.requested_at,
+        gone_at=batch.finished_at + KEPT if batch.finished_at else None,
+        rejected=tuple(Rejected(*one) for one in batch.rejected),
+        files=tuple(name for name in there if (folder / name).is_file()),
+    )
+
+
+def _folder(services: Services, token: str) -> Path:
+    return services.settings.data_dir / "check-batches" / token
+
+
+# ---------------------------------------------------------------------- the worker's part
+
+
+def any_waits(services: Services) -> bool:
+    """Whether a list is to be answered. One that runs by its row has lost its worker: there is one worker."""
+    with services.database.read() as session:
+        return _next(session) is not None
+
+
+def answer_next(services: Services, goes_on: Callable[[], bool]) -> bool:
+    """Answer the oldest list; whether there was one. Broken off by the worker's end it is begun anew."""
+    with services.database.write() as session:
+        batch = _next(session)
+        if batch is None:
+            return False
+        batch.state, batch.done = BatchState.RUNNING, 0
+    try:
+        told = _work(services, batch, goes_on)
+        _finish(services, batch, BatchState.DONE, told)
+    except _CancelledError:
+        shutil.rmtree(_folder(services, batch.token), ignore_errors=True)
+        if goes_on():
+            _finish(services, batch, BatchState.CANCELLED, "The list was cancelled: nothing of it is kept.")
+    except (Problem, SafeStatsError) as error:
+        _finish(services, batch, BatchState.FAILED, str(error))
+    except Exception as error:
+        logger.exception("List %s of premises failed", batch.check_batch_id)
+        told = f"The list failed ({type(error).__name__}): tell the SafeStats team its number."
+        _finish(services, batch, BatchState.FAILED, told)
+    return True
+
+
+def tidy(services: Services) -> None:
+    """Remove lists and files whose day is over, and files of no list."""
+    with services.database.write() as session:
+        for batch in session.scalars(select(CheckBatch)).all():
+            if _is_over(batch):
+                session.delete(batch)
+        session.flush()
+        kept = set(session.scalars(select(CheckBatch.token)))
+    folder = services.settings.data_dir / "check-batches"
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _next(session: Session) -> CheckBatch | None:
+    return session.scalar(
+        select(CheckBatch).where(CheckBatch.state.in_(OPEN_STATES)).order_by(CheckBatch.check_batch_id).limit(1)
+    )
+
+
+def _work(services: Services, batch: CheckBatch, goes_on: Callable[[], bool]) -> str:
+    subject = _subject(batch.subject)
+    kind = ReportKind(batch.asked["kind"])
+    preset = next(one for one in services.presets if one.name == batch.asked["preset"])
+    folder = _folder(services, batch.token)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    workbook = PremisesWorkbook(FIXED_RADII)
+    rejected = [Rejected(*one) for one in batch.rejected]
+    answered_number, used = 0, dict[str, str]()
+    tables: Tables = {}
+    with zipfile.ZipFile(folder / REPORTS, "w", zipfile.ZIP_STORED) as reports:
+        for first in range(0, len(batch.premises), _AT_ONCE):
+            # Anew each time: what was suspended meanwhile is not told any more.
+            with services.database.read() as session:
+                _refuse_closed(session, batch, subject)
+                asking = Answering.prepare(services, session, subject, (), kind.use, tables)
+                for done, (line, name, reference, place) in enumerate(batch.premises[first : first + _AT_ONCE], first):
+                    if done % _NOTE_EVERY == 0:
+                        _note(services, batch, done, goes_on)
+                    premises = Premises(line, name, reference, Place(**place))
+                    try:
+                        answered = as_reported(asking, Question(premises.place, preset), kind)
+                    except Problem as problem:
+                        rejected.append(Rejected(line, name, problem.document.detail))
+                        continue
+                    workbook.add(premises, answered.answer)
+                    used.update(answered.agreements)
+                    answered_number += 1
+                    if batch.asked["reports"]:
+                        reports.writestr(_file_name(premises), render(services, session, subject, answered, kind))
+    if not batch.asked["reports"]:
+        (folder / REPORTS).unlink()
+    for one in sorted(rejected, key=lambda one: one.line):
+        workbook.reject(one)
+    workbook.save(folder / WORKBOOK, _MARKINGS[kind])
+    _audit(services, batch, subject, kind, used, answered_number)
+    with services.database.write() as session:
+        session.get_one(CheckBatch, batch.check_batch_id).rejected = [
+            [one.line, one.name, one.sentence] for one in sorted(rejected, key=lambda one: one.line)
+        ]
+    left = f"; {len(rejected):,} rows were not searched" if rejected else ""
+    return f"{answered_number:,} premises are answered{left}."
+
+
+def _refuse_closed(session: Session, batch: CheckBatch, subject: Subject) -> None:
+    user = session.get(User, batch.user_id)
+    if user is None or not user.active or Role(user.role) != subject.role:
+        raise SafeStatsError("The account that asked for it is closed, or its role has changed.")
+
+
+def _audit(
+    services: Services, batch: CheckBatch, subject: Subject, kind: ReportKind, used: dict[str, str], premises: int
+) -> None:
+    """An event for each dataset that is told of, with what may leave."""
+    for name in (WORKBOOK, REPORTS):
+        path = _folder(services, batch.token) / name
+        if path.is_file():
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            for dataset, agreement in used.items():
+                services.audit.record(
+                    EventType.CHECK_BATCH,
+                    **subject.audited,
+                    dataset=dataset,
+                    agreement=agreement,
+                    rows=premises,
+                    filter={"batch": batch.check_batch_id, "kind": str(kind), "file": name, "sha256": sha256},
+                    outcome=Outcome.OK,
+                )
+
+
+def _subject(document: dict[str, Any]) -> Subject:
+    known = {**document, "role": Role(document["role"]), "channel": Channel(document["channel"])}
+    known["sites"] = tuple((dataset, site) for dataset, site in document["sites"])
+    return Subject(**known)
+
+
+def _note(services: Services, batch: CheckBatch, done: int, goes_on: Callable[[], bool]) -> None:
+    if not goes_on():
+        raise _CancelledError
+    with services.database.write() as session:
+        held = session.get_one(CheckBatch, batch.check_batch_id)
+        if held.cancel_requested:
+            raise _CancelledError
+        held.done = done
+
+
+def _finish(services: Services, batch: CheckBatch, state: BatchState, message: str) -> None:
+    with services.database.write() as session:
+        _end(session.get_one(CheckBatch, batch.check_batch_id), state, message)
+
+
+def _end(batch: CheckBatch, state: BatchState, message: str) -> None:
+    batch.state, batch.message, batch.finished_at = state, message, now()
+    if state == BatchState.DONE:
+        batch.done = batch.total
+    batch.premises = []  # names of premises are not needed any more
+
+
+def _file_name(premises: Premises) -> str:
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", f"{premises.name} {premises.place.label}").strip("-")[:80]
+    return f"{premises.line:05d}-{plain}.pdf"
