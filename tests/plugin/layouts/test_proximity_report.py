@@ -15,6 +15,7 @@ from qgis.core import QgsFeature, QgsGeometry, QgsLayoutFrame, QgsLayoutItemLabe
 from qgis.PyQt.QtCore import QDate
 from qgis.PyQt.QtGui import QColor
 from safestats.qgis_plugin.core.analysis_error import AnalysisError
+from safestats.qgis_plugin.core.base_source import BaseKind, BaseSource
 from safestats.qgis_plugin.core.borough_ranks import BoroughRanks, RankTable
 from safestats.qgis_plugin.core.coverage import CoverageMap
 from safestats.qgis_plugin.core.local_store import LocalStore
@@ -33,6 +34,7 @@ from safestats.shared.change import change
 from safestats.shared.presets import Preset
 from safestats.shared.ranks import Distribution
 from safestats.shared.rings import Band, OwnBand
+from safestats.tests.zoomstack import write_zoomstack
 
 needs_poppler = pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed")
 
@@ -351,6 +353,19 @@ def test_the_incidents_on_the_map_are_those_of_the_table(project):
     assert found.answer.rows[0].figures[-1].count == 2
     page = page_of(project, found)
     assert "Alcohol hours: 18:00–05:59." in label_of(page, "asked")
+
+
+def test_it_stands_on_the_chosen_base_map_with_its_attribution(project, samples, tmp_path):
+    found = samples.proximity_result([samples.dataset_answer("mps", "Met", ("x",), 1, 50)])
+    file = write_zoomstack(tmp_path / "base-map.gpkg")
+    source = BaseSource(BaseKind.FILE, "OS Open Zoomstack", "Contains invented map data 2026.", file)
+    imprint = Imprint("A title", "A. Analyst", "A borough")
+    layout = build_proximity_layout(project, ProximityReport(found, imprint, base=source))
+    names = [layer.name() for layer in layout.itemById("map").layers()]
+    assert "Main road" in names and "Postcode" not in names  # where there are streets, nothing need stand for them
+    assert "Contains invented map data 2026." in label_of(layout, "attribution")
+    without = page_of(project, found)
+    assert "Postcode" in [layer.name() for layer in without.itemById("map").layers()]
 
 
 # ---------------------------------------------------------------------- charts
