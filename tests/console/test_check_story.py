@@ -177,7 +177,7 @@ def test_with_records_and_a_list(browsers: Browsers, tmp_path: Path) -> None:
     look("list", 1000)
     rae.press("Answer the list")
     page.get_by_role("link", name="Workbook (XLSX)").wait_for()
-    assert "2 premises are answered; 1 rows were not searched" in page.locator("main").inner_text()
+    assert "2 premises are answered; 1 row was not searched" in page.locator("main").inner_text()
     look("list-done", 900)
     with page.expect_download() as found:
         page.get_by_role("link", name="Reports (zip of PDFs)").click()
