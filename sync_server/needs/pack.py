@@ -47,6 +47,7 @@ from .release import Exact, Released, exact_release, public_release
 
 _SIMPLIFIED_M = 15
 _LONDON = "London"
+_NO_AGREEMENT = "no-agreement"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def needs_pack(
             else:
                 services_told.append(making.service(definition))
         except Problem as problem:
-            left_out.append(LeftOut(definition.code, definition.title, problem.document.detail))
+            left_out.append(LeftOut(definition.code, definition.title, problem.document.detail, problem.document.code))
     if not services_told and not numbers:
         raise making.nothing_open(left_out)
     parts: list[Service | Numbers] = [*services_told, *numbers]
@@ -130,7 +131,7 @@ def require_open(
             making.opened(definition)
             return
         except Problem as problem:
-            left_out.append(LeftOut(definition.code, definition.title, problem.document.detail))
+            left_out.append(LeftOut(definition.code, definition.title, problem.document.detail, problem.document.code))
     raise making.nothing_open(left_out)
 
 
@@ -190,7 +191,9 @@ class _Making:
     def nothing_open(self, left_out: Sequence[LeftOut]) -> Problem:
         """The refusal where no dataset is open, with the reason of each."""
         home = self._reader.organisation_name or self._reader.organisation
-        reasons = " ".join(f"{one.title}: {one.why}" for one in left_out)
+        reasons = " ".join(f"{one.title}: {one.why}" for one in left_out if one.reason != _NO_AGREEMENT)
+        if any(one.reason == _NO_AGREEMENT for one in left_out):
+            reasons = f"{reasons} There is no agreement on any other dataset: ask the SafeStats team.".strip()
         return Problem(
             403,
             "pack-not-covered",
