@@ -1,4 +1,4 @@
-"""Rings around a place, and bands of the day: what counts as inside, and how many.
+"""Rings around a place, and bands of the day: what counts as inside, and on how much land.
 
 A ring holds every incident at a distance ≤ its radius, so counts are cumulative. With integer coordinates (metres of
 EPSG:27700) distances are compared as squared integers: an incident exactly on the ring is inside, always.
@@ -36,43 +36,9 @@ def within(eastings: ArrayLike, northings: ArrayLike, centre: Centre, radius: fl
     return squared_distances(eastings, northings, centre) <= _checked(radius) ** 2
 
 
-def count_in_rings(
-    eastings: ArrayLike, northings: ArrayLike, centre: Centre, radii: Sequence[float]
-) -> NDArray[np.int64]:
-    """How many points lie within each radius (metres): cumulative counts, shape ``(len(radii),)``."""
-    squared = squared_distances(eastings, northings, centre)
-    return np.array([int(np.count_nonzero(squared <= _checked(radius) ** 2)) for radius in radii], dtype=np.int64)
-
-
-def ring_table(
-    categories: Sequence[str], eastings: ArrayLike, northings: ArrayLike, centre: Centre, radii: Sequence[float]
-) -> dict[str, NDArray[np.int64]]:
-    """Cumulative counts by category, ``{category: shape (len(radii),)}``, for those within the outermost ring.
-
-    The category with most incidents in the outermost ring comes first; equal ones in order of name.
-    """
-    names = np.asarray(categories, dtype=object)
-    squared = squared_distances(eastings, northings, centre)
-    inside = squared <= max(_checked(radius) for radius in radii) ** 2
-    names, squared = names[inside], squared[inside]
-    table = {
-        str(name): np.array(
-            [int(np.count_nonzero(squared[names == name] <= radius**2)) for radius in radii], dtype=np.int64
-        )
-        for name in set(names.tolist())
-    }
-    outermost = int(np.argmax(radii))
-    return dict(sorted(table.items(), key=lambda item: (-int(item[1][outermost]), item[0])))
-
-
 def ring_area_km2(radius: float) -> float:
     """The area of the whole circle in km²."""
     return math.pi * _checked(radius) ** 2 / 1e6
-
-
-def rate_per_km2(count: int, radius: float) -> float:
-    """Incidents per km² of the whole circle."""
-    return count / ring_area_km2(radius)
 
 
 def circle(centre: Centre, radius: float, segments: int = CIRCLE_SEGMENTS) -> NDArray[np.float64]:

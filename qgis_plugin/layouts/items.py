@@ -282,7 +282,9 @@ def legend(
         needed = QgsLegendRenderer(item.model(), item.legendSettings()).minimumSize(render_context())
         if needed.height() <= rect.height() and needed.width() <= rect.width():
             break
-    place(item, QRectF(rect.x(), rect.y(), needed.width() + 0.5, needed.height() + 0.5))
+    # In print type runs a little wider than it was measured.
+    width = max(needed.width() + 0.5, min(needed.width() + sheet.mm(2), rect.width()))
+    place(item, QRectF(rect.x(), rect.y(), width, needed.height() + 0.5))
     return item
 
 

@@ -28,6 +28,8 @@ from ...shared.windows import month_words
 from ..core.coverage import Coverage
 from ..core.premises import Premises
 from ..core.proximity import PlaceSearch
+from .base_map import POSTCODE_ATTRIBUTION
+from .page_frame import boundary_attribution, joined
 from .sheet import day, tr
 
 _DPI = 300
@@ -47,6 +49,7 @@ class PremisesPages:
 
     def __init__(self, land: Coverage, marking: str) -> None:
         self._land, self._marking = land, marking
+        self._geography = (boundary_attribution(), POSTCODE_ATTRIBUTION)
 
     def __call__(self, premises: Premises, found: PlaceSearch) -> bytes:
         """The page as PDF, A4."""
@@ -85,7 +88,7 @@ class PremisesPages:
             beside = _trend(painter, QRectF(right, beside, width, tall - 2), part, answer) + 2
         top = _words(painter, _MARGIN, top + _MAP + 6, full, _table(answer), 7.5)
         notes_top = top + 3
-        _fitted(painter, QRectF(_MARGIN, notes_top, full, _HEIGHT - 10 - notes_top), _notes(answer))
+        _fitted(painter, QRectF(_MARGIN, notes_top, full, _HEIGHT - 10 - notes_top), _notes(answer, self._geography))
 
     def _map(self, painter: QPainter, frame: QRectF, found: PlaceSearch) -> None:
         """The rings to scale, on the land; nothing else is known without a service that would learn the place."""
@@ -184,7 +187,8 @@ def _row(row: AnswerRow) -> list[str]:
 
 
 def _percent(ratio: float) -> str:
-    return f"{ratio - 1:+.0%}".replace("-", "−")
+    percent = round(100 * (ratio - 1))
+    return f"{percent:+,}%".replace("-", "−") if percent else "0%"
 
 
 def _cells(words: Sequence[str], kind: str) -> str:
@@ -194,7 +198,7 @@ def _cells(words: Sequence[str], kind: str) -> str:
     return f"<tr><{kind} align='left'{style}>{escape(first)}</{kind}>{cells}</tr>"
 
 
-def _notes(answer: RingAnswer) -> str:
+def _notes(answer: RingAnswer, geography: Sequence[str]) -> str:
     lines = [tr("Datasets are not added up: several services may each record the same event."), *answer.notes]
     for part in answer.datasets:
         lines += [_ranked(row, answer) for row in part.totals() if row.figures[-1].sentence]
@@ -203,7 +207,7 @@ def _notes(answer: RingAnswer) -> str:
     if answer.synthetic:
         lines.insert(0, tr("Some of these data are synthetic: invented for demonstration."))
     said = "".join(f"<p style='margin:0 0 2px 0'>{escape(line)}</p>" for line in lines)
-    source = " ".join(answer.attributions)
+    source = joined(*answer.attributions, *geography)
     made = tr("Made by SafeStats on {day}.").format(day=day(answer.answered_on))
     return f"{said}<p style='margin:0;color:{_FAINT}'>{escape(source)} {escape(made)}</p>"
 

@@ -109,9 +109,24 @@ def published(result: PlaceSearch) -> RingAnswer:
         return rank_sentence(table.of(row.category, radius), count, table.borough) if table is not None else ""
 
     try:
-        return publishable(result.answer, Rules(standing=standing))
+        answer = publishable(result.answer, Rules(standing=standing))
     except NotPublishableError as error:
         raise AnalysisError(str(error)) from error
+    # Sentences with figures are gone; since when a dataset is held is no count, and counts cannot be read without.
+    parts = (
+        replace(shown, notes=(*shown.notes, *_held(exact, answer)))
+        for shown, exact in zip(answer.datasets, result.answer.datasets)
+    )
+    return replace(answer, datasets=tuple(parts))
+
+
+def _held(exact: DatasetAnswer, answer: RingAnswer) -> tuple[str, ...]:
+    held = [month for month, count in zip(answer.trend.months, exact.trend) if count is not None]
+    missing = [month for month in answer.now.months if month not in held]
+    if not held or not missing:
+        return ()
+    words = tr("Held for {first} to {last} only: other months are missing from the counts.")
+    return (words.format(first=month_words(held[0]), last=month_words(held[-1])),)
 
 
 def _exempt(sheet: Sheet, top: float) -> float:
@@ -129,7 +144,8 @@ def _words(sheet: Sheet, rect: QRectF, answer: RingAnswer, result: PlaceSearch) 
     place = answer.place
     heading = ", ".join(part for part in (place.label, place.borough) if part)
     where = " ".join(sentence(part) for part in (place.accuracy, place.warning, answer.boundary_note) if part)
-    asked = tr("{months}, against {before}.") if answer.before else tr("{months}; nothing is compared.")
+    compared = answer.before is not None and any(figure.change for row in answer.rows for figure in row.figures)
+    asked = tr("{months}, against {before}.") if compared else tr("{months}; no change is given.")
     asked = asked.format(months=answer.now.label, before=answer.before.label if answer.before else "")
     bands = "; ".join(dict.fromkeys(row.band.words for row in answer.rows if row.category is None))
     preset = result.question.preset.title if not result.question.bands else tr("Times of day of one's own choice")
@@ -271,7 +287,8 @@ def _signs(answer: RingAnswer, made: RingTable) -> str:
         words.append(tr("Grey: rests on a count below 10 and says little."))
     words.append(tr("per km²: of the land in the ring on which the data are held."))
     if Kind.RANK in kinds:
-        borough = answer.place.borough or tr("the borough")
+        borough = answer.place.borough or tr("borough")
+        borough = f"the {borough}" if borough.startswith(("City ", "borough")) else borough
         words.append(
             tr("postcodes: over 9 in 10 means more than around 9 in 10 of those in {borough}.").format(borough=borough)
         )

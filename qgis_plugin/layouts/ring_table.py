@@ -23,6 +23,7 @@ MOST_RINGS_IN_FULL = 3
 SIZES = (7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
 LABEL_SHARE = 0.2  # of the width, at least
 MARGIN = 0.7
+RING_GAP = 1.6
 POINTS_PER_MM = 1.75  # type size for a row's height
 _OVER, _UNDER, _POSTCODES = "more than around ", "fewer than around ", " postcodes in "
 
@@ -99,11 +100,12 @@ def ring_table(answer: RingAnswer, room: int) -> RingTable:
 
 def columns_of(answer: RingAnswer) -> tuple[Column, ...]:
     """Counts and changes of every ring; rates and ranks of all where they are few, else of the outermost."""
-    last, ranked = len(answer.radii) - 1, any(figure.sentence for row in answer.rows for figure in row.figures)
+    last, figures = len(answer.radii) - 1, [figure for row in answer.rows for figure in row.figures]
+    ranked, compared = any(figure.sentence for figure in figures), any(figure.change for figure in figures)
     made = []
     for ring, radius in enumerate(answer.radii):
         made.append(Column(ring, Kind.COUNT, tr("≤ {radius} m").format(radius=number(radius))))
-        if answer.before is not None:
+        if compared:
             made.append(Column(ring, Kind.CHANGE, tr("change")))
         if len(answer.radii) <= MOST_RINGS_IN_FULL or ring == last:
             made.append(Column(ring, Kind.RATE, tr("per km²")))
@@ -214,7 +216,8 @@ def _widths(sheet: Sheet, made: RingTable, size: float) -> list[float]:
     for position, column in enumerate(made.columns):
         style = bold if column.kind is Kind.COUNT else plain
         words = [column.words, *(line.cells[position] for line in made.lines)]
-        widths.append(max(text_width(one, style) for one in set(words)) / 0.98 + 2 * sheet.mm(MARGIN) + 0.1)
+        apart = sheet.mm(RING_GAP) if column.kind is Kind.COUNT else 0.0
+        widths.append(max(text_width(one, style) for one in set(words)) / 0.98 + 2 * sheet.mm(MARGIN) + 0.1 + apart)
     return widths
 
 
@@ -245,7 +248,8 @@ def _line(
         figure = row.figures[column.ring]
         words = figure_words(figure, column.kind)
         # A withheld number of coarse places is a number of them.
-        if column.kind is Kind.COUNT and is_total and column.ring < len(coarse) and coarse[column.ring] != 0:
+        flagged = is_total and column.ring < len(coarse) and coarse[column.ring] != 0 and figure.count != 0
+        if column.kind is Kind.COUNT and flagged:
             words = f"{COARSE} {words}"
         if column.kind is Kind.CHANGE and figure.change is not None and figure.change.weak:
             weak.add(position)

@@ -283,8 +283,9 @@ def _work(services: Services, batch: CheckBatch, goes_on: Callable[[], bool]) ->
         session.get_one(CheckBatch, batch.check_batch_id).rejected = [
             [one.line, one.name, one.sentence] for one in sorted(rejected, key=lambda one: one.line)
         ]
-    left = f"; {len(rejected):,} rows were not searched" if rejected else ""
-    return f"{answered_number:,} premises are answered{left}."
+    rows = "1 row was" if len(rejected) == 1 else f"{len(rejected):,} rows were"
+    left = f"; {rows} not searched" if rejected else ""
+    return f"{answered_number:,} premises {'is' if answered_number == 1 else 'are'} answered{left}."
 
 
 def _refuse_closed(session: Session, batch: CheckBatch, subject: Subject) -> None:

@@ -20,6 +20,7 @@ from ..datasets.areas import AreaIndex
 from ..errors import SafeStatsError
 
 _SIMPLIFIED_M = 60
+_POSTCODES = "Postcodes: contains Royal Mail data © Royal Mail copyright and database right 2025."
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Ground:
 
     @property
     def attribution(self) -> str:
-        """Of the boundaries."""
-        return self._areas.attribution
+        """Of the boundaries and the postcodes."""
+        return f"{self._areas.attribution} {_POSTCODES}"
 
     @property
     def edition(self) -> str:

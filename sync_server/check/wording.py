@@ -18,15 +18,17 @@ def count_words(count: int | None, mark: str = "") -> str:
 
 
 def change_words(changed: RateChange | None) -> str:
-    """“+46 %”, or a dash where nothing is compared."""
+    """“+46 %”, “new” where there was nothing before, or a dash where nothing is compared."""
     if changed is None:
         return _DASH
-    return "new" if changed.ratio is None else _percent(changed.ratio)
+    if changed.ratio is None:
+        return "new" if changed.low > 0 else _DASH
+    return _percent(changed.ratio)
 
 
 def interval_words(changed: RateChange | None) -> str:
     """“+25 % to +70 %”: where the true change lies, 95 times in 100; empty where nothing is compared."""
-    if changed is None:
+    if changed is None or (changed.ratio is None and not changed.low > 0):
         return ""
     high = "any rise" if math.isinf(changed.high) else _percent(changed.high)
     return f"{_percent(changed.low)} to {high}"

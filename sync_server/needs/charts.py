@@ -118,7 +118,7 @@ def week_grid(week: Week, title: str, name: str) -> Markup:
 
 def rate_bars(lines: Sequence[tuple[AreaLine, float]], london: float | None, title: str, unit: str) -> Markup:
     """Boroughs by their rate, highest first: the own one dark, those that border it middling; London as a line."""
-    row, label_width = 14, 170
+    row, label_width = 12, 170
     most = max([rate for _, rate in lines] + [london or 0, 1e-9])
     room = WIDTH - label_width - 60
     told = "; ".join(f"{line.name} {rate:.1f}" for line, rate in lines)
@@ -129,13 +129,13 @@ def rate_bars(lines: Sequence[tuple[AreaLine, float]], london: float | None, tit
     for at, (line, rate) in enumerate(lines):
         y, weight = 18 + at * row, 700 if line.own else 400
         mark = " †" if line.few_residents else ""
-        parts.append(label_at(label_width - 8, y + 10, line.name + mark, size=10, anchor="end", weight=weight))
+        parts.append(label_at(label_width - 8, y + 9.5, line.name + mark, size=10, anchor="end", weight=weight))
         fill = ACCENT if line.own else CLASSES[2] if line.peer else CLASSES[1]
         parts.append(_bar(label_width, y + 1, max(room * rate / most, 0.8), row - 3, fill))
         end = label_width + room * rate / most
         # Not on the line.
         place = max(end, line_at) if end > line_at - 26 else end
-        parts.append(label_at(place + 5, y + 10, f"{rate:.1f}", size=10, anchor="start"))
+        parts.append(label_at(place + 5, y + 9.5, f"{rate:.1f}", size=10, anchor="start"))
     if london is not None:
         x = line_at
         parts.append(f'<path d="M{x:.1f} 14V{height}" stroke="{INK}" stroke-width="1.2" stroke-dasharray="5 3"/>')

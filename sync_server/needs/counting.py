@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from ...shared.windows import Window, comparison, newest_full_month, trend
-from ..agreements.readable import countable
 from ..agreements.scope import Scope
 from ..analysis.visible import VisibleRows
 from ..datasets import periods
@@ -35,14 +34,6 @@ class Months:
 
 
 @dataclass(frozen=True)
-class AreaCount:
-    """A borough's count of the window; ``aggregate``: some of its rows are only counted, never shown."""
-
-    count: int
-    aggregate: bool
-
-
-@dataclass(frozen=True)
 class Counts:
     """What the rows come to. ``by_hour`` is empty where the data do not tell hours."""
 
@@ -54,7 +45,7 @@ class Counts:
     has_hours: bool
     unplaced: int | None  # rows of the window without a point; None where the agreement shows no points
     coarse: int | None  # rows whose point is known to more than COARSE_M, or nobody tells how well
-    areas: Mapping[str, AreaCount] = field(default_factory=dict)  # all boroughs, of the window
+    boroughs: Mapping[str, int]  # of the window, all that is shown
 
     @property
     def of_now(self) -> int:
@@ -92,7 +83,8 @@ def count_borough(session: Session, permitted: Scope, months: Months, borough: s
     rows = VisibleRows(session, permitted)
     named = month_field(definition)
     month, category = rows.column(named), definition.category_field
-    here = rows.column(AREA_FIELD) == borough
+    area = rows.column(AREA_FIELD)
+    here = area == borough
 
     def counted(window: Window, *names: str) -> Counter[tuple]:
         """By these properties, ``None`` for one that the agreement does not show."""
@@ -113,6 +105,11 @@ def count_borough(session: Session, permitted: Scope, months: Months, borough: s
         for (day, hour), number in counted(months.now, _WEEKDAY, _HOUR).items():
             if day in WEEKDAYS and hour is not None and 0 <= hour < HOURS:
                 by_hour[WEEKDAYS.index(day), int(hour)] += number
+    by_borough = (
+        rows.select(area, func.count())
+        .where(area.is_not(None), month.between(months.now.first, months.now.last))
+        .group_by(area)
+    )
     placed = rows.placed and _PRECISION in names
     unplaced = coarse = None
     if placed:
@@ -135,7 +132,7 @@ def count_borough(session: Session, permitted: Scope, months: Months, borough: s
         has_hours=has_hours,
         unplaced=unplaced,
         coarse=coarse,
-        areas=_count_areas(session, permitted, months.now, named),
+        boroughs={code: int(number) for code, number in session.execute(by_borough)},
     )
 
 
@@ -144,20 +141,3 @@ def _categories(found: Mapping[tuple, int]) -> dict[str, int]:
     for (category,), number in found.items():
         named[category or UNKNOWN] += number
     return named
-
-
-def _count_areas(session: Session, permitted: Scope, window: Window, named: str) -> dict[str, AreaCount]:
-    """The window's count by borough, of all rows that may be counted for the scope's use."""
-    beside = [] if named == "month" else [named]
-    held = countable(permitted, beside=beside).subquery("countable")
-    month: ColumnElement[str] = held.c[named]
-    asked = (
-        select(held.c.borough_code, held.c.aggregate, func.count())
-        .where(held.c.borough_code.is_not(None), month.between(window.first, window.last))
-        .group_by(held.c.borough_code, held.c.aggregate)
-    )
-    found: dict[str, AreaCount] = {}
-    for code, aggregate, number in session.execute(asked):
-        former = found.get(code, AreaCount(0, False))
-        found[code] = AreaCount(former.count + int(number), former.aggregate or bool(aggregate))
-    return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from ..agreements.scope import GrantProfile, Scope
 from ..datasets.areas import AreaIndex
 
 
 class Coverage:
-    """What of each borough a scope shows, or lets be counted."""
+    """What of each borough a scope shows."""
 
     def __init__(self, permitted: Scope, areas: AreaIndex) -> None:
         self._permitted = permitted
@@ -20,17 +20,13 @@ class Coverage:
 
     def shown(self, borough: str, months: Iterable[str]) -> list[str]:
         """The months of which every row of the borough is shown for the scope's use."""
-        return [month for month in months if self._all(borough, month, self._permitted.gives)]
+        return [month for month in months if self._all(borough, month)]
 
-    def counted(self, borough: str, months: Sequence[str]) -> bool:
-        """Whether every row of the borough in all these months may at least be counted."""
-        return all(self._all(borough, month, self._permitted.counts) for month in months)
-
-    def _all(self, borough: str, month: str, permits: Callable[[GrantProfile], bool]) -> bool:
+    def _all(self, borough: str, month: str) -> bool:
         first = self._first_grants(month)
         whole = first.get(borough)
         own = [first.get(code, whole) for code in self._lsoas[borough]] or [whole]
-        return all(grant is not None and permits(grant) for grant in own)
+        return all(grant is not None and self._permitted.gives(grant) for grant in own)
 
     def _first_grants(self, month: str) -> Mapping[str, GrantProfile]:
         """By area the grant through which its rows of the month are seen: the first that covers them."""

@@ -177,6 +177,7 @@ class LeftOut:
     code: str
     title: str
     why: str
+    reason: str  # for programs
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from ..quality.packs import borough_code_of
 from ..quality.readers import reader_of
 from ..quality.register import CAME, Register, read_register
 from ..services import Services
-from .counting import AREA_FIELD, AreaCount, Counts, Months, can_tell, count_borough, months_of
+from .counting import AREA_FIELD, Counts, Months, can_tell, count_borough, months_of
 from .coverage import Coverage
 from .declared import Declared, read_declared
 from .denominators import Divisor, base_of
@@ -47,6 +47,7 @@ from .release import Exact, Released, exact_release, public_release
 
 _SIMPLIFIED_M = 15
 _LONDON = "London"
+_NO_AGREEMENT = "no-agreement"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def needs_pack(
             else:
                 services_told.append(making.service(definition))
         except Problem as problem:
-            left_out.append(LeftOut(definition.code, definition.title, problem.document.detail))
+            left_out.append(LeftOut(definition.code, definition.title, problem.document.detail, problem.document.code))
     if not services_told and not numbers:
         raise making.nothing_open(left_out)
     parts: list[Service | Numbers] = [*services_told, *numbers]
@@ -130,7 +131,7 @@ def require_open(
             making.opened(definition)
             return
         except Problem as problem:
-            left_out.append(LeftOut(definition.code, definition.title, problem.document.detail))
+            left_out.append(LeftOut(definition.code, definition.title, problem.document.detail, problem.document.code))
     raise making.nothing_open(left_out)
 
 
@@ -190,7 +191,9 @@ class _Making:
     def nothing_open(self, left_out: Sequence[LeftOut]) -> Problem:
         """The refusal where no dataset is open, with the reason of each."""
         home = self._reader.organisation_name or self._reader.organisation
-        reasons = " ".join(f"{one.title}: {one.why}" for one in left_out)
+        reasons = " ".join(f"{one.title}: {one.why}" for one in left_out if one.reason != _NO_AGREEMENT)
+        if any(one.reason == _NO_AGREEMENT for one in left_out):
+            reasons = f"{reasons} There is no agreement on any other dataset: ask the SafeStats team.".strip()
         return Problem(
             403,
             "pack-not-covered",
@@ -321,9 +324,9 @@ class _Making:
         sensitive = {codes[code] for code in definition.sensitive.get(definition.category_field, ())}
         return public_release(exact, permitted.threshold, sensitive)
 
-    def _one(self, permitted: Scope, count: int, masked: bool = False) -> Told:
+    def _one(self, permitted: Scope, count: int) -> Told:
         """A count that stands alone."""
-        if self._mode is Mode.OPERATIONAL and not masked:
+        if self._mode is Mode.OPERATIONAL:
             return Told(count)
         largest = max(permitted.threshold, 1) - 1
         shown = published_count(count, largest)
@@ -332,27 +335,32 @@ class _Making:
     def _comparison(
         self, permitted: Scope, coverage: Coverage, months: Months, counts: Counts, own: Told, whole: bool
     ) -> tuple[list[AreaLine], AreaLine | None, str]:
-        """The boroughs that may be counted, these together, and why there is no more."""
+        """The boroughs that are open whole, these together, and why there is no more."""
+        wanted = months.now.months
         lines = []
         for code, name in sorted(self._areas.boroughs.items(), key=lambda one: one[1]):
             if code == self._borough:
                 lines.append(self._area_line(code, name, own, whole))
-            elif coverage.counted(code, months.now.months):
-                area = counts.areas.get(code, AreaCount(0, False))
-                lines.append(self._area_line(code, name, self._one(permitted, area.count, area.aggregate), whole))
+            elif coverage.shown(code, wanted) == list(wanted):
+                count = self._one(permitted, counts.boroughs.get(code, 0))
+                lines.append(self._area_line(code, name, count, whole))
         if len(lines) == 1:
             return (
                 lines,
                 None,
                 (
-                    f"Agreement {permitted.agreement} opens no other borough’s counts for this use: there is no "
+                    f"Agreement {permitted.agreement} opens no other borough’s records for this use: there is no "
                     "comparison with London."
                 ),
             )
         told = [line for line in lines if line.count.count is not None]
         total = Told(sum(line.count.count or 0 for line in told))
         missing = len(self._areas.boroughs) - len(told)
-        name = _LONDON if not missing else f"{_LONDON} but for {missing} boroughs that are not told"
+        name = (
+            _LONDON
+            if not missing
+            else f"{_LONDON} but for {missing} {'borough that is' if missing == 1 else 'boroughs that are'} not told"
+        )
         rates = self._rates([line.code for line in told], total) if whole else {}
         return lines, AreaLine("", name, total, rates), ""
 

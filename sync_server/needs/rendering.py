@@ -81,6 +81,7 @@ def _part(pack: NeedsPack, one: Service) -> dict[str, Any]:
     compared = bool(rated) and not one.no_comparison
     return {
         "service": one,
+        "nothing": all(told.count == 0 for told in one.months.values()),
         "lacking": any(told.mark == NOT_HELD for told in one.months.values()),
         "withheld": any(told.count is None and told.mark.startswith(("<", "*")) for told in one.months.values()),
         "step": max(told.months for told in one.months.values()),

@@ -163,7 +163,7 @@ def comparison(pack: NeedsPack, one: Service, near: bool = False) -> Table:
     rows = [row(line) for line in one.boroughs if line.own or line.peer or not near]
     if one.london:
         rows.append(row(one.london))
-    columns = [Column("Borough", _TEXT), Column("", _TEXT), Column("Incidents")]
+    columns = [Column("Borough", _TEXT), Column("Neighbour", _TEXT), Column("Incidents")]
     columns += [Column(f"Per {kind.per:,} {kind.words}", Shown.RATE) for kind in kinds]
     return Table(f"{one.definition.code} boroughs", f"Boroughs, {one.now_window.label}", columns, rows)
 

@@ -86,6 +86,15 @@ def _changed_periods(session: Session, definition: DatasetDefinition, release: i
     return months | days
 
 
+def changed_months(session: Session, definition: DatasetDefinition, former: int, newer: int) -> set[str]:
+    """The months in which rows begin or end with a release after the ``former``, up to the ``newer``."""
+    return {
+        row.period
+        for number in range(former + 1, newer + 1)
+        for row in session.execute(changes_by_period(definition, number))
+    }
+
+
 def syncable(session: Session, services: Services, dataset: str, release: int, today: date) -> list[Scope]:
     """What agreements in force show at the release, today and, for "the last months", when the month turns."""
     turn = (today.replace(day=1) + timedelta(days=32)).replace(day=1)

@@ -28,10 +28,10 @@ from ..agreements.scope import scopes_in_force
 from ..analysis.visible import VisibleRows
 from ..check.planning import Part, parts_of
 from ..check.reading import Incidents, read_counted, read_shown
-from ..datasets.incidents import changes_by_period
 from ..instants import now
 from ..progress import ReportsProgress, silent
 from ..publishing.models import Release, ReleaseState
+from ..publishing.releases import changed_months
 from ..publishing.short_writes import in_a_write
 from ..services import Services
 from .models import RankTable
@@ -139,11 +139,7 @@ def _carry(services: Services, session: Session, dataset: str, former: int, visi
     )
     definition = services.definitions.get(dataset)
     if definition is not None and former < visible and there is None:
-        changed = {
-            row.period
-            for number in range(former + 1, visible + 1)
-            for row in session.execute(changes_by_period(definition, number))
-        }
+        changed = changed_months(session, definition, former, visible)
         windows = session.execute(select(RankTable.first, RankTable.last).where(*of_former).distinct()).all()
         for first, last in windows:
             if not any(first <= month <= last for month in changed):

@@ -34,6 +34,7 @@ PEOPLE = {
     "city.officer": Role.LICENSING_OFFICER,
     "city.records": Role.LICENSING_OFFICER,
     "city.analyst": Role.ANALYST,
+    "city.admin": Role.ORGANISATION_ADMIN,
     "barnet.officer": Role.LICENSING_OFFICER,
 }
 
@@ -43,7 +44,7 @@ def make_server(settings: Settings, datasets: dict[str, Sequence[Path]]) -> None
     no agreement. ``datasets`` are loaded and published, and places ranked."""
     console_rig.make_server(settings)
     services = open_services(settings, Part.PUBLISHER)
-    homes = {"city.officer": "city", "city.records": "city-records", "city.analyst": "city", "barnet.officer": "barnet"}
+    homes = {"city.records": "city-records", "barnet.officer": "barnet"}
     with services.database.write() as session:
         made = {}
         for code, name in (
@@ -54,7 +55,7 @@ def make_server(settings: Settings, datasets: dict[str, Sequence[Path]]) -> None
             made[code] = add_organisation(session, code, name, "borough", console_rig.REMIT, [CITY_CODE])
         for username, role in PEOPLE.items():
             shown = username.replace(".", " ").title()
-            home = made[homes[username]]
+            home = made[homes.get(username, "city")]
             add_user(
                 session,
                 services.passwords,

@@ -38,18 +38,23 @@ _CATEGORIES = {
 }
 
 
-def load_world(services: Services, folder: Path, rows_a_month: int = 50) -> None:
+def load_world(services: Services, folder: Path) -> None:
     """Loaded and published, with an agreement of the GLA on all London and of Camden on its own area."""
-    drawn = random.Random(1)
-    rows = list(_rows(services, drawn, rows_a_month))
-    load(services, "mps", [street_csv(folder / "2025-12-metropolitan-street.csv", *rows)])
+    load_police(services, folder, rows_a_month=50)
     make_sample(folder / "sample", services.settings.resources_dir, 2025, 1, 0.2)
     for dataset in ("las", "ndtms"):
         load(services, dataset, sorted((folder / "sample" / dataset).iterdir()))
-    for dataset in ("mps", "las", "ndtms"):
         agree(services, "gla", dataset, profiles.Profile.PAN_LONDON)
         publish_now(services, dataset)
+
+
+def load_police(services: Services, folder: Path, rows_a_month: int) -> None:
+    """The police's incidents alone."""
+    rows = _rows(services, random.Random(1), rows_a_month)
+    load(services, "mps", [street_csv(folder / "2025-12-metropolitan-street.csv", *rows)])
+    agree(services, "gla", "mps", profiles.Profile.PAN_LONDON)
     agree(services, "camden", "mps", profiles.Profile.BOROUGH)
+    publish_now(services, "mps")
 
 
 def agree(services: Services, organisation: str, dataset: str, profile: profiles.Profile) -> str:

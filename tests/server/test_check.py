@@ -11,6 +11,7 @@ import subprocess
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -41,7 +42,8 @@ from safestats.sync_server.problems import Problem
 from safestats.sync_server.ranks.building import build_ranks, question_of
 from safestats.sync_server.ranks.models import RankTable
 from safestats.sync_server.ranks.tables import find_ranks
-from safestats.sync_server.services import Services
+from safestats.sync_server.services import Services, open_services
+from safestats.sync_server.settings import Part
 from safestats.tests.server import check_rig, console_rig
 from safestats.tests.server.check_rig import CHEAPSIDE, CITY_FILES, FIRE_FILES, subject_of
 from safestats.tests.server.console_rig import Console, Page, Visitor
@@ -231,8 +233,7 @@ def test_a_new_release_takes_the_tables_over_or_makes_them_anew(tmp_path: Path) 
     with databases_of_a_test():
         settings = settings_for(tmp_path / "server")
         check_rig.make_server(settings, {})
-        with console_rig.running(settings) as running:
-            services = running.services
+        with closing(open_services(settings, Part.PUBLISHER)) as services:
             check_rig.agree(services, "CITY-COLP", "city", "colp")
             spot = {"place": ("-0.0935", "51.5140"), "category": "Robbery"}
             load_street(services, tmp_path / "a.csv", *(street_row(month=m, **spot) for m in NOW.months))

@@ -284,7 +284,7 @@ def test_a_borough_has_its_own_and_no_comparison_that_its_agreement_does_not_ope
     one = of(pack, "mps")
     assert one.now.count == of(pack_of(services), "mps").now.count
     assert [line.code for line in one.boroughs] == [CAMDEN] and one.london is None
-    assert "no other borough’s counts" in one.no_comparison
+    assert "no other borough’s records" in one.no_comparison
     assert {left.code for left in pack.left_out} >= {"las", "ndtms", "colp"}
     assert "no agreement on" in next(left.why for left in pack.left_out if left.code == "las")
 

@@ -55,13 +55,16 @@ def proximity_page(
     return build_proximity_layout(project, ProximityReport(result, imprint, incidents))
 
 
-@pytest.mark.parametrize("page", list(Page))
+PRODUCTS = ("density", "gi", "proximity", "proximity of one", "many", "sparse")
+
+
+@pytest.mark.parametrize(
+    ("product", "page"),
+    [*((product, Page.A4) for product in PRODUCTS), *((product, Page.A3) for product in ("density", "gi", "many"))],
+)
 @pytest.mark.parametrize("mode", list(Mode))
-@pytest.mark.parametrize("product", ["density", "gi", "proximity", "proximity of one", "many", "sparse"])
 def test_every_page_is_complete_and_nothing_overlaps(project, samples, tmp_path, product, mode, page):
     if product in ("many", "sparse", "proximity", "proximity of one"):
-        if product != "many" and page is Page.A3:
-            pytest.skip("The fullest stands for all on the larger page.")
         one = samples.dataset_answer(
             "mps", "Metropolitan Police incidents", samples.CATEGORIES, 5, 140, synthetic=False
         )

@@ -6,25 +6,35 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from qgis.core import QgsGeometry, QgsLayoutFrame, QgsLayoutItemLabel
+from qgis.core import QgsFeature, QgsGeometry, QgsLayoutFrame, QgsLayoutItemLabel, QgsPointXY, QgsVectorLayer
+from qgis.PyQt.QtCore import QDate
 from qgis.PyQt.QtGui import QColor
 from safestats.qgis_plugin.core.analysis_error import AnalysisError
-from safestats.qgis_plugin.core.borough_ranks import RankTable
-from safestats.qgis_plugin.core.proximity import Question
+from safestats.qgis_plugin.core.base_source import BaseKind, BaseSource
+from safestats.qgis_plugin.core.borough_ranks import BoroughRanks, RankTable
+from safestats.qgis_plugin.core.coverage import CoverageMap
+from safestats.qgis_plugin.core.local_store import LocalStore
+from safestats.qgis_plugin.core.places import PlaceFinder
+from safestats.qgis_plugin.core.points import PointSource
+from safestats.qgis_plugin.core.proximity import Question, plan, search
 from safestats.qgis_plugin.core.study_areas import StudyArea
 from safestats.qgis_plugin.layouts.export import export as export_noted
+from safestats.qgis_plugin.layouts.incident_points import incidents_of
 from safestats.qgis_plugin.layouts.proximity_report import ProximityReport, build_proximity_layout, published
 from safestats.qgis_plugin.layouts.ring_table import WEAK, rate_words, ring_table, share_rows
 from safestats.qgis_plugin.layouts.sheet import Imprint, Mode
 from safestats.qgis_plugin.layouts.trend_chart import Bar, bars, drawn_of
 from safestats.qgis_plugin.layouts.week_chart import class_of, classes, ranges
 from safestats.shared.change import change
+from safestats.shared.presets import Preset
 from safestats.shared.ranks import Distribution
 from safestats.shared.rings import Band, OwnBand
+from safestats.tests.zoomstack import write_zoomstack
 
 needs_poppler = pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed")
 
@@ -199,6 +209,25 @@ def test_changes_of_small_counts_are_grey(project, samples):
 # ---------------------------------------------------------------------- for everybody
 
 
+def test_what_nothing_is_known_of_has_no_column(samples):
+    row = samples.row_of("mps", "Met", None, "All incidents", (1, 2, 3), None, borough="")
+    part = samples.dataset_answer("mps", "Met", ("x",), 1, 5, rows=(row,), coarse=(1, 1, 0))
+    made = ring_table(samples.proximity_result([part]).answer, 5)
+    assert [column.words for column in made.columns] == [
+        "≤ 100 m",
+        "per km²",
+        "≤ 250 m",
+        "per km²",
+        "≤ 500 m",
+        "per km²",
+    ]
+    assert made.lines[0].cells[::2] == ("† 1", "† 2", "3")
+    five = samples.proximity_result([part], radii=(100, 200, 250, 300, 500)).answer
+    wide = [replace(row, figures=(row.figures[0], row.figures[0], row.figures[1], row.figures[1], row.figures[2]))]
+    five = replace(five, datasets=(replace(part, rows=tuple(wide), coarse=(0,) * 5),))
+    assert [line.cells for line in ring_table(five, 5).lines] == [("1", "1", "2", "2", "3", "3.8")]
+
+
 @needs_poppler
 @pytest.mark.parametrize("shape", ["full", "small"])
 def test_in_public_no_exact_count_is_in_the_file(project, samples, tmp_path, shape):
@@ -266,6 +295,15 @@ def test_in_public_the_rank_is_that_of_the_published_count(project, samples):
     assert printed_rows(layout)[1][4::4] == ["under 8 in 10", "under 8 in 10", "over 9 in 10"]
 
 
+def test_in_public_too_it_is_said_which_months_are_held(project, samples):
+    part = samples.dataset_answer("mps", "Met", ("x",), 1, 50)
+    part = replace(part, trend=(None,) * 30 + part.trend[30:], notes=("Held for July 2025 to December 2025 only.",))
+    answer = published(samples.proximity_result([part]))
+    assert answer.datasets[0].notes == (
+        "Held for July 2025 to December 2025 only: other months are missing from the counts.",
+    )
+
+
 @pytest.mark.parametrize("case", ["radii", "area"])
 def test_other_questions_than_the_fixed_ones_are_not_published(project, samples, case):
     datasets = samples.four_datasets()
@@ -280,6 +318,54 @@ def test_other_questions_than_the_fixed_ones_are_not_published(project, samples,
     with pytest.raises(AnalysisError, match=told):
         page_of(project, found, Mode.PUBLICATION)
     page_of(project, found)
+
+
+# ---------------------------------------------------------------------- the map
+
+
+def test_the_incidents_on_the_map_are_those_of_the_table(project):
+    columns = "field=occurred_on:date&field=hour:integer&field=category:string"
+    layer = QgsVectorLayer(f"Point?crs=EPSG:27700&{columns}", "Incidents", "memory")
+    east, north = 533500, 180050
+    rows = [
+        (0, 0, "2025-06-06", 23, "theft"),
+        (10, 0, "2025-06-06", 12, "theft"),  # by day
+        (20, 0, "2025-06-06", 23, "domestic abuse"),  # left out by the preset
+        (30, 0, "2024-06-06", 23, "theft"),  # the year before
+        (499, 0, "2025-12-31", 18, "theft"),
+        (0, 501, "2025-06-06", 23, "theft"),  # beyond the outer ring
+        (0, 2_000, "2025-12-31", 23, "theft"),
+    ]
+    features = []
+    for x, y, day, hour, category in rows:
+        feature = QgsFeature(layer.fields())
+        feature.setAttributes([QDate.fromString(day, "yyyy-MM-dd"), hour, category])
+        feature.setGeometry(QgsGeometry.fromPointXY(QgsPointXY(east + x, north + y)))
+        features.append(feature)
+    layer.dataProvider().addFeatures(features)
+    project.addMapLayer(layer)
+    preset = Preset("alcohol-hours", "Alcohol hours", (Band.EVENING_AND_NIGHT,), ("domestic-abuse",))
+    finder = PlaceFinder()
+    planned = plan([PointSource(layer)], Question(preset=preset), date(2026, 1, 15))
+    found = search(planned, finder.at(east, north), CoverageMap(), BoroughRanks(LocalStore(None), finder))
+    (points,) = incidents_of(found, project)
+    assert sorted(points.eastings - east) == [0, 499]
+    assert found.answer.rows[0].figures[-1].count == 2
+    page = page_of(project, found)
+    assert "Alcohol hours: 18:00–05:59." in label_of(page, "asked")
+
+
+def test_it_stands_on_the_chosen_base_map_with_its_attribution(project, samples, tmp_path):
+    found = samples.proximity_result([samples.dataset_answer("mps", "Met", ("x",), 1, 50)])
+    file = write_zoomstack(tmp_path / "base-map.gpkg")
+    source = BaseSource(BaseKind.FILE, "OS Open Zoomstack", "Contains invented map data 2026.", file)
+    imprint = Imprint("A title", "A. Analyst", "A borough")
+    layout = build_proximity_layout(project, ProximityReport(found, imprint, base=source))
+    names = [layer.name() for layer in layout.itemById("map").layers()]
+    assert "Main road" in names and "Postcode" not in names  # where there are streets, nothing need stand for them
+    assert "Contains invented map data 2026." in label_of(layout, "attribution")
+    without = page_of(project, found)
+    assert "Postcode" in [layer.name() for layer in without.itemById("map").layers()]
 
 
 # ---------------------------------------------------------------------- charts
