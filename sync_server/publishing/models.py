@@ -74,7 +74,7 @@ class Release(Base):
 
 
 class ReleaseComparison(Base):
-    """What a release changes against the published one ``before`` it (0: none), in counts (``comparing.Counts``).
+    """What a release changes against the published one ``before`` it (0: none), in counts (``change_counts.Counts``).
 
     It is of the release's rows as they were when its ``staged_at`` was this one.
     """
