@@ -21,7 +21,7 @@ MAY_NAME_TABLES = {
 }
 # Counts by month of all rows: what publishing compares, never what anybody is shown.
 COUNTS = {"rows_by_period", "changes_by_period", "days_of_month", "changed_days_of_month", "change_counts"}
-MAY_COUNT = {"publishing"}
+MAY_COUNT = {"publishing", "ranks"}
 CODES = "|".join(sorted(path.stem for path in (SERVER.parent / "resources" / "datasets").glob("*.toml")))
 TABLE = re.compile(rf"\bincident_(?:$|(?:{CODES})\b)")  # one by its name, or the start of any
 
