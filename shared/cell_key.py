@@ -70,12 +70,16 @@ def perturbed(inside: ArrayLike, records: Records, threshold: int) -> NDArray[np
     ``inside``: which records a cell holds, booleans of shape ``(cells, records)``.
     """
     held = np.asarray(inside, dtype=bool)
-    counts = held @ records.weights
-    keys = held @ records.keys % KEYS
+    return answered(held @ records.weights, held @ records.keys, threshold)
+
+
+def answered(weights: ArrayLike, keys: ArrayLike, threshold: int) -> NDArray[np.int64]:
+    """The published counts of cells of which the sums of weights and of record keys are known, in their shape."""
+    counts = np.asarray(weights, dtype=np.int64)
     table = perturbation_table(threshold)
     repeated = len(table) - ROUNDING
     rows = np.where(counts < len(table), counts, repeated + (counts - repeated) % ROUNDING)
-    return counts + table[rows, keys]
+    return counts + table[rows, np.asarray(keys, dtype=np.int64) % KEYS]
 
 
 def possible_weights(published: int, threshold: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,10 +18,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ...shared.disclosure import MOST_REPORTS, crowded
 from ...shared.presets import Preset
 from ...shared.ring_answer import Place
 from ...shared.rings import FIXED_RADII
-from ..agreements.scope import Subject
+from ..agreements.scope import Subject, opened_scope
 from ..audit.log import EventType, Outcome
 from ..errors import SafeStatsError
 from ..identity.models import Channel, Role, User
@@ -41,6 +43,10 @@ OPEN_STATES = (BatchState.WAITING, BatchState.RUNNING)
 WORKBOOK, REPORTS = "premises.xlsx", "reports.zip"
 _AT_ONCE = 50
 _NOTE_EVERY = 5  # premises between two looks at the row
+_CROWDED = (
+    f"More than {MOST_REPORTS} premises of the list lie within {FIXED_RADII[-1]} m of this one: so many public reports "
+    "of one place would let small counts be worked out. Leave some out, or make the list for operational use."
+)
 _MARKINGS = {
     ReportKind.OPERATIONAL: "OFFICIAL-SENSITIVE – not for publication; for a meeting, in exempt session only.",
     ReportKind.PUBLIC: "OFFICIAL. Small counts are withheld, others rounded to 5, and categories grouped.",
@@ -82,6 +88,12 @@ def request_batch(
 ) -> int:
     """Read the list and keep it for the worker; its number. Raises ``SafeStatsError`` or ``Problem``."""
     premises, rejected = read_premises(services, name, content)
+    if kind is ReportKind.PUBLIC and premises:
+        too_many = crowded([(one.place.easting, one.place.northing) for one in premises])
+        rejected += [
+            Rejected(one.line, one.name, _CROWDED) for one, left in zip(premises, too_many, strict=True) if left
+        ]
+        premises = [one for one, left in zip(premises, too_many, strict=True) if not left]
     if not premises:
         first = rejected[0]
         raise SafeStatsError(f"None of the rows can be searched around. Line {first.line}: {first.sentence}")
@@ -128,8 +140,12 @@ def find_batch(services: Services, session: Session, subject: Subject, number: i
 
 
 def file_of(services: Services, session: Session, subject: Subject, number: int, name: str) -> Path:
-    """The path of a list's file, audited with its hash before it leaves; raises ``Problem`` 404."""
+    """The path of a list's file, audited with its hash before it leaves.
+
+    Raises ``Problem``: 404, and where what it was made of is not open to the person any more.
+    """
     batch = _own(session, subject, number)
+    _refuse_changed_rights(services, session, subject, batch)
     path = _folder(services, batch.token) / name
     if batch.state != BatchState.DONE or name not in (WORKBOOK, REPORTS) or not path.is_file():
         raise _no_such()
@@ -142,6 +158,20 @@ def file_of(services: Services, session: Session, subject: Subject, number: int,
         filter={"batch": number, "file": name, "sha256": sha256},
     )
     return path
+
+
+def _refuse_changed_rights(services: Services, session: Session, subject: Subject, batch: CheckBatch) -> None:
+    """What the files were made of is to be open still, by the same agreements."""
+    for dataset, agreement in batch.asked.get("agreements", {}).items():
+        use = ReportKind(batch.asked["kind"]).use
+        permitted = opened_scope(session, subject, dataset, services.definitions, use)
+        if permitted.agreement != agreement:
+            raise Problem(
+                403,
+                "agreement-changed",
+                "The agreement has changed",
+                f"The agreement on {permitted.definition.title} has changed since the list was answered: ask again.",
+            )
 
 
 def cancel_batch(services: Services, subject: Subject, number: int) -> None:
@@ -244,12 +274,16 @@ def _next(session: Session) -> CheckBatch | None:
 
 
 def _work(services: Services, batch: CheckBatch, goes_on: Callable[[], bool]) -> str:
+    with closing(PremisesWorkbook(FIXED_RADII)) as workbook:
+        return _answer_all(services, batch, workbook, goes_on)
+
+
+def _answer_all(services: Services, batch: CheckBatch, workbook: PremisesWorkbook, goes_on: Callable[[], bool]) -> str:
     subject = _subject(batch.subject)
     kind = ReportKind(batch.asked["kind"])
     preset = next(one for one in services.presets if one.name == batch.asked["preset"])
     folder = _folder(services, batch.token)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    workbook = PremisesWorkbook(FIXED_RADII)
     rejected = [Rejected(*one) for one in batch.rejected]
     answered_number, used = 0, dict[str, str]()
     tables: Tables = {}
@@ -280,9 +314,9 @@ def _work(services: Services, batch: CheckBatch, goes_on: Callable[[], bool]) ->
     workbook.save(folder / WORKBOOK, _MARKINGS[kind])
     _audit(services, batch, subject, kind, used, answered_number)
     with services.database.write() as session:
-        session.get_one(CheckBatch, batch.check_batch_id).rejected = [
-            [one.line, one.name, one.sentence] for one in sorted(rejected, key=lambda one: one.line)
-        ]
+        held = session.get_one(CheckBatch, batch.check_batch_id)
+        held.rejected = [[one.line, one.name, one.sentence] for one in sorted(rejected, key=lambda one: one.line)]
+        held.asked = {**held.asked, "agreements": used}
     rows = "1 row was" if len(rejected) == 1 else f"{len(rejected):,} rows were"
     left = f"; {rows} not searched" if rejected else ""
     return f"{answered_number:,} premises {'is' if answered_number == 1 else 'are'} answered{left}."

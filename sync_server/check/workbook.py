@@ -57,6 +57,12 @@ class PremisesWorkbook:
             self._append(sheet, (sentence,))
         self._book.save(path)
 
+    def close(self) -> None:
+        """Let go of what was not saved."""
+        for sheet in self._book.worksheets:
+            if not sheet.closed:
+                sheet.close()
+
     def _sheet(self, title: str, heads: Sequence[str]) -> Any:
         sheet = self._book.create_sheet(title)
         sheet.freeze_panes = "A2"

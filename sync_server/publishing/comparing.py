@@ -65,11 +65,15 @@ def count(services: Services, definition: DatasetDefinition, number: int) -> Non
         if release is None:
             return
         staged_at = release.staged_at
+        visible = newest_release(session, dataset, ReleaseState.PUBLISHED)
         before = _predecessor(session, dataset, number)
         counts = change_counts(session, definition, before, number)
     with services.database.write() as session:
         now = session.get(Release, (dataset, number))
-        if now is not None and now.staged_at == staged_at:
+        shows = newest_release(session, dataset, ReleaseState.PUBLISHED)
+        # Erasing rows makes a new release visible.
+        unmoved = (shows.number if shows else 0) == (visible.number if visible else 0)
+        if now is not None and now.staged_at == staged_at and unmoved:
             session.merge(
                 ReleaseComparison(
                     dataset=dataset, release=number, before=before, staged_at=staged_at, counts=counts.to_json()

@@ -9,14 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from sqlalchemy.exc import OperationalError
 
 from ..check import batches as lists
 from ..database import is_busy
-from ..datasets.definitions import DefinitionError, read_definitions
-from ..datasets.service import ensure_incident_tables
+from ..datasets.definitions import DefinitionError
 from ..errors import SafeStatsError, disk_full_sentence, is_disk_full
 from ..identity.forgetting import forget
 from ..ingest.again import place_again
@@ -24,7 +22,6 @@ from ..instants import london_today
 from ..needs import requests as needs
 from ..problems import Problem
 from ..progress import ReportsProgress, silent
-from ..ranks.building import build_ranks
 from ..recall.watching import see_to_recalls
 from ..services import Services
 from ..supplies.loading import any_waits, load_next
@@ -32,8 +29,9 @@ from ..supplies.receiving import tidy as tidy_supplies
 from ..uploads.incoming import Incoming
 from ..uploads.loading import forget_ended, run_load, unexpected, waiting_tokens
 from .artefact_store import ArtefactStore
+from .clerk import Clerk
 from .collecting import collect
-from .comparing import any_lacks, compare_next
+from .fresh import with_fresh_definitions
 from .jobs import JobCancelledError, JobProgress, Jobs
 from .models import OPEN_STATES, JobKind, JobState, PublishingJob, ReleaseState
 from .releases import newest_release
@@ -44,7 +42,6 @@ from .worker_lock import worker_lives
 logger = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 3600
-RANK_SECONDS = 300  # between two looks for tables of ranks that are lacking, where nothing was published
 _LOOK_SECONDS = 0.4
 
 
@@ -56,30 +53,27 @@ def work(services: Services, goes_on: Callable[[], bool]) -> None:
             raise _StoppedError
 
     jobs = Jobs(services.database)
-    tidied_at = ranked_at = float("-inf")
-    while goes_on():
-        try:
-            if time.monotonic() - tidied_at >= COLLECT_SECONDS:
-                tidied_at = time.monotonic()
-                forget(services.database)
-                see_to_recalls(_with_fresh_definitions(services), watched)
-                tidy(services, goes_on)
-            did = jobs.any_open() and do_next(services, jobs, progress=watched)
-            made = needs.any_waits(services) and needs.make_next(_with_fresh_definitions(services))
-            made = (lists.any_waits(services) and lists.answer_next(_with_fresh_definitions(services), goes_on)) or made
-            if _load_supplies(services, goes_on) or did or made:
-                ranked_at = min(ranked_at, time.monotonic() - RANK_SECONDS)
-            elif time.monotonic() - ranked_at >= RANK_SECONDS:
-                build_ranks(_with_fresh_definitions(services), london_today(), watched)
-                ranked_at = time.monotonic()
-            elif not _compare(services):
-                time.sleep(_LOOK_SECONDS)
-        except _StoppedError:
-            return
-        except (OperationalError, SafeStatsError, DefinitionError, OSError) as error:
-            # A restored database, a full disk: what is wrong may be righted while we wait.
-            logger.error("The publishing worker waits: %s", error)
-            time.sleep(10 * _LOOK_SECONDS)
+    clerk = Clerk(services, goes_on)
+    tidied_at = float("-inf")
+    with clerk.at_work():
+        while goes_on():
+            try:
+                if time.monotonic() - tidied_at >= COLLECT_SECONDS:
+                    tidied_at = time.monotonic()
+                    forget(services.database)
+                    see_to_recalls(with_fresh_definitions(services), watched)
+                    tidy(services, goes_on)
+                did = jobs.any_open() and do_next(services, jobs, progress=watched)
+                if _load_supplies(services, goes_on) or did:
+                    clerk.published()
+                else:
+                    time.sleep(_LOOK_SECONDS)
+            except _StoppedError:
+                return
+            except (OperationalError, SafeStatsError, DefinitionError, OSError) as error:
+                # A restored database, a full disk: what is wrong may be righted while we wait.
+                logger.error("The publishing worker waits: %s", error)
+                time.sleep(10 * _LOOK_SECONDS)
 
 
 class _StoppedError(Exception):
@@ -88,12 +82,7 @@ class _StoppedError(Exception):
 
 def _load_supplies(services: Services, goes_on: Callable[[], bool]) -> bool:
     """Load a supply that waits; whether there was one."""
-    return any_waits(services) and load_next(_with_fresh_definitions(services), goes_on)
-
-
-def _compare(services: Services) -> bool:
-    """Count what a release changes that waits for it; whether there was one."""
-    return any_lacks(services) and compare_next(_with_fresh_definitions(services))
+    return any_waits(services) and load_next(with_fresh_definitions(services), goes_on)
 
 
 def tidy(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:
@@ -103,7 +92,7 @@ def tidy(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:
         if not goes_on():
             raise _StoppedError
 
-    fresh = _with_fresh_definitions(services)
+    fresh = with_fresh_definitions(services)
     forget_ended(fresh)
     with fresh.database.read() as session:
         named = waiting_tokens(session)
@@ -163,7 +152,7 @@ def _do(
 ) -> tuple[JobState, str]:
     """How the job ended, in a sentence."""
     try:
-        fresh = _with_fresh_definitions(services)
+        fresh = with_fresh_definitions(services)
         kind = JobKind(job.kind)
         if kind == JobKind.LOAD:
             return JobState.DONE, run_load(fresh, job, progress)
@@ -224,10 +213,3 @@ def _what_shows(services: Services, dataset: str) -> str:
     with services.database.read() as session:
         release = newest_release(session, dataset, ReleaseState.PUBLISHED)
     return "nothing of it is visible" if release is None else f"release {release.number} is what people see"
-
-
-def _with_fresh_definitions(services: Services) -> Services:
-    """A worker outlives changes of the definitions: it reads them for each job."""
-    definitions = read_definitions(services.settings.resources_dir / "datasets")
-    ensure_incident_tables(services.database, definitions)
-    return replace(services, definitions=definitions)

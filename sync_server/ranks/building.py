@@ -17,11 +17,10 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from ...shared.cell_key import KEYS, Records, perturbation_table
+from ...shared.cell_key import Records, answered
 from ...shared.presets import Exclusion
 from ...shared.ranks import Distribution, count_all
 from ...shared.rings import FIXED_RADII, Band, in_band
-from ...shared.small_counts import ROUNDING
 from ...shared.windows import MOST_BEHIND, Window, comparison, month_number
 from ..agreements.models import Use
 from ..agreements.scope import scopes_in_force
@@ -31,7 +30,7 @@ from ..check.reading import Incidents, read_counted, read_shown
 from ..instants import now
 from ..progress import ReportsProgress, silent
 from ..publishing.models import Release, ReleaseState
-from ..publishing.releases import changed_months
+from ..publishing.releases import changed_months, newest_release
 from ..publishing.short_writes import in_a_write
 from ..services import Services
 from .models import RankTable
@@ -191,6 +190,10 @@ def _keep(services: Services, contents: Sequence[tuple[RankQuestion, str, bytes]
     def keep(session: Session) -> int:
         made = 0
         for question, borough, content in contents:
+            # Counted of a release that shows no more, perhaps because rows of it were erased: not kept.
+            visible = newest_release(session, question.dataset, ReleaseState.PUBLISHED)
+            if visible is None or visible.number != question.release:
+                continue
             if not has_table(session, question, borough):
                 session.add(RankTable(**question.key(borough), content=content, made_at=now()))
                 made += 1
@@ -227,7 +230,7 @@ def _rank(
         for ring, radius in enumerate(FIXED_RADII):
             columns = _columns(categories, counts[:, ring, own], None if keys is None else keys[:, ring, own])
             for name, counted, keyed in columns:
-                shown = counted if keyed is None else _answered(counted, keyed, part.scope.threshold)
+                shown = counted if keyed is None else answered(counted, keyed, part.scope.threshold)
                 tables[name, radius] = Distribution.of(shown)
         found.append(Ranks(len(places), tables))
     return found
@@ -240,14 +243,6 @@ def _columns(
     yield None, counts.sum(axis=1), None if keys is None else keys.sum(axis=1)
     for kind, name in enumerate(categories):
         yield str(name), counts[:, kind], None if keys is None else keys[:, kind]
-
-
-def _answered(counts: NDArray[np.int64], keys: NDArray[np.int64], threshold: int) -> NDArray[np.int64]:
-    """What would be answered of cells of these weights and sums of keys."""
-    table = perturbation_table(threshold)
-    repeated = len(table) - ROUNDING
-    rows = np.where(counts < len(table), counts, repeated + (counts - repeated) % ROUNDING)
-    return counts + table[rows, keys % KEYS]
 
 
 def _by_kind(

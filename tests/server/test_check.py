@@ -37,6 +37,7 @@ from safestats.sync_server.check.places import place_of
 from safestats.sync_server.check.planning import parts_of, permitted_scopes
 from safestats.sync_server.check.reading import read_counted
 from safestats.sync_server.check.report import ReportKind, reported_answer
+from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.instants import london_today, now
 from safestats.sync_server.problems import Problem
 from safestats.sync_server.ranks.building import build_ranks, question_of
@@ -537,3 +538,24 @@ def test_a_list_does_not_outlive_its_rights(services: Services) -> None:
         for reference in ("CITY-COLP", "CITY-LFB"):
             held = session.scalars(select(Agreement).where(Agreement.reference == reference)).one()
             agreements.resume(services, session, COMMAND_LINE, held)
+    # Nor do files that stand already.
+    number = batches.request_batch(services, subject, "a.csv", content, preset, ReportKind.PUBLIC, False)
+    assert batches.answer_next(services, lambda: True)
+    with services.database.read() as session:
+        assert batches.file_of(services, session, subject, number, "premises.xlsx").is_file()
+    with services.database.write() as session:
+        held = session.scalars(select(Agreement).where(Agreement.reference == "CITY-COLP")).one()
+        agreements.suspend(services, session, COMMAND_LINE, held, "A breach is looked into.")
+    with services.database.read() as session, pytest.raises(Problem, match="suspended"):
+        batches.file_of(services, session, subject, number, "premises.xlsx")
+    with services.database.write() as session:
+        held = session.scalars(select(Agreement).where(Agreement.reference == "CITY-COLP")).one()
+        agreements.resume(services, session, COMMAND_LINE, held)
+
+
+def test_public_lists_do_not_crowd_one_place(services: Services) -> None:
+    subject, preset = subject_of(services, "city.analyst"), services.presets[0]
+    content = b"postcode\n" + b"EC2V 6AA\n" * 41
+    with pytest.raises(SafeStatsError, match="Line 2: More than 40 premises of the list lie within 500 m"):
+        batches.request_batch(services, subject, "a.csv", content, preset, ReportKind.PUBLIC, False)
+    assert batches.request_batch(services, subject, "a.csv", content, preset, ReportKind.OPERATIONAL, False)
