@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,19 +98,22 @@ def answer_around(
     services: Services, session: Session, subject: Subject, question: Question, use: Use = Use.VIEW
 ) -> Answered:
     """The answer, audited dataset by dataset before it leaves. Raises ``Problem`` where there is none."""
-    try:
+    with refusals_heard(services, subject, EventType.PLACE_CHECKED, question.told()):
         answered = answer_unheard(services, session, subject, question, use)
-    except Problem as problem:
-        services.audit.record(
-            EventType.PLACE_CHECKED,
-            **subject.audited,
-            filter=question.told(),
-            outcome=Outcome.REFUSED,
-            reason=problem.document.code,
-        )
-        raise
     record_answer(services, subject, question, answered, digest(answered.answer))
     return answered
+
+
+@contextmanager
+def refusals_heard(services: Services, subject: Subject, event: EventType, told: dict[str, Any]) -> Iterator[None]:
+    """Audit the ``Problem`` that the block raises."""
+    try:
+        yield
+    except Problem as problem:
+        services.audit.record(
+            event, **subject.audited, filter=told, outcome=Outcome.REFUSED, reason=problem.document.code
+        )
+        raise
 
 
 def record_answer(
@@ -492,6 +497,7 @@ def _counted(asking: Answering, part: Part, question: Question, covered: tuple[f
             *_coverage_notes(question.radii, covered),
         ),
         synthetic=part.synthetic,
+        perturbed=True,
     )
 
 

@@ -29,7 +29,7 @@ from ..identity.models import Channel, Role, User
 from ..instants import now
 from ..problems import Problem
 from ..services import Services
-from .answering import Answering, Question, Tables
+from .answering import Answering, Question, Tables, refusals_heard
 from .models import BatchState, CheckBatch
 from .premises import Premises, Rejected, read_premises
 from .report import ReportKind, as_reported, render
@@ -38,10 +38,12 @@ from .workbook import PremisesWorkbook
 logger = logging.getLogger(__name__)
 
 KEPT = timedelta(hours=24)
+MOST_A_DAY = 9_000  # premises that one person may ask about
 MOST_OPEN = 2  # lists that one person may have under way
 OPEN_STATES = (BatchState.WAITING, BatchState.RUNNING)
 WORKBOOK, REPORTS = "premises.xlsx", "reports.zip"
 _AT_ONCE = 50
+_PLACES_AN_EVENT = 200
 _NOTE_EVERY = 5  # premises between two looks at the row
 _CROWDED = (
     f"More than {MOST_REPORTS} premises of the list lie within {FIXED_RADII[-1]} m of this one: so many public reports "
@@ -95,11 +97,22 @@ def request_batch(
         ]
         premises = [one for one, left in zip(premises, too_many, strict=True) if not left]
     if not premises:
-        first = rejected[0]
-        raise SafeStatsError(f"None of the rows can be searched around. Line {first.line}: {first.sentence}")
-    with services.database.read() as session:
+        one = rejected[0]
+        raise SafeStatsError(f"None of the rows can be searched around. Line {one.line}: {one.sentence}")
+    told = {"kind": str(kind), "preset": preset.name}
+    with (
+        refusals_heard(services, subject, EventType.CHECK_BATCH, told),
+        services.database.read() as session,
+    ):
         Answering.prepare(services, session, subject, (), kind.use)
     with services.database.write() as session:
+        asked_today = session.scalars(
+            select(CheckBatch.total).where(
+                CheckBatch.user_id == subject.user_id, CheckBatch.requested_at > now() - timedelta(days=1)
+            )
+        )
+        if sum(asked_today) + len(premises) > MOST_A_DAY:
+            raise SafeStatsError(f"You may ask about {MOST_A_DAY:,} premises a day: send the rest tomorrow.")
         waiting = session.scalars(
             select(CheckBatch.check_batch_id).where(
                 CheckBatch.user_id == subject.user_id, CheckBatch.state.in_(OPEN_STATES)
@@ -120,9 +133,15 @@ def request_batch(
         session.add(batch)
         session.flush()
         number = batch.check_batch_id
-    services.audit.record(
-        EventType.CHECK_BATCH, **subject.audited, rows=len(premises), filter={"batch": number, "kind": str(kind)}
-    )
+        # Before anything is answered, and for good: the list itself is kept a day.
+        for first in range(0, len(premises), _PLACES_AN_EVENT):
+            places = [held.place.postcode or held.place.label for held in premises[first : first + _PLACES_AN_EVENT]]
+            services.audit.record(
+                EventType.CHECK_BATCH,
+                **subject.audited,
+                rows=len(places),
+                filter={**told, "batch": number, "places": places},
+            )
     return number
 
 
@@ -136,7 +155,7 @@ def batches_of(services: Services, session: Session, subject: Subject) -> list[B
 
 def find_batch(services: Services, session: Session, subject: Subject, number: int) -> Batch:
     """One of the person's own lists; raises ``Problem`` 404 for another's and for one that is gone."""
-    return _told(services, _own(session, subject, number))
+    return _told(services, _own(services, session, subject, number))
 
 
 def file_of(services: Services, session: Session, subject: Subject, number: int, name: str) -> Path:
@@ -144,8 +163,9 @@ def file_of(services: Services, session: Session, subject: Subject, number: int,
 
     Raises ``Problem``: 404, and where what it was made of is not open to the person any more.
     """
-    batch = _own(session, subject, number)
-    _refuse_changed_rights(services, session, subject, batch)
+    batch = _own(services, session, subject, number)
+    with refusals_heard(services, subject, EventType.CHECK_BATCH, {"batch": number, "file": name}):
+        _refuse_changed_rights(services, session, subject, batch)
     path = _folder(services, batch.token) / name
     if batch.state != BatchState.DONE or name not in (WORKBOOK, REPORTS) or not path.is_file():
         raise _no_such()
@@ -177,17 +197,18 @@ def _refuse_changed_rights(services: Services, session: Session, subject: Subjec
 def cancel_batch(services: Services, subject: Subject, number: int) -> None:
     """End the list, now or as soon as the worker looks; raises ``Problem`` 404."""
     with services.database.write() as session:
-        batch = _own(session, subject, number)
+        batch = _own(services, session, subject, number)
         if batch.state == BatchState.WAITING:
             _end(batch, BatchState.CANCELLED, "The list was cancelled before it began.")
         elif batch.state == BatchState.RUNNING:
             batch.cancel_requested = True
 
 
-def _own(session: Session, subject: Subject, number: int) -> CheckBatch:
+def _own(services: Services, session: Session, subject: Subject, number: int) -> CheckBatch:
     batch = session.get(CheckBatch, number)
-    if batch is None or batch.user_id != subject.user_id or _is_over(batch):
-        raise _no_such()
+    with refusals_heard(services, subject, EventType.CHECK_BATCH, {"batch": number}):
+        if batch is None or batch.user_id != subject.user_id or _is_over(batch):
+            raise _no_such()
     return batch
 
 
@@ -245,8 +266,10 @@ def answer_next(services: Services, goes_on: Callable[[], bool]) -> bool:
         if goes_on():
             _finish(services, batch, BatchState.CANCELLED, "The list was cancelled: nothing of it is kept.")
     except (Problem, SafeStatsError) as error:
+        shutil.rmtree(_folder(services, batch.token), ignore_errors=True)
         _finish(services, batch, BatchState.FAILED, str(error))
     except Exception as error:
+        shutil.rmtree(_folder(services, batch.token), ignore_errors=True)
         logger.exception("List %s of premises failed", batch.check_batch_id)
         told = f"The list failed ({type(error).__name__}): tell the SafeStats team its number."
         _finish(services, batch, BatchState.FAILED, told)

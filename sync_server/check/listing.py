@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from ...shared import rings
+from ...shared.windows import Window
 from ..agreements.models import Use
 from ..agreements.readable import Bounds
 from ..agreements.scope import Subject
@@ -19,7 +20,7 @@ from ..audit.log import EventType
 from ..instants import london_today
 from ..problems import Problem
 from ..services import Services
-from .answering import Question
+from .answering import Question, refusals_heard
 from .planning import Part, parts_of, permitted_scopes, plan
 from .reading import incidents_of, shown_query
 
@@ -43,19 +44,11 @@ class Listing:
 
 def list_incidents(services: Services, session: Session, subject: Subject, question: Question) -> list[Listing]:
     """The incidents that the outermost ring counts, in the bands asked for; audited. Raises ``Problem``."""
-    scopes, _refusals = permitted_scopes(services, session, subject, Use.VIEW, question.datasets)
-    planned = plan([part for scope in scopes for part in parts_of(session, scope)], london_today())
-    shown = [part for part in planned.parts if not part.counted] if planned else []
-    if planned is None or not shown:
-        raise Problem(
-            403,
-            "aggregates-only",
-            "Records are not open to you",
-            "Your agreements open counts to you, not records: ask the SafeStats team if you need them for your work.",
-        )
+    with refusals_heard(services, subject, EventType.CHECK_LISTED, question.told()):
+        shown, now = _shown_parts(services, session, subject, question)
     found = []
     for part in shown:
-        listing = _listing(session, part, question, planned.now)
+        listing = _listing(session, part, question, now)
         text = json.dumps([listing.columns, listing.rows], default=str)
         services.audit.record(
             EventType.CHECK_LISTED,
@@ -69,7 +62,24 @@ def list_incidents(services: Services, session: Session, subject: Subject, quest
     return found
 
 
-def _listing(session: Session, part: Part, question: Question, now: Any) -> Listing:
+def _shown_parts(
+    services: Services, session: Session, subject: Subject, question: Question
+) -> tuple[list[Part], Window]:
+    """Whose records are open, and the months that are asked about; raises ``Problem`` where none are."""
+    scopes, _refusals = permitted_scopes(services, session, subject, Use.VIEW, question.datasets)
+    planned = plan([part for scope in scopes for part in parts_of(session, scope)], london_today())
+    shown = [part for part in planned.parts if not part.counted] if planned else []
+    if planned is None or not shown:
+        raise Problem(
+            403,
+            "aggregates-only",
+            "Records are not open to you",
+            "Your agreements open counts to you, not records: ask the SafeStats team if you need them for your work.",
+        )
+    return shown, planned.now
+
+
+def _listing(session: Session, part: Part, question: Question, now: Window) -> Listing:
     place, reach = question.place, question.radii[-1]
     centre = (place.easting, place.northing)
     rows = VisibleRows(session, part.scope, Bounds.around(*centre, reach))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ def read_premises(services: Services, name: str, content: bytes) -> tuple[list[P
     for line, cells in rows:
         if len(found) + len(rejected) >= MOST_PREMISES:
             raise SafeStatsError(f"{name} has more than {MOST_PREMISES:,} premises: divide it.")
-        value = {key: cells[index].strip() if index < len(cells) else "" for key, index in columns.items()}
+        value = {key: _plain(cells[index]) if index < len(cells) else "" for key, index in columns.items()}
         called = (value.get("name") or value.get("reference") or value.get("postcode", ""))[:_LONGEST_NAME]
         try:
             if len(cells) > len(header[1]):
@@ -102,6 +103,11 @@ def _rows(name: str, content: bytes) -> Iterator[tuple[int, list[str]]]:
                 yield line, cells
     except csv.Error as error:
         raise SafeStatsError(f"{name} cannot be read beyond line {before}: {error}.") from error
+
+
+def _plain(cell: str) -> str:
+    """Its text without control characters, which no workbook takes."""
+    return "".join(sign for sign in cell if unicodedata.category(sign) != "Cc").strip()
 
 
 def _columns(header: Sequence[str]) -> dict[str, int]:

@@ -24,11 +24,12 @@ from ..agreements.scope import Scope, Subject
 from ..audit.log import EventType
 from ..house_style.service import find as find_house_style
 from ..instants import london_today
+from ..printing import laid_out, written
 from ..problems import Problem
 from ..ranks.building import question_of
 from ..services import Services
 from . import wording
-from .answering import Answered, Answering, Question, record_answer
+from .answering import Answered, Answering, Question, record_answer, refusals_heard
 from .drawing import View, place_map, trend_chart, week_chart
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -61,7 +62,8 @@ class Report:
 
 def report_on(services: Services, session: Session, subject: Subject, question: Question, kind: ReportKind) -> Report:
     """The report, audited with its hash before it leaves; raises ``Problem`` where the agreements permit none."""
-    answered = reported_answer(services, session, subject, question, kind)
+    with refusals_heard(services, subject, EventType.CHECK_REPORTED, {**question.told(), "kind": str(kind)}):
+        answered = reported_answer(services, session, subject, question, kind)
     content = render(services, session, subject, answered, kind)
     sha256 = hashlib.sha256(content).hexdigest()
     record_answer(services, subject, question, answered, sha256, EventType.CHECK_REPORTED, kind=str(kind))
@@ -143,19 +145,14 @@ def _without_sensitive(dataset: DatasetAnswer, sensitive: frozenset[str]) -> Dat
 
 def render(services: Services, session: Session, subject: Subject, answered: Answered, kind: ReportKind) -> bytes:
     """The PDF: of rows and caveats as many as one page holds."""
-    from weasyprint import HTML  # most processes never print
-
     context = _context(services, session, subject, answered, kind)
     template = _environment().get_template("report.html")
     for rows, caveats in _FITTINGS:
         html = template.render(**context, most_rows=rows, most_caveats=caveats)
-        # What is not tagged from the start cannot be tagged later.
-        document = HTML(string=html, url_fetcher=_fetch_nothing).render(pdf_tags=True)
+        document = laid_out(html)
         if len(document.pages) == 1:
             break
-    pdf = document.write_pdf(pdf_tags=True)
-    assert isinstance(pdf, bytes)
-    return pdf
+    return written(document)
 
 
 def _context(
@@ -189,14 +186,6 @@ def _context(
         "ground": services.ground,
         "today": london_today(),
     }
-
-
-def _fetch_nothing(url: str, *_arguments: Any, **_options: Any) -> dict[str, Any]:
-    if url.startswith("data:image/png;base64,"):
-        from base64 import b64decode
-
-        return {"string": b64decode(url.partition(",")[2]), "mime_type": "image/png"}
-    raise ValueError(f"A report fetches nothing, not even {url}.")
 
 
 @cache

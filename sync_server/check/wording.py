@@ -10,11 +10,19 @@ from ...shared.rings import Band
 
 _NARROW = "\N{NO-BREAK SPACE}"
 _DASH = "–"
+_ABOUT = f"≈{_NARROW}"
+ABOUT_SIGN = f"“≈”: about; “{_ABOUT}0” is 0 or a few."
+ALTERED = (
+    "Counts are perturbed and rounded to 5, 0 may be a few, so that nobody can be singled out: they need not add up, "
+    "and changes and rates are worked out from them."
+)
 
 
-def count_words(count: int | None, mark: str = "") -> str:
-    """A count with commas, the mark of one that is withheld, or a dash."""
-    return mark or _DASH if count is None else f"{count:,}"
+def count_words(count: int | None, mark: str = "", about: bool = False) -> str:
+    """A count with commas, the mark of one that is withheld, or a dash; “≈ 10” where it is only ``about`` that."""
+    if count is None:
+        return mark or _DASH
+    return f"{_ABOUT if about else ''}{count:,}"
 
 
 def change_words(changed: RateChange | None) -> str:
@@ -34,12 +42,12 @@ def interval_words(changed: RateChange | None) -> str:
     return f"{_percent(changed.low)} to {high}"
 
 
-def rate_words(figure: RingFigure) -> str:
-    """Incidents per km², or a dash."""
+def rate_words(figure: RingFigure, about: bool = False) -> str:
+    """Incidents per km², or a dash; “≈ 318” of a count that is only ``about`` so many."""
     rate = figure.rate_per_km2
     if rate is None:
         return _DASH
-    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+    return f"{_ABOUT if about else ''}{f'{rate:,.0f}' if rate >= 10 else f'{rate:.1f}'}"
 
 
 def share_words(figure: RingFigure) -> str:
@@ -60,18 +68,26 @@ def sentences(dataset: DatasetAnswer) -> list[str]:
             if figure.count is None and not figure.mark:
                 continue
             hours = "" if row.band is Band.ALL else f" ({band_words(row)})"
-            words = f"{count_words(figure.count, figure.mark)} incidents within {figure.radius_m} m{hours}"
+            count = _told(figure.count, figure.mark, dataset.perturbed)
+            words = f"{count[0].upper()}{count[1:]} incidents within {figure.radius_m} m{hours}"
             if figure.sentence:
                 words += f": {figure.sentence}"
-            told.append(f"{words}.{_changed(figure)}")
+            told.append(f"{words}.{_changed(figure, dataset.perturbed)}")
     return told
 
 
-def _changed(figure: RingFigure) -> str:
+def _told(count: int | None, mark: str, about: bool) -> str:
+    """A count in a sentence: of those that were altered 0 may be a few, and none is exact."""
+    if not about or count is None:
+        return count_words(count, mark)
+    return f"about {count:,}" if count else "0 or a few"
+
+
+def _changed(figure: RingFigure, about: bool) -> str:
     changed = figure.change
     if changed is None or figure.before is None:
         return ""
-    before = f"{figure.before:,} in the 12 months before"
+    before = f"{_told(figure.before, '', about)} in the 12 months before"
     if changed.weak:
         return f" There were {before}; the numbers are too small to tell a change."
     if not changed.certain:

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from ...shared.change import RateChange
 from ...shared.windows import month_number, month_words
 from ..instants import LONDON
-from ..oversight.rendering import printed
 from ..oversight.rendering import stylesheet as report_style
+from ..printing import printed
 from ..quality.charts import area_map, class_ranges, swatch
 from ..quality.rendering import changed, percent
 from ..quality.rendering import stylesheet as quality_style

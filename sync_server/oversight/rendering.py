@@ -7,11 +7,11 @@ import io
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..printing import printed
 from .document import Cell, Column, Document, Section, document_of
 from .report import OversightReport
 from .supplier import SupplierUse
@@ -66,19 +66,6 @@ def render_csv(report: OversightReport | SupplierUse) -> str:
 def render_pdf(report: OversightReport | SupplierUse) -> bytes:
     """A4, tagged, with page numbers; fonts are the machine's."""
     return printed(render_html(report))
-
-
-def printed(html: str) -> bytes:
-    """A page with its style in it as tagged PDF."""
-    from weasyprint import HTML  # most processes never print
-
-    pdf = HTML(string=html, url_fetcher=_fetch_nothing).write_pdf(pdf_tags=True)
-    assert isinstance(pdf, bytes)
-    return pdf
-
-
-def _fetch_nothing(url: str, *_arguments: Any, **_options: Any) -> dict[str, Any]:
-    raise ValueError(f"A report fetches nothing, not even {url}.")
 
 
 def _environment() -> Environment:

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from ...shared.disclosure import SMALLEST_BASE
 from ..instants import LONDON
 from ..oversight.periods import month_in_words
-from ..oversight.rendering import printed
 from ..oversight.rendering import stylesheet as report_style
+from ..printing import printed
 from .card import Card
 from .charts import Bar, area_map, class_ranges, hour_grid, level_bars, month_bars, swatch
 from .counting import WEEKDAYS

@@ -22,6 +22,7 @@ import pyogrio
 import pytest
 import shapely
 from convertbng.cutil import convert_bng
+from PIL import Image
 from safestats.shared.cell_key import perturbed
 from safestats.shared.disclosure import Rules, publishable
 from safestats.shared.ring_answer import RingAnswer
@@ -36,9 +37,12 @@ from safestats.sync_server.check.models import CheckBatch
 from safestats.sync_server.check.places import place_of
 from safestats.sync_server.check.planning import parts_of, permitted_scopes
 from safestats.sync_server.check.reading import read_counted
-from safestats.sync_server.check.report import ReportKind, reported_answer
+from safestats.sync_server.check.report import ReportKind, report_on, reported_answer
 from safestats.sync_server.errors import SafeStatsError
+from safestats.sync_server.house_style.service import Look, set_style
+from safestats.sync_server.identity.service import find_organisation
 from safestats.sync_server.instants import london_today, now
+from safestats.sync_server.printing import printed
 from safestats.sync_server.problems import Problem
 from safestats.sync_server.ranks.building import build_ranks, question_of
 from safestats.sync_server.ranks.models import RankTable
@@ -418,6 +422,8 @@ def test_pages_hold_to_the_rights(console: Console) -> None:
     forged = {**page.forms["/console/check/report"], "dataset": "colp"}
     answer = officer.client.post("/console/check/incidents", data=forged)
     assert "open counts to you, not records" in Page.read(answer).text
+    event = console.events()[-1]
+    assert (event["event"], event["outcome"], event["reason"]) == ("check.list", "refused", "aggregates-only")
     assert "no agreement in force" in console.as_("barnet.officer").get("/check").text
     for username in ("gla.publisher", "gla.auditor", "hospital.clerk"):
         assert console.as_(username).get("/console/check").status == 403
@@ -435,6 +441,36 @@ def test_a_click_leads_to_the_pin(console: Console) -> None:
     assert visitor.send(page, "/console/check/result", preset="everything", dataset=["colp"], radii="x").status == 422
 
 
+def test_a_report_bears_the_logo_and_fetches_nothing_else(services: Services, tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (120, 40), (200, 30, 30)).save(picture, "PNG")
+    with services.database.read() as session:
+        organisation = find_organisation(session, "city").id
+    admin = subject_of(services, "city.admin").user_id
+    question = Question(place_of(services, CHEAPSIDE), services.presets[0], datasets=("colp",))
+
+    def report() -> bytes:
+        with services.database.read() as session:
+            return report_on(
+                services, session, subject_of(services, "city.analyst"), question, ReportKind.PUBLIC
+            ).content
+
+    plain = report()
+    set_style(services, admin, organisation, Look(), picture.getvalue())
+    try:
+        assert _pictures(report()) == _pictures(plain) + 1
+    finally:
+        set_style(services, admin, organisation, Look(), None, without_logo=True)
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(picture.getvalue())
+    for address in (secret.as_uri(), "http://127.0.0.1:9/x.png", f"file://{secret}"):
+        assert _pictures(printed(f'<html lang="en"><title>x</title><img alt="x" src="{address}">')) == 0
+
+
+def _pictures(pdf: bytes) -> int:
+    return pdf.count(b"/Subtype /Image") + pdf.count(b"/Subtype/Image")
+
+
 def test_own_radii_and_hours_with_records(services: Services, city: list) -> None:
     answer = ask(services, "city.records", "532125, 181238", radii=(60, 333), datasets=("colp",))
     away = [math.dist((x, y), (532125, 181238)) for month, _c, x, y in city if NOW.covers(month)]
@@ -448,7 +484,9 @@ def test_own_radii_and_hours_with_records(services: Services, city: list) -> Non
 # ---------------------------------------------------------------------- lists
 
 
-LIST = "Name,Licence,Postcode\nThe Anchor,L1,EC2V 6AA\n=cmd,L2,ec2r8ah\nNowhere,L3,EC2V 6ZZ\nFar,L4,HA0 1AB\nShort\n"
+LIST = (
+    "Name,Licence,Postcode\nThe \x0bAnchor,L1,EC2V 6AA\n=cmd,L2,ec2r8ah\nNowhere,L3,EC2V 6ZZ\nFar,L4,HA0 1AB\nShort\n"
+)
 
 
 def test_a_list_is_answered_as_single_places_are(console: Console, services: Services) -> None:
@@ -485,6 +523,13 @@ def test_a_list_is_answered_as_single_places_are(console: Console, services: Ser
     other = console.as_("city.records")
     for path in (page.path, f"{page.path}/premises.xlsx"):
         assert other.get(path).status == 404
+        event = console.events()[-1]
+        assert (event["event"], event["outcome"], event["filter"]) == ("check.batch", "refused", {"batch": number})
+    # What was asked stays told when the list is gone.
+    (asked,) = [event for event in console.events() if event.get("filter", {}).get("places")]
+    assert (
+        asked["filter"]["places"] == ["EC2V 6AA", "EC2R 8AH", "HA0 1AB"] and asked["filter"]["preset"] == "everything"
+    )
     with services.database.write() as session:
         ended = now() - batches.KEPT
         session.execute(update(CheckBatch).where(CheckBatch.check_batch_id == number).values(finished_at=ended))
