@@ -164,7 +164,8 @@ def _answer(year: Year, near: NDArray[Any], squared: NDArray[Any], easting: int,
         newest=YEAR.last,
         attribution="",
     )
-    place = Place(f"{easting}, {northing}", easting, northing, "")
+    label = f"{easting}, {northing}"
+    place = Place(label, easting, northing, "", postcode=label)
     return RingAnswer(place, FIXED_RADII, YEAR, None, trend(YEAR.last), "everything", (dataset,), "", date(2018, 3, 1))
 
 

@@ -215,6 +215,11 @@ def _check(answer: RingAnswer) -> None:
             f"What is published is always told within {fixed} metres, so that two reports cannot be subtracted: "
             "choose these distances, or make the report for operational use."
         )
+    if not answer.place.postcode:
+        raise NotPublishableError(
+            "A public report is made around a postcode, so that two reports of nearly one point cannot be subtracted: "
+            "enter one, or make it for operational use."
+        )
     if len(answer.now.months) != YEAR or answer.before not in (None, answer.now.before()):
         raise NotPublishableError(
             "What is published covers 12 whole months and the 12 before: choose these, or make the report for "

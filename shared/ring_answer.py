@@ -83,7 +83,8 @@ class DatasetAnswer:
     ``trend_step`` months; each hour and month then has its whole block's count. ``coarse`` tells, a ring, how many
     incidents of the window within it are placed less exactly than its radius. ``unplaced`` lie in no ring;
     ``unknown_hour`` have no hour. ``newest`` is the newest month held. Counts below ``threshold`` (0: the usual one)
-    are not published, and the ``sensitive`` categories have no row of their own then.
+    are not published, and the ``sensitive`` categories have no row of their own then. ``perturbed`` counts were altered
+    at random: 0 may be a few, and none is exact.
     """
 
     code: str
@@ -105,6 +106,7 @@ class DatasetAnswer:
     trend_step: int = 1
     threshold: int = 0
     sensitive: tuple[str, ...] = ()
+    perturbed: bool = False
 
     def totals(self) -> tuple[AnswerRow, ...]:
         """The rows of all incidents, one a band."""

@@ -80,7 +80,7 @@ def drawn(seed: int, before: bool = True, band: Band = Band.ALL) -> RingAnswer:
         unknown_hour=sum(i[2] is None for i in of_year),
         largest_stack=draw.choice([None, 1, 9]),
     )
-    place = Place("NW1 8QP", 529_000, 184_000, "")
+    place = Place("NW1 8QP", 529_000, 184_000, "", postcode="NW1 8QP")
     before_window = YEAR.before() if before else None
     return RingAnswer(
         place,
@@ -205,6 +205,7 @@ def test_only_the_fixed_questions_are_published() -> None:
     withheld = tuple(replace(row, figures=tuple(replace(f, count=None) for f in row.figures)) for row in dataset.rows)
     for other, words in (
         (replace(answer, radii=(50, 250, 500)), "100, 250 and 500 metres"),
+        (replace(answer, place=replace(answer.place, postcode="")), "made around a postcode, .* enter one"),
         (replace(answer, now=Window("2025-02", "2025-12")), "12 whole months"),
         (replace(answer, before=Window("2024-06", "2025-05")), "12 whole months"),
         (replace(answer, datasets=(replace(dataset, rows=rows),)), "listed times of day"),

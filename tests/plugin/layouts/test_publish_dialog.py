@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsSettings, QgsVectorLayer
@@ -166,6 +167,19 @@ def test_a_report_is_drawn_and_its_datasets_noted_under_one_page(qtbot, signed_o
     assert len(pages) == 8
     assert (pages[:4].count(pages[0]), pages[4:].count(pages[4])) == (4, 4)
     assert pages[0] != pages[4]
+
+
+def test_a_public_report_around_a_point_is_refused_in_a_sentence(qtbot, signed_out_desk, samples):
+    found = samples.proximity_result(samples.four_datasets())
+    point = replace(found.answer.place, label="533500, 180050", postcode="")
+    dialog = PublishDialog(signed_out_desk, None, replace(found, answer=replace(found.answer, place=point)))
+    qtbot.addWidget(dialog)
+    dialog.mode_combo.setCurrentIndex(dialog.mode_combo.findData(Mode.PUBLICATION))
+    dialog.redraw()
+    assert dialog.strip.text.startswith("A public report is made around a postcode") and dialog.export() == []
+    dialog.mode_combo.setCurrentIndex(dialog.mode_combo.findData(Mode.OPERATIONAL))
+    dialog.redraw()
+    assert not dialog.preview.pixmap().isNull() and "postcode" not in dialog.strip.text
 
 
 def test_the_gallery_shows_each_template_with_a_picture(qtbot, tmp_path):
