@@ -10,6 +10,7 @@ from pathlib import Path
 from qgis.core import (
     QgsExpressionContextUtils,
     QgsGroupLayer,
+    QgsLayerTreeLayer,
     QgsLayout,
     QgsLayoutItem,
     QgsLayoutItemAttributeTable,
@@ -29,10 +30,12 @@ from qgis.PyQt.QtCore import QPointF, QRectF
 
 from ...shared.furniture import MARKINGS, FurnitureItem, Lack, refusal, required
 from ..core.errors import DeskError
+from .label_words import shorten_words, tells_of_features
 from .sheet import AUTHOR_PROPERTY, BASE_PROPERTY, MODE_PROPERTY, SYNTHETIC_PROPERTY, Mode, tr, variable_name
 
 TOLERANCE_MM = 0.5
 _FAINTEST = 0.2
+_FEATURE_COUNT = "showFeatureCount"  # QGIS's own name for it
 
 
 class ExportRefused(DeskError):  # noqa: N818 - refused, not failed
@@ -90,6 +93,8 @@ def findings(layout: QgsPrintLayout) -> list[Finding]:
             )
         )
     if mode_of(layout) is Mode.PUBLICATION:
+        found.extend(_telling_labels(layout))
+        found.extend(_counting_legends(layout))
         found.extend(
             Finding(
                 tr("The page has a table of a layer's rows or a web page in it, which may not be published."),
@@ -101,6 +106,51 @@ def findings(layout: QgsPrintLayout) -> list[Finding]:
             if isinstance(frame, (QgsLayoutItemAttributeTable, QgsLayoutItemHtml))
         )
     return found
+
+
+def _telling_labels(layout: QgsPrintLayout) -> list[Finding]:
+    """Labels that take their words from layers."""
+    atlas = layout.atlas()
+    coverage = atlas.coverageLayer() if atlas.enabled() else None
+    safe_atlas = coverage is not None and bool(coverage.customProperty(BASE_PROPERTY))
+    return [
+        Finding(
+            tr("A label takes its words from a layer's features ({text}), which may not be published.").format(
+                text=shorten_words(item.text())
+            ),
+            tr("Take it off the page, or write plain words."),
+            button=tr("Take it off"),
+            mend=partial(layout.removeLayoutItem, item),
+        )
+        for item in layout.items()
+        if isinstance(item, QgsLayoutItemLabel) and tells_of_features(item.text(), safe_atlas)
+    ]
+
+
+def _counting_legends(layout: QgsPrintLayout) -> list[Finding]:
+    """Legends that say how many features a layer or class has: exact counts."""
+    return [
+        Finding(
+            tr("The legend shows how many features there are, and exact counts may not be published."),
+            tr("Leave the numbers out."),
+            button=tr("Leave them out"),
+            mend=partial(_count_nothing, item),
+        )
+        for item in layout.items()
+        if isinstance(item, QgsLayoutItemLegend) and any(map(_counts, item.model().rootGroup().findLayers()))
+    ]
+
+
+def _counts(node: QgsLayerTreeLayer) -> bool:
+    return bool(int(node.customProperty(_FEATURE_COUNT, 0) or 0)) or bool(node.labelExpression())
+
+
+def _count_nothing(legend: QgsLayoutItemLegend) -> None:
+    legend.setAutoUpdateModel(False)  # or else the project's own tree would change
+    for node in legend.model().rootGroup().findLayers():
+        node.setCustomProperty(_FEATURE_COUNT, 0)
+        node.setLabelExpression("")
+    legend.refresh()
 
 
 def check(layout: QgsPrintLayout) -> None:
@@ -158,6 +208,11 @@ def _marking_lack(layout: QgsLayout, furniture: FurnitureItem) -> Lack | None:
 
 
 def _lack_of(layout: QgsLayout, item: QgsLayoutItem, furniture: FurnitureItem) -> Lack | None:
+    return unseen(layout, item) or _content_lack(layout, item, furniture)
+
+
+def unseen(layout: QgsLayout, item: QgsLayoutItem) -> Lack | None:
+    """Why whoever reads the paper does not see the item, whatever it holds; ``None`` where they do."""
     group = item.parentGroup()
     if not item.isVisible() or (group is not None and not group.isVisible()):
         return Lack.HIDDEN
@@ -170,7 +225,7 @@ def _lack_of(layout: QgsLayout, item: QgsLayoutItem, furniture: FurnitureItem) -
         return Lack.OFF_PAGE
     if item.rect().width() <= 1 or item.rect().height() <= 1:
         return Lack.EMPTY
-    return _content_lack(layout, item, furniture)
+    return None
 
 
 def _paper(page: QgsLayoutItemPage) -> QRectF:
@@ -281,12 +336,21 @@ def shown_layers(item: QgsLayoutItemMap) -> list[QgsMapLayer]:
     """What a map draws, by its own set of layers, its theme or the project; a group of layers as its layers."""
     layers: list[QgsMapLayer] = []
     for layer in item.layersToRender():
-        layers.extend(layer.childLayers() if isinstance(layer, QgsGroupLayer) else [layer])
+        layers.extend(_leaves(layer))
     return layers
 
 
+def _leaves(layer: QgsMapLayer) -> list[QgsMapLayer]:
+    """The layer itself; of a group those of its layers and of the groups in it."""
+    if not isinstance(layer, QgsGroupLayer):
+        return [layer]
+    return [leaf for child in layer.childLayers() for leaf in _leaves(child)]
+
+
 def _points(layer: QgsVectorLayer) -> bool:
-    return QgsWkbTypes.geometryType(layer.wkbType()) == QgsWkbTypes.PointGeometry
+    """Whether the layer shows points, or may: one of any geometry can hold them."""
+    kind = QgsWkbTypes.geometryType(layer.wkbType())
+    return kind in (QgsWkbTypes.PointGeometry, QgsWkbTypes.UnknownGeometry)
 
 
 def _take_off(layout: QgsLayout, ids: list[str]) -> None:

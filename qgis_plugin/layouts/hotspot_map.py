@@ -301,4 +301,5 @@ def notes_of(result: HotspotResult, mode: Mode, ground: BaseMap) -> Notes:
         ),
         counts=" ".join(counts),
         attribution=joined(result.attribution, boundary_attribution(), ground.attribution),
+        maskings=(result.masking,),
     )

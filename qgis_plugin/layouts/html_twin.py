@@ -28,7 +28,7 @@ from qgis.PyQt.QtCore import QBuffer, QIODevice
 
 from ...shared.furniture import FurnitureItem
 from ...shared.pictures import clean_png
-from .checks import mode_of
+from .checks import mode_of, unseen
 from .sheet import ALTERNATIVE_PROPERTY, tr
 
 TABLES_PROPERTY = "safestats/tables"
@@ -111,7 +111,9 @@ def twin_of(layout: QgsPrintLayout, feedback: QgsFeedback | None = None) -> str:
 
 
 def _section(layout: QgsLayout, heading: str) -> str:
-    items = [item for item in reversed(layout.items()) if isinstance(item, QgsLayoutItem) and _seen(item)]
+    items = [
+        item for item in reversed(layout.items()) if isinstance(item, QgsLayoutItem) and unseen(layout, item) is None
+    ]
     named = {item.id(): item for item in items if isinstance(item, QgsLayoutItemLabel)}
     told = {item.value for item in FurnitureItem}
     out = []
@@ -132,17 +134,17 @@ def _section(layout: QgsLayout, heading: str) -> str:
     return f"<section>{''.join(out)}</section>\n"
 
 
-def _seen(item: QgsLayoutItem) -> bool:
-    return item.isVisible() and not item.excludeFromExports()
-
-
 def _words(label: QgsLayoutItemLabel | None) -> str:
     """A label's words in one line: where it breaks them is a matter of paper."""
     return escape(" ".join(label.currentText().split())) if label is not None else ""
 
 
 def _footer(layout: QgsLayout) -> str:
-    labels = {item.id(): item for item in layout.items() if isinstance(item, QgsLayoutItemLabel) and _seen(item)}
+    labels = {
+        item.id(): item
+        for item in layout.items()
+        if isinstance(item, QgsLayoutItemLabel) and unseen(layout, item) is None
+    }
     pairs = [(item.words, _words(labels.get(item.value))) for item in _FOOT]
     return f"<dl>{''.join(f'<dt>{escape(_capital(name))}</dt><dd>{words}</dd>' for name, words in pairs if words)}</dl>"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
 from qgis.PyQt.QtCore import QRectF, Qt
 
+from ...shared.disclosure import masking_of, small_mark
 from ...shared.furniture import FurnitureItem
 from .base_map import BOUNDARIES
 from .items import RULE, Block, fitting_size, panel, picture, stack, text
@@ -25,12 +27,13 @@ FOOTER_SIZES = (7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
 
 @dataclass(frozen=True)
 class Notes:
-    """The words at the foot of a page."""
+    """The words at the foot of a page; ``maskings``: the largest withheld count of each dataset on it."""
 
     source: str
     extracted: str
     counts: str
     attribution: str
+    maskings: tuple[int, ...] = (masking_of(0),)
 
 
 def header(sheet: Sheet, longest_title: str = "") -> float:
@@ -95,7 +98,7 @@ def footer(sheet: Sheet, notes: Notes) -> float:
         ),
         (
             Block(item.COUNTS.value, tr("Counts"), notes.counts),
-            Block(item.SMALL_NUMBERS.value, tr("Small numbers"), small_number_note(sheet.imprint.mode)),
+            Block(item.SMALL_NUMBERS.value, tr("Small numbers"), small_number_note(sheet.imprint.mode, notes.maskings)),
         ),
         (
             Block(item.DISCLAIMER.value, tr("Use"), disclaimer(sheet.imprint.mode)),
@@ -111,13 +114,17 @@ def footer(sheet: Sheet, notes: Notes) -> float:
     return top - sheet.mm(2.5)
 
 
-def small_number_note(mode: Mode) -> str:
-    """How small numbers are shown, and what they are worth."""
+def small_number_note(mode: Mode, maskings: Iterable[int]) -> str:
+    """How small numbers are shown, and what they are worth; ``maskings`` as in ``Notes``."""
     if mode is Mode.PUBLICATION:
+        masked = [
+            tr("1 to {most} are shown as “{mark}”").format(most=most, mark=small_mark(most))
+            for most in sorted(set(maskings))
+        ]
         return tr(
-            "Counts are rounded to the nearest 5, counts of 1 to 4 are shown as “<5”. Rates and changes are worked out "
+            "Counts are rounded to the nearest 5, counts of {masked}. Rates and changes are worked out "
             "from the rounded counts; no change is given where the base is below 20."
-        )
+        ).format(masked=tr(" or, by dataset, of ").join(masked))
     return tr(
         "Counts are exact. Changes between counts below 10 say little and are shown in grey. A small count in a small "
         "area can point to a person: do not publish this page."

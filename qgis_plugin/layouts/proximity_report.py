@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from qgis.core import QgsLayoutItemMap, QgsPrintLayout, QgsProject, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import QRectF, Qt
 
-from ...shared.disclosure import NotPublishableError, Rules, publishable
+from ...shared.disclosure import NotPublishableError, Rules, masking_of, publishable
 from ...shared.furniture import FurnitureItem
 from ...shared.ranks import sentence as rank_sentence
 from ...shared.ring_answer import AnswerRow, DatasetAnswer, RingAnswer, RingFigure
@@ -352,4 +352,5 @@ def _notes(answer: RingAnswer, ground: str) -> Notes:
             "The table counts the incidents within each distance. Without a place, in no ring: {unplaced}."
         ).format(unplaced="; ".join(unplaced)),
         attribution=joined(*answer.attributions, boundary_attribution(), base_map.POSTCODE_ATTRIBUTION, ground),
+        maskings=tuple(masking_of(part.threshold) for part in answer.datasets),
     )

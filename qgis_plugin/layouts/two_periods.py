@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qgis.core import QgsPrintLayout, QgsProject
 from qgis.PyQt.QtCore import Qt
@@ -111,7 +111,7 @@ def _notes(content: TwoPeriods, notes: Notes) -> Notes:
     before = tr("In the period before, {n} incidents make the map.").format(
         n=shown(content.before.used, content.imprint.mode, content.before.masking)
     )
-    return Notes(notes.source, notes.extracted, f"{notes.counts} {before}", notes.attribution)
+    return replace(notes, counts=f"{notes.counts} {before}")
 
 
 def _table(result: HotspotResult, before: HotspotResult, then: TwinTable, now: TwinTable) -> TwinTable:
