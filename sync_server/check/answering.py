@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -36,7 +36,7 @@ from ..problems import Problem
 from ..ranks.building import question_of
 from ..ranks.tables import RankQuestion, Ranks, find_ranks, find_unplaced
 from ..services import Services
-from .planning import Part, Plan, parts_of, permitted_scopes, plan
+from .planning import Part, Plan, parts_of, permitted_scopes, plan, without_places
 from .reading import Incidents, read_shown
 
 MOST_RADII = 5
@@ -185,6 +185,7 @@ class Answering:
             raise Problem(
                 404, "nothing-dated", "Nothing to count", "None of the datasets open to you holds dated incidents yet."
             )
+        planned = replace(planned, left_out=(*planned.left_out, *without_places(scopes)))
         return cls(services, session, planned, today, {} if tables is None else tables)
 
     def answer(self, question: Question) -> Answered:

@@ -14,7 +14,7 @@ from ...shared.areas import OUTSIDE, UNPLACED
 from ...shared.presets import Exclusion, Preset, exclusion
 from ...shared.rings import AnyBand, Band
 from ...shared.windows import Window, common_end, comparison, month_words, newest_full_month, trend
-from ..agreements.models import Use
+from ..agreements.models import Precision, Use
 from ..agreements.scope import GrantProfile, Refusal, Scope, Subject, opened_scope
 from ..datasets import periods
 from ..datasets.definitions import FieldType, Geometry
@@ -137,7 +137,9 @@ class Plan:
 
 
 def _has(scope: Scope, grant: GrantProfile, counted: bool) -> bool:
-    return scope.counts(grant) and not scope.gives(grant) if counted else scope.gives(grant)
+    if counted:
+        return scope.counts(grant) and not scope.gives(grant)
+    return scope.gives(grant) and grant.shown_precision != Precision.AREA
 
 
 def permitted_scopes(
@@ -155,6 +157,15 @@ def permitted_scopes(
         except Refusal as refusal:
             refusals.append(refusal)
     return scopes, refusals
+
+
+def without_places(scopes: Sequence[Scope]) -> tuple[str, ...]:
+    """A sentence for each scope whose rows are shown by area alone."""
+    return tuple(
+        f"{scope.definition.title} is left out: your agreement shows its incidents by area, without their places."
+        for scope in scopes
+        if not any(_has(scope, grant, counted) for grant in scope.grants for counted in (False, True))
+    )
 
 
 def parts_of(session: Session, scope: Scope) -> list[Part]:

@@ -85,6 +85,7 @@ def agree(
     areas: tuple[str, ...] = THE_CITY,
     uses: frozenset[Use] = ALL_USES,
     officer_records: bool = False,
+    precision: Precision = Precision.POINT,
 ) -> None:
     """An agreement in force on points of all fields."""
     today = london_today()
@@ -92,7 +93,7 @@ def agree(
     asked = GrantTerms(
         areas,
         tuple(group for group in FieldGroup if group in groups),
-        Precision.POINT,
+        precision,
         uses=uses,
         officer_records=officer_records,
     )

@@ -29,7 +29,7 @@ from safestats.shared.ring_answer import RingAnswer
 from safestats.shared.rings import Band, OwnBand
 from safestats.shared.windows import Window
 from safestats.sync_server.agreements import service as agreements
-from safestats.sync_server.agreements.models import Agreement, Use
+from safestats.sync_server.agreements.models import Agreement, Precision, Use
 from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.check import batches
 from safestats.sync_server.check.answering import Question, answer_around
@@ -290,6 +290,20 @@ def test_who_has_no_agreement_is_told(services: Services) -> None:
     assert "published yet" in refusal(services, "hackney.analyst", CHEAPSIDE).document.detail or "no agreement" in (
         refusal(services, "hackney.analyst", CHEAPSIDE).document.detail
     )
+
+
+def test_rows_that_are_shown_by_area_alone_are_left_out_and_said(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "server")
+    check_rig.make_server(settings, {"colp": CITY_FILES[-1:]})
+    services = open_services(settings, Part.PUBLISHER)
+    load_street(services, tmp_path / "btp.csv", street_row(force="btp"), dataset="btp")
+    publish_now(services, "btp")
+    check_rig.agree(services, "CITY-BTP", "city", "btp", precision=Precision.AREA)
+    build_ranks(services, london_today())
+    answer = ask(services, "city.analyst", CHEAPSIDE)
+    assert [one.code for one in answer.datasets] == ["colp"]
+    assert any("by area, without their places" in note for note in answer.notes)
+    services.close()
 
 
 def test_a_suspended_agreement_tells_nothing_at_once(services: Services) -> None:
