@@ -22,10 +22,11 @@ from safestats.shared.furniture import FurnitureItem
 
 
 @pytest.fixture
-def content(samples, tmp_path):
+def content(samples, project, tmp_path):
     """A density of Camden, and how its page is to be."""
     area = samples.borough_shape("Camden")
     layer = samples.density_raster(str(tmp_path / "density.tif"), area, 200)
+    project.addMapLayer(layer, False)  # a raster that Python alone owns may outlive what QGIS draws it with
     result = samples.hotspot_result(layer, area, "Camden", Method.KDE_RASTER)
 
     def made(mode=Mode.OPERATIONAL, title="The house page", style=None):
