@@ -111,6 +111,17 @@ class EventType(StrEnum):
             "files": "SHA-256 of what left, by name",
         },
     )
+    NEEDS_PACK_FETCHED = (
+        "needs.fetch",
+        Recorder.SERVER,
+        "A file of a needs-assessment pack that was made before was fetched by who asked for it, or was refused",
+        {
+            "area": "the borough's code",
+            "mode": "operational or public",
+            "file": "its name",
+            "sha256": "of what left",
+        },
+    )
     DELIVERY_ENDED = (
         "delivery.end",
         Recorder.SERVER,

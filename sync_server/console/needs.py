@@ -88,6 +88,7 @@ def _words(visit: Visit) -> dict[str, Any]:
         "borough_names": visit.services.areas.boroughs,
         "states": {
             RequestState.WAITING: "is being made",
+            RequestState.RUNNING: "is being made",
             RequestState.DONE: "is ready",
             RequestState.FAILED: "could not be made",
         },

@@ -32,10 +32,11 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class Made:
-    """The files of a pack by name, and their SHA-256."""
+    """The files of a pack by name, their SHA-256, and the agreements that opened what is in them, by dataset."""
 
     contents: Mapping[str, bytes]
     digests: Mapping[str, str]
+    agreements: Mapping[str, str]
 
 
 def make_files(services: Services, asking: Subject | None, question: Question, today: date | None = None) -> Made:
@@ -49,7 +50,11 @@ def make_files(services: Services, asking: Subject | None, question: Question, t
         with _refusals(services, reader, question):
             pack = needs_pack(services, session, reader, question, today)
     contents = {f"{_stem(pack)}.{form}": _content(pack, form) for form in Format}
-    made = Made(contents, {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()})
+    made = Made(
+        contents,
+        {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        {part.definition.code: part.agreement for part in pack.parts},
+    )
     number = secrets.token_hex(8)
     for part in pack.parts:
         services.audit.record(
@@ -57,7 +62,7 @@ def make_files(services: Services, asking: Subject | None, question: Question, t
             **reader.audited,
             agreement=part.agreement,
             dataset=part.definition.code,
-            filter={**_told(services, question), "pack": number, "files": dict(made.digests)},
+            filter={**told(services, question), "pack": number, "files": dict(made.digests)},
             rows=part.rows,
         )
     return made
@@ -79,14 +84,15 @@ def _refusals(services: Services, reader: Subject, question: Question) -> Iterat
         services.audit.record(
             EventType.NEEDS_PACK_MADE,
             **reader.audited,
-            filter=_told(services, question),
+            filter=told(services, question),
             outcome=Outcome.REFUSED,
             reason=problem.document.code,
         )
         raise
 
 
-def _told(services: Services, question: Question) -> dict[str, str]:
+def told(services: Services, question: Question) -> dict[str, str]:
+    """What the audit tells of a question."""
     return {"area": borough_code_of(services.areas, question.borough), "mode": str(question.mode)}
 
 

@@ -70,9 +70,10 @@ class Denominator(Base):
 
 
 class RequestState(StrEnum):
-    """A pack waits to be made, is made, or failed."""
+    """A pack waits to be made, is being made, is made, or failed."""
 
     WAITING = "waiting"
+    RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
 
@@ -80,7 +81,8 @@ class RequestState(StrEnum):
 class NeedsRequest(Base):
     """A pack that somebody asked for on the web: made by the worker, fetched by that person alone.
 
-    ``subject`` is who asked, in the session that asked; ``asked`` the question. Files lie under ``token``.
+    ``subject`` is who asked, in the session that asked; ``asked`` the question and, once it is made, the
+    ``agreements`` that opened what is in it, by dataset. Files lie under ``token``.
     """
 
     __tablename__ = "needs_request"

@@ -135,6 +135,27 @@ def require_open(
     raise making.nothing_open(left_out)
 
 
+def require_still_open(
+    services: Services, session: Session, reader: Subject, question: Question, agreements: Mapping[str, str]
+) -> None:
+    """Raises ``Problem`` where a dataset is not open for the pack any more, or by another than its agreement.
+
+    ``agreements``, by dataset: those that opened what the pack was made of.
+    """
+    making = _Making(services, session, reader, question, london_today())
+    for dataset, agreement in agreements.items():
+        definition = services.definitions.get(dataset)
+        if definition is None or making.opened(definition).permitted.agreement != agreement:
+            of = definition.title if definition else dataset
+            raise _changed_since(f"The agreement on {of} has changed since the pack was made")
+    if not agreements:
+        raise _changed_since("It is not known any more under which agreements the pack was made")
+
+
+def _changed_since(what: str) -> Problem:
+    return Problem(403, "agreement-changed", "The agreement has changed", f"{what}: have it made again.")
+
+
 @dataclass(frozen=True)
 class _Opened:
     """A dataset that the agreement opens for the pack: of ``months`` those of which it shows all of the borough."""

@@ -6,10 +6,11 @@ Where no worker lives a pack is made while its person waits.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -17,16 +18,17 @@ from pathlib import Path
 from sqlalchemy import select, update
 
 from ..agreements.scope import Subject
+from ..audit.events import EventType, Outcome
 from ..errors import SafeStatsError
 from ..identity.models import Channel, Role
 from ..instants import now
 from ..problems import Problem
 from ..publishing.worker_lock import worker_lives
 from ..services import Services
-from .making import make_files, refuse_closed
+from .making import make_files, refuse_closed, told
 from .model import Mode
 from .models import NeedsRequest, RequestState
-from .pack import Question
+from .pack import Question, reader_for, require_still_open
 
 KEPT = timedelta(hours=24)
 _NEWEST = 10
@@ -75,15 +77,39 @@ def newest(services: Services, subject: Subject) -> Sequence[NeedsRequest]:
 
 
 def read_file(services: Services, subject: Subject, token: str, name: str) -> bytes:
-    """A file of the person's own pack, if it is still open to that person; raises ``Problem``."""
-    request = find(services, subject, token)
-    if name not in request.files:
-        raise _nothing()
-    refuse_closed(services, subject, _question(request))
+    """A file of the person's own pack, if all that it was made of is still open to that person by the same agreements.
+
+    It is audited with its SHA-256 before this returns, and a refusal as well. Raises ``Problem``.
+    """
+    about = {"file": name}
     try:
-        return (_folder(services, token) / name).read_bytes()
-    except FileNotFoundError as error:
-        raise _nothing() from error
+        request = find(services, subject, token)
+        question = _question(request)
+        about |= told(services, question)
+        if name not in request.files:
+            raise _nothing()
+        with services.database.read() as session:
+            reader = reader_for(services, session, subject, question)
+            require_still_open(services, session, reader, question, request.asked.get("agreements", {}))
+        try:
+            content = (_folder(services, token) / name).read_bytes()
+        except FileNotFoundError as error:
+            raise _nothing() from error
+    except Problem as problem:
+        services.audit.record(
+            EventType.NEEDS_PACK_FETCHED,
+            **subject.audited,
+            filter=about,
+            outcome=Outcome.REFUSED,
+            reason=problem.document.code,
+        )
+        raise
+    services.audit.record(
+        EventType.NEEDS_PACK_FETCHED,
+        **subject.audited,
+        filter={**about, "sha256": hashlib.sha256(content).hexdigest()},
+    )
+    return content
 
 
 def any_waits(services: Services) -> bool:
@@ -117,25 +143,33 @@ def tidy(services: Services) -> None:
             session.delete(request)
 
 
+def fail_broken_off(services: Services) -> None:
+    """Tell of packs whose making ended with a worker that is no more: for one that starts."""
+    with services.database.write() as session:
+        for request in session.scalars(select(NeedsRequest).where(NeedsRequest.state == RequestState.RUNNING)).all():
+            shutil.rmtree(_folder(services, request.token), ignore_errors=True)
+            request.state, request.message, request.finished_at = RequestState.FAILED, _BROKEN_OFF, now()
+
+
 def _make(services: Services, token: str) -> None:
     with services.database.write() as session:
-        # Whoever dies at it leaves this behind.
         taken = session.execute(
             update(NeedsRequest)
             .where(NeedsRequest.token == token, NeedsRequest.state == RequestState.WAITING)
-            .values(state=RequestState.FAILED, message=_BROKEN_OFF)
+            .values(state=RequestState.RUNNING)
         )
         if not taken.rowcount:  # type: ignore[attr-defined]
             return
         request = session.get_one(NeedsRequest, token)
         subject, question = _subject(request), _question(request)
+    agreements: Mapping[str, str] = {}
     try:
         made = make_files(services, subject, question)
         folder = _folder(services, token)
         folder.mkdir(parents=True, mode=0o700)
         for name, content in made.contents.items():
             (folder / name).write_bytes(content)
-        state, message, files = RequestState.DONE, "", made.digests
+        state, message, files, agreements = RequestState.DONE, "", made.digests, made.agreements
     except (SafeStatsError, Problem) as error:
         state, message, files = RequestState.FAILED, str(error), {}
     except Exception:
@@ -145,6 +179,7 @@ def _make(services: Services, token: str) -> None:
         request = session.get_one(NeedsRequest, token)
         request.state, request.message, request.finished_at = state, message, now()
         request.files = dict(files)
+        request.asked = {**request.asked, "agreements": dict(agreements)}
 
 
 def _subject(request: NeedsRequest) -> Subject:
@@ -155,7 +190,8 @@ def _subject(request: NeedsRequest) -> Subject:
 
 
 def _question(request: NeedsRequest) -> Question:
-    return Question(**{**request.asked, "mode": Mode(request.asked["mode"])})
+    asked = {name: value for name, value in request.asked.items() if name != "agreements"}
+    return Question(**{**asked, "mode": Mode(asked["mode"])})
 
 
 def _folder(services: Services, token: str) -> Path:

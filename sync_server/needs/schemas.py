@@ -16,7 +16,7 @@ class PackRequest(BaseModel):
 
 
 class PackAnswer(BaseModel):
-    """A pack that was asked for: ``waiting``, ``done`` with the SHA-256 of its files by name, or ``failed``."""
+    """A pack that was asked for: ``waiting``, ``running``, ``done`` with its files' SHA-256 by name, or ``failed``."""
 
     token: str
     state: str

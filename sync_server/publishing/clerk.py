@@ -64,8 +64,12 @@ class Clerk:
 
     def _work(self) -> None:
         ranked_at = time.monotonic()
+        starts = True
         while self._wanted():
             try:
+                if starts:
+                    needs.fail_broken_off(self._services)
+                    starts = False
                 if self._do_one():
                     continue
                 if self._ranks_wanted.is_set() or time.monotonic() - ranked_at >= RANK_SECONDS:

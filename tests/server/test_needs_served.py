@@ -20,6 +20,7 @@ from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.instants import now
 from safestats.sync_server.needs import requests
 from safestats.sync_server.needs.models import NeedsRequest, RequestState
+from safestats.sync_server.publishing.clerk import Clerk
 from safestats.sync_server.publishing.worker_lock import sole_worker
 from safestats.sync_server.services import open_services
 from safestats.sync_server.settings import Part, Settings
@@ -118,6 +119,47 @@ def test_a_pack_is_not_fetched_once_the_agreement_is_suspended(console: Console,
         answer = analyst.get(link)
         assert answer.status == 403 and "suspended" in answer.text
     assert analyst.client.get(link).status_code == 200
+
+
+def test_a_file_leaves_only_under_the_agreements_of_all_that_is_in_it(console: Console) -> None:
+    analyst = console.as_("camden.analyst")
+    done = analyst.send(analyst.get("/console/needs"), "/console/needs", borough=CAMDEN, mode="public")
+    (link,) = [link for link in done.links if link.endswith(".xlsx")]
+    answer = analyst.client.get(link)
+    event = console.events()[-1]
+    assert (event["event"], event["outcome"], event["filter"]["file"]) == ("needs.fetch", "ok", link.split("/")[-1])
+    assert event["filter"]["sha256"] == hashlib.sha256(answer.content).hexdigest()
+    # As if it had been made of ambulances as well, or under the agreement before this one: the police alone is open.
+    for agreements, code in (
+        ({"mps": "DSA-CAMDEN-MPS", "las": "DSA-CAMDEN-LAS"}, "no-agreement"),
+        ({"mps": "DSA-CAMDEN-MPS-OLD"}, "agreement-changed"),
+        ({}, "agreement-changed"),
+    ):
+        with console.services.database.write() as session:
+            request = session.get_one(NeedsRequest, token_of(done.path))
+            assert request.asked["agreements"]
+            before, request.asked = request.asked, {**request.asked, "agreements": agreements}
+        assert analyst.get(link).status == 403
+        event = console.events()[-1]
+        assert (event["event"], event["outcome"], event["reason"]) == ("needs.fetch", "refused", code)
+        with console.services.database.write() as session:
+            session.get_one(NeedsRequest, token_of(done.path)).asked = before
+
+
+def test_a_pack_whose_worker_died_is_told_by_the_next(console: Console, server: Settings) -> None:
+    analyst = console.as_("camden.analyst")
+    done = analyst.send(analyst.get("/console/needs"), "/console/needs", borough=CAMDEN, mode="public")
+    with console.services.database.write() as session:
+        request = session.get_one(NeedsRequest, token_of(done.path))
+        request.state, request.files = RequestState.RUNNING, {}
+    assert "is being made" in analyst.get(done.path).text
+    services = open_services(server, Part.PUBLISHER)
+    with Clerk(services, lambda: True).at_work():
+        ends = time.monotonic() + 20
+        while "broken off" not in analyst.get(done.path).text and time.monotonic() < ends:
+            time.sleep(0.2)
+    services.close()
+    assert "could not be made" in analyst.get(done.path).text
 
 
 def active(client: TestClient, username: str) -> dict[str, str]:
