@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
-from ...shared.pictures import clean_png, png_size
+from ...shared.pictures import check_png, clean_png, png_size
 from ..audit.log import EventType
 from ..errors import SafeStatsError
 from ..identity.authority import authorise
@@ -23,12 +25,29 @@ MOST_LOGO_PIXELS = 2_000
 FORMATS = ("image/png", "image/jpeg")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _FONT = re.compile(r"[\w][\w .&'-]{0,99}")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Of letters, as DNS has them: whatever else a resolver takes for an address (127.1, 0x7f.1) ends in a number.
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z](?:[a-z0-9-]*[a-z0-9])?")
+_GOOGLE = re.compile(r"(?:.*\.)?google(?:\.[a-z]{2,3}){1,2}")
 # Told to everybody who opens a page: where tiles of these are asked for shows what is being looked at.
 _THIRD_PARTIES = (
     "openstreetmap.org",
-    "google.com",
+    "openstreetmap.de",
+    "openstreetmap.fr",
+    "osm.org",
+    "opentopomap.org",
+    "geofabrik.de",
     "googleapis.com",
+    "googleusercontent.com",
+    "gstatic.com",
+    "ggpht.com",
+    "atlas.microsoft.com",
+    "here.com",
+    "hereapi.com",
+    "tomtom.com",
+    "arcgis.com",
+    "jawg.io",
+    "stamen.com",
+    "cartodb.com",
     "virtualearth.net",
     "bing.com",
     "mapbox.com",
@@ -127,21 +146,17 @@ def _checked_map(service: MapService) -> MapService:
     address, layer, matrix_set, attribution = parts
     if not address:
         return MapService()
-    try:
-        url = urlsplit(address)
-        host = (url.hostname or "").casefold()
-    except ValueError:
-        host, url = "", urlsplit("")
-    if not host or url.username or url.fragment or not (url.scheme == "https" or _is_here(url.scheme, host)):
-        raise SafeStatsError("The map service's address begins with https:// and holds no user name.")
-    if any(host == other or host.endswith(f".{other}") for other in _THIRD_PARTIES):
+    host = _host_of(address)
+    if _GOOGLE.fullmatch(host) or any(host == other or host.endswith(f".{other}") for other in _THIRD_PARTIES):
         raise SafeStatsError(
             f"{host} is no service of your organisation's own: whoever runs it would see what people look at."
         )
     if not (layer and matrix_set and attribution):
         raise SafeStatsError("A map service needs its layer, its tile matrix set and the attribution to be printed.")
-    if any(mark in text for mark in "&?#\r\n" for text in (layer, matrix_set)):
+    if any(mark in text for mark in "&?#" for text in (layer, matrix_set)):
         raise SafeStatsError("The names of layer and tile matrix set are written as the service's capabilities do.")
+    if any(unicodedata.category(mark).startswith("C") for text in parts for mark in text):
+        raise SafeStatsError("The map service's names and attribution are one line each, of characters that print.")
     if any(len(text) > most for text, most in zip(parts, (500, 200, 200, 500), strict=True)):
         raise SafeStatsError("The map service's address or one of its names is too long.")
     chosen = service.format.strip() or FORMATS[0]
@@ -150,8 +165,26 @@ def _checked_map(service: MapService) -> MapService:
     return MapService(address, layer, matrix_set, chosen, attribution)
 
 
-def _is_here(scheme: str, host: str) -> bool:
-    return scheme == "http" and host in _LOOPBACK
+def _host_of(address: str) -> str:
+    """In lower case, without the dot that may end it; raises ``SafeStatsError`` where it may not be asked for tiles."""
+    form = SafeStatsError("The map service's address begins with https:// and holds no user name.")
+    if any(mark.isspace() or not mark.isprintable() or mark == "\\" for mark in address):
+        raise SafeStatsError("The map service's address holds a space or a character that does not print.")
+    try:
+        url = urlsplit(address)
+        host = (url.hostname or "").rstrip(".").encode("idna").decode("ascii").casefold()
+        _ = url.port  # raises where it is no number
+    except ValueError as error:
+        raise form from error
+    if not host or "@" in url.netloc or url.fragment or url.scheme != "https":
+        raise form
+    try:
+        ordinary = ip_address(host).is_global
+    except ValueError:
+        ordinary = bool(_HOST.fullmatch(host)) and host.rpartition(".")[2] not in ("localhost", "localdomain")
+    if not ordinary:
+        raise SafeStatsError("The map service's address names this computer or a private network: name it by its host.")
+    return host
 
 
 def _checked_logo(content: bytes) -> bytes:
@@ -164,4 +197,8 @@ def _checked_logo(content: bytes) -> bytes:
         raise SafeStatsError(f"The logo cannot be used ({error}): save it as a PNG and choose it again.") from error
     if not 0 < width <= MOST_LOGO_PIXELS or not 0 < height <= MOST_LOGO_PIXELS:
         raise SafeStatsError(f"The logo is {width} by {height} pixels, of {MOST_LOGO_PIXELS} that it may be.")
+    try:
+        check_png(content)
+    except ValueError as error:
+        raise SafeStatsError(f"The logo cannot be used ({error}): save it as a PNG and choose it again.") from error
     return cleaned

@@ -42,6 +42,11 @@ def png(width: int = 2, height: int = 1, *more: bytes) -> bytes:
     return head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def picture(width: int, height: int, depth: int, colour: int, packed: bytes) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[Console]:
     settings = settings_for(tmp_path / "server")
@@ -112,6 +117,19 @@ def test_it_is_set_on_the_page_and_told_to_its_own_people_alone(console):
         ({**SERVICE, "map_address": "http://maps.camden.example/wmts"}, "begins with https://"),
         ({**SERVICE, "map_address": "https://user:secret@maps.camden.example/"}, "holds no user name"),
         ({**SERVICE, "map_address": "https://a.tile.openstreetmap.org/"}, "is no service of your organisation"),
+        ({**SERVICE, "map_address": "https://tile.openstreetmap.org./"}, "is no service of your organisation"),
+        ({**SERVICE, "map_address": "https://tile.openstreetmap.de/"}, "is no service of your organisation"),
+        ({**SERVICE, "map_address": "https://tiles.arcgis.com/wmts"}, "is no service of your organisation"),
+        ({**SERVICE, "map_address": "https://mt1.google.co.uk/vt"}, "is no service of your organisation"),
+        ({**SERVICE, "map_address": "https://maps.gstatic.com/"}, "is no service of your organisation"),
+        ({**SERVICE, "map_address": "https://maps.camden.example/a b"}, "holds a space"),
+        ({**SERVICE, "map_address": "https://maps.camden\u200b.example/"}, "does not print"),
+        ({**SERVICE, "map_address": "http://localhost/wmts"}, "begins with https://"),
+        ({**SERVICE, "map_address": "https://localhost./wmts"}, "names this computer"),
+        ({**SERVICE, "map_address": "https://127.1/wmts"}, "names this computer"),
+        ({**SERVICE, "map_address": "https://[::1]/wmts"}, "names this computer"),
+        ({**SERVICE, "map_address": "https://169.254.169.254/"}, "names this computer"),
+        ({**SERVICE, "map_address": "https://10.0.0.8/wmts"}, "names this computer"),
         ({**SERVICE, "map_attribution": ""}, "the attribution to be printed"),
         ({**SERVICE, "map_layer": "street&url=http://elsewhere"}, "as the service’s capabilities do"),
     ],
@@ -131,6 +149,12 @@ def test_what_could_do_harm_is_refused_in_a_sentence(console, typed, sentence):
         (png()[:-9], "the PNG is cut off"),
         (png()[:-14] + b"x" + png()[-13:], "the PNG is damaged"),
         (png(3000, 1), "3000 by 1 pixels"),
+        (picture(2, 1, 8, 2, b"garbage"), "cannot be drawn"),
+        (picture(2, 1, 8, 2, zlib.compress(bytes(50_000_000))), "more or less than its size tells"),
+        (picture(2, 1, 8, 2, zlib.compress(bytes(6))), "more or less than its size tells"),
+        (picture(2, 1, 4, 2, zlib.compress(bytes(4))), "cannot be drawn"),
+        (picture(2, 1, 8, 3, zlib.compress(bytes(3))), "cannot be drawn"),
+        (picture(2, 1, 8, 2, zlib.compress(b"\5" + bytes(6))), "cannot be drawn"),
         (b"\x89PNG\r\n\x1a\n" + b"x" * MOST_LOGO_BYTES, "bytes, of 150,000"),
     ],
 )
