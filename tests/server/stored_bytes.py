@@ -81,7 +81,8 @@ def renew_write_ahead_log(services: Services) -> None:
     with psycopg.connect(host=host, user=Path(host).owner(), dbname="postgres", autocommit=True) as session:
         session.execute("ALTER SYSTEM SET wal_recycle = off")
         session.execute("SELECT pg_reload_conf()")
-        for _ in range(2):
+        session.execute("SELECT pg_sleep(0.5)")  # the checkpointer reads it in its own time
+        for _ in range(3):
             session.execute("SELECT pg_switch_wal()")
             session.execute("CHECKPOINT")
         session.execute("ALTER SYSTEM RESET wal_recycle")
