@@ -144,8 +144,8 @@ def test_from_the_invitation_to_the_report(browsers: Browsers, live: Settings, t
     # Without a mouse: the picture's own keys lead closer, too.
     lou.open("/check")
     page.locator("input[type=image]").focus()
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    with page.expect_navigation():  # a key's page loads later than the key is let go
+        page.keyboard.press("Enter")
     assert "Choose the place" in page.locator("h1").inner_text()
     for person in (admin, lou):
         assert not [problem for problem in person.problems if "422" not in problem]
