@@ -261,7 +261,7 @@ class _PublishedDataset:
             largest_stack=self._count(dataset.largest_stack),
             # Where it is withheld it is told as the smallest count that is not: some, and few.
             unknown_hour=self._count(dataset.unknown_hour) or (ROUNDING if dataset.unknown_hour else 0),
-            notes=_without_figures(dataset.notes),
+            notes=(*_without_figures(dataset.notes), *([dataset.gap] if dataset.gap else [])),
         )
 
     def _count(self, count: int | None) -> PublishedCount:

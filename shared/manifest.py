@@ -110,6 +110,8 @@ class Manifest:
     # For what is published of the layer: smaller counts are withheld, and these categories have no row of their own.
     threshold: int = 0
     sensitive: tuple[str, ...] = ()
+    # Of a layer that several sites return: the months of which any return came. Empty for all others.
+    returned: tuple[str, ...] = ()
 
     @property
     def newest_day(self) -> str:
@@ -138,7 +140,7 @@ class Manifest:
         snapshot = document.get("snapshot")
         known["snapshot"] = _artefact(Snapshot, snapshot) if snapshot else None
         known["caveats"] = tuple(document["caveats"])
-        for name in ("areas", "sensitive"):
+        for name in ("areas", "sensitive", "returned"):
             known[name] = tuple(document.get(name, ()))
         return _checked(cls, known)
 

@@ -84,7 +84,8 @@ class DatasetAnswer:
     incidents of the window within it are placed less exactly than its radius. ``unplaced`` lie in no ring;
     ``unknown_hour`` have no hour. ``newest`` is the newest month held. Counts below ``threshold`` (0: the usual one)
     are not published, and the ``sensitive`` categories have no row of their own then. ``perturbed`` counts were altered
-    at random: 0 may be a few, and none is exact.
+    at random: 0 may be a few, and none is exact. ``gap`` says which months of the window are not held (empty where all
+    are); it is among the ``notes``, and told in public, too.
     """
 
     code: str
@@ -107,6 +108,12 @@ class DatasetAnswer:
     threshold: int = 0
     sensitive: tuple[str, ...] = ()
     perturbed: bool = False
+    gap: str = ""
+
+    @property
+    def compared(self) -> bool:
+        """Whether anything of the window before is told."""
+        return any(figure.before is not None or figure.before_mark for row in self.rows for figure in row.figures)
 
     def totals(self) -> tuple[AnswerRow, ...]:
         """The rows of all incidents, one a band."""
@@ -157,6 +164,20 @@ class RingAnswer:
     def synthetic(self) -> bool:
         """Whether any of the incidents are invented."""
         return any(dataset.synthetic for dataset in self.datasets)
+
+    @property
+    def compared(self) -> bool:
+        """Whether anything of the window before is told."""
+        return any(dataset.compared for dataset in self.datasets)
+
+    @property
+    def compared_words(self) -> str:
+        """“compared with January 2024 to December 2024”, or that it is not held; empty where it was not asked for."""
+        if self.before is None:
+            return ""
+        if self.compared:
+            return f"compared with {self.before.label}"
+        return f"not compared: {self.before.label} is not held in full"
 
     @property
     def title(self) -> str:

@@ -70,6 +70,7 @@ class LayerFacts:
     areas: tuple[str, ...]  # codes of the areas in which incidents are held
     threshold: int  # smaller counts are not published
     sensitive: tuple[str, ...]  # categories that are published among others only
+    returned: tuple[str, ...]  # of a layer that several sites return: the months of which any return came
 
 
 def facts(layer: QgsMapLayer) -> LayerFacts | None:
@@ -85,6 +86,8 @@ def facts(layer: QgsMapLayer) -> LayerFacts | None:
             value = int(value or 0)
         elif kind == "bool":
             value = str(value).lower() == "true"
+        else:
+            value = value or ""  # nothing is None before a project was saved, and empty afterwards
         values[name] = value
     return LayerFacts(**values)
 

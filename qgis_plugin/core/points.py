@@ -24,6 +24,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType
 
+from ...shared.held_months import HeldMonths
 from ...shared.presets import Exclusion
 from ...shared.windows import Window
 from . import file_rows, layers
@@ -75,6 +76,12 @@ class PointFacts:
     areas: tuple[str, ...] = ()  # codes of the areas in which incidents are held; empty where nobody has told
     threshold: int = 0  # smaller counts are not published; 0 where nobody has told
     sensitive: tuple[str, ...] = ()  # categories that are published among others only
+    returned: tuple[str, ...] = ()  # of what several sites return: the months of which any return came
+
+    @property
+    def held(self) -> HeldMonths:
+        """The months that are held; of rows that are dated."""
+        return HeldMonths.of(self.first_month, self.newest_month, self.returned)
 
     def label(self, category: str) -> str:
         """The words for a category's value; a bare code such as ``violent-crime`` is written as words."""
@@ -175,6 +182,7 @@ def describe(layer: QgsVectorLayer) -> PointFacts:
         areas=ours.areas if ours is not None else (),
         threshold=ours.threshold if ours is not None else 0,
         sensitive=ours.sensitive if ours is not None else (),
+        returned=ours.returned if ours is not None else (),
     )
 
 

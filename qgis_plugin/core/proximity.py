@@ -145,9 +145,8 @@ def plan(sources: Sequence[Rows], question: Question, today: date) -> Plan:
     parts, titles = [], []
     for source in dated:
         facts = source.facts
-        held = Window(facts.first_month, facts.newest_month)
-        if facts.newest_month < now.first or facts.first_month > now.last:
-            left_out.append(f"{facts.title} is left out: it holds {held.label}, nothing of {now.label}.")
+        if not facts.held.any_of(now):
+            left_out.append(f"{facts.title} is left out: {facts.held.none_words(now)}.")
         elif question.window is None and full[id(source)] < now.last:
             left_out.append(
                 f"{facts.title} is left out: it is complete to {month_words(full[id(source)])} only, long before the "
@@ -163,7 +162,7 @@ def plan(sources: Sequence[Rows], question: Question, today: date) -> Plan:
 
 def _newest_full(facts: PointFacts, today: date) -> str:
     day = date.fromisoformat(facts.newest_day) if facts.newest_day else None
-    return newest_full_month(facts.newest_month, day, today)
+    return newest_full_month(facts.held.newest, day, today)
 
 
 def _part(source: Rows, question: Question, now: Window) -> Part:
@@ -176,9 +175,9 @@ def _part(source: Rows, question: Question, now: Window) -> Part:
         if any(band is not Band.ALL for band in bands):
             notes.append("These records do not tell the hour: all hours are counted.")
         bands = (Band.ALL,)
-    if not (facts.first_month <= now.first and now.last <= facts.newest_month):
-        held = Window(facts.first_month, facts.newest_month)
-        notes.append(f"Held for {held.label} only: other months of the period are missing from the counts.")
+    missing = facts.held.gap_words(now)
+    if missing:
+        notes.append(missing)
     return Part(source, leave_out, bands, tuple(notes))
 
 
@@ -326,7 +325,7 @@ def _dataset(
 ) -> DatasetAnswer:
     facts, radii = part.rows.facts, planned.question.radii
     now, months = planned.now, trend(planned.now.last)
-    before = planned.before if planned.before and facts.first_month <= planned.before.first else None
+    before = planned.before if planned.before and facts.held.compares(now, planned.before) else None
     span = Period(min(months.first, now.first, before.first if before else now.first), now.last)
     outer = radii[-1]
     box = QgsRectangle(place.easting - outer, place.northing - outer, place.easting + outer, place.northing + outer)
@@ -364,7 +363,7 @@ def _dataset(
         hours=_hours(current) if facts.timed else None,
         trend=_trend(points.months, months, facts),
         coarse=coarse,
-        newest=facts.newest_month,
+        newest=facts.held.newest,
         attribution=facts.attribution,
         caveats=facts.caveats,
         notes=tuple(notes),
@@ -374,6 +373,7 @@ def _dataset(
         synthetic=facts.synthetic,
         threshold=facts.threshold,
         sensitive=facts.sensitive,
+        gap=facts.held.gap_words(now),
     )
 
 
@@ -462,10 +462,7 @@ def _hours(points: Points) -> WeekHours:
 def _trend(months: np.ndarray, window: Window, facts: PointFacts) -> tuple[int | None, ...]:
     held, counts = np.unique(months, return_counts=True)
     found = dict(zip(held.tolist(), counts.tolist()))
-    return tuple(
-        int(found.get(month, 0)) if facts.first_month <= month <= facts.newest_month else None
-        for month in window.months
-    )
+    return tuple(int(found.get(month, 0)) if facts.held.holds(month) else None for month in window.months)
 
 
 def _coverage_notes(radii: tuple[int, ...], covered: tuple[float, ...]) -> list[str]:

@@ -544,7 +544,7 @@ class ProximityDock(QgsDockWidget):
         answer = result.answer
         place = answer.place
         where = f"<b>{escape(place.label)}</b>" + (f", {escape(place.borough)}" if place.borough else "")
-        before = self.tr(", change against {}").format(answer.before.label) if answer.before else ""
+        before = f", {answer.compared_words}" if answer.compared_words else ""
         self._where.setText(
             f"{where}. {escape(place.accuracy)}<br>{escape(answer.now.label)}{escape(before)}. "
             f"{escape(answer.boundary_note)}"

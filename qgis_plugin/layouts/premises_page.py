@@ -135,7 +135,7 @@ def _outer(part: DatasetAnswer) -> int:
 def _heading(premises: Premises, answer: RingAnswer) -> str:
     place = answer.place
     who = ", ".join(part for part in (premises.reference, place.label, place.borough) if part and part != premises.name)
-    before = tr("; change against {period}").format(period=answer.before.label) if answer.before else ""
+    before = f", {answer.compared_words}" if answer.compared_words else ""
     return (
         f"<span style='font-size:x-large'><b>{escape(premises.name or place.label)}</b></span><br>{escape(who)}<br>"
         f"<b>{escape(answer.now.label)}</b>{escape(before)}. {escape(answer.preset)}. {escape(place.accuracy)} "

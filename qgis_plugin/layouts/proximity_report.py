@@ -109,24 +109,9 @@ def published(result: PlaceSearch) -> RingAnswer:
         return rank_sentence(table.of(row.category, radius), count, table.borough) if table is not None else ""
 
     try:
-        answer = publishable(result.answer, Rules(standing=standing))
+        return publishable(result.answer, Rules(standing=standing))
     except NotPublishableError as error:
         raise AnalysisError(str(error)) from error
-    # Sentences with figures are gone; since when a dataset is held is no count, and counts cannot be read without.
-    parts = (
-        replace(shown, notes=(*shown.notes, *_held(exact, answer)))
-        for shown, exact in zip(answer.datasets, result.answer.datasets)
-    )
-    return replace(answer, datasets=tuple(parts))
-
-
-def _held(exact: DatasetAnswer, answer: RingAnswer) -> tuple[str, ...]:
-    held = [month for month, count in zip(answer.trend.months, exact.trend) if count is not None]
-    missing = [month for month in answer.now.months if month not in held]
-    if not held or not missing:
-        return ()
-    words = tr("Held for {first} to {last} only: other months are missing from the counts.")
-    return (words.format(first=month_words(held[0]), last=month_words(held[-1])),)
 
 
 def _exempt(sheet: Sheet, top: float) -> float:
@@ -144,9 +129,7 @@ def _words(sheet: Sheet, rect: QRectF, answer: RingAnswer, result: PlaceSearch) 
     place = answer.place
     heading = ", ".join(part for part in (place.label, place.borough) if part)
     where = " ".join(sentence(part) for part in (place.accuracy, place.warning, answer.boundary_note) if part)
-    compared = answer.before is not None and any(figure.change for row in answer.rows for figure in row.figures)
-    asked = tr("{months}, against {before}.") if compared else tr("{months}; no change is given.")
-    asked = asked.format(months=answer.now.label, before=answer.before.label if answer.before else "")
+    asked = ", ".join(part for part in (answer.now.label, answer.compared_words) if part) + "."
     bands = "; ".join(dict.fromkeys(row.band.words for row in answer.rows if row.category is None))
     preset = result.question.preset.title if not result.question.bands else tr("Times of day of one's own choice")
     blocks = (

@@ -30,6 +30,7 @@ from ..datasets import periods
 from ..datasets.definitions import DatasetDefinition
 from ..instants import now
 from ..publishing.models import Release
+from ..quality.register import returned_months
 from ..services import Services
 from .models import CellAnswer
 
@@ -52,13 +53,14 @@ class CellRow:
 
 
 def fixed_windows(session: Session, permitted: Scope, today: date) -> tuple[Window, ...]:
-    """The windows that may be asked about: the year that ends with the newest whole month of the release, and the year
+    """The windows that may be asked about: the year that ends with the newest whole month that is held, and the year
     before it, first; then those that end up to ``MOST_BEHIND`` − 1 months earlier, for answers beside other datasets.
 
     Empty where the release has no dated rows.
     """
     release = session.get(Release, (permitted.definition.code, permitted.release))
-    held = [period for period in release.periods if period] if release is not None else []
+    returned = returned_months(session, permitted.definition)
+    held = [period for period in returned or release.periods if period] if release is not None else []
     if not held:
         return ()
     newest = max(held)

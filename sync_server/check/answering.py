@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from ...shared import rings
 from ...shared.change import RateChange, change
 from ...shared.disclosure import SMALLEST_BASE
+from ...shared.held_months import HeldMonths
 from ...shared.presets import Exclusion, Preset
 from ...shared.ranks import sentence
 from ...shared.ring_answer import AnswerRow, DatasetAnswer, Place, RingAnswer, RingFigure, WeekHours
@@ -90,7 +91,7 @@ class Answered:
 
     answer: RingAnswer
     agreements: dict[str, str]
-    first_months: dict[str, str]  # from which on a dataset is held
+    held: dict[str, HeldMonths]
     counted: frozenset[int] = field(default_factory=frozenset)  # positions in the answer's datasets
 
 
@@ -245,7 +246,7 @@ def _answer(asking: Answering, question: Question) -> Answered:
     return Answered(
         answer,
         agreements={part.dataset: part.scope.agreement for part, _ in found},
-        first_months={part.dataset: part.first_month for part, _ in found},
+        held={part.dataset: part.held for part, _ in found},
         counted=counted,
     )
 
@@ -277,7 +278,7 @@ def _shown(asking: Answering, part: Part, question: Question, covered: tuple[flo
     planned = asking.planned
     place, radii, now = question.place, question.radii, planned.now
     centre = (place.easting, place.northing)
-    before = planned.before if part.first_month <= planned.before.first else None
+    before = planned.before if part.held.compares(now, planned.before) else None
     leave_out = part.leave_out(question.preset)
     span = Window(min(planned.trend.first, planned.before.first), now.last)
     rows = read_shown(asking.session, part, Bounds.around(*centre, radii[-1]), span, leave_out)
@@ -320,6 +321,7 @@ def _shown(asking: Answering, part: Part, question: Question, covered: tuple[flo
         unknown_hour=unknown_hour,
         largest_stack=stack,
         synthetic=part.synthetic,
+        gap=part.held.gap_words(now),
     )
 
 
@@ -438,9 +440,7 @@ def _hours(rows: Incidents) -> WeekHours:
 def _trend(rows: Incidents, window: Window, part: Part) -> tuple[int | None, ...]:
     held, counts = np.unique(rows.months.astype(str), return_counts=True)
     found = dict(zip(held.tolist(), counts.tolist(), strict=True))
-    return tuple(
-        int(found.get(month, 0)) if part.first_month <= month <= part.newest_month else None for month in window.months
-    )
+    return tuple(int(found.get(month, 0)) if part.held.holds(month) else None for month in window.months)
 
 
 def _largest_stack(rows: Incidents) -> int:
@@ -471,7 +471,7 @@ def _counted(asking: Answering, part: Part, question: Question, covered: tuple[f
         counts_around(services, session, part.scope, place.easting, place.northing, window, left_out)
         for window in (planned.now, planned.before)
     )
-    compared = part.first_month <= planned.before.first
+    compared = part.held.compares(planned.now, planned.before)
     made: list[AnswerRow] = []
     for band in part.bands(question.asked_bands):
         ranks, _unplaced = _ranks(asking, part, question, band, left_out)
@@ -499,6 +499,7 @@ def _counted(asking: Answering, part: Part, question: Question, covered: tuple[f
         ),
         synthetic=part.synthetic,
         perturbed=True,
+        gap=part.held.gap_words(planned.now),
     )
 
 
@@ -533,10 +534,8 @@ def _part_notes(part: Part, question: Question, now: Window) -> list[str]:
     notes = []
     if not part.timed and any(band is not Band.ALL for band in question.asked_bands):
         notes.append("These records do not tell the hour: all hours are counted.")
-    if not (part.first_month <= now.first and now.last <= part.newest_month):
-        held = Window(part.first_month, part.newest_month)
-        notes.append(f"Held for {held.label} only: other months of the period are missing from the counts.")
-    return notes
+    missing = part.held.gap_words(now)
+    return [*notes, missing] if missing else notes
 
 
 def _coverage_notes(radii: Sequence[int], covered: Sequence[float]) -> list[str]:

@@ -9,6 +9,7 @@ from html import escape
 import shapely
 from markupsafe import Markup
 
+from ...shared.held_months import HeldMonths
 from ...shared.ring_answer import DatasetAnswer, Place
 from ...shared.windows import Window, month_words
 from .ground import Ground
@@ -218,8 +219,8 @@ def week_chart(dataset: DatasetAnswer, marked: str = "") -> Markup:
     return Markup("".join([*parts, "</svg>"]))
 
 
-def trend_chart(dataset: DatasetAnswer, window: Window, first_month: str, marked: str = "") -> Markup:
-    """The months as bars, in the blocks that the answer has; ``marked`` where one since ``first_month`` is withheld.
+def trend_chart(dataset: DatasetAnswer, window: Window, held: HeldMonths, marked: str = "") -> Markup:
+    """The months as bars, in the blocks that the answer has; ``marked`` where one that is held is withheld.
 
     Empty where no month is told.
     """
@@ -228,25 +229,25 @@ def trend_chart(dataset: DatasetAnswer, window: Window, first_month: str, marked
     months, step = window.months, dataset.trend_step
     starts = range(0, len(months), step)
     blocks = [dataset.trend[at] for at in starts]
+    marks = [marked if all(map(held.holds, months[at : at + step])) else "" for at in starts]
     most = max([value for value in blocks if value] + [1])
     width, height, left, floor, top = 530, 112, 30, 92, 8
     wide = (width - left - 4) / len(months)
     unit = "month" if step == 1 else f"{step} months"
     told = "; ".join(
-        f"{_span(months, at, step)} {_block(value, marked if months[at] >= first_month else '')}"
-        for at, value in zip(starts, blocks, strict=True)
+        f"{_span(months, at, step)} {_block(value, mark)}"
+        for at, value, mark in zip(starts, blocks, marks, strict=True)
     )
     parts = [_begin(width, height, f"{dataset.title}, incidents by {unit}: {told}.")]
     for share in (0.5, 1.0):
         y = floor - (floor - top) * share
         parts.append(f'<path d="M{left} {y:.1f}H{width - 4}" stroke="{LINE}" stroke-width="0.6"/>')
         parts.append(_text(left - 4, y + 3, f"{most * share:,.0f}", size=9, anchor="end", fill=SOFT))
-    for at, value in zip(starts, blocks, strict=True):
+    for at, value, mark in zip(starts, blocks, marks, strict=True):
         x = left + at * wide
         newest = at >= len(months) - 12
         if value is None:
-            words = marked if marked and months[at] >= first_month else "–"
-            parts.append(_text(x + wide * step / 2, floor - 4, words, size=8, fill=SOFT))
+            parts.append(_text(x + wide * step / 2, floor - 4, mark or "–", size=8, fill=SOFT))
             continue
         high = (floor - top) * value / most
         parts.append(

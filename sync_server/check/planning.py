@@ -11,6 +11,7 @@ from datetime import date
 from sqlalchemy.orm import Session
 
 from ...shared.areas import OUTSIDE, UNPLACED
+from ...shared.held_months import HeldMonths
 from ...shared.presets import Exclusion, Preset, exclusion
 from ...shared.rings import AnyBand, Band
 from ...shared.windows import Window, common_end, comparison, month_words, newest_full_month, trend
@@ -19,6 +20,7 @@ from ..agreements.scope import GrantProfile, Refusal, Scope, Subject, opened_sco
 from ..datasets import periods
 from ..datasets.definitions import FieldType, Geometry
 from ..publishing.models import Release
+from ..quality.register import returned_months
 from ..services import Services
 
 HOUR, WEEKDAY, OCCURRED = "hour", "weekday", "occurred_on"
@@ -34,8 +36,7 @@ class Part:
     scope: Scope
     counted: bool
     beside: bool
-    first_month: str
-    newest_month: str
+    held: HeldMonths
     newest_day: str = ""  # of data that come in as things happen
     synthetic: bool = False
 
@@ -49,6 +50,11 @@ class Part:
         """The dataset's title; told apart where its rows are partly shown and partly only counted."""
         title = self.scope.definition.title
         return f"{title}, where only counts are open" if self.counted and self.beside else title
+
+    @property
+    def newest_month(self) -> str:
+        """The newest month held."""
+        return self.held.newest
 
     @property
     def grants(self) -> tuple[GrantProfile, ...]:
@@ -173,19 +179,22 @@ def parts_of(session: Session, scope: Scope) -> list[Part]:
     release = session.get(Release, (scope.definition.code, scope.release))
     if release is None or scope.definition.geometry == Geometry.COUNTS:
         return []
+    returned = returned_months(session, scope.definition)
     found = []
     for counted in (False, True):
         grants = [grant for grant in scope.grants if _has(scope, grant, counted)]
-        held = [period for period in release.periods if period and any(grant.covers(period) for grant in grants)]
+        held = [
+            period for period in returned or release.periods if period and any(grant.covers(period) for grant in grants)
+        ]
         if held:
             newest = max(held)
+            first, last = periods.month_of(min(held)), periods.month_of(newest)
             found.append(
                 Part(
                     scope=scope,
                     counted=counted,
                     beside=False,
-                    first_month=periods.month_of(min(held)),
-                    newest_month=periods.month_of(newest),
+                    held=HeldMonths.of(first, last, tuple(held) if returned else ()),
                     newest_day=newest if periods.is_day(newest) else "",
                     synthetic=release.synthetic,
                 )
@@ -203,9 +212,8 @@ def plan(parts: Sequence[Part], today: date) -> Plan | None:
     now, before = comparison(common_end(full))
     taking, left_out = [], []
     for part, complete in zip(parts, full, strict=True):
-        if part.newest_month < now.first or part.first_month > now.last:
-            held = Window(part.first_month, part.newest_month)
-            left_out.append(f"{part.title} is left out: it holds {held.label}, nothing of {now.label}.")
+        if not part.held.any_of(now):
+            left_out.append(f"{part.title} is left out: {part.held.none_words(now)}.")
         elif complete < now.last:
             left_out.append(
                 f"{part.title} is left out: it is complete to {month_words(complete)} only, long before the others. "

@@ -176,7 +176,7 @@ def _context(
         "trends": [
             (one, chart)
             for one in answer.datasets
-            if (chart := trend_chart(one, answer.trend, answered.first_months[one.code], marks[one.code]))
+            if (chart := trend_chart(one, answer.trend, answered.held[one.code], marks[one.code]))
         ],
         "organisation": subject.organisation_name or subject.organisation,
         "purpose": subject.purpose.replace("-", " "),

@@ -289,7 +289,7 @@ def _result_page(visit: Visit, question: Question, answered: Answered) -> Respon
         map=place_map(visit.services.ground, view, words_, place, answer.radii),
         weeks={number: week_chart(one) for number, one in enumerate(answer.datasets)},
         trends={
-            number: trend_chart(one, answer.trend, answered.first_months[one.code], marks[one.code])
+            number: trend_chart(one, answer.trend, answered.held[one.code], marks[one.code])
             for number, one in enumerate(answer.datasets)
         },
         reports=_reports(visit, question),

@@ -16,6 +16,7 @@ from ..analysis.visible import VisibleRows
 from ..datasets import periods
 from ..publishing.models import Release
 from ..quality.counting import HOURS, WEEKDAYS, month_field
+from ..quality.register import returned_months
 
 AREA_FIELD = "borough_code"
 _LSOA, _WEEKDAY, _HOUR, _PRECISION = "lsoa_code", "weekday", "hour", "precision_m"
@@ -25,7 +26,7 @@ UNKNOWN = "Unknown"  # as code lists call it
 
 @dataclass(frozen=True)
 class Months:
-    """The windows of a dataset; ``held``: the months that the release holds."""
+    """The windows of a dataset; ``held``: the months of which rows came, or the sites' returns of them."""
 
     now: Window
     before: Window
@@ -59,9 +60,10 @@ class Counts:
 
 
 def months_of(session: Session, permitted: Scope, today: date) -> Months | None:
-    """The windows that end with the newest whole month of the release; ``None`` where it has no dated rows."""
+    """The windows that end with the newest whole month that is held; ``None`` where nothing dated is."""
     release = session.get(Release, (permitted.definition.code, permitted.release))
-    held = [period for period in release.periods if period] if release is not None else []
+    returned = returned_months(session, permitted.definition)
+    held = [period for period in returned or release.periods if period] if release is not None else []
     if not held:
         return None
     newest = max(held)

@@ -194,6 +194,24 @@ def read_register(
     return Register(definition, sites, list(months), began, first, standards.least_returns, cells)
 
 
+def returned_months(session: Session, definition: DatasetDefinition) -> tuple[str, ...]:
+    """The months of which any site's return came and is visible, in order; empty where no sites return the dataset.
+
+    Not those of the rows: an incident of a month comes late with the return of another.
+    """
+    if not definition.sites:
+        return ()
+    of_dataset = MeasuredReturn.dataset == definition.code
+    seen = not_(taken_back(session, definition.code)), not_(waiting(session, definition.code))
+    asked = (
+        select(MeasuredReturn.month)
+        .join(Delivery, Delivery.delivery_id == MeasuredReturn.delivery_id)
+        .where(of_dataset, *seen)
+        .distinct()
+    )
+    return tuple(sorted(session.scalars(asked)))
+
+
 def first_month(session: Session, dataset: str, gone: ColumnElement[bool]) -> str:
     """The first month that is owed: that for which more than half as many sites sent as for the fullest month.
 

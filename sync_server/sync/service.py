@@ -23,6 +23,7 @@ from ..instants import end_of_day, iso, london_today, now
 from ..problems import Problem
 from ..publishing.artefact_store import ArtefactStore
 from ..publishing.slices import SliceKey, in_snapshot
+from ..quality.register import returned_months
 from ..services import Services
 from .layer import Layer, LayerPreparing, PublishedFile, published_layer
 from .schemas import ClientEvent, LayerAnswer
@@ -201,7 +202,15 @@ def _manifest(session: Session, layer: Layer, lease: timedelta) -> contract.Mani
         areas=_areas(permitted, months[-1] if months else ""),
         threshold=permitted.threshold,
         sensitive=definition.sensitive_categories,
+        returned=_returned(session, permitted),
     )
+
+
+def _returned(session: Session, permitted: Scope) -> tuple[str, ...]:
+    """Of what the sites returned the months that are open, so that the desk tells a gap from a zero."""
+    shown = [grant for grant in permitted.grants if permitted.gives(grant)]
+    returned = returned_months(session, permitted.definition)
+    return tuple(month for month in returned if any(grant.covers(month) for grant in shown))
 
 
 def _areas(permitted: Scope, newest: str) -> tuple[str, ...]:

@@ -489,6 +489,25 @@ def test_a_period_beyond_the_data_is_told(qgis_app):
     assert not any("Held for" in note for note in notes("2025-02"))
 
 
+def test_months_that_no_site_returned_are_gaps_though_incidents_of_them_came_late(qgis_app):
+    months = [*Window("2024-01", "2025-12").months]
+    returned = tuple(month for month in months if month not in ("2025-05", "2025-12"))
+    layer = point_layer([(EAST, NORTH, month, "fists") for month in months])
+    facts = {"caveats": (), "returned": returned}
+    layers.describe(layer, safestats_manifest("istv", len(months), "2024-01", "2025-12", **facts))
+    found = run(layer)
+    part = found.answer.datasets[0]
+    assert (found.answer.now.last, part.newest) == ("2025-11", "2025-11")
+    trend = dict(zip(found.answer.trend.months, part.trend))
+    assert [month for month in months[:-1] if trend[month] is None] == ["2025-05"]
+    assert part.gap.startswith("Nothing was returned for May 2025: ") and part.gap in part.notes
+    # A year with a hole in it is not compared, and the page says so instead of naming the year before.
+    assert part.rows[0].figures[0].before is None and not found.answer.compared
+    assert found.answer.compared_words == "not compared: December 2023 to November 2024 is not held in full"
+    layers.describe(layer, safestats_manifest("istv", len(months), "2024-01", "2025-12", returned=tuple(months)))
+    assert run(layer).answer.compared_words == "compared with January 2024 to December 2024"
+
+
 def test_a_layer_that_holds_nothing_of_the_period_is_left_out_not_zero(qgis_app):
     old = point_layer([(EAST, NORTH, "2017-05", "theft")])
     new = point_layer([(EAST, NORTH, "2023-05", "theft")])
