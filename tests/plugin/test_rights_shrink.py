@@ -142,7 +142,6 @@ def test_a_role_that_sees_no_records_any_more_loses_the_copy(
     dialog.first.setText("2025-08")
     dialog.last.setText("2025-09")
     dialog.ask_button.click()
-    qtbot.wait(8000); print("STRIP", dialog.strip.text, dialog.table.topLevelItemCount())
     qtbot.waitUntil(lambda: dialog.table.topLevelItemCount() == 4, timeout=WAIT_MS)
     shown = [dialog.table.topLevelItem(row).text(0) for row in range(3)]
     assert shown == ["within 100 m", "within 250 m", "within 500 m"]
