@@ -41,8 +41,8 @@ class CountsDialog(QDialog):
         self.setWindowIcon(icon("proximity"))
         self.resize(620, 700)
         self.postcode = self._field(self.tr("Postcode"), "NW1 8QP", 16)
-        self.first = self._field(self.tr("First month"), self.tr("such as 2025-03; empty: all months"), 7)
-        self.last = self._field(self.tr("Last month"), self.tr("such as 2025-08"), 7)
+        self.first = self._field(self.tr("First month"), self.tr("empty: the newest twelve whole months"), 7)
+        self.last = self._field(self.tr("Last month"), self.tr("such as 2025-08, where other months may be asked"), 7)
         self.ask_button = QPushButton(icon("proximity"), self.tr("Ask"), self)
         self.ask_button.setDefault(True)
         self.ask_button.clicked.connect(self._ask)
@@ -141,7 +141,9 @@ class CountsDialog(QDialog):
         parent.setExpanded(True)
         if answer["place"]["warning"]:
             self.strip.say(str(answer["place"]["warning"]), Tone.WARNING)
-        rounded = self.tr("Rounded to {number}.").format(number=counts["rounding"])
+        rounded = self.tr("From {first} to {last}. Rounded to {number}.").format(
+            first=counts["from_month"], last=counts["to_month"], number=counts["rounding"]
+        )
         self.notes.setText("\n".join([rounded, *answer["notes"], *answer["caveats"], answer["attribution"]]))
 
     def _line(self, words: str, rows: Any, hidden: str) -> QTreeWidgetItem:

@@ -142,11 +142,17 @@ def test_a_role_that_sees_no_records_any_more_loses_the_copy(
     dialog.first.setText("2025-08")
     dialog.last.setText("2025-09")
     dialog.ask_button.click()
+    qtbot.waitUntil(lambda: "by fixed questions only" in dialog.strip.text, timeout=WAIT_MS)
+    assert "2024-10 to 2025-09" in dialog.strip.text and not dialog.table.topLevelItemCount()
+    dialog.first.clear()
+    dialog.last.clear()
+    dialog.ask_button.click()
     qtbot.waitUntil(lambda: dialog.table.topLevelItemCount() == 4, timeout=WAIT_MS)
     shown = [dialog.table.topLevelItem(row).text(0) for row in range(3)]
     assert shown == ["within 100 m", "within 250 m", "within 500 m"]
     figures = [dialog.table.topLevelItem(row).text(1) for row in range(3)]
     assert all(figure.startswith("fewer than") or int(figure) % 5 == 0 for figure in figures), figures
+    assert "From 2024-10 to 2025-09." in dialog.notes.text()
     dialog.reject()
 
 
