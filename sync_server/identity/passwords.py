@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from base64 import b64encode
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -20,7 +21,9 @@ class Passwords:
     def __init__(self, rounds: int, memory_kib: int) -> None:
         self._hash = PasswordHash((Argon2Hasher(time_cost=rounds, memory_cost=memory_kib, parallelism=1),))
         self._turns = threading.BoundedSemaphore(CHECKS_AT_ONCE)
-        self._nobody = self._hash.hash(secrets.token_hex())
+        # A hash of no password at the same cost: to make a real one would cost every command its start.
+        salt, tag = (b64encode(secrets.token_bytes(length)).decode().rstrip("=") for length in (16, 32))
+        self._nobody = f"$argon2id$v=19$m={memory_kib},t={rounds},p=1${salt}${tag}"
 
     def hash(self, password: str, about: tuple[str, ...] = ()) -> str:
         """The password's hash; raises ``WeakPasswordError`` where it is easy to guess for who knows its owner.

@@ -169,26 +169,31 @@ _ONLY_YEARS = """
     END IF;
 """
 
+# Whether the year has its partition, or rows of it wait among the others.
+_IS_TAKEN = """
+    taken := to_regclass('public.' || quote_ident(parent || '_' || year)) IS NOT NULL;
+    IF NOT taken THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM public.%I WHERE period >= %L AND period < %L)',
+            parent || '_other', year::text, (year + 1)::text) INTO taken;
+    END IF;
+"""
+
 # The publisher makes partitions through this, without the right to make or alter tables. Rows that a year has among
 # the others stay there, and so do those that come: they are found all the same.
 _ADD_YEAR = f"""
 CREATE OR REPLACE FUNCTION {PARTITION_FUNCTION}(parent text, year integer) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $body$
 DECLARE
-    partition_name text := parent || '_' || year;
-    strays boolean;
+    made text := parent || '_' || year;
+    taken boolean;
 BEGIN
     {_ONLY_YEARS}
-    IF to_regclass('public.' || quote_ident(partition_name)) IS NOT NULL THEN
-        RETURN false;
-    END IF;
-    EXECUTE format('SELECT EXISTS (SELECT FROM public.%I WHERE period >= %L AND period < %L)',
-        parent || '_other', year::text, (year + 1)::text) INTO strays;
-    IF strays THEN
+    {_IS_TAKEN}
+    IF taken THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE public.%I PARTITION OF public.%I FOR VALUES FROM (%L) TO (%L)',
-        partition_name, parent, year::text, (year + 1)::text);
+        made, parent, year::text, (year + 1)::text);
     RETURN true;
 END
 $body$
@@ -203,15 +208,11 @@ CREATE OR REPLACE FUNCTION {BEGIN_YEAR}(parent text, year integer) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $body$
 DECLARE
     bare text := parent || '_' || year;
-    strays boolean;
+    taken boolean;
 BEGIN
     {_ONLY_YEARS}
-    IF to_regclass('public.' || quote_ident(bare)) IS NOT NULL THEN
-        RETURN NULL;
-    END IF;
-    EXECUTE format('SELECT EXISTS (SELECT FROM public.%I WHERE period >= %L AND period < %L)',
-        parent || '_other', year::text, (year + 1)::text) INTO strays;
-    IF strays THEN
+    {_IS_TAKEN}
+    IF taken THEN
         RETURN NULL;
     END IF;
     EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', bare, parent);
