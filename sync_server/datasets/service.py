@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from ..database import Database
 from ..errors import SafeStatsError
 from ..spatial.backend import backend_of
+from ..spatial.held_columns import held_columns
 from .definitions import DatasetDefinition
 from .incidents import incident_table
 
@@ -21,8 +22,10 @@ def ensure_incident_tables(database: Database, definitions: Mapping[str, Dataset
     PostgreSQL where there is something to be made that only its owner may.
     """
     backend = backend_of(database.engine.dialect)
-    for definition in definitions.values():
-        backend.ensure_tables(database, definition)
+    tables = {code: incident_table(definition).name for code, definition in definitions.items()}
+    held = held_columns(database.engine, tables.values())
+    for code, definition in definitions.items():
+        backend.ensure_table(database, definition, held.get(tables[code]))
 
 
 def refuse_held_incidents(session: Session, definitions: Mapping[str, DatasetDefinition]) -> None:

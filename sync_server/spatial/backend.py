@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..database import Database
     from ..datasets.definitions import DatasetDefinition
+    from .held_columns import HeldColumns
 
 
 class SpatialBackend(Protocol):
@@ -35,9 +36,10 @@ class SpatialBackend(Protocol):
     ) -> ColumnElement[bool]:
         """Whether a place lies at most ``radius_m`` metres away. Never true of a row without a place."""
 
-    def ensure_tables(self, database: Database, definition: DatasetDefinition) -> None:
+    def ensure_table(self, database: Database, definition: DatasetDefinition, held: HeldColumns | None) -> None:
         """Make the dataset's incident table, or add the columns that its definition gained.
 
+        ``held`` are the columns that the table has; ``None`` where there is no table.
         Raises ``SafeStatsError`` where a field changed its type, or where only the owner may do what is to be done.
         """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Column, Dialect, Engine, Float, inspect
@@ -11,11 +12,21 @@ from ..datasets.definitions import DatasetDefinition
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
 
+# The types of a table's columns by their names.
+HeldColumns = Mapping[str, TypeEngine[Any]]
 
-def missing_columns(engine: Engine, definition: DatasetDefinition) -> list[Column[Any]]:
+
+def held_columns(engine: Engine, tables: Collection[str]) -> dict[str, HeldColumns]:
+    """The columns of those of the tables that there are, by the table's name: asked for at once."""
+    looked = inspect(engine)
+    there = sorted(set(tables) & set(looked.get_table_names()))
+    found = looked.get_multi_columns(filter_names=there) if there else {}
+    return {name: {column["name"]: column["type"] for column in columns} for (_schema, name), columns in found.items()}
+
+
+def missing_columns(held: HeldColumns, dialect: Dialect, definition: DatasetDefinition) -> list[Column[Any]]:
     """The columns that the table lacks; raises ``SafeStatsError`` where a field changed its type."""
-    table, dialect = incident_table(definition), engine.dialect
-    held = {column["name"]: column["type"] for column in inspect(engine).get_columns(table.name)}
+    table = incident_table(definition)
     for declared in definition.fields:
         kind = held.get(declared.name)
         # An engine may call a type by another name of its own: PostgreSQL says DOUBLE PRECISION of a FLOAT.

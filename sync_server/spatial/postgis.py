@@ -35,7 +35,7 @@ from ...shared.manifest import SRID, UNDATED
 from ..database import is_busy
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
-from .held_columns import missing_columns
+from .held_columns import HeldColumns, missing_columns
 from .order import storing_order
 
 if TYPE_CHECKING:
@@ -89,12 +89,11 @@ class PostgisBackend:
         box = self.in_bbox(x, y, easting - radius_m, northing - radius_m, easting + radius_m, northing + radius_m)
         return and_(box, dx * dx + dy * dy <= cast(radius_m * radius_m, BigInteger))
 
-    def ensure_tables(self, database: Database, definition: DatasetDefinition) -> None:
+    def ensure_table(self, database: Database, definition: DatasetDefinition, held: HeldColumns | None) -> None:
         """As the protocol says; others than the owner are told to have it done."""
         name = incident_table(definition).name
-        there = inspect(database.engine).has_table(name)
-        missing = missing_columns(database.engine, definition) if there else []
-        if there and not missing:
+        missing = missing_columns(held, database.engine.dialect, definition) if held is not None else []
+        if held is not None and not missing:
             return
         with database.write() as session:
             if not session.scalar(text("SELECT has_schema_privilege('public', 'CREATE')")):
@@ -102,7 +101,7 @@ class PostgisBackend:
                     f"The database lacks what the definition of {definition.code} asks for: run “safestats init”, "
                     "which works as the owner of the tables."
                 )
-            if not there:
+            if held is None:
                 self._make(session, definition)
             for column in missing:
                 kind = column.type.compile(database.engine.dialect)

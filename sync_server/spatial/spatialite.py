@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Select, and_, inspect, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ from ..ahead import one_ahead
 from ..database import BUSY_TIMEOUT_MS
 from ..datasets.incidents import incident_table
 from ..errors import SafeStatsError
-from .held_columns import missing_columns
+from .held_columns import HeldColumns, missing_columns
 from .order import storing_order
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ class SpatialiteBackend:
         box = self.in_bbox(x, y, easting - radius_m, northing - radius_m, easting + radius_m, northing + radius_m)
         return and_(box, dx * dx + dy * dy <= radius_m * radius_m)
 
-    def ensure_tables(self, database: Database, definition: DatasetDefinition) -> None:
+    def ensure_table(self, database: Database, definition: DatasetDefinition, held: HeldColumns | None) -> None:
         """As the protocol says; any part may."""
         table = incident_table(definition)
-        if not inspect(database.engine).has_table(table.name):
+        if held is None:
             table.create(database.engine)
             return
-        missing = missing_columns(database.engine, definition)
+        missing = missing_columns(held, database.engine.dialect, definition)
         if not missing:
             return  # whoever only reads need not wait for the writer
         with database.write() as session:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safestats.sync_server.datasets.incidents import incident_table
+from safestats.sync_server.datasets.service import ensure_incident_tables
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part
@@ -26,7 +27,7 @@ WIDE = 1 << 52  # feature ids need more than 32 bits
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     opened = open_services(settings_for(tmp_path_factory.mktemp("spatial")), Part.PUBLISHER)
     create_schema(opened.database)
-    opened.spatial.ensure_tables(opened.database, opened.definition(DATASET))
+    ensure_incident_tables(opened.database, {DATASET: opened.definition(DATASET)})
     yield opened
     opened.close()
 
