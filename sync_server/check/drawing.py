@@ -24,6 +24,7 @@ _NAMED_WITHIN_M = 12_000
 _LSOAS_WITHIN_M = 2_500
 _DOTS_WITHIN_M = 800
 _LABELS_WITHIN_M = 300
+TREND_UNITS = 530
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,9 @@ def week_chart(dataset: DatasetAnswer, marked: str = "") -> Markup:
     return Markup("".join([*parts, "</svg>"]))
 
 
-def trend_chart(dataset: DatasetAnswer, window: Window, held: HeldMonths, marked: str = "") -> Markup:
+def trend_chart(
+    dataset: DatasetAnswer, window: Window, held: HeldMonths, marked: str = "", width: int = TREND_UNITS
+) -> Markup:
     """The months as bars, in the blocks that the answer has; ``marked`` where one that is held is withheld.
 
     Empty where no month is told.
@@ -231,7 +234,7 @@ def trend_chart(dataset: DatasetAnswer, window: Window, held: HeldMonths, marked
     blocks = [dataset.trend[at] for at in starts]
     marks = [marked if all(map(held.holds, months[at : at + step])) else "" for at in starts]
     most = max([value for value in blocks if value] + [1])
-    width, height, left, floor, top = 530, 112, 30, 92, 8
+    height, left, floor, top = 112, 30, 92, 8
     wide = (width - left - 4) / len(months)
     unit = "month" if step == 1 else f"{step} months"
     told = "; ".join(

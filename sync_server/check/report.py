@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -30,12 +31,43 @@ from ..ranks.building import question_of
 from ..services import Services
 from . import wording
 from .answering import Answered, Answering, Question, record_answer, refusals_heard
-from .drawing import View, place_map, trend_chart, week_chart
+from .drawing import TREND_UNITS, View, place_map, trend_chart, week_chart
 
 TEMPLATES = Path(__file__).parent / "templates"
 _MAP_UNITS = 360
-# How much of the rows and caveats the page is tried with: the first that fits on one page is taken.
-_FITTINGS = ((16, 60), (9, 60), (6, 60), (4, 40), (3, 20), (2, 10), (1, 6), (0, 4))
+_WIDE_TRENDS = 2  # datasets whose trends are drawn wide
+_SMALL_UNITS = 350
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """At most so many categories a total, caveats, sentences and charts: what one page may hold."""
+
+    rows: int
+    caveats: int
+    sentences: int  # a dataset
+    trends: int
+    weeks: int = 2
+
+
+# The page is tried with these: the first that fits is taken.
+_FITTINGS = (
+    _Fitting(16, 60, 3, 12),
+    _Fitting(9, 60, 3, 12),
+    _Fitting(6, 60, 3, 8),
+    _Fitting(6, 40, 2, 6),
+    _Fitting(5, 24, 1, 6, 1),
+    _Fitting(5, 14, 1, 4, 1),
+    _Fitting(4, 10, 1, 4, 1),
+    _Fitting(3, 10, 1, 4, 1),
+    _Fitting(3, 8, 1, 3, 1),
+    _Fitting(3, 8, 1, 3, 0),
+    _Fitting(2, 6, 1, 3, 0),
+    _Fitting(2, 3, 1, 3, 0),
+    _Fitting(1, 3, 1, 3, 0),
+    _Fitting(1, 2, 1, 0, 0),
+    _Fitting(0, 0, 1, 0, 0),
+)
 
 
 class ReportKind(StrEnum):
@@ -144,15 +176,24 @@ def _without_sensitive(dataset: DatasetAnswer, sensitive: frozenset[str]) -> Dat
 
 
 def render(services: Services, session: Session, subject: Subject, answered: Answered, kind: ReportKind) -> bytes:
-    """The PDF: of rows and caveats as many as one page holds."""
-    context = _context(services, session, subject, answered, kind)
+    """The PDF: of rows, caveats and charts as many as one page holds."""
+    return draw(_context(services, session, subject, answered, kind))
+
+
+def draw(context: dict[str, Any]) -> bytes:
+    """The page of what ``report.html`` tells."""
     template = _environment().get_template("report.html")
-    for rows, caveats in _FITTINGS:
-        html = template.render(**context, most_rows=rows, most_caveats=caveats)
-        document = laid_out(html)
-        if len(document.pages) == 1:
-            break
-    return written(document)
+    documents: dict[int, Any] = {}
+
+    def fits(at: int) -> bool:
+        documents[at] = laid_out(template.render(**context, most=_FITTINGS[at]))
+        return len(documents[at].pages) == 1
+
+    # Most pages hold the first; laying out takes long, so the others are halved, not tried one by one.
+    at = 0 if fits(0) else bisect_left(range(1, len(_FITTINGS) - 1), True, key=fits) + 1
+    if at not in documents:
+        fits(at)
+    return written(documents[at])
 
 
 def _context(
@@ -167,16 +208,20 @@ def _context(
         one.code: small_mark(max(services.definitions[one.code].suppression_threshold - 1, 0))
         for one in answer.datasets
     }
+    many = len(answer.datasets) > _WIDE_TRENDS
+    in_order = sorted(answer.datasets, key=_outermost, reverse=True) if many else answer.datasets
+    units = _SMALL_UNITS if many else TREND_UNITS
     return {
         "answer": answer,
         "kind": kind,
         "kinds": ReportKind,
         "map": place_map(services.ground, view, words, place, answer.radii),
         "weeks": [(one, week_chart(one, marks[one.code])) for one in answer.datasets if one.hours is not None],
+        # Of many those with most incidents come first, and so small that three stand in a row with words one can read.
         "trends": [
             (one, chart)
-            for one in answer.datasets
-            if (chart := trend_chart(one, answer.trend, answered.held[one.code], marks[one.code]))
+            for one in in_order
+            if (chart := trend_chart(one, answer.trend, answered.held[one.code], marks[one.code], units))
         ],
         "organisation": subject.organisation_name or subject.organisation,
         "purpose": subject.purpose.replace("-", " "),
@@ -186,6 +231,10 @@ def _context(
         "ground": services.ground,
         "today": london_today(),
     }
+
+
+def _outermost(dataset: DatasetAnswer) -> int:
+    return max((row.figures[-1].count or 0 for row in dataset.totals()), default=0)
 
 
 @cache

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 
 from ...shared.change import RateChange
-from ...shared.ring_answer import AnswerRow, DatasetAnswer, RingFigure
+from ...shared.ring_answer import AnswerRow, DatasetAnswer, RingAnswer, RingFigure
 from ...shared.rings import Band
 
 _NARROW = "\N{NO-BREAK SPACE}"
 _DASH = "–"
 _ABOUT = f"≈{_NARROW}"
 ABOUT_SIGN = f"“≈”: about; “{_ABOUT}0” is 0 or a few."
+RANK = (
+    f"Rank: of the borough’s postcodes, the percentage with fewer; “{_DASH}” where none is given: outside London, with "
+    "radii or hours of your own, for a count that is not told, or until it has been worked out."
+)
 ALTERED = (
     "Counts are perturbed and rounded to 5, 0 may be a few, so that nobody can be singled out: they need not add up, "
     "and changes and rates are worked out from them."
@@ -34,12 +38,13 @@ def change_words(changed: RateChange | None) -> str:
     return _percent(changed.ratio)
 
 
-def interval_words(changed: RateChange | None) -> str:
-    """“+25 % to +70 %”: where the true change lies, 95 times in 100; empty where nothing is compared."""
+def interval_words(changed: RateChange | None, short: bool = False) -> str:
+    """“+25 % to +70 %”, or short “+25 to +70”: where the true change lies, 95 times in 100; or empty."""
     if changed is None or (changed.ratio is None and not changed.low > 0):
         return ""
     high = "any rise" if math.isinf(changed.high) else _percent(changed.high)
-    return f"{_percent(changed.low)} to {high}"
+    words = f"{_percent(changed.low)} to {high}"
+    return words.replace(f"{_NARROW}%", "") if short else words
 
 
 def rate_words(figure: RingFigure, about: bool = False) -> str:
@@ -69,11 +74,58 @@ def sentences(dataset: DatasetAnswer) -> list[str]:
                 continue
             hours = "" if row.band is Band.ALL else f" ({band_words(row)})"
             count = _told(figure.count, figure.mark, dataset.perturbed)
-            words = f"{count[0].upper()}{count[1:]} incidents within {figure.radius_m} m{hours}"
+            incidents = "incident" if count == "1" else "incidents"
+            words = f"{count[0].upper()}{count[1:]} {incidents} within {figure.radius_m} m{hours}"
             if figure.sentence:
                 words += f": {figure.sentence}"
             told.append(f"{words}.{_changed(figure, dataset.perturbed)}")
     return told
+
+
+def cares(answer: RingAnswer) -> list[tuple[str, str]]:
+    """Whose sentence, and what to read with care: notes first, then caveats; each once, however many share it.
+
+    Of the caveats every dataset's first stands before any one's second, so that a few of them are of all.
+    """
+    most = max((len(one.caveats) for one in answer.datasets), default=0)
+    told = [(one.title, note) for one in answer.datasets for note in one.notes]
+    told += [(one.title, one.caveats[at]) for at in range(most) for one in answer.datasets if at < len(one.caveats)]
+    titles: dict[str, list[str]] = {}
+    for title, sentence in told:
+        titles.setdefault(sentence, []).append(title)
+    every = len({one.title for one in answer.datasets})
+    return [
+        ("All datasets" if 1 < every == len(set(whose)) else "; ".join(dict.fromkeys(whose)), sentence)
+        for sentence, whose in titles.items()
+    ]
+
+
+def note_count(answer: RingAnswer) -> int:
+    """How many of ``cares`` are notes."""
+    return len({note for one in answer.datasets for note in one.notes})
+
+
+def newest_words(answer: RingAnswer) -> str:
+    """The newest month of each dataset; once, where it is that of all."""
+    months = {one.newest for one in answer.datasets}
+    if len(months) == 1 and len(answer.datasets) > 1:
+        return f"{months.pop()} (all datasets)"
+    return "; ".join(f"{one.title} {one.newest}" for one in answer.datasets)
+
+
+def attribution_words(answer: RingAnswer) -> str:
+    """The attributions, what several begin with once: “… Licence v3.0. Sources: A; B.”"""
+    by_lead: dict[str, list[str]] = {}
+    for attribution in answer.attributions:
+        lead, found, source = attribution.partition("Source: ")
+        plain = found and source.endswith(".") and ". " not in source
+        by_lead.setdefault(lead if plain else attribution, []).append(source[:-1] if plain else "")
+    told = []
+    for lead, sources in by_lead.items():
+        named = [source for source in sources if source]
+        word = "Sources" if len(named) > 1 else "Source"
+        told.append(f"{lead}{word}: {'; '.join(named)}." if named else lead)
+    return " ".join(told)
 
 
 def _told(count: int | None, mark: str, about: bool) -> str:

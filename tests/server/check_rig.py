@@ -86,14 +86,16 @@ def agree(
     uses: frozenset[Use] = ALL_USES,
     officer_records: bool = False,
     precision: Precision = Precision.POINT,
+    grid_m: int = 0,
 ) -> None:
-    """An agreement in force on points of all fields."""
+    """An agreement in force on all fields; on points, unless told otherwise."""
     today = london_today()
     groups = {field.group for field in layer_fields(services.definitions[dataset])}
     asked = GrantTerms(
         areas,
         tuple(group for group in FieldGroup if group in groups),
         precision,
+        grid_m,
         uses=uses,
         officer_records=officer_records,
     )
