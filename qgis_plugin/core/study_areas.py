@@ -49,9 +49,16 @@ class Borough:
 _MOSTLY = 0.75
 
 
-def mostly_held(lsoa_codes: Collection[str]) -> frozenset[str]:
-    """The codes of the boroughs that a layer with incidents in these LSOAs covers, not just touches."""
+def boroughs_held(agreed: Collection[str], lsoa_codes: Collection[str]) -> frozenset[str]:
+    """The codes of the boroughs that a layer covers, not just touches.
+
+    ``agreed``: the areas that its agreement opens, boroughs whole and the edge around them by LSOAs; where they name
+    no borough, the LSOAs in which incidents lie tell.
+    """
     boundaries = Boundaries.read(BOUNDARIES)
+    named = frozenset(lsoa.parent for lsoa in boundaries.lsoas.values()) & frozenset(agreed)
+    if named:
+        return named
     all_of = Counter(lsoa.parent for lsoa in boundaries.lsoas.values())
     held = Counter(boundaries.lsoas[code].parent for code in set(lsoa_codes) if code in boundaries.lsoas)
     return frozenset(code for code, count in held.items() if count >= _MOSTLY * all_of[code])

@@ -50,7 +50,7 @@ from ..core.hotspots import (
 from ..core.periods import latest_year
 from ..core.points import PointFacts, PointSource, check_layer, describe
 from ..core.resource_files import BOUNDARIES
-from ..core.study_areas import Borough, BoroughMap, StudyArea, extent_area, mostly_held, polygon_area
+from ..core.study_areas import Borough, BoroughMap, StudyArea, boroughs_held, extent_area, polygon_area
 from ..core.tasks import DeskTask
 from ..core.uses import Use
 from .analysis_widgets import MonthRange, ProgressLine, caption
@@ -300,7 +300,8 @@ class HotspotDock(QgsDockWidget):
             return
         index = layer.fields().indexOf(_LSOA_FIELD)
         if index >= 0:
-            held = mostly_held({code for code in layer.uniqueValues(index) if isinstance(code, str)})
+            lsoas = {code for code in layer.uniqueValues(index) if isinstance(code, str)}
+            held = boroughs_held(self._facts.areas if self._facts is not None else (), lsoas)
         else:
             extent = layer.extent().buffered(_NEAR_M)
             held = {b.code for b in self._boroughs.boroughs if extent.contains(b.geometry.boundingBox())}

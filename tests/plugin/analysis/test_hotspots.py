@@ -24,10 +24,12 @@ from safestats.qgis_plugin.core.resource_files import BOUNDARIES
 from safestats.qgis_plugin.core.study_areas import (
     BoroughMap,
     StudyArea,
+    boroughs_held,
     extent_area,
     points_inside,
     polygon_area,
 )
+from safestats.shared.areas import Boundaries
 
 from .conftest import CENTRE, point_layer
 
@@ -52,6 +54,15 @@ def run(layer, area, tmp_path, method, wanted=None, **settings):
     settings = HotspotSettings(method=method, **settings)
     path = tmp_path / f"result{method.suffix}"
     return run_hotspots(PointSource(layer), area, wanted or IncidentFilter(), settings, path)
+
+
+def test_the_boroughs_of_the_agreement_are_held_and_not_those_that_its_edge_fills():
+    boundaries = Boundaries.read(BOUNDARIES)
+    city = [code for code, lsoa in boundaries.lsoas.items() if lsoa.parent == "E09000001"]
+    camden = [code for code, lsoa in boundaries.lsoas.items() if lsoa.parent == "E09000007"]
+    assert boroughs_held(["E09000007", *city], [*camden, *city]) == {"E09000007"}
+    assert boroughs_held([], [*camden, *city]) == {"E09000001", "E09000007"}
+    assert boroughs_held([], camden[: len(camden) // 2]) == frozenset()
 
 
 # ---------------------------------------------------------------------- Gi*
