@@ -44,15 +44,7 @@ class EventQueue:
 
     def hold(self, account: str, kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> None:
         """Keep one event in memory until ``write_held`` has put it on the disk."""
-        event = {
-            "id": str(uuid.uuid4()),
-            "kind": kind.value,
-            "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "dataset": dataset,
-            "filter": filters,
-            "rows": rows,
-        }
-        self._held.append((account, event))
+        self._held.append((account, _event(kind, dataset, filters, rows)))
 
     def write_held(self) -> None:
         """Put what is held at the end of the queue; what cannot be written stays held, and the trouble is raised.
@@ -66,8 +58,8 @@ class EventQueue:
 
     def record(self, account: str, kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> None:
         """Put one event at the end of the queue; it is on the disk when this returns."""
-        self.hold(account, kind, dataset, filters, rows)
-        self.write_held()
+        with self._locked():
+            self._append(self._path, account, _event(kind, dataset, filters, rows))
 
     def record_all(self, account: str, kind: EventKind, uses: Sequence[tuple[str, dict[str, Any], int | None]]) -> None:
         """Put one event for each (dataset, filters, rows) at the end of the queue: all are on the disk, or none.
@@ -171,3 +163,14 @@ class EventQueue:
             file.flush()
             os.fsync(file.fileno())
         rest.replace(self._path)
+
+
+def _event(kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> dict[str, Any]:
+    return {
+        "id": str(uuid.uuid4()),
+        "kind": kind.value,
+        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "dataset": dataset,
+        "filter": filters,
+        "rows": rows,
+    }
