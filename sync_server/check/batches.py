@@ -22,6 +22,7 @@ from ...shared.disclosure import MOST_REPORTS, crowded
 from ...shared.presets import Preset
 from ...shared.ring_answer import Place
 from ...shared.rings import FIXED_RADII
+from ..agreements.models import Use
 from ..agreements.scope import Subject, opened_scope
 from ..audit.log import EventType, Outcome
 from ..errors import SafeStatsError
@@ -31,6 +32,7 @@ from ..problems import Problem
 from ..services import Services
 from .answering import Answering, Question, Tables, refusals_heard
 from .models import BatchState, CheckBatch
+from .planning import permitted_scopes
 from .premises import Premises, Rejected, read_premises
 from .report import ReportKind, as_reported, render
 from .workbook import PremisesWorkbook
@@ -89,7 +91,9 @@ def request_batch(
     with_reports: bool,
 ) -> int:
     """Read the list and keep it for the worker; its number. Raises ``SafeStatsError`` or ``Problem``."""
-    premises, rejected = read_premises(services, name, content)
+    with services.database.read() as session:
+        points = kind is not ReportKind.PUBLIC and may_give_points(services, session, subject)
+    premises, rejected = read_premises(services, name, content, points)
     if kind is ReportKind.PUBLIC and premises:
         too_many = crowded([(one.place.easting, one.place.northing) for one in premises])
         rejected += [
@@ -143,6 +147,12 @@ def request_batch(
                 filter={**told, "batch": number, "places": places},
             )
     return number
+
+
+def may_give_points(services: Services, session: Session, subject: Subject) -> bool:
+    """Whether places that are no postcodes can be answered for the person: where records of any dataset are shown."""
+    scopes, _refusals = permitted_scopes(services, session, subject, Use.VIEW)
+    return any(scope.gives_rows for scope in scopes)
 
 
 def batches_of(services: Services, session: Session, subject: Subject) -> list[Batch]:

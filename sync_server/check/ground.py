@@ -136,6 +136,13 @@ class Ground:
         inside = (eastings >= west) & (eastings <= east) & (northings >= south) & (northings <= north)
         return [(int(eastings[at]), int(northings[at]), names[at]) for at in np.flatnonzero(inside)]
 
+    def postcode_near(self, easting: int, northing: int, reach: int) -> str:
+        """The postcode whose point is nearest, and not farther than ``reach``; empty where there is none."""
+        box = shapely.box(easting - reach, northing - reach, easting + reach, northing + reach)
+        found = [((x - easting) ** 2 + (y - northing) ** 2, name) for x, y, name in self.postcodes_in(box)]
+        squared, name = min(found, default=(reach**2 + 1, ""))
+        return name if squared <= reach**2 else ""
+
     @cached_property
     def _labels(self) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
         found = list(self._postcodes.labels())

@@ -47,8 +47,12 @@ class Rejected:
     sentence: str
 
 
-def read_premises(services: Services, name: str, content: bytes) -> tuple[list[Premises], list[Rejected]]:
+def read_premises(
+    services: Services, name: str, content: bytes, points: bool = True
+) -> tuple[list[Premises], list[Rejected]]:
     """The premises of a CSV with a header: a column of postcodes, or two of eastings and northings.
+
+    A row with both is placed by its point, unless ``points`` cannot be answered: then by its postcode.
 
     Raises ``SafeStatsError`` where the file as a whole cannot be used; rows that cannot be are told one by one.
     """
@@ -72,7 +76,7 @@ def read_premises(services: Services, name: str, content: bytes) -> tuple[list[P
                     f"The row has {len(cells)} cells and the header {len(header[1])}: put text that holds commas in "
                     "quotation marks."
                 )
-            place = _place(services, value)
+            place = _place(services, value, points)
             found.append(Premises(line, called, value.get("reference", "")[:_LONGEST_NAME], place))
         except SafeStatsError as error:
             rejected.append(Rejected(line, called, str(error)))
@@ -119,11 +123,11 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
     }
 
 
-def _place(services: Services, value: dict[str, str]) -> Place:
-    """By its point where it has one: a postcode stands for several doors."""
-    easting, northing = value.get("easting", ""), value.get("northing", "")
-    if not easting and not northing:
-        return place_of(services, value.get("postcode", ""))
+def _place(services: Services, value: dict[str, str], points: bool) -> Place:
+    """By its point where it has one that may be given: a postcode stands for several doors."""
+    easting, northing, postcode = (value.get(name, "") for name in ("easting", "northing", "postcode"))
+    if (not easting and not northing) or (postcode and not points):
+        return place_of(services, postcode)
     if not (_NUMBER.fullmatch(easting) and _NUMBER.fullmatch(northing)):
         raise SafeStatsError(
             "Easting and northing are no point of the National Grid: give both in metres, such as 530000 and 180000."

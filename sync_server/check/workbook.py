@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from . import wording
 from .premises import Premises, Rejected
 
 _OF_PREMISES = ("Line", "Premises", "Reference", "Place", "Borough")
+# What the numbers of a row are worth. One that is altered is shown as “≈ 10” and stays a number.
+_EXACT, _ROUNDED, _ALTERED = "exact", "rounded to 5", "≈ altered: 0 is 0 or a few"
+_ABOUT_FORMAT = '"≈ "#,##0'
 _OF_RING = ("count", "count before", "change", "change, low", "change, high", "per km²", "rank %", "in words")
 
 
@@ -24,8 +28,8 @@ class PremisesWorkbook:
 
     def __init__(self, radii: Sequence[int]) -> None:
         self._book = Workbook(write_only=True)
-        self._all = self._sheet("All incidents", _heads(radii, ("Dataset", "Hours")))
-        self._categories = self._sheet("Categories", _heads(radii, ("Dataset", "Hours", "Category")))
+        self._all = self._sheet("All incidents", _heads(radii, ("Dataset", "Hours", "Counts are")))
+        self._categories = self._sheet("Categories", _heads(radii, ("Dataset", "Hours", "Counts are", "Category")))
         self._rejected = self._sheet("Not searched", ("Line", "Premises", "Why"))
         self._about: dict[str, None] = {}
 
@@ -33,15 +37,18 @@ class PremisesWorkbook:
         """The answer on one of the premises."""
         place = answer.place
         head = (premises.line, premises.name, premises.reference, place.label, place.borough)
-        for row in answer.rows:
-            band = wording.band_words(row)
-            if row.category is None:
-                self._append(self._all, (*head, row.title, band, *_figures(row)))
-            else:
-                self._append(self._categories, (*head, row.title, band, row.label, *_figures(row)))
-        months = (
-            f"Counted: {answer.now.label}, {answer.preset.lower()}; before: {answer.before and answer.before.label}."
-        )
+        for dataset in answer.datasets:
+            exactly = _ALTERED if dataset.perturbed else _ROUNDED if answer.public else _EXACT
+            for row in dataset.rows:
+                of_row = (*head, row.title, wording.band_words(row), exactly)
+                figures = _figures(row, dataset.perturbed)
+                if row.category is None:
+                    self._append(self._all, (*of_row, *figures))
+                else:
+                    self._append(self._categories, (*of_row, row.label, *figures))
+            if dataset.perturbed:
+                self._about.setdefault(f"{dataset.title}: {_ALTERED}. {wording.ALTERED}")
+        months = f"Counted: {answer.now.label}, {answer.preset.lower()}; {answer.compared_words}."
         told = (months, *answer.attributions, *answer.caveats)
         told += tuple(f"{one.title}: {note}" for one in answer.datasets for note in one.notes if not _has_figure(note))
         self._about.update(dict.fromkeys(told))
@@ -79,7 +86,10 @@ class PremisesWorkbook:
     def _append(sheet: Any, values: Sequence[Any]) -> None:
         cells = []
         for value in values:
-            cell = WriteOnlyCell(sheet, value)
+            about = isinstance(value, _About)
+            cell = WriteOnlyCell(sheet, value.number if about else value)
+            if about:
+                cell.number_format = _ABOUT_FORMAT
             if isinstance(value, str):
                 cell.data_type = "s"  # a name that begins with “=” is no formula
             cells.append(cell)
@@ -98,19 +108,30 @@ def _heads(radii: Sequence[int], between: Sequence[str]) -> tuple[str, ...]:
     return (*_OF_PREMISES, *between, *(f"{radius} m: {head}" for radius in radii for head in _OF_RING))
 
 
-def _figures(row: AnswerRow) -> list[Any]:
-    return [value for figure in row.figures for value in _figure(figure)]
+@dataclass(frozen=True)
+class _About:
+    """A number that is only about so many."""
+
+    number: float
 
 
-def _figure(figure: RingFigure) -> tuple[Any, ...]:
+def _figures(row: AnswerRow, about: bool) -> list[Any]:
+    return [value for figure in row.figures for value in _figure(figure, about)]
+
+
+def _figure(figure: RingFigure, about: bool) -> tuple[Any, ...]:
     changed = figure.change
+    per_km2 = None if figure.rate_per_km2 is None else round(figure.rate_per_km2, 1)
+    count, before, rate = (
+        _About(number) if about and number is not None else number for number in (figure.count, figure.before, per_km2)
+    )
     return (
-        figure.mark or None if figure.count is None else figure.count,
-        figure.before_mark or None if figure.before is None else figure.before,
+        figure.mark or None if count is None else count,
+        figure.before_mark or None if before is None else before,
         None if changed is None or changed.ratio is None else round(changed.ratio - 1, 3),
         None if changed is None else round(changed.low - 1, 3),
         None if changed is None or math.isinf(changed.high) else round(changed.high - 1, 3),
-        None if figure.rate_per_km2 is None else round(figure.rate_per_km2, 1),
+        rate,
         None if figure.share_below is None else math.floor(figure.share_below),
         figure.sentence or None,
     )

@@ -1,1 +1,1 @@
-"""The console: pages for the SafeStats team, organisation administrators, suppliers and auditors."""
+"""The console: pages for everybody who is invited, by role."""

@@ -34,6 +34,12 @@ _MIDDLE = (530_000, 180_000)
 _HALVES = (32_000, 8_000, 2_000, 500, 200)  # metres from the map's middle to its edge, step by step
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _WAYS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
+_NEAREST = 300  # metres from where the map was pressed to the postcode that is meant
+_POSTCODES_ONLY = (
+    "Your agreements open counts, and these are answered around postcodes: type the postcode of the premises, or "
+    "choose it on the map."
+)
+_NO_POSTCODE = f"No postcode lies within {_NEAREST} m of that point: choose a dot, each is a postcode."
 _RADII = re.compile(r"[\s,;]+")
 
 router = console_router()
@@ -109,19 +115,34 @@ def map_page(visit: MemberDep, form: PostedDep) -> Response:
     if move == "out":
         return _map_page(visit, *(_MIDDLE if zoom <= 1 else (easting, northing)), max(zoom - 1, 0))
     if move == "middle":
-        return _pin_page(visit, f"{easting}, {northing}", form)
+        return _picked_page(visit, easting, northing, form)
     if move != "in":
         x, y = _whole(form, "at.x", MAP_PIXELS // 2), _whole(form, "at.y", MAP_PIXELS // 2)
         if (x, y) == (0, 0):  # pressed by the keyboard: no point was chosen
             x = y = MAP_PIXELS // 2
         easting, northing = view.place(min(max(x, 0), MAP_PIXELS), min(max(y, 0), MAP_PIXELS))
         if zoom == len(_HALVES) - 1:
-            return _pin_page(visit, f"{easting}, {northing}", form)
+            return _picked_page(visit, easting, northing, form)
     return _map_page(visit, easting, northing, min(zoom + 1, len(_HALVES) - 1))
 
 
-def _map_page(visit: Visit, easting: int, northing: int, zoom: int) -> Response:
-    return visit.page("check_map.html", **_map_of(visit, easting, northing, zoom))
+def _map_page(visit: Visit, easting: int, northing: int, zoom: int, trouble: str = "") -> Response:
+    return visit.page(
+        "check_map.html",
+        postcodes_only=not _rights(visit).records,
+        trouble=trouble,
+        **_map_of(visit, easting, northing, zoom),
+    )
+
+
+def _picked_page(visit: Visit, easting: int, northing: int, form: Form) -> Response:
+    """The pin at a point of the map; for those who only count at the postcode that is nearest to it."""
+    if _rights(visit).records:
+        return _pin_page(visit, f"{easting}, {northing}", form)
+    postcode = visit.services.ground.postcode_near(easting, northing, _NEAREST)
+    if not postcode:
+        return _map_page(visit, easting, northing, len(_HALVES) - 1, _NO_POSTCODE)
+    return _pin_page(visit, postcode, form)
 
 
 def _whole(form: Form, name: str, absent: int = 0) -> int:
@@ -147,6 +168,9 @@ def _pin_page(visit: Visit, where: str, typed: Form) -> Response:
     place = None
     with typed.telling("where"):
         place = place_of(visit.services, where)
+        if not place.postcode and not _rights(visit).records:
+            place = None
+            typed.errors["where"] = _POSTCODES_ONLY
     if place is None:
         return _start_page(visit, typed)
     return _question_page(visit, Form(defaults=_defaults(visit)), place)
@@ -293,6 +317,7 @@ def _result_page(visit: Visit, question: Question, answered: Answered) -> Respon
             for number, one in enumerate(answer.datasets)
         },
         reports=_reports(visit, question),
+        fixed=question.fixed,
         records=rights.records and len(answered.counted) < len(answer.datasets),
         say=wording,
         attribution=visit.services.ground.attribution,
@@ -300,11 +325,12 @@ def _result_page(visit: Visit, question: Question, answered: Answered) -> Respon
 
 
 def _reports(visit: Visit, question: Question) -> list[ReportKind]:
-    """The kinds of report that the agreements permit of any of it."""
+    """The kinds of report that the agreements permit of any of it; a public one of the fixed questions alone."""
+    kinds = [kind for kind in ReportKind if kind is not ReportKind.PUBLIC or question.fixed]
     with visit.services.database.read() as session:
         return [
             kind
-            for kind in ReportKind
+            for kind in kinds
             if permitted_scopes(visit.services, session, visit.who, kind.use, question.datasets)[0]
         ]
 

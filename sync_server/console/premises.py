@@ -105,11 +105,13 @@ def file(visit: MemberDep, number: Number, name: str) -> Response:
 def _form_page(visit: Visit, form: Form) -> Response:
     with visit.services.database.read() as session:
         own = batches.batches_of(visit.services, session, visit.who)
+        points = batches.may_give_points(visit.services, session, visit.who)
     return visit.page(
         "check_premises.html",
         form=form,
         presets=[(preset.name, preset.title) for preset in visit.services.presets],
         kinds=_KINDS,
         batches=own,
+        points=points,
         most=MOST_PREMISES,
     )

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+import shapely
 from safestats.shared.ring_answer import AnswerRow, DatasetAnswer, RingFigure
 from safestats.shared.rings import Band
 from safestats.sync_server.check import batches, wording
+from safestats.sync_server.check.models import CheckBatch
 from safestats.sync_server.check.report import ReportKind
 from safestats.tests.server import check_rig, console_rig
 from safestats.tests.server.check_rig import CHEAPSIDE, subject_of
@@ -124,3 +126,85 @@ def test_points_of_a_public_list_are_rejected_by_their_line(console: Console) ->
         assert all(one.sentence.startswith(ASKED) for one in batch.rejected)
         book = openpyxl.load_workbook(io.BytesIO(Path(path).read_bytes()))
         assert len(list(book["Not searched"].values)) == 1 + len(rejected)
+
+
+# ---------------------------------------------------------------------- what is offered
+
+
+def test_who_only_counts_is_offered_postcodes_alone(console: Console) -> None:
+    visitor = console.as_("city.officer")
+    start = visitor.get("/console/check")
+    assert "530000" not in start.text and "postcode nearest to the point" in start.text
+    refused = visitor.send(start, "/console/check/place", where=POINT)
+    assert refused.status == 422 and "answered around postcodes: type the postcode" in refused.text
+    # The map's last click takes the postcode whose dot is nearest.
+    easting, northing = POINT.split(", ")
+    at = {"map_easting": easting, "map_northing": northing, "map_zoom": "4"}
+    page = visitor.send(start, "/console/check/map", move="middle", **at)
+    ground = console.services.ground
+    near = ground.postcode_near(int(easting), int(northing), 300)
+    assert near and page.forms["/console/check/result"]["where"] == near
+    own = min(
+        ground.postcodes_in(shapely.box(0, 0, 700_000, 700_000)),
+        key=lambda one: (one[0] - int(easting)) ** 2 + (one[1] - int(northing)) ** 2,
+    )
+    assert own[2] == near
+    in_a_park = {"map_easting": "520300", "map_northing": "172900", "map_zoom": "4"}  # Richmond Park
+    page = visitor.send(start, "/console/check/map", move="middle", **in_a_park)
+    assert "No postcode lies within 300 m of that point" in page.text and "/console/check/map" in page.forms
+    with_records = console.as_("city.records").get("/console/check")
+    assert "530000, 180000" in with_records.text
+
+
+def test_a_public_report_is_not_offered_where_it_would_be_refused(console: Console) -> None:
+    visitor = console.as_("city.records")
+    page = result(visitor, POINT)
+    assert "Operational report (PDF)" in page.text and "Public report (PDF)" not in page.text
+    assert "A public report is made around a postcode" in page.text
+    assert "Public report (PDF)" in result(visitor, CHEAPSIDE).text
+
+
+def test_the_sign_in_names_what_each_role_gets(console: Console) -> None:
+    page = console.visitor().get("/console/sign-in").text
+    for role in ("Licensing officers", "Analysts", "Administrators", "Suppliers", "Auditors", "The SafeStats team"):
+        assert role in page
+    assert "what happened around premises, and a report" in page
+
+
+# ---------------------------------------------------------------------- lists
+
+
+def test_rows_with_both_go_by_their_postcode_in_public_and_by_their_point_for_own_use(console: Console) -> None:
+    services = console.services
+    easting, northing = POINT.split(", ")
+    content = f"name,postcode,easting,northing\nA,{CHEAPSIDE},{easting},{northing}\n".encode()
+    for who, kind, label in (
+        ("city.records", ReportKind.PUBLIC, CHEAPSIDE),
+        ("city.records", ReportKind.OPERATIONAL, POINT),
+        ("city.officer", ReportKind.OPERATIONAL, CHEAPSIDE),
+    ):
+        subject = subject_of(services, who)
+        number = batches.request_batch(services, subject, "a.csv", content, services.presets[0], kind, False)
+        with services.database.read() as session:
+            assert [place["label"] for *_, place in session.get_one(CheckBatch, number).premises] == [label]
+        assert batches.answer_next(services, lambda: True)
+
+
+def test_a_workbook_tells_altered_counts_as_about(console: Console) -> None:
+    services = console.services
+    content = f"name,postcode\nA,{CHEAPSIDE}\n".encode()
+    told = {}
+    for who, kind in (("city.officer", ReportKind.OPERATIONAL), ("city.records", ReportKind.OPERATIONAL)):
+        subject = subject_of(services, who)
+        number = batches.request_batch(services, subject, "a.csv", content, services.presets[0], kind, False)
+        assert batches.answer_next(services, lambda: True)
+        with services.database.read() as session:
+            path = batches.file_of(services, session, subject, number, batches.WORKBOOK)
+        sheet = openpyxl.load_workbook(path)["All incidents"]
+        heads = [cell.value for cell in sheet[1]]
+        row = sheet[2]
+        count = row[heads.index("500 m: count")]
+        assert isinstance(count.value, int)
+        told[who] = (row[heads.index("Counts are")].value, count.number_format)
+    assert told["city.officer"] == ("≈ altered: 0 is 0 or a few", '"≈ "#,##0')
+    assert told["city.records"] == ("exact", "General")
