@@ -330,8 +330,12 @@ def gather(
     wanted: IncidentFilter,
     cancelled: CancelledCheck = never_cancelled,
     report: Report = no_report,
+    extra: Sequence[str] = (),
 ) -> Incidents:
-    """The incidents of the filter, clipped to the study area; raises ``AnalysisError`` or ``Cancelled``."""
+    """The incidents of the filter, clipped to the study area, with the ``extra`` columns.
+
+    Raises ``AnalysisError`` or ``Cancelled``.
+    """
     checked_area(area)
     stage = f"Reading {source.facts.title}"
     points = source.read(
@@ -339,6 +343,7 @@ def gather(
         categories=wanted.categories,
         cancelled=cancelled,
         progress=lambda rows: report(stage, 0.6 * min(rows, source.rows), source.rows),
+        extra=extra,
     )
     inside = points_inside(points.eastings, points.northings, area.geometry)
     unmapped = source.count_unplaced(wanted.period, wanted.categories, cancelled)
