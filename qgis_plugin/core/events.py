@@ -33,6 +33,8 @@ class EventKind(Enum):
     HOTSPOT_RUN = "hotspot.run"
     MAP_EXPORT = "map.export"
     LAYER_OPENED = "layer.opened"
+    EXPLORED = "explore.run"
+    TABLE_EXPORT = "table.export"
 
 
 class EventQueue:
