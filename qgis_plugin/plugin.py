@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from configparser import ConfigParser
 from datetime import datetime, timezone
-from pathlib import Path
 
 from qgis.core import Qgis, QgsApplication, QgsProject, QgsSettings
 from qgis.gui import QgisInterface
@@ -17,6 +15,7 @@ from .core.local_store import LocalStore
 from .core.proximity import PlaceSearch
 from .core.settings import DeskSettings
 from .core.transport import QgisNetwork
+from .core.version import plugin_version
 from .gui.hotspot_dock import HotspotDock
 from .gui.icons import icon
 from .gui.layers_dock import LayersDock
@@ -29,14 +28,6 @@ from .gui.sign_in_flow import SignInFlow
 from .processing.provider import SafeStatsProvider
 
 _DOCK_WIDTH = 430
-_METADATA = Path(__file__).resolve().parent.parent / "metadata.txt"
-
-
-def plugin_version() -> str:
-    """The version in ``metadata.txt``."""
-    metadata = ConfigParser(interpolation=None)
-    metadata.read(_METADATA, encoding="utf-8")
-    return metadata["general"]["version"]
 
 
 class SafeStatsPlugin(QObject):

@@ -35,10 +35,11 @@ from qgis.PyQt.QtCore import QMetaType
 
 from ...shared import kernel_density as densities
 from ...shared.disclosure import masking_of
-from ...shared.getis_ord import MIN_INCIDENTS, Correction, GiStarError, gi_star, queen
+from ...shared.getis_ord import Correction, GiStarError, gi_star, queen
 from ...shared.grids import Grid, GridError
 from ...shared.kernel_density import MIN_POINTS, DensityError, check, default_bandwidth, default_cell
 from .analysis_error import AnalysisError
+from .cautions import cautions, refuse_hopeless
 from .errors import Cancelled
 from .hotspot_styles import (
     DensityClasses,
@@ -70,6 +71,7 @@ OF_SPARSE_CELLS = frozenset({_HOT_AND_COLD})
 _SQUARE_WKB = [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4"), ("xy", "<f8", (5, 2))]
 # Counts of smaller cells are mostly nought and one, whatever the size of the study area: nothing to compare.
 GI_SMALLEST_CELL_M = 100.0
+MOST_CELLS = 8_000_000  # London in cells of 25 m has fewer
 CORRECTION_WORDS = {
     Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg, over all cells",
     Correction.BENJAMINI_YEKUTIELI: "Benjamini–Yekutieli, over all cells (stricter)",
@@ -332,7 +334,21 @@ def gather(
     report: Report = no_report,
     extra: Sequence[str] = (),
 ) -> Incidents:
-    """The incidents of the filter, clipped to the study area, with the ``extra`` columns.
+    """``collect``, but an ``AnalysisError`` where no analysis of what it finds could be true."""
+    incidents = collect(source, area, wanted, cancelled, report, extra)
+    refuse_hopeless(incidents.points, incidents.outside, area.label, source.facts)
+    return incidents
+
+
+def collect(
+    source: PointSource,
+    area: StudyArea,
+    wanted: IncidentFilter,
+    cancelled: CancelledCheck = never_cancelled,
+    report: Report = no_report,
+    extra: Sequence[str] = (),
+) -> Incidents:
+    """The incidents of the filter, clipped to the study area, with the ``extra`` columns; there may be none.
 
     Raises ``AnalysisError`` or ``Cancelled``.
     """
@@ -381,10 +397,10 @@ def kernel_density(
 ) -> HotspotSurface:
     """The quartic density of the points, in incidents per km², on the cells of the study area."""
     with _in_one_sentence():
-        grid, mask = _cells(points, area, cell or default_cell(*_corners(area)))
+        grid, mask = _cells(points, area, default_cell(*_corners(area)) if cell is None else cell)
         # Too few points for any density are too few for a bandwidth, too: the check says so first.
-        check(len(points), grid.cell, bandwidth or grid.cell)
-        used = bandwidth or default_bandwidth(points.eastings, points.northings, grid.cell)
+        check(len(points), grid.cell, grid.cell if bandwidth is None else bandwidth)
+        used = default_bandwidth(points.eastings, points.northings, grid.cell) if bandwidth is None else bandwidth
         density = densities.kernel_density(
             points.eastings, points.northings, grid, used, study_area=mask, edge_correction=edge_correction
         )
@@ -421,10 +437,6 @@ def getis_ord(
         found = gi_star(counts, mask, queen(neighbours), correction)
     hot, cold = int((found.classes > 0).sum()), int((found.classes < 0).sum())
     notes = []
-    if found.few:
-        notes.append(
-            f"Only {found.incidents} incidents: below {MIN_INCIDENTS} the test is a poor guide, so take it as a hint."
-        )
     if not hot and not cold:
         notes.append("No cell stands out: nothing here is more, or less, than chance would bring.")
     side = 2 * neighbours + 1
@@ -458,6 +470,11 @@ def _corners(area: StudyArea) -> tuple[float, float, float, float]:
 def _cells(points: Points, area: StudyArea, cell: float) -> tuple[Grid, np.ndarray]:
     """The grid over the study area, and which of its cells belong to it."""
     grid = Grid.covering(*_corners(area), cell)
+    if grid.rows * grid.columns > MOST_CELLS:
+        raise GridError(
+            f"Cells of {cell:g} m make {grid.rows * grid.columns:,} cells of the study area, more than {MOST_CELLS:,}, "
+            "and nobody reads so many: choose larger cells or a smaller area."
+        )
     top = grid.bottom + grid.rows * grid.cell
     mask = burn(area.geometry, grid.left, top, grid.cell, grid.shape, touched=False)[::-1]
     return grid, mask | (grid.bin(points.eastings, points.northings) > 0)
@@ -524,11 +541,6 @@ def open_result(run: HotspotRun) -> HotspotResult:
         raise _unwritable(run.path, "the file cannot be opened again")
     style(layer, method, run.classes)
     stack = largest_stack(run.incidents.points)
-    notes = list(run.surface.notes)
-    if facts.snapped and stack > 1:
-        notes.append(
-            f"The supplier moves incidents to shared map points (up to {stack:,} on one): a hot cell may be one."
-        )
     return HotspotResult(
         method=method,
         layer=layer,
@@ -551,7 +563,7 @@ def open_result(run: HotspotRun) -> HotspotResult:
         synthetic=facts.synthetic,
         newest_month=facts.newest_month,
         run_on=date.today(),
-        notes=tuple(notes),
+        notes=(*run.surface.notes, *cautions(run.incidents.points, facts)),
         wanted=run.wanted,
         settings=replace(run.settings, cell_m=run.surface.grid.cell, bandwidth_m=run.surface.bandwidth_m),
         class_km2=class_areas(run.surface, run.classes, run.settings.method.is_density),

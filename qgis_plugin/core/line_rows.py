@@ -52,7 +52,7 @@ class LineSource:
                 "layer's properties.",
                 "layer",
             )
-        self.title = layer.name()
+        self.layer_id, self.title = layer.id(), layer.name()
         self.attribution = "; ".join(layer.metadata().rights())
         self._context = project.transformContext()
         self._source = QgsVectorLayerFeatureSource(layer)

@@ -16,6 +16,7 @@ from qgis.core import (
 )
 
 from ..core.analysis_error import AnalysisError
+from ..core.cautions import cautions
 from ..core.events import EventKind
 from ..core.hotspot_styles import LegendClass
 from ..core.hotspots import (
@@ -193,7 +194,7 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
         )
         for words, value in figures:
             feedback.pushInfo(f"{words}: {value}")
-        for note in (*surface.notes, *self._source.facts.caveats):
+        for note in (*surface.notes, *cautions(incidents.points, self._source.facts), *self._source.facts.caveats):
             feedback.pushWarning(note)
 
 

@@ -198,8 +198,10 @@ class Findings:
     """What an analysis found: ``answer`` in a sentence or two, and layers and tables, the first being the main one.
 
     ``parameters`` are (words, value in words) with the values that were used, “(automatic)” behind automatic ones; the
-    frame puts incidents, period, study area and their numbers before them. ``notes`` are sentences that warn the
-    reader. ``values_used`` are the choices by name as they were used: given again, they make the same run.
+    frame puts incidents, period, study area and their numbers before them, and the periods and layers that were chosen.
+    ``notes`` are sentences that warn the reader; the frame adds those of few incidents, of moved and of lonely points,
+    and of unknown days and hours. ``values_used`` are the choices by name as they were used: given again, they make the
+    same run.
     """
 
     answer: str
