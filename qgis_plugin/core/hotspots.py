@@ -34,10 +34,11 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QMetaType
 
 from ...shared import kernel_density as densities
+from ...shared.bandwidths import Rule, bandwidth_by
 from ...shared.disclosure import masking_of
 from ...shared.getis_ord import Correction, GiStarError, gi_star, queen
 from ...shared.grids import Grid, GridError
-from ...shared.kernel_density import MIN_POINTS, DensityError, check, default_bandwidth, default_cell
+from ...shared.kernel_density import MIN_POINTS, DensityError, check, default_cell
 from .analysis_error import AnalysisError
 from .cautions import cautions, refuse_hopeless
 from .errors import Cancelled
@@ -400,9 +401,12 @@ def kernel_density(
         grid, mask = _cells(points, area, default_cell(*_corners(area)) if cell is None else cell)
         # Too few points for any density are too few for a bandwidth, too: the check says so first.
         check(len(points), grid.cell, grid.cell if bandwidth is None else bandwidth)
-        used = default_bandwidth(points.eastings, points.northings, grid.cell) if bandwidth is None else bandwidth
+        if bandwidth is None:
+            bandwidth_used = bandwidth_by(Rule.SILVERMAN, points.eastings, points.northings, grid.cell).metres
+        else:
+            bandwidth_used = bandwidth
         density = densities.kernel_density(
-            points.eastings, points.northings, grid, used, study_area=mask, edge_correction=edge_correction
+            points.eastings, points.northings, grid, bandwidth_used, study_area=mask, edge_correction=edge_correction
         )
     return HotspotSurface(
         grid=grid,
