@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from enum import Enum
 
 from qgis.core import QgsGeometry, QgsMapLayer
 
@@ -124,6 +125,8 @@ class RunRecord:
 def _plain(value: object) -> object:
     if isinstance(value, Period):
         return {"first": value.first, "last": value.last}
+    if isinstance(value, Enum):
+        return value.value
     return value.item() if hasattr(value, "item") else value  # of NumPy's numbers
 
 
