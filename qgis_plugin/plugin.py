@@ -16,6 +16,7 @@ from .core.proximity import PlaceSearch
 from .core.settings import DeskSettings
 from .core.transport import QgisNetwork
 from .core.version import plugin_version
+from .gui.at_home import AtHome
 from .gui.hotspot_dock import HotspotDock
 from .gui.icons import icon
 from .gui.layers_dock import LayersDock
@@ -64,6 +65,14 @@ class SafeStatsPlugin(QObject):
         if window.isVisible():
             self._arrange_docks()
 
+        self.at_home = AtHome(
+            self.desk,
+            self._iface,
+            self.proximity_dock.search_around,
+            lambda: self.flow.start(),
+            self.sign_out,
+            lambda: self.layers_dock.setUserVisible(True),
+        )
         self.menu = QMenu(self.tr("&SafeStats"), window)
         self.menu.setObjectName("SafeStatsMenu")
         self._iface.pluginMenu().addMenu(self.menu)
@@ -95,6 +104,7 @@ class SafeStatsPlugin(QObject):
                 dialog.close()
         self.proximity_dock.close_down()
         self.hotspot_dock.close_down()
+        self.at_home.remove()
         self.desk.close()
         for dock in self._docks:
             self._iface.removeDockWidget(dock)
@@ -200,6 +210,9 @@ class SafeStatsPlugin(QObject):
         for action in shown:
             self.menu.addAction(action)
             self.toolbar.addAction(action)
+        self.menu.addSeparator()
+        self.menu.addAction(self.at_home.options_action)
+        self.menu.addAction(self.at_home.help_action)
 
     def _show_session(self) -> None:
         signed_in = self.desk.signed_in
