@@ -164,16 +164,30 @@ def open_layers(run: AnalysisRun) -> list[QgsVectorLayer]:
     """The outputs of a run as layers, styled, named and told about; on the window's thread. The main one is first."""
     layers = []
     for number, output in enumerate(run.findings.outputs):
-        name = run.title if number == 0 else output.title
-        layer = QgsVectorLayer(f"{run.path}|layername={output.name}", name, "ogr")
+        layer = QgsVectorLayer(source_of(run, output), layer_name(run, number), "ogr")
         if not layer.isValid():
             raise _unwritable(run.path, "the file cannot be opened again")
-        draw(layer, output)
-        for column, words in output.words.items():
-            layer.setFieldAlias(layer.fields().indexOf(column), words)
-        tell(layer, run)
+        dress(layer, output, run)
         layers.append(layer)
     return layers
+
+
+def source_of(run: AnalysisRun, output: Output) -> str:
+    """Where QGIS finds an output of a run."""
+    return f"{run.path}|layername={output.name}"
+
+
+def layer_name(run: AnalysisRun, number: int) -> str:
+    """What the layer of an output is called: the main one like the run."""
+    return run.title if number == 0 else run.findings.outputs[number].title
+
+
+def dress(layer: QgsVectorLayer, output: Output, run: AnalysisRun) -> None:
+    """Style the layer of an output, name its columns for people, and keep with it how it was made."""
+    draw(layer, output)
+    for column, words in output.words.items():
+        layer.setFieldAlias(layer.fields().indexOf(column), words)
+    tell(layer, run)
 
 
 def tell(layer: QgsMapLayer, run: AnalysisRun) -> None:
