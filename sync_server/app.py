@@ -21,6 +21,8 @@ from .about import VERSION
 from .about import router as about
 from .analysis.routes import router as analysis
 from .answers import describe
+from .clients.oldest import require_client_of_age
+from .clients.routes import router as clients
 from .console.mount import add_console, longest_body
 from .database import is_busy
 from .datasets.routes import router as areas
@@ -75,13 +77,14 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(require_plain_text)],
+        dependencies=[Depends(require_client_of_age), Depends(require_plain_text)],
     )
     describe(app)
     app.state.services = services
     open_data = (areas, bases)
     for router in (
         about,
+        clients,
         identity,
         single_sign_on,
         supplier,
