@@ -416,7 +416,7 @@ class HotspotDock(QgsDockWidget):
         self.repeat_menu.clear()
         for layer in self._made_by_runs(self._desk.project):
             action = self.repeat_menu.addAction(layer.name())
-            action.triggered.connect(partial(self._repeat_layer, layer.id()))
+            action.triggered.connect(partial(self.repeat_layer, layer.id()))
         if self.repeat_menu.isEmpty():
             self.repeat_menu.addAction(self.tr("No layer of this project was made here")).setEnabled(False)
 
@@ -430,7 +430,7 @@ class HotspotDock(QgsDockWidget):
                 found.setdefault(layer.source().split("|", 1)[0], layer)
         return list(found.values())
 
-    def _repeat_layer(self, layer_id: str, _checked: bool = False) -> None:
+    def repeat_layer(self, layer_id: str, _checked: bool = False) -> None:
         """Fill the dock with what made a layer; what cannot be filled is told."""
         layer = self._desk.project.mapLayer(layer_id)
         self.message.clear()

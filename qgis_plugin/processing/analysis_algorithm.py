@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from qgis.core import (
-    QgsMapLayer,
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputString,
     QgsProcessingOutputVectorLayer,
     QgsProcessingParameterBoolean,
@@ -25,7 +24,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
-from ..core.analyses.analysis import Analysis, Choice, Kind, Output
+from ..core.analyses.analysis import Analysis, Choice, Kind
 from ..core.analyses.running import AnalysisRun, Inputs, check_needs, checked_values, run_analysis
 from ..core.analyses.writing import dress, layer_name, source_of
 from ..core.analysis_error import AnalysisError
@@ -34,7 +33,7 @@ from ..core.line_rows import LineSource
 from ..core.points import ColumnKind, PointSource, check_layer, describe
 from ..core.resource_files import ICONS
 from ..core.version import plugin_version
-from .algorithm import advanced, period_of, progress, tr, with_help
+from .algorithm import AfterLoading, advanced, period_of, progress, tr, with_help
 from .incident_algorithm import IncidentAlgorithm
 
 _WHOLE = (Kind.WHOLE, Kind.DAYS)
@@ -57,7 +56,6 @@ class AnalysisAlgorithm(IncidentAlgorithm):
     def __init__(self, analysis: Analysis) -> None:
         super().__init__()
         self._analysis = analysis
-        self._dressers: list[_Dresser] = []  # Processing does not keep them
 
     def createInstance(self) -> AnalysisAlgorithm:
         return type(self)(self._analysis)
@@ -265,22 +263,6 @@ class AnalysisAlgorithm(IncidentAlgorithm):
         if context.project() is None:
             return
         for number, output in reversed(list(enumerate(run.findings.outputs))):
-            dresser = _Dresser(run, output)
-            self._dressers.append(dresser)
             details = QgsProcessingContext.LayerDetails(layer_name(run, number), context.project(), output.name)
-            details.setPostProcessor(dresser)
+            details.setPostProcessor(AfterLoading(partial(dress, output=output, run=run)))
             context.addLayerToLoadOnCompletion(source_of(run, output), details)
-
-
-class _Dresser(QgsProcessingLayerPostProcessorInterface):
-    """Styles a layer once Processing has loaded it, and keeps with it how it was made."""
-
-    def __init__(self, run: AnalysisRun, output: Output) -> None:
-        super().__init__()
-        self._made, self._output = run, output
-
-    def postProcessLayer(
-        self, layer: QgsMapLayer, _context: QgsProcessingContext, _feedback: QgsProcessingFeedback
-    ) -> None:
-        dress(layer, self._output, self._made)
-        layer.triggerRepaint()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from qgis.core import (
-    QgsMapLayer,
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputNumber,
     QgsProcessingParameterNumber,
 )
@@ -14,18 +14,16 @@ from qgis.core import (
 from ..core.analysis_error import AnalysisError
 from ..core.cautions import cautions
 from ..core.events import EventKind
-from ..core.hotspot_styles import LegendClass
 from ..core.hotspots import (
     HotspotSettings,
     HotspotSurface,
     Incidents,
-    Method,
     classes_of,
     compute,
     gather,
     style,
 )
-from .algorithm import tr, with_help
+from .algorithm import AfterLoading, tr, with_help
 from .incident_algorithm import IncidentAlgorithm
 
 
@@ -103,8 +101,9 @@ class HotspotAlgorithm(IncidentAlgorithm):
         outputs = self.write(surface, parameters, context)
         for target in outputs.values():
             if isinstance(target, str) and context.willLoadLayerOnCompletion(target):
-                self._styler = _Styler(settings.method, classes_of(surface, settings))
-                context.layerToLoadOnCompletionDetails(target).setPostProcessor(self._styler)
+                classes = classes_of(surface, settings)
+                styler = AfterLoading(partial(style, method=settings.method, classes=classes))
+                context.layerToLoadOnCompletionDetails(target).setPostProcessor(styler)
         return {
             **outputs,
             self.INCIDENTS: len(incidents.points),
@@ -125,17 +124,3 @@ class HotspotAlgorithm(IncidentAlgorithm):
             feedback.pushInfo(f"{words}: {value}")
         for note in (*surface.notes, *cautions(incidents.points, self._source.facts), *self._source.facts.caveats):
             feedback.pushWarning(note)
-
-
-class _Styler(QgsProcessingLayerPostProcessorInterface):
-    """Draws the layer in its classes once Processing has loaded it."""
-
-    def __init__(self, method: Method, classes: tuple[LegendClass, ...]) -> None:
-        super().__init__()
-        self._method, self._classes = method, classes
-
-    def postProcessLayer(
-        self, layer: QgsMapLayer, _context: QgsProcessingContext, _feedback: QgsProcessingFeedback
-    ) -> None:
-        style(layer, self._method, self._classes)
-        layer.triggerRepaint()

@@ -15,7 +15,7 @@ from .proximity_search import ProximitySearch
 
 
 class SafeStatsProvider(QgsProcessingProvider):
-    """Offers ``safestats:`` ``proximitysearch``, ``premisesbatch``, ``kerneldensity``, ``getisord``, and the registry."""
+    """Offers ``proximitysearch``, ``premisesbatch``, ``kerneldensity``, ``getisord`` and the registry's."""
 
     def id(self) -> str:
         return "safestats"

@@ -25,6 +25,7 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+from safestats.qgis_plugin.core.analyses.registry import ANALYSES
 from safestats.qgis_plugin.core.events import EventQueue
 from safestats.qgis_plugin.processing.provider import SafeStatsProvider
 
@@ -61,12 +62,9 @@ def square_layer() -> QgsVectorLayer:
 
 
 def test_every_algorithm_has_a_name_a_help_and_an_icon(provider):
-    assert [a.id() for a in provider.algorithms()] == [
-        "safestats:getisord",
-        "safestats:kerneldensity",
-        "safestats:premisesbatch",
-        "safestats:proximitysearch",
-    ]
+    names = {"getisord", "kerneldensity", "premisesbatch", "proximitysearch"}
+    names |= {analysis.name.replace("-", "") for analysis in ANALYSES}
+    assert {a.id() for a in provider.algorithms()} == {f"safestats:{name}" for name in names}
     for algorithm in provider.algorithms():
         assert algorithm.displayName() and len(algorithm.shortHelpString()) > 100 and not algorithm.icon().isNull()
 
