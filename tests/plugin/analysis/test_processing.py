@@ -158,7 +158,10 @@ def test_inputs_that_cannot_be_used_are_told_before_the_run(provider, context, a
 
 @pytest.mark.parametrize(
     ("inputs", "words"),
-    [({"BOROUGHS": "Atlantis"}, "is no London borough"), ({"BOROUGHS": "Camden"}, "All 5 incidents of .* lie outside the study area “Camden”")],
+    [
+        ({"BOROUGHS": "Atlantis"}, "is no London borough"),
+        ({"BOROUGHS": "Camden"}, "All 5 incidents of .* lie outside the study area “Camden”"),
+    ],
 )
 def test_trouble_while_running_is_one_sentence(provider, context, inputs, words):
     with pytest.raises(QgsProcessingException, match=words):
