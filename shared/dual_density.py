@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 
 from .kernel_density import Density, DensityError
 
-# A density this small beside its peak is what the Fourier transform leaves of nought.
-_NOUGHT = 1e-9
-
 
 class Comparison(str, Enum):
     """What is computed of the first and the second density."""
@@ -28,11 +25,11 @@ def compare(first: Density, second: Density, comparison: Comparison, by_share: b
     Ratio and its logarithm are NaN where the second density is nought (the logarithm where the first is, too).
     ``by_share`` compares shares instead of numbers: each density is divided by its number of incidents and multiplied
     by the mean of both numbers, so that the ratio is 1 where both have the same part of their incidents.
-    Exact to 1e-9 of the peaks. Raises ``DensityError`` for different grids or bandwidths.
+    Raises ``DensityError`` for different grids or bandwidths.
     """
     if first.grid != second.grid or first.bandwidth != second.bandwidth:
         raise DensityError("The two densities are not on the same grid with the same bandwidth: compute both alike.")
-    a, b = _with_clear_noughts(first.values), _with_clear_noughts(second.values)
+    a, b = first.values, second.values
     if by_share:
         mean = (first.total + second.total) / 2
         a, b = a * (mean / first.total), b * (mean / second.total)
@@ -43,9 +40,3 @@ def compare(first: Density, second: Density, comparison: Comparison, by_share: b
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(b > 0, a / b, np.nan)
         return np.where(ratio > 0, np.log(ratio), np.nan) if comparison is Comparison.LOG_RATIO else ratio
-
-
-def _with_clear_noughts(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    if np.isnan(values).all():
-        return values
-    return np.where(values < _NOUGHT * np.nanmax(values), 0.0, values)

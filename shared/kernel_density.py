@@ -18,6 +18,8 @@ from .grids import MAX_CELLS, Grid, convolve, fast_length
 MIN_POINTS = 3
 # Incidents are shared out among nodes no further apart than this share of the bandwidth, however coarse the grid.
 FINEST_BIN = 1 / 10
+# A density this small beside the peak is what the Fourier transform leaves of nought.
+_NOUGHT = 1e-12
 
 
 class DensityError(ValueError):
@@ -61,7 +63,8 @@ def kernel_density(
     if study_area is not None and not study_area.any():
         raise DensityError("The study area holds no cell: choose a larger area or smaller cells.")
     heavy = None if weights is None else _checked_weights(weights, len(east))
-    values = np.maximum(_smoothed(grid, east, north, bandwidth, heavy), 0.0)
+    values = _smoothed(grid, east, north, bandwidth, heavy)
+    values[values < _NOUGHT * values.max()] = 0.0
     if edge_correction:
         inside = np.ones(grid.shape, dtype=bool) if study_area is None else study_area
         kernel = _kernel(bandwidth, grid.cell)

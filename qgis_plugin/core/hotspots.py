@@ -38,6 +38,7 @@ from ...shared.bandwidths import Rule, bandwidth_by
 from ...shared.disclosure import masking_of
 from ...shared.getis_ord import Correction, GiStarError, gi_star, queen
 from ...shared.grids import Grid, GridError
+from ...shared.hexagons import HexGrid
 from ...shared.kernel_density import MIN_POINTS, DensityError, check, default_cell
 from .analysis_error import AnalysisError
 from .cautions import cautions, refuse_hopeless
@@ -69,7 +70,11 @@ COUNT_PARAMETERS = frozenset({_USED, _LEFT_OUT, _UNMAPPED, _STACK})
 _HOT_AND_COLD = "Hot / cold cells"
 # What counts cells that a published map does not show.
 OF_SPARSE_CELLS = frozenset({_HOT_AND_COLD})
-_SQUARE_WKB = [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4"), ("xy", "<f8", (5, 2))]
+_FIELD_TYPES = {
+    "i": QMetaType.Type.Int,
+    "f": QMetaType.Type.Double,
+    "U": QMetaType.Type.QString,
+}
 # Counts of smaller cells are mostly nought and one, whatever the size of the study area: nothing to compare.
 GI_SMALLEST_CELL_M = 100.0
 MOST_CELLS = 8_000_000  # London in cells of 25 m has fewer
@@ -146,14 +151,14 @@ class Incidents:
 
 @dataclass(frozen=True)
 class HotspotSurface:
-    """Values on a grid of square cells, shape ``(rows, columns)``, southernmost row first.
+    """Values on a grid of squares (or hexagons), shape ``(rows, columns)``, southernmost row first.
 
     ``mask`` marks the cells of the study area; ``columns`` are arrays by name (``count`` and, for density,
     ``per_km2``; for Gi*, ``z``, ``p``, ``q`` and ``class``); ``shown`` names the one to be mapped. ``parameters`` are
     (words, value in words), ``notes`` sentences for the reader.
     """
 
-    grid: Grid
+    grid: Grid | HexGrid
     mask: np.ndarray
     columns: dict[str, np.ndarray]
     shown: str
@@ -170,15 +175,14 @@ class HotspotSurface:
         """The columns of a grid layer."""
         fields = QgsFields()
         for name, array in self.columns.items():
-            whole = np.issubdtype(array.dtype, np.integer)
-            fields.append(QgsField(name, QMetaType.Type.Int if whole else QMetaType.Type.Double))
+            fields.append(QgsField(name, _FIELD_TYPES[array.dtype.kind]))
         return fields
 
     def features(self) -> Iterator[QgsFeature]:
-        """The cells of the study area as squares, row by row from the south-west."""
+        """The cells of the study area as polygons, row by row from the south-west."""
         fields = self.fields()
         columns = [_values(array[self.mask]) for array in self.columns.values()]
-        for shape, values in zip(self._squares(), zip(*columns)):
+        for shape, values in zip(self._outlines(), zip(*columns)):
             feature = QgsFeature(fields)
             geometry = QgsGeometry()
             geometry.fromWkb(shape)
@@ -186,16 +190,13 @@ class HotspotSurface:
             feature.setAttributes(list(values))
             yield feature
 
-    def _squares(self) -> Iterator[bytes]:
+    def _outlines(self) -> Iterator[bytes]:
         # All polygons are laid out as WKB in one array: making each from its corners would take many times as long.
-        rows, columns = np.nonzero(self.mask)
-        west, south = self.grid.left + columns * self.grid.cell, self.grid.bottom + rows * self.grid.cell
-        east, north = west + self.grid.cell, south + self.grid.cell
-        wkb = np.zeros(len(rows), dtype=_SQUARE_WKB)
-        wkb["order"], wkb["type"], wkb["rings"], wkb["points"] = 1, 3, 1, 5
-        corners = ((west, south), (east, south), (east, north), (west, north), (west, south))
-        for number, (x, y) in enumerate(corners):
-            wkb["xy"][:, number, 0], wkb["xy"][:, number, 1] = x, y
+        rings = self.grid.outlines(*np.nonzero(self.mask))
+        head = [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4")]
+        wkb = np.zeros(len(rings), dtype=[*head, ("xy", "<f8", rings.shape[1:])])
+        wkb["order"], wkb["type"], wkb["rings"], wkb["points"] = 1, 3, 1, rings.shape[1]
+        wkb["xy"] = rings
         size, buffer = wkb.dtype.itemsize, wkb.tobytes()
         return (buffer[start : start + size] for start in range(0, len(buffer), size))
 

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from .analysis import Analysis
+from .change_between import CHANGE
+from .classified_hot_spots import HOT_SPOT_CLASSES
+from .detailed_density import DENSITY
+from .detailed_hot_spots import HOT_SPOTS
+from .dual_density import DUAL_DENSITY
+from .emerging_hot_spots import EMERGING
 
-ANALYSES: tuple[Analysis, ...] = ()
+ANALYSES: tuple[Analysis, ...] = (
+    DENSITY,
+    HOT_SPOTS,
+    DUAL_DENSITY,
+    CHANGE,
+    HOT_SPOT_CLASSES,
+    EMERGING,
+)
 
 
 def analysis_named(name: str) -> Analysis | None:
