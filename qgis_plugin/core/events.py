@@ -35,6 +35,7 @@ class EventKind(Enum):
     MAP_EXPORT = "map.export"
     LAYER_OPENED = "layer.opened"
     EXPLORED = "explore.run"
+    TIME_CHARTS = "time.charts"
     TABLE_EXPORT = "table.export"
 
 

@@ -7,19 +7,17 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 
-from ...shared.areas import Boundaries
 from ...shared.disclosure import masking_of
 from .analysis_error import AnalysisError
+from .explore.area_sets import AreaSets
 from .periods import Period, latest_year
 from .points import CancelledCheck, PointFacts, never_cancelled
-from .resource_files import BOUNDARIES
-from .study_areas import BoroughMap
+from .residents import Residents
 from .time_patterns import (
     Calendar,
     Category,
     Month,
     Peers,
-    Residents,
     Week,
     YearOnYear,
     calendar,
@@ -211,7 +209,8 @@ def _peers(
         troubles[ChartKind.PEERS] = f"“{source.facts.title}” does not tell the borough of its rows."
         return None
     every = source.read_all(cancelled) if source.selected else rows
-    boundaries = Boundaries.read(BOUNDARIES)
+    areas = AreaSets()
+    boundaries = areas.boundaries
     lsoas: dict[str, list[str]] = {}
     for area in boundaries.lsoas.values():
         lsoas.setdefault(area.parent, []).append(area.code)
@@ -222,7 +221,7 @@ def _peers(
         source.facts.areas,
         residents,
         own,
-        neighbours_of(own) if own else (),
+        areas.neighbours([own]) if own else (),
         in_layer=set(every.boroughs.tolist()),
     )
     if len(made.lines) < 2:
@@ -231,16 +230,6 @@ def _peers(
         )
         return None
     return made
-
-
-def neighbours_of(code: str) -> tuple[str, ...]:
-    """The codes of the boroughs that border one."""
-    boroughs = BoroughMap(BOUNDARIES).boroughs
-    own = next((one for one in boroughs if one.code == code), None)
-    if own is None:
-        return ()
-    near = own.geometry.buffer(1.0, 1)
-    return tuple(one.code for one in boroughs if one.code != code and one.geometry.intersects(near))
 
 
 def published(made: TimeAnswer, kind: ChartKind) -> TimeAnswer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Optional, Protocol, Union
+from typing import Optional, Union
 
 import numpy as np
 
@@ -18,12 +18,12 @@ from ...shared.change import RateChange, change
 from ...shared.ring_answer import SINGLE_DAYS
 from ...shared.windows import YEAR
 from .periods import Period, month_number, month_of
+from .residents import Residents
 from .time_rows import HeldMonths, TimeRows
 
 TREND_MONTHS = 36
 MOST_CALENDAR_YEARS = 3
-FEW_RESIDENTS = 50_000  # below it a rate per 1,000 is flagged; the same number as in needs-assessment packs
-WHOLE = 1000  # residents
+PER = 1000  # residents
 
 Count = Optional[Union[int, float]]
 
@@ -97,14 +97,6 @@ class Category:
     mark: str = ""
 
 
-class Residents(Protocol):
-    """What counts of boroughs are divided by: numbers by area code, of a named edition."""
-
-    edition: str
-    source: str
-    values: Mapping[str, int]
-
-
 @dataclass(frozen=True)
 class BoroughRate:
     """A borough's incidents, and their rate per 1,000 residents: ``None`` where nobody tells its residents."""
@@ -135,6 +127,7 @@ class Peers:
     partly: tuple[str, ...]
     none_held: tuple[str, ...]
     elsewhere: int | None
+    few_residents: int = 0  # under so many, a borough is flagged
 
     @property
     def rated(self) -> bool:
@@ -295,7 +288,8 @@ def peers(
     lines = []
     for code in whole - none_held:
         inhabitants = residents.values.get(code) if residents is not None else None
-        lines.append(_rate(code, names[code], counts.get(code, 0), inhabitants, code == own, code in neighbours))
+        few = bool(inhabitants) and residents is not None and inhabitants < residents.few
+        lines.append(_rate(code, names[code], counts.get(code, 0), inhabitants, few, code == own, code in neighbours))
     lines.sort(key=lambda line: (line.rate is None, -(line.rate or 0), -(line.count or 0), line.name))
     shown = sum(line.count or 0 for line in lines)
     rated = [line for line in lines if line.residents]
@@ -311,19 +305,26 @@ def peers(
         partly=tuple(sorted(names[code] for code in partly)),
         none_held=tuple(sorted(names[code] for code in none_held)),
         elsewhere=len(rows) - shown,
+        few_residents=residents.few if residents is not None else 0,
     )
 
 
 def _rate(
-    code: str, name: str, count: int, residents: int | None, own: bool = False, peer: bool = False
+    code: str,
+    name: str,
+    count: int,
+    residents: int | None,
+    few: bool = False,
+    own: bool = False,
+    peer: bool = False,
 ) -> BoroughRate:
     return BoroughRate(
         code,
         name,
         count,
         residents,
-        WHOLE * count / residents if residents else None,
-        few_residents=bool(residents) and residents < FEW_RESIDENTS,
+        PER * count / residents if residents else None,
+        few_residents=few,
         own=own,
         peer=peer,
     )

@@ -24,7 +24,7 @@ from ...shared.published_charts import Year, published_charts
 from ...shared.small_counts import possible
 from ...shared.windows import YEAR
 from .analysis_error import AnalysisError
-from .time_patterns import FEW_RESIDENTS, WHOLE, BoroughRate, Category, Month, Peers, Week, YearOnYear
+from .time_patterns import PER, BoroughRate, Category, Month, Peers, Week, YearOnYear
 
 
 def published_week(week: Week, masking: Masking) -> Week:
@@ -153,10 +153,8 @@ def published_peers(compared: Peers, masking: Masking) -> Peers:
 
 
 def _published_rate(line: BoroughRate, count: PublishedCount, mark: str) -> BoroughRate:
-    rate = WHOLE * count / line.residents if count is not None and line.residents else None
-    return replace(
-        line, count=count, rate=rate, mark=mark, few_residents=(line.residents or FEW_RESIDENTS) < FEW_RESIDENTS
-    )
+    rate = PER * count / line.residents if count is not None and line.residents else None
+    return replace(line, count=count, rate=rate, mark=mark)
 
 
 def _mark(exact: int | None, shown: PublishedCount, masking: Masking) -> str:

@@ -30,6 +30,7 @@ from .resource_files import BOUNDARIES
 
 BOROUGH_FIELD, LSOA_FIELD = "borough_code", "lsoa_code"
 _AT_ONCE = 20_000
+_MEASURED = {"measure", "withheld"}  # the columns of a layer of counts
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,27 @@ class HeldMonths:
         return tuple(map(month_of, range(first, last + 1)))
 
 
+def dated_facts(layer: QgsVectorLayer | None) -> PointFacts:
+    """The facts of a layer whose rows are dated; else ``AnalysisError``. On the layer's own thread."""
+    if layer is None or not layer.isValid():
+        raise AnalysisError("No layer is chosen: open a SafeStats layer first, then choose it here.", "layer")
+    names = set(layer.fields().names())
+    if names >= _MEASURED:
+        raise AnalysisError(
+            f"The rows of “{layer.name()}” are counts of people by area, not incidents, so they have no pattern in "
+            "time: choose a layer of incidents.",
+            "layer",
+        )
+    facts = describe(layer)
+    if not (facts.month_field or facts.date_field):
+        raise AnalysisError(
+            f"“{layer.name()}” has no column of dates or months, so nothing can be told of its time: "
+            "choose a layer that has one.",
+            "layer",
+        )
+    return facts
+
+
 @dataclass(frozen=True)
 class _Columns:
     category: str
@@ -91,17 +113,8 @@ class _Columns:
 class TimeSource:
     """A layer that a background thread may read; made on the layer's own thread, with what is selected then."""
 
-    def __init__(self, layer: QgsVectorLayer | None, only_selected: bool, today: date) -> None:
-        """Raises ``AnalysisError`` where the layer has no dates."""
-        if layer is None or not layer.isValid():
-            raise AnalysisError("No layer is chosen: open a SafeStats layer first, then choose it here.", "layer")
-        self.facts: PointFacts = describe(layer)
-        if not (self.facts.month_field or self.facts.date_field):
-            raise AnalysisError(
-                f"“{layer.name()}” has no column of dates or months, so nothing can be told of its time: "
-                "choose a layer that has one.",
-                "layer",
-            )
+    def __init__(self, layer: QgsVectorLayer, facts: PointFacts, only_selected: bool, today: date) -> None:
+        self.facts = facts
         self.selected = frozenset(layer.selectedFeatureIds()) if only_selected else frozenset()
         self.subset = layer.subsetString()
         self.rows = len(self.selected) or max(layer.featureCount(), 0)

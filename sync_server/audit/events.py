@@ -164,6 +164,7 @@ class EventType(StrEnum):
     )
     LAYER_OPENED = "layer.opened", Recorder.DESK, "A pulled copy was opened as a layer"
     EXPLORED = "explore.run", Recorder.DESK, "A pulled copy was counted by area, category and month"
+    TIME_CHARTS = "time.charts", Recorder.DESK, "A pulled copy was counted by hour, day, month, category and borough"
     TABLE_EXPORT = (
         "table.export",
         Recorder.DESK,

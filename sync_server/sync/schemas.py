@@ -60,6 +60,7 @@ class EventKind(StrEnum):
     MAP_EXPORT = "map.export"
     LAYER_OPENED = "layer.opened"
     EXPLORED = "explore.run"
+    TIME_CHARTS = "time.charts"
     TABLE_EXPORT = "table.export"
 
 

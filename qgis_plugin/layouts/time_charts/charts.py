@@ -28,6 +28,8 @@ class Look:
     height: float
     size: float = 8.0
     family: str = ""
+    headed: bool = True  # with its own heading
+    credit: str = ""  # told below the notes
 
 
 def least_height(kind: ChartKind, made: TimeAnswer, size: float) -> float:
@@ -35,7 +37,7 @@ def least_height(kind: ChartKind, made: TimeAnswer, size: float) -> float:
     row = size * MM_PER_POINT * LEADING
     rows = {
         ChartKind.WEEK: 14,
-        ChartKind.CALENDAR: 6 + 9 * years_of(made),
+        ChartKind.CALENDAR: 5 + 7 * years_of(made),
         ChartKind.ROLLING: 20,
         ChartKind.YEARS: 16,
         ChartKind.PARETO: 7 + len(made.categories),
@@ -47,12 +49,13 @@ def least_height(kind: ChartKind, made: TimeAnswer, size: float) -> float:
 def draw(kind: ChartKind, made: TimeAnswer, look: Look) -> Drawing:
     """The chart with its heading, key and notes; one that cannot be drawn says why instead."""
     page = Page(Drawing(look.width, look.height, look.family), look.size)
-    page.heading(heading(kind, made))
+    if look.headed:
+        page.heading(heading(kind, made))
     trouble = made.trouble(kind)
     if trouble:
         page.paragraph(trouble, QUIET)
         return page.drawing
-    page.foot(notes(kind, made))
+    page.foot([*notes(kind, made), *filter(None, [look.credit])])
     _DRAWERS[kind](page, made)
     return page.drawing
 

@@ -13,7 +13,7 @@ from ..drawing import Anchor
 from ..items import PAPER, RULE
 from ..sheet import number, tr
 from ..trend_chart import BEFORE, NOW
-from ..typography import QUIET
+from ..typography import INK, QUIET
 from .pieces import GAP, LINE, Page, ceiling, draw_axis, draw_key, least_of, open_bar
 
 
@@ -92,8 +92,8 @@ def draw_years(page: Page, made: TimeAnswer) -> None:
     if years is None:
         return
     drawing, row = page.drawing, page.row
-    drawing.words(0, page.top + row / 2, _change_words(made), page.size, room=drawing.width)
-    top = page.top + row * 1.2
+    page.paragraph(_change_words(made), INK)
+    top = page.top + row * 0.2
     key = page.bottom_row()
     names_row = page.bottom - row
     counts = [count for _, *pair in years.months for count in pair if count is not None]
@@ -130,7 +130,7 @@ def draw_years(page: Page, made: TimeAnswer) -> None:
         for place, (_, *pair) in enumerate(years.months)
         for side, count in enumerate(pair)
     ):
-        entries.append((PAPER, tr("not delivered or not over"), True))
+        entries.append((PAPER, tr("not held in full"), True))
     draw_key(page, key, entries)
 
 

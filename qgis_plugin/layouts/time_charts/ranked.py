@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qgis.PyQt.QtCore import QRectF
 
 from ...core.time_answer import TimeAnswer
-from ...core.time_patterns import FEW_RESIDENTS, BoroughRate
+from ...core.time_patterns import BoroughRate
 from ..drawing import Anchor
 from ..items import PAPER, RULE
 from ..sheet import number, tr
@@ -22,7 +22,7 @@ def draw_pareto(page: Page, made: TimeAnswer) -> None:
     key = page.bottom_row()
     names = min(max((drawing.width_of(line.label, size) for line in lines), default=0) + GAP, drawing.width * 0.38)
     figures = [
-        drawing.width_of(words, size) + GAP
+        drawing.width_of(words, size) + 1.5 * GAP
         for words in (
             max((count_words(line.count, line.mark) for line in lines), key=len, default=""),
             "100 %",
@@ -173,7 +173,7 @@ def peers_notes(made: TimeAnswer) -> list[str]:
             told.append(
                 tr(
                     "†: under {n} residents ({names}); the rate is of those who live there, not of those who come."
-                ).format(n=number(FEW_RESIDENTS), names=", ".join(flagged))
+                ).format(n=number(compared.few_residents), names=", ".join(flagged))
             )
     else:
         told = [

@@ -31,7 +31,7 @@ def draw_week(page: Page, made: TimeAnswer) -> None:
     page.bottom_row()
     left = max(drawing.width_of(days_words(days), size) for days in week.days) + GAP
     step = (drawing.width - left) / 24
-    high = min((page.bottom - page.top - row) / len(week.days), step * week.step * 2.2, row * 2.6)
+    high = min((page.bottom - page.top - row) / len(week.days), step * week.step * 2.2, row * 3.6)
     for hour in range(0, 24, week.step):
         middle = left + (hour + week.step / 2) * step
         words = _hours(hour, week.step)
