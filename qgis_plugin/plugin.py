@@ -26,6 +26,8 @@ from .gui.publish_layer.dialog import PublishLayerDialog
 from .gui.purpose_dialog import PurposeDialog
 from .gui.sessions_dialog import SessionsDialog
 from .gui.sign_in_flow import SignInFlow
+from .gui.time_dock import TimeDock
+from .layouts.time_page import TimeChart
 from .processing.provider import SafeStatsProvider
 
 _DOCK_WIDTH = 430
@@ -57,7 +59,8 @@ class SafeStatsPlugin(QObject):
         self.layers_dock = LayersDock(self.desk, self._iface, window)
         self.proximity_dock = ProximityDock(self.desk, self._iface, window)
         self.hotspot_dock = HotspotDock(self.desk, self._iface, window)
-        self._docks: list[QDockWidget] = [self.layers_dock, self.proximity_dock, self.hotspot_dock]
+        self.time_dock = TimeDock(self.desk, self._iface, window)
+        self._docks: list[QDockWidget] = [self.layers_dock, self.proximity_dock, self.hotspot_dock, self.time_dock]
         for dock in self._docks:
             self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
         # QGIS restores its window after it has loaded the plugins, which would undo an arrangement made now.
@@ -85,6 +88,7 @@ class SafeStatsPlugin(QObject):
         self.session_dialog: QDialog | None = None  # of purpose or sessions
         self.proximity_dock.report_requested.connect(self.publish)
         self.hotspot_dock.map_requested.connect(self.publish)
+        self.time_dock.export_requested.connect(self.publish)
         self.layers_dock.sign_in_requested.connect(self.flow.start)
         self.layers_dock.sign_out_requested.connect(self.sign_out)
         self.layers_dock.purpose_requested.connect(self.change_purpose)
@@ -104,6 +108,7 @@ class SafeStatsPlugin(QObject):
                 dialog.close()
         self.proximity_dock.close_down()
         self.hotspot_dock.close_down()
+        self.time_dock.close_down()
         self.at_home.remove()
         self.desk.close()
         for dock in self._docks:
@@ -136,7 +141,7 @@ class SafeStatsPlugin(QObject):
         if self.desk.signed_in and session is not None and session.user.publishes:
             self._show_dialog(PublishLayerDialog(self.desk, self._iface, self._iface.mainWindow()))
 
-    def publish(self, result: HotspotResult | PlaceSearch) -> None:
+    def publish(self, result: HotspotResult | PlaceSearch | TimeChart) -> None:
         """Show the dialog that makes a map or a report of ``result``, in place of one that is open."""
         if self.publish_dialog is not None:
             self.publish_dialog.close()
@@ -190,6 +195,7 @@ class SafeStatsPlugin(QObject):
             self.layers_dock: ("layers", self.tr("Layers")),
             self.proximity_dock: ("proximity", self.tr("Proximity search")),
             self.hotspot_dock: ("hotspot", self.tr("Hotspots")),
+            self.time_dock: ("time", self.tr("Time")),
         }
         for dock, (name, words) in titles.items():
             action = dock.toggleViewAction()
