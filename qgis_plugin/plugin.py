@@ -26,6 +26,7 @@ from .gui.publish_layer.dialog import PublishLayerDialog
 from .gui.purpose_dialog import PurposeDialog
 from .gui.sessions_dialog import SessionsDialog
 from .gui.sign_in_flow import SignInFlow
+from .gui.storage_dialog import StorageDialog
 from .gui.time_dock import TimeDock
 from .layouts.time_page import TimeChart
 from .processing.provider import SafeStatsProvider
@@ -93,6 +94,7 @@ class SafeStatsPlugin(QObject):
         self.layers_dock.sign_out_requested.connect(self.sign_out)
         self.layers_dock.purpose_requested.connect(self.change_purpose)
         self.layers_dock.sessions_requested.connect(self.show_sessions)
+        self.layers_dock.storage_requested.connect(self.show_storage)
         self.flow.declined.connect(self.layers_dock.tell)
         self.flow.failed.connect(self.layers_dock.complain)
         self.desk.session_changed.connect(self._show_session)
@@ -134,6 +136,10 @@ class SafeStatsPlugin(QObject):
         """Show the window that lists where the person is signed in."""
         if self.desk.signed_in:
             self._show_dialog(SessionsDialog(self.desk, self._iface.mainWindow()))
+
+    def show_storage(self) -> None:
+        """Show the window that tells what the local copies take on this computer."""
+        self._show_dialog(StorageDialog(self.desk, self._iface.mainWindow()))
 
     def publish_layer(self) -> None:
         """Show the window that publishes a layer to a dataset, to those who may."""
@@ -188,6 +194,8 @@ class SafeStatsPlugin(QObject):
         self.purpose_action.triggered.connect(self.change_purpose)
         self.sessions_action = QAction(icon("sessions"), self.tr("Where you are signed in…"), self.menu)
         self.sessions_action.triggered.connect(self.show_sessions)
+        self.storage_action = QAction(icon("storage"), self.tr("Local copies…"), self.menu)
+        self.storage_action.triggered.connect(self.show_storage)
         self.publish_layer_action = QAction(icon("layers"), self.tr("Publish a layer…"), self.menu)
         self.publish_layer_action.triggered.connect(self.publish_layer)
         shown = []
@@ -211,6 +219,7 @@ class SafeStatsPlugin(QObject):
         self.menu.addAction(self.purpose_action)
         self.menu.addAction(self.sessions_action)
         self.menu.addAction(self.publish_layer_action)
+        self.menu.addAction(self.storage_action)
         self.menu.addSeparator()
         self.toolbar.addSeparator()
         for action in shown:
@@ -223,7 +232,8 @@ class SafeStatsPlugin(QObject):
     def _show_session(self) -> None:
         signed_in = self.desk.signed_in
         self.sign_in_action.setVisible(not signed_in)
-        for action in (self.sign_out_action, self.purpose_action, self.sessions_action):
+        self.sign_out_action.setVisible(signed_in or self.desk.offline)
+        for action in (self.purpose_action, self.sessions_action):
             action.setVisible(signed_in)
         session = self.desk.session
         self.publish_layer_action.setVisible(signed_in and session is not None and session.user.publishes)

@@ -1,4 +1,4 @@
-"""One part of an organisation's network, as a process of its own: an encrypting front, a proxy, a PAC file's server.
+"""One part of a network, as a process of its own: a line, an encrypting front, a proxy, a PAC file's server.
 
 It prints its port, then a line for each thing that it was asked. The end of its standard input ends it.
 """
@@ -9,6 +9,7 @@ import argparse
 import base64
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 from contextlib import suppress
@@ -55,7 +56,12 @@ class Part:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._arguments = arguments
-        self.serve = {"front": self._front, "proxy": self._proxy, "pac": self._pac}[arguments.part]
+        self.serve = {"front": self._front, "proxy": self._proxy, "pac": self._pac, "line": self._line}[arguments.part]
+
+    def _line(self, connection: socket.socket) -> None:
+        """Nothing but a way to the server."""
+        with self._onward() as onward:
+            relay(connection, onward)
 
     def _front(self, connection: socket.socket) -> None:
         """HTTPS outside, HTTP to the server."""
@@ -101,6 +107,32 @@ class Part:
 
     def _onward(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self._arguments.to), 10)
+
+
+class RunningPart:
+    """A process of this program, ended with its context; ``asked`` has the lines that it has printed."""
+
+    def __init__(self, *arguments: object) -> None:
+        command = [sys.executable, __file__, *map(str, arguments)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+        self.asked: list[str] = []
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+
+    def __enter__(self) -> RunningPart:
+        return self
+
+    def __exit__(self, *_ended: object) -> None:
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._listening.join()
+        self._process.stdout.close()
+
+    def _listen(self) -> None:
+        for line in self._process.stdout:
+            self.asked.append(line.strip())
 
 
 def main() -> None:

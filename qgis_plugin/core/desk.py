@@ -162,6 +162,11 @@ class Desk(QObject):
         found = [copy for (account, _), copy in self._watch.known.items() if account == key and copy is not None]
         return sorted(found, key=lambda copy: copy.manifest.title)
 
+    def listed(self) -> list[dict[str, Any]]:
+        """What the server last said of each dataset (see ``GET /v1/layers``); nothing before it was asked."""
+        key = self._account_key()
+        return [entry for (account, _dataset), entry in self._listed.items() if account == key]
+
     def layers(self) -> list[QgsVectorLayer]:
         """The SafeStats layers open in the project; ``core.layers.facts(layer)`` tells what each is."""
         return layers.open_layers(self.project)
@@ -413,6 +418,10 @@ class Desk(QObject):
         self.shown_copies.remove(copies, dataset)
         if account == self._account_key():
             self.copies_changed.emit(dataset)
+
+    def after_housekeeping(self, act: Callable[[], None]) -> None:
+        """Call ``act`` once the small work on files that was asked for so far is done."""
+        self._housekeeper.do(lambda: None, lambda _result: act())
 
     def account_words(self, account: str) -> tuple[str, str] | None:
         """Server and user name of the account with this key, where the settings remember them."""

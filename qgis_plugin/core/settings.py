@@ -22,8 +22,8 @@ class DeskSettings:
 
     @property
     def server(self) -> str:
-        """The server's address."""
-        return self._text("server") or DEFAULT_SERVER
+        """The server's address: the last one used, else the first that IT has set for all."""
+        return self._text("server") or self.servers[0]
 
     @server.setter
     def server(self, address: str) -> None:
@@ -32,23 +32,21 @@ class DeskSettings:
     @property
     def servers(self) -> list[str]:
         """The addresses to choose from, the last one used first; those that IT has set for all are among them."""
-        named = self._settings.value(f"{_SECTION}/servers", [])
-        named = [named] if isinstance(named, str) else list(named or [])
-        return list(dict.fromkeys(address.strip() for address in (self.server, *named) if address.strip()))
+        return self._known_servers() or [DEFAULT_SERVER]
 
     def remember(self, server: str, username: str) -> None:
         """Somebody has signed in there: both are offered first the next time."""
-        self._settings.setValue(f"{_SECTION}/servers", list(dict.fromkeys((server, *self.servers))))
+        self._settings.setValue(f"{_SECTION}/servers", list(dict.fromkeys((server, *self._known_servers()))))
         self._settings.setValue(f"{_SECTION}/usernames", json.dumps({**self._mapping("usernames"), server: username}))
         self.server, self.username = server, username
 
     def forget_server(self, server: str) -> None:
         """Offer ``server`` no more; its local copies stay until they lapse."""
-        self._settings.setValue(f"{_SECTION}/servers", [one for one in self.servers if one != server])
+        self._settings.setValue(f"{_SECTION}/servers", [one for one in self._known_servers() if one != server])
         usernames = {name: user for name, user in self._mapping("usernames").items() if name != server}
         self._settings.setValue(f"{_SECTION}/usernames", json.dumps(usernames))
-        if self.server == server:
-            self.server = next((one for one in self.servers if one != server), "")
+        if self._text("server") == server:
+            self.server = next((one for one in self._known_servers() if one != server), "")
 
     def username_at(self, server: str) -> str:
         """Who last signed in at ``server``; empty where nobody has."""
@@ -114,6 +112,12 @@ class DeskSettings:
         # On Windows this is AppData/Local, which does not roam.
         location = QStandardPaths.StandardLocation.GenericDataLocation
         return Path(QStandardPaths.writableLocation(location)) / "SafeStats"
+
+    def _known_servers(self) -> list[str]:
+        named = self._settings.value(f"{_SECTION}/servers", [])
+        named = [named] if isinstance(named, str) else list(named or [])
+        found = (address.strip() for address in (self._text("server"), *named))
+        return list(dict.fromkeys(address for address in found if address))
 
     def _mapping(self, name: str) -> dict[str, str]:
         """What is kept for each server under ``name``."""

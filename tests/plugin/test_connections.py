@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -20,38 +18,12 @@ from safestats.qgis_plugin.core import proxy_ways
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.errors import CertificateTrouble, DeskError, ProxyTrouble, ServerUnreachable
 from safestats.qgis_plugin.core.pull import PullResult
-from safestats.tests import network_part
 from safestats.tests.certificates import Authority
+from safestats.tests.network_part import RunningPart
 
 NAME = "safestats.test"
 ADDRESS = f"https://{NAME}"
 WAIT_MS = 20_000
-
-
-class Part:
-    """A running process of ``tests/network_part.py``; ``asked`` has the lines that it has printed."""
-
-    def __init__(self, *arguments: object) -> None:
-        command = [sys.executable, network_part.__file__, *map(str, arguments)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
-        self.asked: list[str] = []
-        self._listening = threading.Thread(target=self._listen, daemon=True)
-        self._listening.start()
-
-    def __enter__(self) -> Part:
-        return self
-
-    def __exit__(self, *_ended: object) -> None:
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._listening.join()
-        self._process.stdout.close()
-
-    def _listen(self) -> None:
-        for line in self._process.stdout:
-            self.asked.append(line.strip())
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +39,14 @@ def organisations(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-def parts() -> Iterator[Callable[..., Part]]:
+def parts() -> Iterator[Callable[..., RunningPart]]:
     """Starts parts of the network, and ends them."""
     with ExitStack() as running:
-        yield lambda *arguments: running.enter_context(Part(*arguments))
+        yield lambda *arguments: running.enter_context(RunningPart(*arguments))
 
 
 @pytest.fixture
-def front(parts, live_server, public: Authority) -> Part:
+def front(parts, live_server, public: Authority) -> RunningPart:
     """The server, by HTTPS; the name in its certificate exists in no network, so only a proxy leads there."""
     return parts("front", "--to", urlsplit(live_server.url).port, "--certificate", public.certify(NAME))
 
@@ -192,7 +164,7 @@ def computer(qgis_app) -> Iterator[Callable[..., ComputersPac]]:
     """Gives this computer a PAC file."""
     manager, inserted = QgsNetworkAccessManager.instance(), []
 
-    def act(pac: Part, patience_s: float = 5.0) -> ComputersPac:
+    def act(pac: RunningPart, patience_s: float = 5.0) -> ComputersPac:
         inserted.append(ComputersPac(f"http://127.0.0.1:{pac.port}/proxy.pac", patience_s))
         manager.insertProxyFactory(inserted[-1])
         return inserted[-1]
@@ -284,7 +256,7 @@ def test_the_next_proxy_of_a_pac_file_is_taken_where_the_first_is_down(
 ) -> None:
     trust(public)
     proxy = parts("proxy", "--to", front.port)
-    with Part("proxy", "--to", front.port) as gone:
+    with RunningPart("proxy", "--to", front.port) as gone:
         down = gone.port
     computer(parts("pac", "--proxies", f"PROXY 127.0.0.1:{down}; PROXY 127.0.0.1:{proxy.port}"))
     assert pull().copy.manifest.rows > 0 and proxy.asked
@@ -326,7 +298,7 @@ def test_a_computer_that_gives_up_its_pac_file_is_told_so(
 
 
 @pytest.fixture
-def looking(parts, front, public: Authority, organisations: Authority) -> Part:
+def looking(parts, front, public: Authority, organisations: Authority) -> RunningPart:
     """A proxy that decrypts, and encrypts anew with a certificate of the organisation's authority."""
     return parts(
         *("proxy", "--to", front.port, "--certificate", organisations.certify(NAME)),
