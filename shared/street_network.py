@@ -66,6 +66,17 @@ class Network:
         """How many ends of edges meet at each node; 0 for vertices within an edge."""
         return np.bincount(self.ends.ravel(), minlength=self.nodes)
 
+    def at(self, edges: NDArray[np.int64], along: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The points so many metres along edges, shape ``(n, 2)``."""
+        steps = [_steps(shape) for shape in self.shapes]
+        within = np.concatenate([np.concatenate([[0.0], np.cumsum(step)]) for step in steps])
+        # All edges end to end, a metre apart, so that one look-up serves them all.
+        begins = np.concatenate([[0.0], np.cumsum(self.lengths + 1.0)[:-1]])
+        run = within + np.repeat(begins, [len(shape) for shape in self.shapes])
+        vertices = np.concatenate(self.shapes)
+        places = begins[edges] + along
+        return np.stack([np.interp(places, run, vertices[:, axis]) for axis in (0, 1)], axis=1)
+
 
 @dataclass(frozen=True)
 class OnNetwork:

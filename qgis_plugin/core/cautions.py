@@ -109,6 +109,14 @@ def lonely_points(points: Points) -> str:
     )
 
 
+def far_from_streets(away: int, incidents: int, within_m: float) -> str:
+    """Of incidents that no street is near enough to; empty where there are none."""
+    if not away:
+        return ""
+    share = 100 * away / incidents
+    return f"Left out, being farther than {within_m:g} m from any street: {away:,} of {incidents:,} ({share:.0f} %)."
+
+
 def _unknown(values: np.ndarray, what: str) -> str:
     unknown = int(np.isnat(values).sum() if values.dtype.kind == "M" else np.isnan(values).sum())
     if not unknown:

@@ -210,6 +210,16 @@ def test_a_piece_follows_the_street_round_its_bends():
     np.testing.assert_allclose(piece(bent, 10, 20), [(10, 0), (10, 10)])
 
 
+def test_points_along_edges_are_where_a_walk_would_come_to():
+    network = Network.of(STREETS)
+    for edge, shape in enumerate(network.shapes):
+        for share in (0.0, 0.3, 0.5, 1.0):
+            along = share * network.lengths[edge]
+            np.testing.assert_allclose(
+                network.at(np.array([edge]), np.array([along]))[0], piece(shape, 0, along)[-1], atol=1e-9
+            )
+
+
 def test_work_is_told_and_ends_where_the_listener_raises():
     network = Network.of(STREETS)
     places, lixels = on_network(network, *some_incidents(4), 30.0), Lixels.of(network, 7.0)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from .analysis import Analysis
+from .back_test import BACK_TEST
 from .change_between import CHANGE
 from .classified_hot_spots import HOT_SPOT_CLASSES
+from .concentration import CONCENTRATION
 from .detailed_density import DENSITY
 from .detailed_hot_spots import HOT_SPOTS
 from .dual_density import DUAL_DENSITY
 from .emerging_hot_spots import EMERGING
+from .hot_routes import HOT_ROUTES
+from .near_repeats import NEAR_REPEATS
+from .repeat_locations import REPEAT_LOCATIONS
 
 ANALYSES: tuple[Analysis, ...] = (
     DENSITY,
@@ -17,6 +22,11 @@ ANALYSES: tuple[Analysis, ...] = (
     CHANGE,
     HOT_SPOT_CLASSES,
     EMERGING,
+    REPEAT_LOCATIONS,
+    CONCENTRATION,
+    HOT_ROUTES,
+    NEAR_REPEATS,
+    BACK_TEST,
 )
 
 
