@@ -50,8 +50,8 @@ class PluginPackage:
 
     @property
     def file_name(self) -> str:
-        """What it is called when it is fetched: another version is another file to every cache."""
-        return f"{_FOLDER}-{self.version}.zip"
+        """What it is called when it is fetched. QGIS takes what stands before the first dot for the plugin's folder."""
+        return f"{_FOLDER}.{self.version}.zip"
 
 
 def read_package(path: Path) -> PluginPackage:

@@ -45,7 +45,7 @@ def test_the_list_names_the_zip_and_the_zip_is_the_one_that_lies_there(server: S
     told = {child.tag: child.text for child in plugin}
     assert told["qgis_minimum_version"] == "3.40" and told["qgis_maximum_version"] == "4.99"
     assert told["description"] == "Pull, search & print: <London>" and told["about"] == "100 % of it"
-    assert told["file_name"] == "safestats-0.1.0.zip"
+    assert told["file_name"] == "safestats.0.1.0.zip"
     fetched = server.client.get(told["download_url"])
     assert fetched.content == content and fetched.headers["content-type"] == "application/zip"
 
@@ -56,8 +56,8 @@ def test_another_zip_is_another_version_at_once(server: Server) -> None:
     server.client.get("/plugins/plugins.xml")
     packed(path, "0.2.0")
     assert b'version="0.2.0"' in server.client.get("/plugins/plugins.xml").content
-    assert server.client.get("/plugins/safestats-0.2.0.zip").status_code == 200
-    assert server.client.get("/plugins/safestats-0.1.0.zip").status_code == 404
+    assert server.client.get("/plugins/safestats.0.2.0.zip").status_code == 200
+    assert server.client.get("/plugins/safestats.0.1.0.zip").status_code == 404
 
 
 def test_a_server_without_a_zip_says_so(server: Server) -> None:
