@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from html import escape
 from pathlib import Path
 
-from qgis.core import QgsCoordinateTransform, QgsMapLayer, QgsProject, QgsVectorLayer
+from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsMapLayer, QgsProject, QgsVectorLayer
 from qgis.gui import QgisInterface, QgsDockWidget, QgsFileWidget
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import Qt, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QStandardItemModel
 from qgis.PyQt.QtWidgets import (
     QComboBox,
@@ -38,13 +37,14 @@ from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
 from ..core.hotspots import HotspotResult, HotspotRun, Method, open_result, run_hotspots, temporary_path
 from ..core.line_rows import LineSource
-from ..core.points import PointFacts, PointSource, check_layer
+from ..core.points import NATIONAL_GRID, PointFacts, PointSource, check_layer
 from ..core.resource_files import BOUNDARIES
 from ..core.study_areas import Borough, BoroughMap, StudyArea
 from ..core.tasks import DeskTask
 from ..core.uses import Use
 from .analysis_widgets import ProgressLine, caption
 from .choice_form import ChoiceForm, narrow
+from .findings_text import page
 from .icons import icon
 from .incident_form import IncidentForm
 from .surfaces import GAP, MARGIN, Strip, Tone, small
@@ -69,13 +69,15 @@ class HotspotDock(QgsDockWidget):
         self.setObjectName("SafeStatsHotspotDock")
         self.setWindowTitle(self.tr("Hotspots"))
         self._desk = desk
+        self._iface = iface
         self._canvas = iface.mapCanvas()
         self._boroughs = BoroughMap(BOUNDARIES)
         self._analyses = tuple(analyses)
         self._facts: PointFacts | None = None
         self._result: HotspotResult | None = None
         self._findings: AnalysisRun | None = None
-        self._shown_before: list[str] = []  # ids of the layers of the last run
+        self._shown_before: list[str] = []  # ids of the layers of the last run that are on the map
+        self._tables: dict[str, str] = {}  # ids of the tables of the last run, by the names of their outputs
         self._forms: dict[str, ChoiceForm] = {}
         self._build()
         desk.layer_opened.connect(self._layer_opened)
@@ -134,6 +136,8 @@ class HotspotDock(QgsDockWidget):
         self.values = QTextBrowser(body)
         self.values.setAccessibleName(self.tr("What was found, and the values that were used"))
         self.values.setMinimumHeight(180)
+        self.values.setOpenLinks(False)
+        self.values.anchorClicked.connect(self._open_table)
         self.values.hide()
         column.addWidget(self.values, 1)
         self._hint = QLabel(
@@ -270,6 +274,8 @@ class HotspotDock(QgsDockWidget):
         if self.progress.running:
             return
         self.message.clear()
+        self.values.hide()  # beside another form, or a refusal, they would mislead
+        self._hint.show()
         method = self.method_box.currentData()
         try:
             self._start(method)
@@ -343,7 +349,7 @@ class HotspotDock(QgsDockWidget):
         tell_hotspots(result, run.facts, self._desk.plugin_version)
         self._result, self._findings = result, None
         self._put_on_map([result.layer], result.study_area, result.title)
-        self._show("", result.parameters, result.notes)
+        self._show(page(result.title, "", result.parameters), result.notes)
         self.map_button.setEnabled(True)
         filters = {"method": result.method.value, "area": result.study_area.label, "categories": result.what}
         if result.period is not None:
@@ -359,7 +365,9 @@ class HotspotDock(QgsDockWidget):
             return
         self._result, self._findings = None, run
         self._put_on_map(layers, run.area, run.title)
-        self._show(run.findings.answer, run.parameters, run.notes)
+        outputs = run.findings.outputs
+        self._tables = {output.name: layer.id() for output, layer in zip(outputs, layers)}
+        self._show(page(run.title, run.findings.answer, run.parameters, outputs), run.notes)
         self.map_button.setEnabled(False)
         filters = {"method": run.analysis.name, "area": run.area.label, "categories": run.what}
         if run.wanted.period is not None:
@@ -379,35 +387,39 @@ class HotspotDock(QgsDockWidget):
         Two surfaces on top of each other tell nothing.
         """
         root = self._desk.project.layerTreeRoot()
-        for former in filter(None, map(root.findLayer, self._shown_before)):
-            former.setItemVisibilityChecked(False)
+        drawn = [layer for layer in layers if layer.isSpatial()]
+        if drawn:
+            for former in filter(None, map(root.findLayer, self._shown_before)):
+                former.setItemVisibilityChecked(False)
+            self._shown_before = [layer.id() for layer in drawn]
         parent = root.insertGroup(0, title) if len(layers) > 1 else root
         for number, layer in enumerate(layers):
             self._desk.project.addMapLayer(layer, False)
             parent.insertLayer(number, layer)
-        self._shown_before = [layer.id() for layer in layers]
-        self._zoom(layers[0], area)
+        self._zoom(area)
 
-    def _zoom(self, layer: QgsMapLayer, area: StudyArea) -> None:
-        destination = self._canvas.mapSettings().destinationCrs()
-        national = next((found for found in (layer.crs(),) if found.isValid()), self._desk.project.crs())
-        transform = QgsCoordinateTransform(national, destination, self._desk.project.transformContext())
+    def _zoom(self, area: StudyArea) -> None:
+        transform = QgsCoordinateTransform(
+            QgsCoordinateReferenceSystem(NATIONAL_GRID),
+            self._canvas.mapSettings().destinationCrs(),
+            self._desk.project.transformContext(),
+        )
         extent = transform.transformBoundingBox(area.geometry.boundingBox())
         extent.scale(1.05)
         self._canvas.setExtent(extent)
         self._canvas.refresh()
 
-    def _show(self, answer: str, parameters: Sequence[tuple[str, str]], notes: Sequence[str]) -> None:
-        rows = (
-            f"<tr><td style='padding: 1px 12px 1px 0'>{escape(words)}</td><td>{escape(value)}</td></tr>"
-            for words, value in parameters
-        )
-        said = f"<p><b>{escape(answer)}</b></p>" if answer else ""
-        self.values.setHtml(f"{said}<table>{''.join(rows)}</table>")
+    def _show(self, html: str, notes: Sequence[str]) -> None:
+        self.values.setHtml(html)
         self.values.show()
         self._hint.hide()
         if notes:
             self.message.say("\n".join(notes), Tone.NOTE)
+
+    def _open_table(self, link: QUrl) -> None:
+        layer = self._desk.project.mapLayer(self._tables.get(link.path(), ""))
+        if layer is not None:
+            self._iface.showAttributeTable(layer, "")
 
     # ------------------------------------------------------------------ once more
 

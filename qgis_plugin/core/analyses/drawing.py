@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from qgis.core import (
     Qgis,
     QgsCategorizedSymbolRenderer,
+    QgsFeatureRequest,
     QgsFillSymbol,
     QgsGraduatedSymbolRenderer,
     QgsLineSymbol,
@@ -40,6 +41,11 @@ def draw(layer: QgsVectorLayer, output: Output) -> None:
     else:
         ranges = [QgsRendererRange(c.lower, c.upper, _symbol(layer, c.colour, size), c.label) for c in output.classes]
         layer.setRenderer(QgsGraduatedSymbolRenderer(output.shown, ranges))
+    if output.sized_by:
+        # The large ones first, so that none hides a smaller one.
+        largest_first = QgsFeatureRequest.OrderByClause(f'"{output.sized_by}"', False)
+        layer.renderer().setOrderBy(QgsFeatureRequest.OrderBy([largest_first]))
+        layer.renderer().setOrderByEnabled(True)
     layer.setOpacity(LAYER_OPACITY)
 
 

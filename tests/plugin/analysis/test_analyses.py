@@ -19,7 +19,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QDate, QDateTime
+from qgis.PyQt.QtCore import QDate, QDateTime, QUrl
 from safestats.qgis_plugin.core.analyses.analysis import Analysis, Choice, Findings, Kind, Need, Output, Request
 from safestats.qgis_plugin.core.analyses.record import RunRecord, record_of
 from safestats.qgis_plugin.core.analyses.registry import ANALYSES
@@ -462,7 +462,7 @@ def choose(dock: HotspotDock, analysis: Analysis) -> None:
     dock.method_box.setCurrentIndex(dock.method_box.findData(analysis))
 
 
-def test_the_dock_makes_an_analysis_and_repeats_it(dock, desk, qtbot):
+def test_the_dock_makes_an_analysis_and_repeats_it(dock, desk, window, qtbot):
     project = QgsProject.instance()
     layer, roads = safestats_layer(scattered(90, MONTHS), "2025-03"), streets()
     other = point_layer(scattered(7), "Premises")
@@ -497,6 +497,9 @@ def test_the_dock_makes_an_analysis_and_repeats_it(dock, desk, qtbot):
     assert "A note of its own." in dock.message.text
     group = project.layerTreeRoot().children()[0]
     assert group.name() == first.title and [node.name() for node in group.children()][1:] == ["Places", "Roads", "Sums"]
+    dock.values.anchorClicked.emit(QUrl("table:sums"))
+    assert [layer.name() for layer, _ in window.tables] == ["Sums"]
+    assert "other" in shown  # the table is small enough to be read at once
     desk.settle()
     noted = (desk.store.root / "events.jsonl").read_text(encoding="utf-8")
     assert '"method": "count-all"' in noted and '"rows": 15' in noted
