@@ -44,7 +44,7 @@ from .time_charts.charts import Look, draw, heading, least_height
 from .time_charts.tables import tables
 
 PAGE_TYPE = (9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0, 5.5)
-_PLACED_WIDTH, _PLACED_SHARE = 120.0, 0.6
+_PLACED_SHARES = (0.6, 0.45, 0.35)  # of the page's width
 _MARGIN, _TRIED = 10.0, 8
 _ROOM = 1.25  # a chart is easier to read where it has more than it needs
 
@@ -104,10 +104,7 @@ def place_chart(layout: QgsPrintLayout, chart: TimeChart, font: str = "") -> Qgs
     """
     mode = mode_of(layout)
     made = chart.fit_for(mode)
-    paper = layout.pageCollection().page(0).rect()
-    width = min(max(_PLACED_WIDTH, paper.width() * _PLACED_SHARE), paper.width() - 20)
-    height = min(max(least_height(chart.kind, made, 8.0) * _ROOM, width * 0.55), paper.height() - 20)
-    rect = _free_place(layout, width, height)
+    rect = _free_place(layout, lambda width: max(least_height(chart.kind, made, 8.0) * _ROOM, width * 0.55))
     drawing = _fitting(chart.kind, made, rect, lambda size: size, Look(0, 0, family=font, credit=_credit(made)))
     item = _picture(layout, drawing, chart, mode)
     item.setBackgroundEnabled(True)
@@ -121,21 +118,27 @@ def place_chart(layout: QgsPrintLayout, chart: TimeChart, font: str = "") -> Qgs
     return item
 
 
-def _free_place(layout: QgsPrintLayout, width: float, height: float) -> QRectF:
-    """The first place on the first page where nothing is, from the top; the middle where there is none."""
+def _free_place(layout: QgsPrintLayout, height_of: Callable[[float], float]) -> QRectF:
+    """The largest place on the first page where nothing is, from the top; the middle where there is none."""
     paper = layout.pageCollection().page(0).sceneBoundingRect()
     taken = [
         item.mapRectToScene(item.rect())
         for item in layout.items()
         if isinstance(item, QgsLayoutItem) and not isinstance(item, QgsLayoutItemPage)
     ]
-    across, down = paper.width() - width - 2 * _MARGIN, paper.height() - height - 2 * _MARGIN
-    for row in range(_TRIED):
-        for column in range(_TRIED):
-            left = paper.left() + _MARGIN + across * column / (_TRIED - 1)
-            place = QRectF(left, paper.top() + _MARGIN + down * row / (_TRIED - 1), width, height)
-            if not any(place.intersects(other) for other in taken):
-                return place
+    sizes = []
+    for share in _PLACED_SHARES:
+        width = paper.width() * share
+        sizes.append((width, min(height_of(width), paper.height() - 2 * _MARGIN)))
+    for width, height in sizes:
+        across, down = paper.width() - width - 2 * _MARGIN, paper.height() - height - 2 * _MARGIN
+        for row in range(_TRIED):
+            for column in range(_TRIED):
+                left = paper.left() + _MARGIN + across * column / (_TRIED - 1)
+                place = QRectF(left, paper.top() + _MARGIN + down * row / (_TRIED - 1), width, height)
+                if not any(place.intersects(other) for other in taken):
+                    return place
+    width, height = sizes[0]
     return QRectF(paper.center().x() - width / 2, paper.center().y() - height / 2, width, height)
 
 

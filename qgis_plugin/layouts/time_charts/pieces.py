@@ -75,14 +75,20 @@ def open_bar(page: Page, bar: QRectF, share: float, tip: str) -> None:
     page.drawing.box(QRectF(bar.x(), bar.bottom() - high, bar.width(), high), PAPER, NOW, tip=tip)
 
 
-def draw_key(page: Page, y: float, entries: Sequence[tuple[str, str, bool]]) -> None:
-    drawing, size, side = page.drawing, page.size * 0.85, page.row * 0.7
-    x = 0.0
+def draw_key(page: Page, y: float, entries: Sequence[tuple[str, str, bool]], left: float = 0.0, line: str = "") -> None:
+    """Fields of colour (hatched where so told) with their words in a row, smaller where there is little room."""
+    drawing, room = page.drawing, page.drawing.width - left
+    size, side, gap = page.size * 0.85, page.row * 0.98, 2.5
+    needed = sum(side + 0.6 + drawing.width_of(words, size) + gap for _, words, _ in entries) - gap
+    shrunk = min(1.0, room / needed) if needed > 0 else 1.0
+    x = left
     for fill, words, hatched in entries:
-        drawing.box(QRectF(x, y - side / 2, side * 1.4, side), fill, RULE if hatched else "", hatched=hatched)
-        x += side * 1.4 + 0.6
-        drawing.words(x, y, words, size, QUIET, room=max(drawing.width - x, 1.0))
-        x += drawing.width_of(words, size) + 2.5
+        high = page.row * 0.7 * shrunk
+        outline = line or (RULE if hatched else "")
+        drawing.box(QRectF(x, y - high / 2, side * shrunk, high), fill, outline, hatched=hatched)
+        x += (side + 0.6) * shrunk
+        drawing.words(x, y, words, size * shrunk, QUIET)
+        x += drawing.width_of(words, size * shrunk) + gap * shrunk
 
 
 def least_of(made: TimeAnswer) -> list[int]:

@@ -16,7 +16,7 @@ from ..items import PAPER, RULE
 from ..sheet import number, tr
 from ..typography import INK, QUIET
 from ..week_chart import LIGHT_FROM, SHADES, WITHHELD, class_of, classes, ranges
-from .pieces import GAP, Page
+from .pieces import GAP, Page, draw_key
 
 _SHORT_MONTHS = "JFMAMJJASOND"
 
@@ -162,14 +162,9 @@ def years_of(made: TimeAnswer) -> int:
 
 
 def draw_shades(page: Page, y: float, left: float, told: Sequence[tuple[int, int]], hatched: Sequence[str]) -> None:
-    drawing, size, row = page.drawing, page.size * 0.85, page.row
-    x, side = left, row * 0.7
+    """The key of the shades, each with the counts that it stands for."""
     entries = [
-        (shade, number(a) if a == b else f"{number(a)}–{number(b)}", False) for shade, (a, b) in zip(SHADES, told)
+        (shade, number(low) if low == high else f"{number(low)}–{number(high)}", False)
+        for shade, (low, high) in zip(SHADES, told)
     ]
-    entries += [(PAPER, words, True) for words in hatched]
-    for fill, words, is_hatched in entries:
-        drawing.box(QRectF(x, y - side / 2, side * 1.4, side), fill, RULE, hatched=is_hatched)
-        x += side * 1.4 + 0.6
-        drawing.words(x, y, words, size, QUIET)
-        x += drawing.width_of(words, size) + 2.2
+    draw_key(page, y, [*entries, *((PAPER, words, True) for words in hatched)], left, RULE)
