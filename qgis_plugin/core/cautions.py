@@ -48,7 +48,7 @@ def refuse_patternless(points: Points, facts: PointFacts) -> None:
             "period, more categories or a larger area.",
             "parameters",
         )
-    if largest_stack(points) == len(points):
+    if (points.eastings == points.eastings[0]).all() and (points.northings == points.northings[0]).all():
         raise AnalysisError(
             f"All {len(points):,} incidents lie on one and the same point, so there is no pattern to find: choose a "
             "layer with exacter places, or more incidents.",
@@ -83,8 +83,8 @@ def few_incidents(points: Points) -> str:
 
 def moved_points(points: Points, facts: PointFacts) -> str:
     """Of points that the supplier moved; empty where none are shared."""
-    stack = largest_stack(points)
-    if not facts.snapped or stack < 2:
+    stack = largest_stack(points) if facts.snapped else 0
+    if stack < 2:
         return ""
     return f"The supplier moves incidents to shared map points (up to {stack:,} on one): a hot cell may be one."
 
@@ -96,9 +96,10 @@ def lonely_points(points: Points) -> str:
         return ""
     east, north = np.median(points.eastings), np.median(points.northings)
     distance = np.hypot(points.eastings - east, points.northings - north)
-    order = np.argsort(distance)
-    rest = max(float(distance[order[-most - 1]]), _LONELY_M)
-    far = order[-most:][distance[order[-most:]] > _LONELY_TIMES * rest]
+    farthest = np.argpartition(distance, -most - 1)[-most - 1 :]
+    farthest = farthest[np.argsort(distance[farthest])]
+    rest = max(float(distance[farthest[0]]), _LONELY_M)
+    far = farthest[1:][distance[farthest[1:]] > _LONELY_TIMES * rest]
     if not len(far):
         return ""
     first = far[-1]

@@ -274,6 +274,8 @@ class HotspotRun:
     surface: HotspotSurface
     incidents: Incidents
     classes: tuple[LegendClass, ...]
+    largest_stack: int
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -335,9 +337,10 @@ def gather(
     cancelled: CancelledCheck = never_cancelled,
     report: Report = no_report,
     extra: Sequence[str] = (),
+    places_only: bool = False,
 ) -> Incidents:
     """``collect``, but an ``AnalysisError`` where no analysis of what it finds could be true."""
-    incidents = collect(source, area, wanted, cancelled, report, extra)
+    incidents = collect(source, area, wanted, cancelled, report, extra, places_only)
     refuse_hopeless(incidents.points, incidents.outside, area.label, source.facts)
     return incidents
 
@@ -349,10 +352,12 @@ def collect(
     cancelled: CancelledCheck = never_cancelled,
     report: Report = no_report,
     extra: Sequence[str] = (),
+    places_only: bool = False,
 ) -> Incidents:
     """The incidents of the filter, clipped to the study area, with the ``extra`` columns; there may be none.
 
-    Raises ``AnalysisError`` or ``Cancelled``.
+    ``places_only`` is for what needs their places alone, and many times faster (``PointSource.read``). Raises
+    ``AnalysisError`` or ``Cancelled``.
     """
     checked_area(area)
     stage = f"Reading {source.facts.title}"
@@ -362,10 +367,12 @@ def collect(
         cancelled=cancelled,
         progress=lambda rows: report(stage, 0.6 * min(rows, source.rows), source.rows),
         extra=extra,
+        places_only=places_only,
     )
     inside = points_inside(points.eastings, points.northings, area.geometry)
     unmapped = source.count_unplaced(wanted.period, wanted.categories, cancelled)
-    return Incidents(points.where(inside), int((~inside).sum()), unmapped)
+    outside = int((~inside).sum())
+    return Incidents(points.where(inside) if outside else points, outside, unmapped)
 
 
 def run_hotspots(
@@ -381,7 +388,7 @@ def run_hotspots(
 
     Raises ``AnalysisError`` (too few incidents, empty study area, bandwidth smaller than the cell …) or ``Cancelled``.
     """
-    incidents = gather(source, area, wanted, cancelled, report)
+    incidents = gather(source, area, wanted, cancelled, report, places_only=True)
     report("Computing", 65, 100)
     surface = compute(incidents.points, area, settings)
     if cancelled():
@@ -391,7 +398,18 @@ def run_hotspots(
         surface.to_raster(path)
     else:
         surface.to_grid(path, cancelled)
-    return HotspotRun(settings, path, source.facts, wanted, area, surface, incidents, classes_of(surface, settings))
+    return HotspotRun(
+        settings=settings,
+        path=path,
+        facts=source.facts,
+        wanted=wanted,
+        area=area,
+        surface=surface,
+        incidents=incidents,
+        classes=classes_of(surface, settings),
+        largest_stack=largest_stack(incidents.points),
+        notes=(*surface.notes, *cautions(incidents.points, source.facts)),
+    )
 
 
 def kernel_density(
@@ -545,7 +563,6 @@ def open_result(run: HotspotRun) -> HotspotResult:
     if not layer.isValid():
         raise _unwritable(run.path, "the file cannot be opened again")
     style(layer, method, run.classes)
-    stack = largest_stack(run.incidents.points)
     return HotspotResult(
         method=method,
         layer=layer,
@@ -557,18 +574,18 @@ def open_result(run: HotspotRun) -> HotspotResult:
         study_area=run.area,
         legend_title="Incidents per km²" if method.is_density else "Getis-Ord Gi*",
         classes=run.classes,
-        parameters=_parameters(run, what, stack),
+        parameters=_parameters(run, what),
         used=len(run.incidents.points),
         outside=run.incidents.outside,
         unmapped=run.incidents.unmapped,
-        largest_stack=stack,
+        largest_stack=run.largest_stack,
         snapped=facts.snapped,
         caveats=facts.caveats,
         attribution=facts.attribution,
         synthetic=facts.synthetic,
         newest_month=facts.newest_month,
         run_on=date.today(),
-        notes=(*run.surface.notes, *cautions(run.incidents.points, facts)),
+        notes=run.notes,
         wanted=run.wanted,
         settings=replace(run.settings, cell_m=run.surface.grid.cell, bandwidth_m=run.surface.bandwidth_m),
         class_km2=class_areas(run.surface, run.classes, run.settings.method.is_density),
@@ -593,7 +610,7 @@ def _precision(points: Points) -> float | None:
     return float(known.max()) if len(known) and not np.isnan(known).any() else None
 
 
-def _parameters(run: HotspotRun, what: str, stack: int) -> tuple[tuple[str, str], ...]:
+def _parameters(run: HotspotRun, what: str) -> tuple[tuple[str, str], ...]:
     area = run.area.label + (f" ({run.area.edition})" if run.area.edition else "")
     return (
         ("Incidents", what),
@@ -603,5 +620,5 @@ def _parameters(run: HotspotRun, what: str, stack: int) -> tuple[tuple[str, str]
         (_LEFT_OUT, f"{run.incidents.outside:,}"),
         (_UNMAPPED, f"{run.incidents.unmapped:,}"),
         *run.surface.parameters,
-        (_STACK, f"{stack:,}"),
+        (_STACK, f"{run.largest_stack:,}"),
     )

@@ -320,16 +320,22 @@ class PointSource:
         progress: Callable[[int], None] | None = None,
         leave_out: Exclusion = NOTHING,
         extra: Sequence[str] = (),
+        places_only: bool = False,
     ) -> Points:
         """The rows with a place inside ``extent`` (border included), of the period and the categories (none: all).
 
         ``leave_out`` names categories and columns of yes and no whose rows are left out. ``extra`` names further
-        columns to be read. ``progress`` hears the number of rows read so far. Raises ``Cancelled`` when cancelled.
+        columns to be read. ``places_only`` leaves categories, months, hours and days empty where that is many times
+        faster. ``progress`` hears the number of rows read so far. Raises ``Cancelled`` when cancelled.
         """
         self._require(period, categories)
         further = self._further(extra)
         if self._direct is not None:
             try:
+                if places_only and extent is None and not further:
+                    return self._places_of_file(
+                        self._direct, self._conditions(period, categories, leave_out), cancelled
+                    )
                 return self._from_file(
                     self._direct, extent, period, categories, cancelled, progress, leave_out, further
                 )
@@ -397,7 +403,9 @@ class PointSource:
                 self._direct = None
         # A column is asked of the file itself; the geometry has to be read row by row.
         nowhere = (
-            f"{self._quoted(self.facts.easting_field)} IS NULL" if self.facts.easting_field else "$geometry IS NULL"
+            f"{self._quoted(self.facts.easting_field)} IS NULL"
+            if self.facts.easting_field
+            else "is_empty_or_null($geometry)"
         )
         expression = self._expression(period, categories, NOTHING)
         request = QgsFeatureRequest()
@@ -490,6 +498,14 @@ class PointSource:
             precision=_numbers(precision),
             extra={column.name: _values_of(column, values) for column, values in zip(further, more)},
         )
+
+    def _places_of_file(self, file: PointFile, conditions: str, cancelled: CancelledCheck) -> Points:
+        name = self.facts.precision_field
+        x, y, precision = file.places(file_rows.column(name) if name else "", conditions, cancelled)
+        x, y = _whole_metres(x, y)
+        unknown = np.full(len(x), np.nan)
+        nothing = np.full(len(x), "")
+        return Points(x, y, nothing, nothing, unknown, unknown, precision, np.full(len(x), "NaT", "datetime64[D]"))
 
     def _month_of_file(self) -> str:
         if self.facts.month_field:
@@ -619,8 +635,7 @@ def _arranged(
     precision: np.ndarray,
     extra: Mapping[str, np.ndarray],
 ) -> Points:
-    if np.array_equal(x, np.rint(x)) and np.array_equal(y, np.rint(y)):
-        x, y = x.astype(np.int64), y.astype(np.int64)
+    x, y = _whole_metres(x, y)
     days = np.array([text or "NaT" for text in day], dtype="datetime64[D]")
     return Points(
         eastings=x,
@@ -635,6 +650,13 @@ def _arranged(
     )
 
 
+def _whole_metres(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As int64 where each is a whole number, so that distances are exact."""
+    if np.array_equal(x, np.rint(x)) and np.array_equal(y, np.rint(y)):
+        return x.astype(np.int64), y.astype(np.int64)
+    return x, y
+
+
 def _weekdays(days: np.ndarray) -> np.ndarray:
     """0 for Monday … 6; NaN where there is no day."""
     known = ~np.isnat(days)
@@ -647,5 +669,11 @@ def largest_stack(points: Points) -> int:
     """The greatest number of incidents on one and the same point; 0 without points."""
     if not len(points):
         return 0
-    places = np.stack([points.eastings, points.northings], axis=1)
-    return int(np.unique(places, axis=0, return_counts=True)[1].max())
+    # One number a point is sorted many times faster than two: the real part counts first, then the imaginary.
+    places = points.eastings.astype(float) + 1j * points.northings
+    if points.eastings.dtype.kind == "i":
+        north = points.northings - points.northings.min()
+        places = (points.eastings - points.eastings.min()) * (int(north.max()) + 1) + north
+    places.sort()
+    ends = np.flatnonzero(np.append(places[1:] != places[:-1], True))
+    return int(np.diff(ends, prepend=-1).max())

@@ -92,7 +92,7 @@ class HotspotAlgorithm(IncidentAlgorithm):
 
         wanted = self.wanted(parameters, context)
         feedback.setProgressText(tr("Reading the incidents"))
-        incidents = gather(self._source, self._area, wanted, feedback.isCanceled, report)
+        incidents = gather(self._source, self._area, wanted, feedback.isCanceled, report, places_only=True)
         feedback.setProgressText(tr("Computing"))
         surface = compute(incidents.points, self._area, settings)
         self._tell(surface, incidents, feedback)
