@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,24 @@ class Metric(str, Enum):
 
     EUCLIDEAN = "euclidean"
     MANHATTAN = "manhattan"
+
+
+class Role(IntEnum):
+    """What an incident is among those close to it in space and time."""
+
+    ALONE = 0  # none before it, none after it
+    ORIGINATOR = 1  # the first of a series
+    NEAR_REPEAT = 2  # another happened before it, close by
+    REPEAT = 3  # another happened before it, on the same point
+
+
+@dataclass(frozen=True)
+class Series:
+    """By incident: its ``role``, how many ``followers`` it has, and the days ``since`` the last before (−1: none)."""
+
+    role: NDArray[np.int64]
+    followers: NDArray[np.int64]
+    since: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,42 @@ def near_repeat(
         ratio = np.where(expected > 0, observed / expected, np.nan)
     p = (1 + as_many) / (1 + permutations) if permutations else np.full(shape, np.nan)
     return NearRepeat(observed, expected, ratio, p, space_pairs, time_pairs, pairs, len(east), permutations)
+
+
+def series(
+    eastings: ArrayLike,
+    northings: ArrayLike,
+    days: ArrayLike,
+    hours: ArrayLike,
+    within: float,
+    span: int,
+    metric: Metric = Metric.EUCLIDEAN,
+    progress: Progress = lambda done, total: None,
+) -> Series:
+    """Which incidents came after another less than ``within`` metres away and less than ``span`` days before.
+
+    Of one day the one of the earlier hour comes first (NaN: as at its end), of one hour the one that stands first in
+    the data: nothing tells more. ``progress`` and ``NearRepeatError`` as of ``near_repeat``.
+    """
+    east, north = np.asarray(eastings, dtype=float), np.asarray(northings, dtype=float)
+    day, hour = np.asarray(days, dtype=np.int64), np.asarray(hours, dtype=float)
+    _check(len(east), [within], [span], 0)
+    order = np.lexsort((np.arange(len(day)), np.where(np.isnan(hour), 24.0, hour), day))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    first, second, band = _close_pairs(east, north, [within], metric, lambda: progress(0, 1))
+    swapped = rank[first] > rank[second]
+    earlier, later = np.where(swapped, second, first), np.where(swapped, first, second)
+    between = day[later] - day[earlier]
+    soon = between < span
+    earlier, later, between, band = earlier[soon], later[soon], between[soon], band[soon]
+    followers = np.bincount(earlier, minlength=len(east)).astype(np.int64)
+    role = np.where(followers > 0, int(Role.ORIGINATOR), int(Role.ALONE))
+    role[later] = Role.NEAR_REPEAT
+    role[later[band == 0]] = Role.REPEAT
+    since = np.full(len(east), span, dtype=np.int64)
+    np.minimum.at(since, later, between)
+    return Series(role, followers, np.where(since == span, -1, since))
 
 
 def _check(incidents: int, distances: Sequence[float], spans: Sequence[int], permutations: int) -> None:

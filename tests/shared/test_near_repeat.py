@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from safestats.shared import near_repeat as module
-from safestats.shared.near_repeat import Metric, NearRepeatError, expected_pairs, near_repeat
+from safestats.shared.near_repeat import Metric, NearRepeatError, Role, expected_pairs, near_repeat, series
 
 
 def pair_by_pair(east, north, days, distances, spans, measure):
@@ -156,6 +156,37 @@ def test_nothing_near_anything_is_a_table_of_noughts():
     assert not found.observed.any()
     assert np.isnan(found.ratio).all()
     assert (found.p == 1).all()
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+@pytest.mark.parametrize("seed", [1, 2])
+def test_series_are_those_that_a_look_at_every_pair_finds(seed, metric):
+    east, north, days = some_incidents(seed, 120)
+    hours = np.random.default_rng(seed).choice([np.nan, 3.0, 14.0, 22.0], 120)
+    found = series(east, north, days, hours, 100.0, 7, metric)
+    for i in range(120):
+        before, after = [], 0
+        for j in range(120):
+            apart = MEASURES[metric](east[i] - east[j], north[i] - north[j])
+            if i == j or apart >= 100 or abs(days[i] - days[j]) >= 7:
+                continue
+            keys = [(days[k], 24 if np.isnan(hours[k]) else hours[k], k) for k in (i, j)]
+            if keys[1] < keys[0]:
+                before.append((days[i] - days[j], apart))
+            else:
+                after += 1
+        role = Role.ORIGINATOR if after else Role.ALONE
+        if before:
+            role = Role.REPEAT if any(apart == 0 for _, apart in before) else Role.NEAR_REPEAT
+        assert found.role[i] == role
+        assert found.followers[i] == after
+        assert found.since[i] == (min(gap for gap, _ in before) if before else -1)
+
+
+def test_of_one_day_the_earlier_hour_is_the_originator():
+    found = series([0, 10, 20], [0, 0, 0], [5, 5, 5], [22.0, np.nan, 3.0], 100.0, 7)
+    assert found.role.tolist() == [Role.NEAR_REPEAT, Role.NEAR_REPEAT, Role.ORIGINATOR]
+    assert found.followers.tolist() == [1, 0, 2]
 
 
 @pytest.mark.parametrize(

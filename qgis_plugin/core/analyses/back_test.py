@@ -54,6 +54,7 @@ class _Map:
 
     name: str
     words: str
+    in_text: str
     values: np.ndarray
 
 
@@ -121,21 +122,20 @@ def _maps(request: Request, cells: Cells, earlier: Points, before: np.ndarray) -
         request.report("Gi* of the earlier period", 2, 4)
         z = gi_star(before, cells.mask, queen(), Correction.NONE).z
     return bandwidth, (
-        _Map("density", "Kernel density", density.values),
-        _Map("gi_star", "Getis-Ord Gi*", z),
-        _Map("counts", "Plain counts", before.astype(float)),
+        _Map("density", "Kernel density", "kernel density", density.values),
+        _Map("gi_star", "Getis-Ord Gi*", "Gi*", z),
+        _Map("counts", "Plain counts", "plain counts", before.astype(float)),
     )
 
 
 def _answer(maps: tuple[_Map, ...], at_share: list[Score], incidents: int) -> str:
     told = [
-        f"{each.words.replace('Plain counts', 'plain counts').replace('Kernel density', 'kernel density')} "
-        f"{100 * score.hit_rate:.0f} % (PAI {score.pai:.1f}, PEI* {score.pei_star:.2f})"
+        f"{100 * score.hit_rate:.0f} % by {each.in_text} (PAI {score.pai:.1f}, PEI* {score.pei_star:.2f})"
         for each, score in zip(maps, at_share)
     ]
     return (
-        f"The hottest {100 * at_share[0].area_share:.1f} % of the area held of the {incidents:,} later incidents: by "
-        f"{', by '.join(told)}. No map of that size could have held more than "
+        f"Of the {incidents:,} later incidents, the hottest {100 * at_share[0].area_share:.1f} % of the area held "
+        f"{', '.join(told)}. No map of that size could have held more than "
         f"{100 * at_share[0].best_hits / incidents:.0f} %."
     )
 

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....shared.near_repeat import Metric, NearRepeat, NearRepeatError, near_repeat
+from ....shared.near_repeat import Metric, NearRepeat, NearRepeatError, Role, Series, near_repeat, series
 from ..analysis_error import AnalysisError
+from ..hotspot_styles import LegendClass
+from ..points import Points
 from .analysis import Analysis, Choice, Findings, Kind, Need, Output, Request
 
 _UNUSUAL_P = 0.05
 _MEANINGFUL_RATIO = 1.2  # what the Near Repeat Calculator calls meaningful
+_CLASSES = (
+    LegendClass(Role.REPEAT, Role.REPEAT, "Repeat: after another on the same point", "#7d1a34"),
+    LegendClass(Role.NEAR_REPEAT, Role.NEAR_REPEAT, "Near repeat: after another close by", "#de8463"),
+    LegendClass(Role.ORIGINATOR, Role.ORIGINATOR, "Originator: the first of a series", "#24588f"),
+    LegendClass(Role.ALONE, Role.ALONE, "Neither before nor after another", "#c9c9c4"),
+)
+_ROLE_WORDS = {
+    Role.REPEAT: "repeat",
+    Role.NEAR_REPEAT: "near repeat",
+    Role.ORIGINATOR: "originator",
+    Role.ALONE: "alone",
+}
 
 
 def run(request: Request) -> Findings:
     """The table of observed and expected pairs, ratio and p by band of distance and days; and a table of ratios."""
     values, points = request.values, request.incidents.points
     known = ~np.isnat(points.days)
-    days = points.days[known].astype(np.int64)
-    _check_days(points.days[known])
+    dated = points.where(known)
+    days = dated.days.astype(np.int64)
+    _check_days(dated.days)
+    metric = Metric(values["metric"])
     distances = [float(values["band"]) * (number + 1) for number in range(int(values["bands"]))]
     spans = [int(values["span"]) * (number + 1) for number in range(int(values["spans"]))]
 
@@ -27,28 +43,36 @@ def run(request: Request) -> Findings:
 
     try:
         found = near_repeat(
-            points.eastings[known],
-            points.northings[known],
+            dated.eastings,
+            dated.northings,
             days,
             distances,
             spans,
             int(values["permutations"]),
-            Metric(values["metric"]),
+            metric,
             int(values["seed"]),
             progress=heard,
+        )
+        roles = series(
+            dated.eastings, dated.northings, days, dated.hours, distances[0], spans[0], metric, progress=heard
         )
     except NearRepeatError as error:
         raise AnalysisError(str(error), "parameters") from error
     distance_words, span_words = _distance_words(distances), _span_words(spans)
     return Findings(
         answer=_answer(found, distance_words, span_words),
-        outputs=(_table(found, distances, spans), _ratios(found, distance_words, spans)),
+        outputs=(
+            _incidents(dated, roles, distance_words[1], span_words[0]),
+            _table(found, distances, spans),
+            _ratios(found, distance_words, spans),
+        ),
         parameters=(
             ("Method", "Knox test, exact expectation, p by permutation (one-sided)"),
             ("Incidents with a day", f"{found.incidents:,}, {found.pairs:,} pairs"),
             ("Bands of distance", f"same place, then {len(distances)} of {float(values['band']):g} m"),
             ("Bands of days", f"{len(spans)} of {int(values['span'])}"),
-            ("Distance", "as the crow flies" if values["metric"] == Metric.EUCLIDEAN.value else "along a street grid"),
+            ("Distance", "as the crow flies" if metric is Metric.EUCLIDEAN else "along a street grid"),
+            ("On the map", f"{distance_words[1]} and within {span_words[0]} of another"),
             ("Pairs within the largest distance", f"{int(found.space_pairs.sum()):,}"),
             ("Permutations", f"{found.permutations:,}, seed {int(values['seed'])}"),
         ),
@@ -125,6 +149,35 @@ def _notes(found: NearRepeat, request: Request) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _incidents(points: Points, roles: Series, distance: str, span: str) -> Output:
+    """The incidents by their part in a series, those that follow another on top."""
+    order = np.argsort(roles.role, kind="stable")
+    title = f"Series: {distance} and within {span}"
+    return Output.points(
+        "series",
+        title,
+        points.eastings[order],
+        points.northings[order],
+        {
+            "role": np.array([_ROLE_WORDS[Role(role)] for role in roles.role[order]], dtype=object),
+            "class": roles.role[order],
+            "day": points.days[order],
+            "since": np.where(roles.since < 0, np.nan, roles.since)[order],
+            "followers": roles.followers[order],
+        },
+        words={
+            "role": "Part in a series",
+            "class": "Part, as a number",
+            "day": "Day",
+            "since": "Days since the last one before it",
+            "followers": "Incidents that follow it",
+        },
+        shown="class",
+        classes=_CLASSES,
+        legend_title=title,
+    )
+
+
 def _table(found: NearRepeat, distances: list[float], spans: list[int]) -> Output:
     distance_words, span_words = _distance_words(distances), _span_words(spans)
     rows, columns = (index.ravel() for index in np.indices(found.observed.shape))
@@ -173,7 +226,8 @@ NEAR_REPEATS = Analysis(
         "Counts pairs of incidents by how far and how many days they lie apart, and compares with what chance would "
         "bring if dates were dealt out anew (Knox 1964): the expected number is exact, p comes from permutations. A "
         "ratio of 2 for under 100 m and 0 to 6 days means twice as many pairs as by chance. The row “same place” holds "
-        "repeats at one exact point. Days are needed; months are not enough."
+        "repeats at one exact point. The map shows which incidents followed another within the first bands; of two on "
+        "one day the earlier hour counts as the first. Days are needed; months are not enough."
     ),
     choices=(
         Choice(

@@ -224,6 +224,13 @@ def test_near_repeats_equal_a_count_of_every_pair(qgis_app, run):
     assert found["p"][row] == 0.01
     assert found["unusual"][row]
     assert "under 100 m within 0 to 6 days" in finished.findings.answer
+    parts = Counter(columns(finished, "series")["role"])
+    followed = sum(
+        any(math.hypot(a[0] - b[0], a[1] - b[1]) < 100 and 0 <= (a[2] - b[2]).days < 7 and (b[2], j) < (a[2], i)
+            for j, b in enumerate(rows))
+        for i, a in enumerate(rows)
+    )  # fmt: skip
+    assert parts["repeat"] + parts["near repeat"] == followed > 10
     ratios = columns(finished, "ratios")
     assert ratios["days_0_6"][1] == pytest.approx(found["ratio"][row], abs=0.01)
 
