@@ -11,7 +11,7 @@ from ..hotspots import CORRECTION_WORDS, HotspotResult, HotspotSettings, Method
 from ..points import PointFacts
 from .analysis import Choice, Kind
 from .record import RunRecord, keep_record
-from .writing import describe
+from .writing import describe, keep_in_file
 
 _CELL = Choice(
     "cell_m",
@@ -116,6 +116,7 @@ def tell_hotspots(result: HotspotResult, facts: PointFacts, version: str) -> Non
     history.append(f"Made on {record.run_on} with SafeStats {version} from “{facts.title}”")
     describe(result.layer, result.title, abstract, history, result.attribution)
     keep_record(result.layer, record)
+    keep_in_file(result.layer)
 
 
 def method_named(name: str) -> Method | None:

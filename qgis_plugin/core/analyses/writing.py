@@ -188,6 +188,7 @@ def dress(layer: QgsVectorLayer, output: Output, run: AnalysisRun) -> None:
     for column, words in output.words.items():
         layer.setFieldAlias(layer.fields().indexOf(column), words)
     tell(layer, run)
+    keep_in_file(layer)
 
 
 def tell(layer: QgsMapLayer, run: AnalysisRun) -> None:
@@ -199,6 +200,15 @@ def tell(layer: QgsMapLayer, run: AnalysisRun) -> None:
     history.append(f"Made on {run.record.run_on} with SafeStats {run.record.version} from “{run.facts.title}”")
     describe(layer, run.title, abstract, history, run.facts.attribution)
     keep_record(layer, run.record)
+
+
+def keep_in_file(layer: QgsMapLayer) -> None:
+    """Keep style, metadata and record with the file, so that it is the same layer in any other project."""
+    if isinstance(layer, QgsVectorLayer):
+        layer.saveStyleToDatabase("SafeStats", "", True, "")
+    else:
+        layer.saveDefaultStyle(QgsMapLayer.StyleCategory.AllStyleCategories)
+    layer.saveDefaultMetadata()
 
 
 def describe(layer: QgsMapLayer, title: str, abstract: Sequence[str], history: Sequence[str], attribution: str) -> None:

@@ -16,6 +16,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProject,
+    QgsRasterLayer,
     QgsRectangle,
     QgsVectorLayer,
 )
@@ -242,6 +243,14 @@ def test_the_record_is_the_whole_run_and_survives_the_project(made, qgis_new_pro
     assert record.wanted == MARCH and (record.incidents, record.outside, record.unmapped) == (15, 0, 0)
     assert record.others["against"].title == "Premises" and record.version == "9.9"
     assert record.area.geometry.equals(square().geometry)
+
+
+def test_a_file_tells_the_same_in_another_project(made):
+    run, _ = made
+    again = QgsVectorLayer(f"{run.path}|layername=cells", "opened by itself", "ogr")
+    assert record_of(again) == run.record
+    assert "15 incidents." in again.metadata().abstract()
+    assert isinstance(again.renderer(), QgsGraduatedSymbolRenderer)
 
 
 def test_a_layer_without_a_record_says_so(qgis_app):
@@ -530,6 +539,8 @@ def test_a_density_is_repeated_too(dock, qtbot):
     dock.start()
     qtbot.waitUntil(lambda: dock.result is not None, timeout=20_000)
     first = dock.result
+    by_itself = QgsRasterLayer(first.layer.source(), "opened by itself", "gdal")
+    assert record_of(by_itself) == record_of(first.layer)
     assert record_of(first.layer).values["bandwidth_m"] == first.settings.bandwidth_m
     dock.form.input("edge_correction").setChecked(False)
     dock.method_box.setCurrentIndex(dock.method_box.findData(Method.GI_GRID))
