@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 
 from ...shared.disclosure import masking_of
 from .analysis_error import AnalysisError
+from .errors import Cancelled
 from .explore.area_sets import AreaSets
 from .periods import Period, latest_year
 from .points import CancelledCheck, PointFacts, never_cancelled
@@ -35,11 +36,9 @@ from .time_published import (
     published_week,
     published_years,
 )
-from .time_rows import HeldMonths, TimeRows, TimeSource
+from .time_rows import HeldMonths, Reading, TimeRows, TimeSource
 
 MOST_CATEGORIES = 14
-
-Report = Callable[[str, float, float], None]
 
 
 class ChartKind(Enum):
@@ -123,14 +122,17 @@ def answer(
     residents: Residents | None,
     today: date,
     cancelled: CancelledCheck = never_cancelled,
-    report: Report | None = None,
+    reading: Reading | None = None,
 ) -> TimeAnswer:
-    """Read the layer and count; for a task. Raises ``AnalysisError`` where nothing is dated, and ``Cancelled``."""
+    """Count what is selected, or else the layer's filter; for a task. ``reading`` is the layer's, where it was kept.
+
+    Raises ``AnalysisError`` where nothing is dated, and ``Cancelled``.
+    """
     facts = source.facts
-    if report is not None:
-        report("Reading the layer", 0, 0)
-    held = source.held(cancelled)
-    rows = source.read(cancelled)
+    reading = reading or source.read(cancelled)
+    held, rows = reading.held, reading.chosen(source.selected)
+    if cancelled():
+        raise Cancelled
     period = question.period or latest_year(held.span)
     if period is None:
         raise AnalysisError(f"No row of “{facts.title}” has a date, so nothing can be told of its time.", "period")
@@ -153,7 +155,7 @@ def answer(
         months=rolling(rows, period.last, held),
         years=year_on_year(rows, period.last, held),
         categories=_categories(facts, inside, troubles),
-        peers=_peers(source, period, question.own, residents, rows, troubles, cancelled),
+        peers=_peers(source, period, question.own, residents, reading.rows, troubles),
         troubles=troubles,
     )
     if made.years is not None and not made.years.pairs:
@@ -200,15 +202,13 @@ def _peers(
     period: Period,
     own: str,
     residents: Residents | None,
-    rows: TimeRows,
+    every: TimeRows,
     troubles: dict[ChartKind, str],
-    cancelled: CancelledCheck,
 ) -> Peers | None:
     """Of the layer's filter whatever is selected: a selection in one borough would leave the others empty."""
     if not source.tells_boroughs:
         troubles[ChartKind.PEERS] = f"“{source.facts.title}” does not tell the borough of its rows."
         return None
-    every = source.read_all(cancelled) if source.selected else rows
     areas = AreaSets()
     boundaries = areas.boundaries
     lsoas: dict[str, list[str]] = {}

@@ -37,11 +37,12 @@ _MEASURED = {"measure", "withheld"}  # the columns of a layer of counts
 class TimeRows:
     """Incidents as arrays of equal length, placed or not.
 
-    ``days`` are datetime64[D] (NaT: not known to the day), ``months`` ``YYYY-MM`` (empty: undated), ``hours`` 0 to 23
-    or NaN, ``boroughs`` codes (empty: in none). ``begins`` and ``ends`` are datetime64[m], NaT where a layer has no
-    such columns: between them the incident happened.
+    ``ids`` are the features', ``days`` datetime64[D] (NaT: not known to the day), ``months`` ``YYYY-MM`` (empty:
+    undated), ``hours`` 0 to 23 or NaN, ``boroughs`` codes (empty: in none). ``begins`` and ``ends`` are datetime64[m],
+    NaT where a layer has no such columns: between them the incident happened.
     """
 
+    ids: np.ndarray
     categories: np.ndarray
     months: np.ndarray
     days: np.ndarray
@@ -56,6 +57,11 @@ class TimeRows:
     def where(self, mask: np.ndarray) -> TimeRows:
         """The rows that a boolean mask or an index array picks."""
         return TimeRows(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+
+    @classmethod
+    def joined(cls, parts: Sequence[TimeRows]) -> TimeRows:
+        """The rows of all parts, of which there is one at least."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,20 @@ def dated_facts(layer: QgsVectorLayer | None) -> PointFacts:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """The rows of a layer's filter and the months that were delivered: good until the layer's content changes."""
+
+    rows: TimeRows
+    held: HeldMonths
+
+    def chosen(self, selected: frozenset[int]) -> TimeRows:
+        """The rows selected, all where none is."""
+        if not selected:
+            return self.rows
+        return self.rows.where(np.isin(self.rows.ids, np.fromiter(selected, np.int64, len(selected))))
+
+
+@dataclass(frozen=True)
 class _Columns:
     category: str
     month: str
@@ -117,7 +137,8 @@ class TimeSource:
         self.facts = facts
         self.selected = frozenset(layer.selectedFeatureIds()) if only_selected else frozenset()
         self.subset = layer.subsetString()
-        self.rows = len(self.selected) or max(layer.featureCount(), 0)
+        # A reading that was kept stands for the content as long as this stays the same.
+        self.identity = None if layer.isEditable() else (layer.id(), layer.source(), layer.featureCount())
         self._today = today
         self._fields = layer.fields()
         self._columns = _columns(layer.fields(), self.facts)
@@ -134,15 +155,11 @@ class TimeSource:
         """Whether two columns tell from when to when an incident may have happened."""
         return bool(self._columns.begin)
 
-    def read(self, cancelled: CancelledCheck = never_cancelled) -> TimeRows:
-        """The selected rows, or else all of the layer's filter; raises ``Cancelled``."""
-        return self._read(self.selected, cancelled)
+    def read(self, cancelled: CancelledCheck = never_cancelled) -> Reading:
+        """All rows of the layer's filter, whatever is selected; raises ``Cancelled``."""
+        return Reading(self._read(cancelled), self._held(cancelled))
 
-    def read_all(self, cancelled: CancelledCheck = never_cancelled) -> TimeRows:
-        """All of the layer's filter, whatever is selected; raises ``Cancelled``."""
-        return self._read(frozenset(), cancelled)
-
-    def held(self, cancelled: CancelledCheck = never_cancelled) -> HeldMonths:
+    def _held(self, cancelled: CancelledCheck) -> HeldMonths:
         """The months delivered: of the file as a whole where it can be asked, else of the layer's filter."""
         column = self._columns.month or self._columns.day
         months: set[str] = set()
@@ -152,8 +169,8 @@ class TimeSource:
             except sqlite3.Error:
                 self._file = None
         if self._file is None:
-            for part in self._features(frozenset(), [column], cancelled):
-                months.update(_month(value) for (value,) in part)
+            for part in self._features([column], cancelled):
+                months.update(_month(value) for _, value in part)
         months.discard("")
         newest = max(months, default="")
         partial: set[str] = set()
@@ -166,31 +183,28 @@ class TimeSource:
 
     # ------------------------------------------------------------------ reading
 
-    def _read(self, selected: frozenset[int], cancelled: CancelledCheck) -> TimeRows:
-        rows: list[tuple] = []
+    def _read(self, cancelled: CancelledCheck) -> TimeRows:
+        parts: list[TimeRows] = []
         if self._file is not None:
             try:
-                for part in self._file.rows(self._columns.names, self.subset, selected):
+                for part in self._file.rows(self._columns.names, self.subset):
                     if cancelled():
                         raise Cancelled
-                    rows += part
+                    parts.append(self._arranged(part))
             except sqlite3.Error:
-                self._file, rows = None, []
+                self._file, parts = None, []
         if self._file is None:
-            for part in self._features(selected, self._columns.names, cancelled):
-                rows += part
-        return self._arranged(rows)
+            parts = [self._arranged(part) for part in self._features(self._columns.names, cancelled)]
+        return TimeRows.joined(parts or [self._arranged([])])
 
-    def _features(
-        self, selected: frozenset[int], columns: Sequence[str], cancelled: CancelledCheck
-    ) -> Iterator[list[tuple]]:
+    def _features(self, columns: Sequence[str], cancelled: CancelledCheck) -> Iterator[list[tuple]]:
         places = [self._fields.indexOf(name) if name else -1 for name in columns]
-        request = QgsFeatureRequest(list(selected)) if selected else QgsFeatureRequest()
+        request = QgsFeatureRequest()
         request.setFlags(QgsFeatureRequest.Flag.NoGeometry)
         request.setSubsetOfAttributes([place for place in places if place >= 0])
         part: list[tuple] = []
         for feature in self._source.getFeatures(request):
-            part.append(tuple(_plain(feature[place]) if place >= 0 else None for place in places))
+            part.append((feature.id(), *(_plain(feature[place]) if place >= 0 else None for place in places)))
             if len(part) == CHECK_EVERY:
                 if cancelled():
                     raise Cancelled
@@ -199,11 +213,12 @@ class TimeSource:
         yield part
 
     def _arranged(self, rows: list[tuple]) -> TimeRows:
-        category, month, day, hour, area, begin, end = zip(*rows) if rows else ((),) * 7
+        ids, category, month, day, hour, area, begin, end = zip(*rows) if rows else ((),) * 8
         days = _moments(day, "D")
-        months = np.array([_month(value) for value in (month if self._columns.month else day)], dtype="U7")
+        months = np.array([value or "" for value in (month if self._columns.month else day)], dtype="U7")  # cuts days
         return TimeRows(
-            categories=np.array(["" if value is None else str(value) for value in category], dtype=str),
+            ids=np.array(ids, dtype=np.int64),
+            categories=np.array(["" if value is None else value for value in category], dtype=str),
             months=months,
             days=days,
             hours=_hours(hour),
@@ -213,7 +228,7 @@ class TimeSource:
         )
 
     def _boroughs(self, area: Sequence[object]) -> np.ndarray:
-        codes = np.array(["" if value is None else str(value) for value in area], dtype="U9")
+        codes = np.array([value or "" for value in area], dtype="U9")
         if self._columns.area != LSOA_FIELD:
             return codes
         lsoas = Boundaries.read(BOUNDARIES).lsoas
@@ -256,13 +271,13 @@ class _File:
         whole_statement = layer.subsetString().lstrip().lower().startswith("select")
         return None if not table or layer.isEditable() or whole_statement else cls(path, table)
 
-    def rows(self, columns: Sequence[str], subset: str, selected: frozenset[int]) -> Iterator[list[tuple]]:
+    def rows(self, columns: Sequence[str], subset: str) -> Iterator[list[tuple]]:
         names = ", ".join(["rowid", *(_quoted(name) if name else "NULL" for name in columns)])
         where = f" WHERE ({subset})" if subset else ""
         with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
             cursor = connection.execute(f"SELECT {names} FROM {_quoted(self.table)}{where}")
             while part := cursor.fetchmany(_AT_ONCE):
-                yield [row[1:] for row in part if not selected or row[0] in selected]
+                yield part
 
     def months(self, column: str) -> set[str]:
         with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
@@ -289,12 +304,17 @@ def _month(value: object) -> str:
 
 
 def _moments(values: Sequence[object], unit: str) -> np.ndarray:
+    if not any(values):
+        return np.full(len(values), "NaT", dtype=f"datetime64[{unit}]")
     size = 10 if unit == "D" else 16
-    return np.array([str(value)[:size] if value else "NaT" for value in values], dtype=f"datetime64[{unit}]")
+    return np.array([value or "NaT" for value in values], dtype=f"U{size}").astype(f"datetime64[{unit}]")
 
 
 def _hours(values: Sequence[object]) -> np.ndarray:
     """Floats, NaN for what is no hour of a day."""
-    hours = np.array([value if isinstance(value, (int, float)) else np.nan for value in values], dtype=float)
+    try:
+        hours = np.array(values, dtype=float)  # takes None for NaN
+    except (TypeError, ValueError):
+        hours = np.array([value if isinstance(value, (int, float)) else np.nan for value in values], dtype=float)
     hours[~((hours >= 0) & (hours < 24))] = np.nan
     return np.floor(hours)

@@ -31,7 +31,7 @@ from ..core.points import PointFacts
 from ..core.residents import Residents, ask_residents
 from ..core.tasks import DeskTask
 from ..core.time_answer import ChartKind, TimeAnswer, TimeQuestion, answer
-from ..core.time_rows import TimeSource, dated_facts
+from ..core.time_rows import Reading, TimeSource, dated_facts
 from ..core.uses import Use
 from ..layouts.checks import mode_of
 from ..layouts.drawing import Drawing
@@ -68,6 +68,9 @@ class TimeDock(QgsDockWidget):
         self._facts: PointFacts | None = None
         self._answer: TimeAnswer | None = None
         self._residents: Residents | None = None
+        self._reading: Reading | None = None  # of the layer, so that a selection is counted without reading anew
+        self._reading_of: object = None
+        self._changes = 0  # of the layer's content, since it was chosen or before
         self._asked = False  # for residents, in this session
         self._again = False  # something changed while it was being counted
         self._noted: set[tuple[object, ...]] = set()
@@ -193,7 +196,7 @@ class TimeDock(QgsDockWidget):
     def _layer_chosen(self, layer: QgsVectorLayer | None) -> None:
         self._follow(layer)
         self.message.clear()
-        self._facts = self._answer = None
+        self._facts = self._answer = self._reading = None
         if layer is not None:
             try:
                 self._facts = dated_facts(layer)
@@ -214,12 +217,18 @@ class TimeDock(QgsDockWidget):
         for one, connect in ((former, False), (layer, True)):
             if one is None:
                 continue
-            for signal in (one.selectionChanged, one.subsetStringChanged, one.dataChanged):
+            for signal in (one.selectionChanged, one.subsetStringChanged):
                 signal.connect(self._later) if connect else signal.disconnect(self._later)
+            one.dataChanged.connect(self._data_changed) if connect else one.dataChanged.disconnect(self._data_changed)
             one.willBeDeleted.connect(self._layer_gone) if connect else one.willBeDeleted.disconnect(self._layer_gone)
 
+    def _data_changed(self) -> None:
+        self._reading = None
+        self._changes += 1
+        self._later()
+
     def _layer_gone(self) -> None:
-        self._layer = self._facts = self._answer = None
+        self._layer = self._facts = self._answer = self._reading = None
         self.progress.stop()
         self._show()
 
@@ -251,9 +260,10 @@ class TimeDock(QgsDockWidget):
             return
         ask = self._desk.signed_in and not self._asked
         transport = self._desk.transport if ask else None
-        known, today = self._residents, self._today()
+        known, today, changes = self._residents, self._today(), self._changes
+        kept = self._reading if self._reading_of == source.identity else None
 
-        def work(task: DeskTask) -> tuple[TimeAnswer, Residents | None, bool]:
+        def work(task: DeskTask) -> tuple[TimeAnswer, Reading, Residents | None, bool]:
             residents, asked = known, False
             if transport is not None:
                 try:
@@ -262,14 +272,19 @@ class TimeDock(QgsDockWidget):
                     raise
                 except DeskError:
                     pass  # without them there are counts, and the chart says why there are no rates
-            return answer(source, question, residents, today, task.isCanceled, task.report), residents, asked
+            task.report(self.tr("Reading the layer"), 0, 0)
+            reading = kept or source.read(task.isCanceled)
+            made = answer(source, question, residents, today, task.isCanceled, reading)
+            return made, reading, residents, asked
 
-        def done(found: tuple[TimeAnswer, Residents | None, bool]) -> None:
+        def done(found: tuple[TimeAnswer, Reading, Residents | None, bool]) -> None:
             self.progress.finish()
-            made, self._residents, asked = found
+            made, reading, self._residents, asked = found
             self._asked = self._asked or asked
             if self._facts is not facts:
                 return  # the layer went meanwhile
+            if source.identity is not None and self._changes == changes:
+                self._reading, self._reading_of = reading, source.identity
             if not self._redo():
                 self._answer = made
                 self._note(made, source, question)

@@ -143,9 +143,13 @@ def test_it_counts_in_another_thread_and_only_where_it_is_seen(dock, desk, layer
     before = len(threads)
     layer.selectByIds([1, 2, 3])
     qtbot.wait(500)
-    assert len(threads) == before
+    assert not dock.answer.selected
     dock.show()
     qtbot.waitUntil(lambda: dock.answer.selected, timeout=10_000)
+    assert len(threads) == before  # what was read is kept while the layer's content is the same
+    layer.dataProvider().deleteFeatures([1])
+    layer.dataChanged.emit()
+    qtbot.waitUntil(lambda: len(threads) == before + 1, timeout=10_000)
 
 
 def test_a_layer_that_goes_while_it_is_counted_leaves_nothing(dock, layer, qtbot):

@@ -230,7 +230,8 @@ def test_a_borough_that_is_held_in_part_is_left_out_not_shown_as_quiet():
     blank = np.full(len(codes), "NaT", dtype="datetime64[m]")
     empty = np.array([""] * len(codes))
     rows = TimeRows(
-        empty, empty, blank.astype("datetime64[D]"), np.full(len(codes), np.nan), np.array(codes), blank, blank
+        *(np.arange(len(codes)), empty, empty, blank.astype("datetime64[D]"), np.full(len(codes), np.nan)),
+        *(np.array(codes), blank, blank),
     )
     made = peers(rows, names, lsoas, ["a1", "a2", "b1", "C"], None)
     assert [(line.name, line.count) for line in made.lines] == [("Alpha", 5), ("Gamma", 3)]
@@ -336,7 +337,16 @@ def test_a_reading_can_be_stopped(layer):
 def test_no_rows_make_an_empty_week():
     nothing = np.array([], dtype="datetime64[m]")
     words = np.array([], dtype=str)
-    empty = TimeRows(words, words, nothing.astype("datetime64[D]"), np.array([]), words, nothing, nothing)
+    empty = TimeRows(
+        np.array([], dtype=np.int64),
+        words,
+        words,
+        nothing.astype("datetime64[D]"),
+        np.array([]),
+        words,
+        nothing,
+        nothing,
+    )
     assert week(empty).counted == week(empty, weighted=True).counted == 0
     assert HeldMonths(frozenset()).span == ()
 
