@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 from qgis.core import Qgis, QgsApplication, QgsProject, QgsSettings
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QObject, Qt
-from qgis.PyQt.QtWidgets import QAction, QDialog, QDockWidget, QMenu, QToolBar
+from qgis.PyQt.QtGui import QAction
+from qgis.PyQt.QtWidgets import QDialog, QDockWidget, QMenu, QToolBar
 
 from .core.desk import Desk
 from .core.hotspots import HotspotResult
@@ -17,6 +18,7 @@ from .core.settings import DeskSettings
 from .core.transport import QgisNetwork
 from .core.version import plugin_version
 from .gui.at_home import AtHome
+from .gui.explore_dock import ExploreDock
 from .gui.hotspot_dock import HotspotDock
 from .gui.icons import icon
 from .gui.layers_dock import LayersDock
@@ -59,9 +61,16 @@ class SafeStatsPlugin(QObject):
         self.flow = SignInFlow(self.desk, window)
         self.layers_dock = LayersDock(self.desk, self._iface, window)
         self.proximity_dock = ProximityDock(self.desk, self._iface, window)
+        self.explore_dock = ExploreDock(self.desk, self._iface, window)
         self.hotspot_dock = HotspotDock(self.desk, self._iface, window)
         self.time_dock = TimeDock(self.desk, self._iface, window)
-        self._docks: list[QDockWidget] = [self.layers_dock, self.proximity_dock, self.hotspot_dock, self.time_dock]
+        self._docks: list[QDockWidget] = [
+            self.layers_dock,
+            self.explore_dock,
+            self.proximity_dock,
+            self.hotspot_dock,
+            self.time_dock,
+        ]
         for dock in self._docks:
             self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
         # QGIS restores its window after it has loaded the plugins, which would undo an arrangement made now.
@@ -109,6 +118,7 @@ class SafeStatsPlugin(QObject):
             if dialog is not None:
                 dialog.close()
         self.proximity_dock.close_down()
+        self.explore_dock.close_down()
         self.hotspot_dock.close_down()
         self.time_dock.close_down()
         self.at_home.remove()
@@ -202,6 +212,7 @@ class SafeStatsPlugin(QObject):
         titles = {
             self.layers_dock: ("layers", self.tr("Layers")),
             self.proximity_dock: ("proximity", self.tr("Proximity search")),
+            self.explore_dock: ("explore", self.tr("Explore")),
             self.hotspot_dock: ("hotspot", self.tr("Hotspots")),
             self.time_dock: ("time", self.tr("Time")),
         }

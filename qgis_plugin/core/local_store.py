@@ -32,7 +32,7 @@ from .pull_period import EVERYTHING, PullPeriod
 from .replacing import delete, flush, flush_folder, put_in_place, write_in_place
 
 STATE = "state.json"
-_PASS = "pass.json"
+_OFFLINE_STATE = "pass.json"
 _STATE_VERSION = 1
 _LOCK_HELD_S = 0.1
 _DELETE_PATIENCE_S = 1.0  # the state of a copy may be read by another QGIS at that moment
@@ -335,15 +335,15 @@ class AccountStore:
     def keep_pass(self, content: bytes) -> None:
         """Keep what unlocks the copies of the account without the server; raises ``OSError``, ``LocalCopyTrouble``."""
         self._prepare(self.folder)
-        write_in_place(self.folder / _PASS, content)
+        write_in_place(self.folder / _OFFLINE_STATE, content)
 
     def read_pass(self) -> bytes:
         """What ``keep_pass`` kept; raises ``OSError`` where there is nothing."""
-        return (self.folder / _PASS).read_bytes()
+        return (self.folder / _OFFLINE_STATE).read_bytes()
 
     def drop_pass(self) -> None:
         """Let nobody unlock the copies without the server any more."""
-        delete(self.folder / _PASS, _DELETE_PATIENCE_S)
+        delete(self.folder / _OFFLINE_STATE, _DELETE_PATIENCE_S)
 
     def datasets(self) -> list[str]:
         """The datasets that there may be a copy of."""

@@ -64,7 +64,7 @@ def server_address(text: str) -> str:
         text = f"https://{text}"
     try:
         parts = urlsplit(text)
-        host, _port = parts.hostname or "", parts.port
+        host, _ = parts.hostname or "", parts.port
     except ValueError as error:
         raise AddressTrouble(
             f"“{text}” is no server address ({error}). It should look like https://safestats.example.org."

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from qgis.core import Qgis
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QObject, Qt
-from qgis.PyQt.QtWidgets import QAction
+from qgis.PyQt.QtGui import QAction
 
 from ...shared.ring_answer import Place
 from ..core.desk import Desk

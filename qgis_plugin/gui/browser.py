@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from qgis.core import Qgis, QgsApplication, QgsDataItem, QgsDataItemProvider, QgsDataProvider
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject
-from qgis.PyQt.QtWidgets import QAction, QWidget
+from qgis.PyQt.QtGui import QAction
+from qgis.PyQt.QtWidgets import QWidget
 
 from ..core.days import day_in_words
 from ..core.desk import Desk

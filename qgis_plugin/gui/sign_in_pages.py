@@ -24,7 +24,8 @@ from .surfaces import GAP, MARGIN, plain, small
 Done = Callable[[DeskSession], None]
 Failed = Callable[[DeskError], None]
 _OUT_OF_REACH = (ServerUnreachable, ProxyTrouble)
-_LONGEST = {"server": 300, "username": 200, "password": 1000, "organisation": 32, "code": 64}
+_LONGEST = {"server": 300, "username": 200, "organisation": 32, "code": 64}
+_LONGEST_OTHERWISE = 1000
 
 
 class Page(QWidget):
@@ -79,7 +80,7 @@ class Page(QWidget):
 
     def _field(self, kind: str, name: str, text: str = "") -> QLineEdit:
         field = QLineEdit(text, self)
-        field.setMaxLength(_LONGEST[kind])
+        field.setMaxLength(_LONGEST.get(kind, _LONGEST_OTHERWISE))
         field.setAccessibleName(name)
         return field
 
