@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from configparser import ConfigParser
 from datetime import datetime, timezone
-from pathlib import Path
 
 from qgis.core import Qgis, QgsApplication, QgsProject, QgsSettings
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QObject, Qt
-from qgis.PyQt.QtWidgets import QAction, QDialog, QDockWidget, QMenu, QToolBar
+from qgis.PyQt.QtGui import QAction
+from qgis.PyQt.QtWidgets import QDialog, QDockWidget, QMenu, QToolBar
 
 from .core.desk import Desk
 from .core.hotspots import HotspotResult
@@ -17,6 +16,9 @@ from .core.local_store import LocalStore
 from .core.proximity import PlaceSearch
 from .core.settings import DeskSettings
 from .core.transport import QgisNetwork
+from .core.version import plugin_version
+from .gui.at_home import AtHome
+from .gui.explore_dock import ExploreDock
 from .gui.hotspot_dock import HotspotDock
 from .gui.icons import icon
 from .gui.layers_dock import LayersDock
@@ -26,17 +28,12 @@ from .gui.publish_layer.dialog import PublishLayerDialog
 from .gui.purpose_dialog import PurposeDialog
 from .gui.sessions_dialog import SessionsDialog
 from .gui.sign_in_flow import SignInFlow
+from .gui.storage_dialog import StorageDialog
+from .gui.time_dock import TimeDock
+from .layouts.time_page import TimeChart
 from .processing.provider import SafeStatsProvider
 
 _DOCK_WIDTH = 430
-_METADATA = Path(__file__).resolve().parent.parent / "metadata.txt"
-
-
-def plugin_version() -> str:
-    """The version in ``metadata.txt``."""
-    metadata = ConfigParser(interpolation=None)
-    metadata.read(_METADATA, encoding="utf-8")
-    return metadata["general"]["version"]
 
 
 class SafeStatsPlugin(QObject):
@@ -64,8 +61,16 @@ class SafeStatsPlugin(QObject):
         self.flow = SignInFlow(self.desk, window)
         self.layers_dock = LayersDock(self.desk, self._iface, window)
         self.proximity_dock = ProximityDock(self.desk, self._iface, window)
+        self.explore_dock = ExploreDock(self.desk, self._iface, window)
         self.hotspot_dock = HotspotDock(self.desk, self._iface, window)
-        self._docks: list[QDockWidget] = [self.layers_dock, self.proximity_dock, self.hotspot_dock]
+        self.time_dock = TimeDock(self.desk, self._iface, window)
+        self._docks: list[QDockWidget] = [
+            self.layers_dock,
+            self.explore_dock,
+            self.proximity_dock,
+            self.hotspot_dock,
+            self.time_dock,
+        ]
         for dock in self._docks:
             self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
         # QGIS restores its window after it has loaded the plugins, which would undo an arrangement made now.
@@ -73,6 +78,14 @@ class SafeStatsPlugin(QObject):
         if window.isVisible():
             self._arrange_docks()
 
+        self.at_home = AtHome(
+            self.desk,
+            self._iface,
+            self.proximity_dock.search_around,
+            lambda: self.flow.start(),
+            self.sign_out,
+            lambda: self.layers_dock.setUserVisible(True),
+        )
         self.menu = QMenu(self.tr("&SafeStats"), window)
         self.menu.setObjectName("SafeStatsMenu")
         self._iface.pluginMenu().addMenu(self.menu)
@@ -85,10 +98,12 @@ class SafeStatsPlugin(QObject):
         self.session_dialog: QDialog | None = None  # of purpose or sessions
         self.proximity_dock.report_requested.connect(self.publish)
         self.hotspot_dock.map_requested.connect(self.publish)
+        self.time_dock.export_requested.connect(self.publish)
         self.layers_dock.sign_in_requested.connect(self.flow.start)
         self.layers_dock.sign_out_requested.connect(self.sign_out)
         self.layers_dock.purpose_requested.connect(self.change_purpose)
         self.layers_dock.sessions_requested.connect(self.show_sessions)
+        self.layers_dock.storage_requested.connect(self.show_storage)
         self.flow.declined.connect(self.layers_dock.tell)
         self.flow.failed.connect(self.layers_dock.complain)
         self.desk.session_changed.connect(self._show_session)
@@ -103,7 +118,10 @@ class SafeStatsPlugin(QObject):
             if dialog is not None:
                 dialog.close()
         self.proximity_dock.close_down()
+        self.explore_dock.close_down()
         self.hotspot_dock.close_down()
+        self.time_dock.close_down()
+        self.at_home.remove()
         self.desk.close()
         for dock in self._docks:
             self._iface.removeDockWidget(dock)
@@ -129,13 +147,17 @@ class SafeStatsPlugin(QObject):
         if self.desk.signed_in:
             self._show_dialog(SessionsDialog(self.desk, self._iface.mainWindow()))
 
+    def show_storage(self) -> None:
+        """Show the window that tells what the local copies take on this computer."""
+        self._show_dialog(StorageDialog(self.desk, self._iface.mainWindow()))
+
     def publish_layer(self) -> None:
         """Show the window that publishes a layer to a dataset, to those who may."""
         session = self.desk.session
         if self.desk.signed_in and session is not None and session.user.publishes:
             self._show_dialog(PublishLayerDialog(self.desk, self._iface, self._iface.mainWindow()))
 
-    def publish(self, result: HotspotResult | PlaceSearch) -> None:
+    def publish(self, result: HotspotResult | PlaceSearch | TimeChart) -> None:
         """Show the dialog that makes a map or a report of ``result``, in place of one that is open."""
         if self.publish_dialog is not None:
             self.publish_dialog.close()
@@ -182,13 +204,17 @@ class SafeStatsPlugin(QObject):
         self.purpose_action.triggered.connect(self.change_purpose)
         self.sessions_action = QAction(icon("sessions"), self.tr("Where you are signed in…"), self.menu)
         self.sessions_action.triggered.connect(self.show_sessions)
+        self.storage_action = QAction(icon("storage"), self.tr("Local copies…"), self.menu)
+        self.storage_action.triggered.connect(self.show_storage)
         self.publish_layer_action = QAction(icon("layers"), self.tr("Publish a layer…"), self.menu)
         self.publish_layer_action.triggered.connect(self.publish_layer)
         shown = []
         titles = {
             self.layers_dock: ("layers", self.tr("Layers")),
             self.proximity_dock: ("proximity", self.tr("Proximity search")),
+            self.explore_dock: ("explore", self.tr("Explore")),
             self.hotspot_dock: ("hotspot", self.tr("Hotspots")),
+            self.time_dock: ("time", self.tr("Time")),
         }
         for dock, (name, words) in titles.items():
             action = dock.toggleViewAction()
@@ -204,16 +230,21 @@ class SafeStatsPlugin(QObject):
         self.menu.addAction(self.purpose_action)
         self.menu.addAction(self.sessions_action)
         self.menu.addAction(self.publish_layer_action)
+        self.menu.addAction(self.storage_action)
         self.menu.addSeparator()
         self.toolbar.addSeparator()
         for action in shown:
             self.menu.addAction(action)
             self.toolbar.addAction(action)
+        self.menu.addSeparator()
+        self.menu.addAction(self.at_home.options_action)
+        self.menu.addAction(self.at_home.help_action)
 
     def _show_session(self) -> None:
         signed_in = self.desk.signed_in
         self.sign_in_action.setVisible(not signed_in)
-        for action in (self.sign_out_action, self.purpose_action, self.sessions_action):
+        self.sign_out_action.setVisible(signed_in or self.desk.offline)
+        for action in (self.purpose_action, self.sessions_action):
             action.setVisible(signed_in)
         session = self.desk.session
         self.publish_layer_action.setVisible(signed_in and session is not None and session.user.publishes)

@@ -17,6 +17,7 @@ from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QRadioButton, QWidget
 from qgis.utils import iface, plugins
+from safestats.qgis_plugin.core.hotspots import Method
 from safestats.qgis_plugin.gui.publish_dialog import PublishDialog
 from safestats.qgis_plugin.layouts.export import Format
 from safestats.qgis_plugin.layouts.sheet import Page
@@ -134,10 +135,10 @@ class Job:
         dock.raise_()
         for layer in self.plugin.desk.layers():
             if "Metropolitan" in layer.name():
-                dock.layer_box.setLayer(layer)
+                dock.incidents.layer_box.setLayer(layer)
         yield self.pause(0.3)
-        for index in range(dock.method_box.count()):
-            dock.method_box.setCurrentIndex(index)
+        for method in Method:
+            dock.method_box.setCurrentIndex(dock.method_box.findData(method))
             before = dock.result
             dock.start()
             yield lambda before=before: dock.result is not None and dock.result is not before

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up everything that SafeStats needs on Debian 12: system packages, the server's and the desk's environments.
+# Sets up everything that SafeStats needs on Debian 12: system packages, the server's, the desk's and the checks' environments.
 # Idempotent: what is there already is left alone. Says what it does; stops with one sentence where it cannot.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -81,7 +81,7 @@ connection.load_extension("mod_spatialite")
 '
 "$PYTHON" -c "$CHECK" || stop "Debian's own Python cannot load SQLite extensions here, which the embedded database needs. Reinstall python3 and libsqlite3-mod-spatialite from Debian 12."
 
-# ---------------------------------------------------------------- the two environments
+# ---------------------------------------------------------------- the environments
 mkdir -p "$ENVS/path"
 # The repository root is the package `safestats`: a link of that name makes it importable whatever the checkout is called.
 ln -sfn ../.. "$ENVS/path/safestats"
@@ -114,6 +114,7 @@ environment() {
 
 environment server -- server test-server lint bench
 environment desk --system-site-packages -- test-desk
+environment checks -- checks
 
 # The command `safestats`, in the server's environment.
 printf '#!%s\nfrom safestats.sync_server.cli import main\nmain()\n' "$ENVS/server/bin/python" > "$ENVS/server/bin/safestats"

@@ -64,9 +64,16 @@ _WORDS = {
 }
 
 
-def required(synthetic: bool) -> tuple[FurnitureItem, ...]:
-    """What a page needs, in the order of the page; the synthetic label only where data are synthetic."""
-    return tuple(item for item in FurnitureItem if synthetic or item is not FurnitureItem.SYNTHETIC_LABEL)
+def required(synthetic: bool, mapped: bool = True) -> tuple[FurnitureItem, ...]:
+    """What a page needs, in the order of the page.
+
+    The synthetic label only where data are synthetic, what belongs to a map only where there is one (``mapped``).
+    """
+    return tuple(
+        item
+        for item in FurnitureItem
+        if (mapped or item.is_text) and (synthetic or item is not FurnitureItem.SYNTHETIC_LABEL)
+    )
 
 
 def missing(present: Collection[FurnitureItem], synthetic: bool) -> tuple[FurnitureItem, ...]:

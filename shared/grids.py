@@ -67,11 +67,17 @@ class Grid:
             self.bottom + (np.arange(self.rows, dtype=np.float64) + 0.5) * self.cell,
         )
 
-    def bin(self, eastings: ArrayLike, northings: ArrayLike) -> NDArray[np.int64]:
-        """Incidents per cell. One on a line belongs to the cell to its east or north; those outside are left out."""
+    def bin(self, eastings: ArrayLike, northings: ArrayLike, weights: ArrayLike | None = None) -> NDArray[Any]:
+        """Incidents per cell (int64), or the sum of their ``weights`` (float64).
+
+        One on a line belongs to the cell to its east or north; those outside are left out.
+        """
         column, row, inside = self.cells_of(eastings, northings)
-        flat = row[inside] * self.columns + column[inside]
-        return np.bincount(flat, minlength=self.rows * self.columns).reshape(self.shape).astype(np.int64)
+        chosen = None if weights is None else np.asarray(weights, dtype=float)
+        flat = row * self.columns + column
+        if not inside.all():
+            flat, chosen = flat[inside], None if chosen is None else chosen[inside]
+        return np.bincount(flat, chosen, minlength=self.rows * self.columns).reshape(self.shape)
 
     def cells_of(
         self, eastings: ArrayLike, northings: ArrayLike
@@ -81,6 +87,17 @@ class Grid:
         row = np.floor((np.asarray(northings, dtype=float) - self.bottom) / self.cell).astype(np.int64)
         inside = (column >= 0) & (column < self.columns) & (row >= 0) & (row < self.rows)
         return column, row, inside
+
+    def outlines(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The closed outlines of cells, shape ``(n, 5, 2)``, counter-clockwise from the south-west."""
+        west, south = self.left + columns * self.cell, self.bottom + rows * self.cell
+        corners = ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))
+        return np.stack([np.stack([west + x * self.cell, south + y * self.cell], -1) for x, y in corners], axis=1)
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """Which elements are cells: of a square grid, all."""
+        return np.ones(self.shape, dtype=bool)
 
     def refined(self, factor: int) -> Grid:
         """The same extent in cells ``factor`` times smaller."""
@@ -104,14 +121,38 @@ def convolve(values: NDArray[Any], kernel: NDArray[np.float64]) -> NDArray[np.fl
     """
     rows, columns = values.shape
     kernel_rows, kernel_columns = kernel.shape
-    size = (_smooth(rows + kernel_rows - 1), _smooth(columns + kernel_columns - 1))
+    size = (fast_length(rows + kernel_rows - 1), fast_length(columns + kernel_columns - 1))
     product = np.fft.rfft2(values, size) * np.fft.rfft2(kernel, size)
     full = np.fft.irfft2(product, size)
     top, left = kernel_rows // 2, kernel_columns // 2
     return full[top : top + rows, left : left + columns]
 
 
-def _smooth(length: int) -> int:
+def neighbour_sums(values: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[Any]:
+    """The sum of ``values`` over each cell's neighbourhood, ``weights`` (of 0 and 1) being its pattern.
+
+    Exact (int64) where the values are whole numbers or truths; else within 1e-14 of the largest sum.
+    """
+    whole = not np.issubdtype(values.dtype, np.floating)
+    if whole and (weights == 1).all():
+        return _box_sums(values, *weights.shape)
+    sums = convolve(values, weights)
+    # By FFT a sum of whole numbers is off by far less than a half.
+    return np.rint(sums).astype(np.int64) if whole else sums
+
+
+def _box_sums(values: NDArray[Any], height: int, width: int) -> NDArray[np.int64]:
+    rows, columns = values.shape
+    # Totals of all to the south-west; four of them make a box.
+    total = np.zeros((rows + height, columns + width), dtype=np.int64)
+    up, right = height // 2 + 1, width // 2 + 1
+    total[up : up + rows, right : right + columns] = values
+    np.cumsum(total, axis=0, out=total)
+    np.cumsum(total, axis=1, out=total)
+    return total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
+
+
+def fast_length(length: int) -> int:
     """The next length with no prime factor above 5: FFTs of others take many times as long."""
     while True:
         rest = length

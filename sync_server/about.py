@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from ..shared.manifest import API_VERSION
+from .clients.oldest import OLDEST_CLIENT
 from .dependencies import ReadDep, ServicesDep
 from .publishing.models import Release, ReleaseState
 
@@ -16,13 +17,17 @@ router = APIRouter(prefix="/v1", tags=["server"])
 
 
 class AboutAnswer(BaseModel):
-    """The server's name and versions; ``synthetic`` where some published data are not real."""
+    """The server's name and versions; ``synthetic`` where some published data are not real.
+
+    ``oldest_client`` is the oldest version of the plugin that it speaks to.
+    """
 
     name: str
     version: str
     api_version: int
     synthetic: bool
     lease_days: int
+    oldest_client: str
 
 
 class HealthAnswer(BaseModel):
@@ -43,6 +48,7 @@ def about(services: ServicesDep, session: ReadDep) -> AboutAnswer:
         api_version=API_VERSION,
         synthetic=synthetic is not None,
         lease_days=services.settings.lease_days,
+        oldest_client=OLDEST_CLIENT,
     )
 
 

@@ -21,18 +21,23 @@ from .about import VERSION
 from .about import router as about
 from .analysis.routes import router as analysis
 from .answers import describe
+from .clients.oldest import require_client_of_age
+from .clients.routes import router as clients
 from .console.mount import add_console, longest_body
 from .database import is_busy
+from .datasets.routes import router as areas
 from .datasets.service import ensure_incident_tables
 from .house_style.routes import router as house_style
 from .identity.conditions import current_conditions
 from .identity.oidc_routes import router as single_sign_on
 from .identity.refusals import path_of
 from .identity.routes import router as identity
+from .needs.bases import router as bases
 from .needs.routes import router as needs
 from .ogc.routes import router as ogc
 from .plain_text import require_plain_text
 from .problems import Problem
+from .queries.routes import router as queries
 from .recall.heeding import refuse_unheeded
 from .safeguards import Safeguards
 from .schema import check_schema
@@ -72,11 +77,26 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(require_plain_text)],
+        dependencies=[Depends(require_client_of_age), Depends(require_plain_text)],
     )
     describe(app)
     app.state.services = services
-    for router in (about, identity, single_sign_on, supplier, analysis, sync, ogc, uploads, house_style, needs):
+    open_data = (areas, bases)
+    for router in (
+        about,
+        clients,
+        identity,
+        single_sign_on,
+        supplier,
+        analysis,
+        sync,
+        ogc,
+        uploads,
+        house_style,
+        needs,
+        queries,
+        *open_data,
+    ):
         app.include_router(router)
     add_console(app)
     app.add_exception_handler(Problem, _answer_problem)

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     public_address: str = ""
     # Reverse proxies (addresses or networks, divided by commas) whose X-Forwarded-For is believed.
     trusted_proxies: str = ""
+    # The plugin's zip that QGIS's plugin manager is given. Empty: plugin/safestats.zip in the data folder.
+    plugin_zip: Path | None = None
     # How long the links in mails live.
     invitation_hours: int = 72
     reset_minutes: int = 60
@@ -132,6 +134,11 @@ class Settings(BaseSettings):
     def base_map_path(self) -> Path:
         """The base map that desks fetch, which ``safestats basemap`` makes."""
         return self.data_dir / "base-map" / "base-map.gpkg"
+
+    @property
+    def plugin_path(self) -> Path:
+        """The plugin that the server hands out, where there is one."""
+        return self.plugin_zip or self.data_dir / "plugin" / "safestats.zip"
 
     @property
     def incoming_dir(self) -> Path:

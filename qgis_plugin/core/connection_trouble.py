@@ -24,12 +24,12 @@ _EXPIRED, _NOT_YET_VALID = 10, 9
 _SIGNED_BY_NOBODY = {18, 19}
 
 
-def trouble_with(error: Exception, base_url: str, host: str) -> DeskError:
-    """The trouble that ``error``, raised by a request to ``base_url``, stands for."""
+def trouble_with(error: Exception, base_url: str, host: str, proxy: str = "") -> DeskError:
+    """The trouble that ``error``, raised by a request to ``base_url`` by way of ``proxy``, stands for."""
     causes = list(_causes(error))
     # requests' ProxyError and SSLError are kinds of its ConnectionError: the order matters.
     if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):
-        return _proxy_trouble(str(error), causes, host)
+        return _proxy_trouble(str(error), causes, host, proxy)
     if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in str(error):
         return ProxyTrouble(
             "QGIS is set to a SOCKS proxy, which this installation cannot use (PySocks is missing). Choose an HTTP "
@@ -51,6 +51,15 @@ def trouble_with(error: Exception, base_url: str, host: str) -> DeskError:
     return ServerUnreachable(
         f"No server answers at {base_url}. Check the address and your network connection; if both are right, the "
         "server may be down: tell the SafeStats team."
+    )
+
+
+def without_system_proxy(trouble: ServerUnreachable) -> ServerUnreachable:
+    """``trouble`` of a direct connection, made because the computer's own settings name no proxy."""
+    return ServerUnreachable(
+        f"{trouble.sentence} QGIS uses the proxy settings of this computer, which name no proxy for this address: if "
+        "your network has one, its configuration file (PAC) may be out of reach; ask your IT team.",
+        trouble.code,
     )
 
 
@@ -95,7 +104,7 @@ def _no_network(host: str) -> ServerUnreachable:
     )
 
 
-def _proxy_trouble(words: str, causes: list[BaseException], host: str) -> ProxyTrouble:
+def _proxy_trouble(words: str, causes: list[BaseException], host: str, proxy: str) -> ProxyTrouble:
     status = re.search(r"Tunnel connection failed: (\d+)", words)
     if status is None:
         unknown = any(isinstance(cause, socket.gaierror) for cause in causes)
@@ -103,7 +112,12 @@ def _proxy_trouble(words: str, causes: list[BaseException], host: str) -> ProxyT
             ("there is none of that name", "proxy-unknown") if unknown else ("it does not answer", "proxy-down")
         )
     elif status[1] == "407":
-        what, code = "it asks for a user name and password, or refuses those that QGIS has", "proxy-password"
+        what = (
+            "it refuses the user name and password that QGIS has for it"
+            if "@" in proxy
+            else "it asks for a user name and password, and QGIS has none for it"
+        )
+        code = "proxy-password"
     elif status[1] in ("502", "503", "504"):
         what, code = f"it cannot reach the server (status {status[1]})", "proxy-no-way"
     else:
@@ -137,7 +151,8 @@ def _tls_trouble(words: str, cause: BaseException | None, host: str) -> Certific
         )
     return CertificateTrouble(
         f"The certificate of {host} was refused: {why}. Nothing was sent. If your organisation has its own certificate "
-        "authority, add it in Settings → Options → Authentication; otherwise tell the SafeStats team.",
+        "authority (many have, whose proxy looks into encrypted connections), add it in Settings → Options → "
+        "Authentication; otherwise tell the SafeStats team.",
         code,
     )
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from qgis.core import QgsApplication, QgsProject, QgsVectorLayer
@@ -32,13 +32,15 @@ from .errors import (
 from .events import EventKind, EventQueue
 from .house_styles import HouseRules, HouseStyles
 from .housekeeping import Housekeeper
-from .local_store import AccountStore, LocalCopy, LocalStore
-from .pull import PullResult, pull_layer
+from .local_store import AccountStore, Holding, LocalCopy, LocalStore
+from .offline import OfflineSession
+from .pull import PullResult, ask_months, pull_layer
+from .pull_period import MonthOffered, PullPeriod
 from .saved_projects import SavedProjects, is_stand_in
 from .session_steps import SessionSteps
 from .settings import DeskSettings
 from .shown_copies import ShownCopies
-from .standing import ends_the_right
+from .standing import ends_the_right, entry_of
 from .tasks import DeskTask
 from .transport import Network, Transport, never
 from .uses import Use, require_use
@@ -59,6 +61,7 @@ class Desk(QObject):
     ``session_changed()``: opened, a step on, active, for another purpose, asked to accept new conditions, ended.
     ``layer_opened(QgsVectorLayer)``: a local copy was opened in the project, or an open one renewed.
     ``copies_changed(str)``: the local copy of that dataset is new, renewed or gone.
+    ``layers_listed()``: what may be pulled was asked, and which copies there are is known.
     ``told(str)``: a sentence about layers in the project that nobody asked for just now.
     """
 
@@ -66,6 +69,7 @@ class Desk(QObject):
     layer_opened = pyqtSignal(QgsVectorLayer)
     copies_changed = pyqtSignal(str)
     told = pyqtSignal(str)
+    layers_listed = pyqtSignal()
 
     def __init__(
         self,
@@ -93,7 +97,8 @@ class Desk(QObject):
         self.shown_copies = ShownCopies(self._housekeeper, self)
         self._watch = CopyWatch(store, self._housekeeper, self)
         self._watch.changed.connect(self._copy_changed_elsewhere)
-        self._saved = SavedProjects(store)
+        self._saved = SavedProjects(store, self.is_unlocked)
+        self._opened_for = ""  # the account whose closed layers have been opened
         self._saved.install()
         self._shown_soon = QTimer(self)
         self._shown_soon.setSingleShot(True)
@@ -101,6 +106,7 @@ class Desk(QObject):
         project.layersAdded.connect(self._layers_changed)
         project.layersRemoved.connect(self._layers_changed)
         project.readProject.connect(self._project_read)
+        self.session_changed.connect(self._open_waiting)
         threads = QgsApplication.taskManager().threadPool()
         self._former_threads = threads.maxThreadCount()
         threads.setMaxThreadCount(max(_TASKS_AT_ONCE, self._former_threads))
@@ -113,6 +119,15 @@ class Desk(QObject):
         return self.session is not None and self.session.state is SessionState.ACTIVE
 
     @property
+    def offline(self) -> bool:
+        """Whether the local copies are unlocked without the server."""
+        return self.session is not None and self.session.state is SessionState.OFFLINE
+
+    def is_unlocked(self, account: str) -> bool:
+        """Whether the copies of the account with this key may be opened: somebody is signed in there, or offline."""
+        return (self.signed_in or self.offline) and account == self._account_key()
+
+    @property
     def transport(self) -> Transport:
         """The way to the server: ``desk.transport.get_json("/v1/…")``, in a task only.
 
@@ -122,20 +137,35 @@ class Desk(QObject):
             raise ConditionsNotAccepted(
                 "The conditions of use wait for your acceptance: read and accept them first.", "conditions-changed"
             )
+        if self.offline:
+            raise SessionEnded("You are working offline: sign in first, then try again.", "not-signed-in")
         if self.session is None or not self.signed_in:
             raise SessionEnded("You are not signed in. Sign in first, then try again.", "not-signed-in")
         return self.session.transport
 
     @property
     def copies(self) -> AccountStore | None:
-        """The local copies of the signed-in user, or ``None``."""
-        if self.session is None or not self.signed_in:
+        """The local copies of the user who is signed in, or works offline; else ``None``."""
+        if self.session is None or not (self.signed_in or self.offline):
             return None
         return self.store.account(self.session.transport.base_url, self.session.user.username)
 
     def copy(self, dataset: str) -> LocalCopy | None:
         """The signed-in user's local copy, lapsed or not, as known here: no file is read."""
         return self._watch.known.get((self._account_key(), dataset))
+
+    def known_copies(self) -> list[LocalCopy]:
+        """The signed-in user's local copies, lapsed or not, by title, as known here: no file is read."""
+        if not self.signed_in:
+            return []
+        key = self._account_key()
+        found = [copy for (account, _), copy in self._watch.known.items() if account == key and copy is not None]
+        return sorted(found, key=lambda copy: copy.manifest.title)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """What the server last said of each dataset (see ``GET /v1/layers``); nothing before it was asked."""
+        key = self._account_key()
+        return [entry for (account, _dataset), entry in self._listed.items() if account == key]
 
     def layers(self) -> list[QgsVectorLayer]:
         """The SafeStats layers open in the project; ``core.layers.facts(layer)`` tells what each is."""
@@ -179,7 +209,7 @@ class Desk(QObject):
 
         ``filters`` is plain JSON (for a search: postcode district or cell, radii, months; never personal data).
         """
-        self.events.hold(self._account_key(), kind, dataset, filters, rows)
+        self.events.hold(self._account_key(), kind, dataset, self._told_of(filters), rows)
 
         def noted(trouble: str) -> None:
             if trouble:
@@ -212,7 +242,8 @@ class Desk(QObject):
         Raises ``LocalCopyTrouble`` where that cannot be: then nothing may leave.
         """
         try:
-            self.events.record_all(self._account_key(), kind, uses)
+            told = [(dataset, self._told_of(filters), rows) for dataset, filters, rows in uses]
+            self.events.record_all(self._account_key(), kind, told)
         except OSError as error:
             raise LocalCopyTrouble(
                 self.tr(
@@ -230,8 +261,7 @@ class Desk(QObject):
     def adopt(self, session: DeskSession) -> None:
         """The session that was just opened is the desk's; who opened it is remembered for the next time."""
         self.session = session
-        self.settings.server = session.transport.base_url
-        self.settings.username = session.user.username
+        self.settings.remember(session.transport.base_url, session.user.username)
         self.session_changed.emit()
 
     def decline(self, done: Callable[[], None]) -> DeskTask:
@@ -240,7 +270,7 @@ class Desk(QObject):
         Layers that were opened under former conditions are closed.
         """
         layers.close_layers(self.project)
-        return self._leave("Declining the conditions of use", DeskSession.decline, done)
+        return self._leave("Declining the conditions of use", lambda session: session.decline(), done)
 
     def sign_out(self, done: Callable[[], None]) -> DeskTask:
         """End the session and close its layers; local copies stay, within their validity.
@@ -251,8 +281,9 @@ class Desk(QObject):
 
         def leave(session: DeskSession) -> None:
             self.settle()
-            with suppress(DeskError):
-                self._send_events(session, never)
+            if not isinstance(session, OfflineSession):
+                with suppress(DeskError):
+                    self._send_events(session, never)
             session.sign_out()
 
         return self._leave("Signing out of SafeStats", leave, done)
@@ -262,12 +293,16 @@ class Desk(QObject):
     ) -> DeskTask:
         """Ask what may be pulled and what not; ``done`` gets the server's list (see ``GET /v1/layers``).
 
-        ``copy`` knows the local copies of all of them then.
+        ``copy`` knows the local copies of all of them then. Offline the list is that of the copies that are here.
         """
-        _ = self.transport  # raises where nobody is signed in
+        if not self.offline:
+            _ = self.transport  # raises where nobody is signed in
         session, copies, key = self.session, self.copies, self._account_key()
 
         def work(task: DeskTask) -> tuple[list[dict[str, Any]], dict[str, LocalCopy | None]]:
+            if isinstance(session, OfflineSession):
+                here = {dataset: copies.copy(dataset) for dataset in copies.datasets()}
+                return [entry_of(copy) for copy in here.values() if copy is not None], here
             entries = session.layers(cancelled=task.isCanceled)
             return entries, {entry["dataset"]: _copy_of(copies, entry) for entry in entries}
 
@@ -276,15 +311,31 @@ class Desk(QObject):
             self._listed.update({(key, entry["dataset"]): entry for entry in entries})
             for dataset, copy in here.items():
                 self._watch.watch((key, dataset), copy)
+            self.layers_listed.emit()
             done(entries)
 
         return self.run("Asking what your agreements permit", work, listed, failed)
 
+    def ask_months(
+        self, dataset: str, done: Callable[[tuple[MonthOffered, ...]], None], failed: Callable[[DeskError], None]
+    ) -> DeskTask:
+        """Ask which months of ``dataset`` there are to choose from."""
+        transport = self.transport
+        return self.run(
+            "Asking which months there are", lambda task: ask_months(transport, dataset, task.isCanceled), done, failed
+        )
+
     def pull(
-        self, dataset: str, title: str, done: Callable[[PullResult], None], failed: Callable[[DeskError], None]
+        self,
+        dataset: str,
+        title: str,
+        done: Callable[[PullResult], None],
+        failed: Callable[[DeskError], None],
+        period: PullPeriod | None = None,
     ) -> DeskTask:
         """Make or renew the local copy of ``dataset``; layers that are open then show the new one.
 
+        ``period``: the months to hold; without one those of the copy that is here, or all.
         Where another QGIS pulls it, this one waits. Where there is no right to the layer any more, the copy goes.
         """
         transport, copies, session, key = self.transport, self.copies, self.session, self._account_key()
@@ -295,7 +346,7 @@ class Desk(QObject):
             self._send_events(session, task.isCanceled)
             while True:
                 try:
-                    result = pull_layer(transport, copies, dataset, task.report, task.isCanceled)
+                    result = pull_layer(transport, copies, dataset, task.report, task.isCanceled, period)
                     copy = copies.note_uses(dataset, uses) if uses is not None else None
                     return replace(result, copy=copy) if copy is not None else result
                 except LocalCopyTrouble as trouble:
@@ -344,6 +395,7 @@ class Desk(QObject):
         key = self.store.account_key(server, username)
         copies = self.store.account_of_key(key)
         given_up = copies.datasets()
+        self._housekeeper.do(copies.drop_pass)
         for dataset in given_up:
             layers.close_copy(self.project, key, dataset)
             self._watch.watch((key, dataset), None)
@@ -352,6 +404,32 @@ class Desk(QObject):
             self.shown_copies.remove(copies, dataset)
             self.copies_changed.emit(dataset)
         return given_up
+
+    def ask_holdings(self, done: Callable[[list[Holding]], None], failed: Callable[[DeskError], None]) -> DeskTask:
+        """Look what all accounts have on this computer."""
+        return self.run("Looking at the local copies", lambda _task: self.store.holdings(), done, failed)
+
+    def remove_copy(self, account: str, dataset: str) -> None:
+        """Take the layer of a copy out of the project and delete the copy, whoever's it is on this computer."""
+        copies = self.store.account_of_key(account)
+        layers.close_copy(self.project, account, dataset)
+        self._watch.watch((account, dataset), None)
+        self._note_shown()
+        self.shown_copies.remove(copies, dataset)
+        if account == self._account_key():
+            self.copies_changed.emit(dataset)
+
+    def after_housekeeping(self, act: Callable[[], None]) -> None:
+        """Call ``act`` once the small work on files that was asked for so far is done."""
+        self._housekeeper.do(lambda: None, lambda _result: act())
+
+    def account_words(self, account: str) -> tuple[str, str] | None:
+        """Server and user name of the account with this key, where the settings remember them."""
+        for server in self.settings.servers:
+            username = self.settings.username_at(server)
+            if username and self.store.account_key(server, username) == account:
+                return server, username
+        return None
 
     def close_account(self, server: str, username: str) -> None:
         """The account was closed: what there is of it goes, which is told."""
@@ -440,6 +518,12 @@ class Desk(QObject):
 
         return self.run(description, lambda _task: leave(session), lambda _result: done(), failed)
 
+    def _told_of(self, filters: dict[str, Any]) -> dict[str, Any]:
+        """``filters`` with what the server cannot know of a session of which it has not heard."""
+        if isinstance(self.session, OfflineSession):
+            return {**filters, **self.session.circumstances()}
+        return filters
+
     def _account_key(self) -> str:
         if self.session is not None:
             return self.store.account_key(self.session.transport.base_url, self.session.user.username)
@@ -458,7 +542,7 @@ class Desk(QObject):
         return ""
 
     def _send_events(self, session: DeskSession | None, cancelled: Callable[[], bool]) -> int:
-        if session is None:
+        if session is None or isinstance(session, OfflineSession):
             return 0
         key = self.store.account_key(session.transport.base_url, session.user.username)
         while not self._sending.acquire(timeout=_LOOK_AGAIN_S):  # several pulls begin at once: one sends for all
@@ -511,16 +595,49 @@ class Desk(QObject):
         if account == self._account_key():
             self.copies_changed.emit(dataset)
 
+    def _open_waiting(self) -> None:
+        """Somebody has just unlocked an account: open what a project had of its copies, which stood closed so far."""
+        key = self._account_key()
+        if not self.is_unlocked(key):
+            self._opened_for = ""
+            return
+        if self._opened_for == key:
+            return
+        self._opened_for = key
+        waiting = {
+            dataset
+            for id_, (account, dataset) in layers.shown_copies(self.project).items()
+            if account == key and is_stand_in(self.project.mapLayer(id_))
+        }
+        copies = self.store.account_of_key(key)
+
+        def opened(found: list[LocalCopy]) -> None:
+            if not self.is_unlocked(key):
+                return
+            for copy in found:
+                self._watch.watch((key, copy.manifest.dataset), copy)
+                for layer in layers.renew(self.project, copy):
+                    self.layer_opened.emit(layer)
+                told = {"release": copy.manifest.release, "project": True}
+                self.record(EventKind.LAYER_OPENED, copy.manifest.dataset, told, copy.manifest.rows)
+            self._note_shown()
+
+        if waiting:
+            self._housekeeper.do(lambda: _valid(copies, waiting), opened)
+
     def _project_read(self) -> None:
         """Renew the facts of the layers that a project was saved with, and tell of those without a copy."""
-        missing = []
+        missing, locked = [], []
         for id_, (account, dataset) in layers.shown_copies(self.project).items():
             layer = self.project.mapLayer(id_)
             copy = self._saved.copy(account, dataset)
             if is_stand_in(layer):
-                missing.append(layer.name())
+                valid = copy is not None and not copy.lapsed(datetime.now(timezone.utc))
+                (locked if valid and not self.is_unlocked(account) else missing).append(layer.name())
             elif copy is not None and layers.shown_path(layer) == copy.path:
                 layers.describe(layer, copy.manifest)
+        if locked:
+            self.told.emit(self.tr("{layers}: closed until you sign in.").format(layers=", ".join(sorted(set(locked)))))
         if missing:
             self.told.emit(
                 self.tr(
@@ -529,6 +646,12 @@ class Desk(QObject):
                 ).format(layers=", ".join(sorted(set(missing))))
             )
         self._note_shown()
+
+
+def _valid(copies: AccountStore, datasets: set[str]) -> list[LocalCopy]:
+    found = [copies.copy(dataset) for dataset in sorted(datasets)]
+    now = datetime.now(timezone.utc)
+    return [copy for copy in found if copy is not None and not copy.lapsed(now)]
 
 
 def _copy_of(copies: AccountStore, entry: dict[str, Any]) -> LocalCopy | None:

@@ -13,6 +13,7 @@ from qgis.core import Qgis
 from ...shared.manifest import API_VERSION
 from .errors import PluginTooOld, ServerTrouble
 from .local_store import instant
+from .password_proof import PasswordProof
 from .transport import Cancel, Transport, never
 
 # What a card shows of a layer; members that came later may be missing.
@@ -25,12 +26,13 @@ _MEMBERS = {
 
 
 class SessionState(Enum):
-    """Where a session stands. The values of all but ``ENDED`` are the server's words."""
+    """Where a session stands. The values of all but the last two are the server's words."""
 
     SECOND_FACTOR = "second-factor"  # the password was right, a code is wanted
     ENROLMENT = "enrolment"  # the role needs a second factor, which has to be set up in the console first
     PENDING = "pending"
     ACTIVE = "active"
+    OFFLINE = "offline"  # the local copies are unlocked, and the server is not there
     ENDED = "ended"
 
 
@@ -113,6 +115,7 @@ class DeskSession:
         self.user: User
         self.conditions: Conditions
         self.purposes: tuple[Purpose, ...] = ()
+        self.proof: PasswordProof | None = None  # of the password, where one was given
         self._handle = ""  # claims a sign-in that goes on in the browser; nobody else has it
 
     # ------------------------------------------------------------------ signing in

@@ -131,6 +131,7 @@ _KINDS: dict[str, type[DeskError]] = {
     "purpose-not-agreed": AgreementRefused,
     "role-without-data": AgreementRefused,
     "role-not-permitted": AgreementRefused,
+    "client-too-old": PluginTooOld,
 }
 # A supplier's terms, whichever of them it is.
 _TERMS = "terms-"

@@ -19,6 +19,7 @@ from typing import Any
 from qgis.PyQt.QtCore import QLockFile
 
 from .errors import DeskError, LocalCopyTrouble
+from .replacing import put_in_place
 from .transport import Cancel, Transport, never
 
 _AT_ONCE = 200
@@ -33,6 +34,9 @@ class EventKind(Enum):
     HOTSPOT_RUN = "hotspot.run"
     MAP_EXPORT = "map.export"
     LAYER_OPENED = "layer.opened"
+    EXPLORED = "explore.run"
+    TIME_CHARTS = "time.charts"
+    TABLE_EXPORT = "table.export"
 
 
 class EventQueue:
@@ -162,7 +166,7 @@ class EventQueue:
             file.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
             file.flush()
             os.fsync(file.fileno())
-        rest.replace(self._path)
+        put_in_place(rest, self._path)
 
 
 def _event(kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> dict[str, Any]:

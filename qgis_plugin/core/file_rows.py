@@ -17,6 +17,7 @@ from qgis.core import QgsProviderRegistry, QgsVectorLayer
 
 from .errors import Cancelled
 from .geopackage import read_only
+from .packed_index import placed
 
 _AT_ONCE = 20_000
 _MAPPED_BYTES = 2**31 - 2**16
@@ -90,10 +91,59 @@ class PointFile:
                     places, rows = places[inside], [row for row, here in zip(rows, inside.tolist()) if here]
                 yield places, rows
 
+    def places(
+        self, column: str, conditions: str, cancelled: CancelledCheck
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All places alone, many times faster than ``rows``: x, y and the numbers of ``column``, in no order.
+
+        ``column`` is an SQL expression, NaN where it is NULL; empty for NaN everywhere. ``conditions`` and what is
+        raised are those of ``rows``.
+        """
+        here = f"t.{_quoted(self.geometry)} IS NOT NULL{f' AND {conditions}' if conditions else ''}"
+        source = f"FROM {_quoted(self.table)} AS t WHERE {here}"
+        with closing(self._connected()) as connection:
+            everywhere = self._same_everywhere(connection, column, source) if column else float("nan")
+            found = self._indexed(connection) if everywhere is not None and not conditions else None
+            if found is not None:
+                return (*found, np.full(len(found[0]), everywhere))
+            names = f"t.{_quoted(self.geometry)}" + (f", {column}" if column and everywhere is None else "")
+            cursor = connection.execute(f"SELECT {names} {source}")
+            parts, numbers = [np.empty((0, 2))], [np.empty(0)]
+            while rows := cursor.fetchmany(_AT_ONCE):
+                if cancelled():
+                    raise Cancelled
+                parts.append(_places([row[0] for row in rows]))
+                if everywhere is None:
+                    numbers.append(np.array([row[1] for row in rows], dtype=float))
+        x, y = np.concatenate(parts).T
+        return x, y, np.concatenate(numbers) if everywhere is None else np.full(len(x), everywhere)
+
+    @staticmethod
+    def _same_everywhere(connection: sqlite3.Connection, column: str, source: str) -> float | None:
+        """The number that the column holds in each row, NaN where it is NULL in each; ``None`` where rows differ."""
+        asked = f"SELECT count(*), count({column}), min({column}), max({column}) {source}"
+        rows, known, least, most = connection.execute(asked).fetchone()
+        if not known:
+            return float("nan")
+        return float(least) if known == rows and least == most else None
+
+    def _indexed(self, connection: sqlite3.Connection) -> tuple[np.ndarray, np.ndarray] | None:
+        """The places as the index has them; ``None`` where it does not tell all of them exactly."""
+        index = f"rtree_{self.table}_{self.geometry}"
+        node, parent, rowid = (_quoted(f"{index}_{part}") for part in ("node", "parent", "rowid"))
+        # A node that is nobody's parent is a leaf.
+        leaves = connection.execute(
+            f"SELECT data FROM {node} WHERE nodeno NOT IN (SELECT parentnode FROM {parent})"
+        ).fetchall()
+        found = placed([data for (data,) in leaves])
+        (every,) = connection.execute(f"SELECT count(*) FROM {rowid}").fetchone()
+        return found if found is not None and len(found[0]) == every else None
+
     def count_without_place(self, month: str, conditions: str = "") -> dict[str, int]:
         """How many rows have no place, by month (the SQL expression ``month``); raises ``sqlite3.Error``."""
         table, index = _quoted(self.table), _quoted(f"rtree_{self.table}_{self.geometry}_rowid")
-        where = " AND ".join([f"t.{_quoted(self.geometry)} IS NULL", *([conditions] if conditions else [])])
+        # QGIS writes a row without a place as an empty point, which is not NULL; neither is in the index.
+        where = " AND ".join([f"t.rowid NOT IN (SELECT rowid FROM {index})", *([conditions] if conditions else [])])
         with closing(self._connected()) as connection:
             # Looking at every row takes a while: the index often tells that there is none to be found.
             (every,), (placed,) = (connection.execute(f"SELECT count(*) FROM {t}").fetchone() for t in (table, index))

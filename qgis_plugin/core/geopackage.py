@@ -94,7 +94,7 @@ def _does_no_more(sql: str, table: str) -> bool:
     when, begun, body = sql.partition("BEGIN")
     index = re.escape(_index_name(table))
     allowed = re.compile(
-        rf"INSERT OR REPLACE INTO \W{index}\W VALUES\b|DELETE FROM \W{index}\W WHERE id\b|UPDATE \W{index}\W SET\b"
+        rf"INSERT (?:OR REPLACE )?INTO \W{index}\W VALUES\b|DELETE FROM \W{index}\W WHERE id\b|UPDATE \W{index}\W SET\b"
         r"|UPDATE gpkg_ogr_contents SET feature_count = feature_count [+-] 1 WHERE\b|SELECT RAISE\(ABORT,"
     )
     asks = re.compile(r"\b(SELECT|FROM|WITH)\b", re.IGNORECASE)

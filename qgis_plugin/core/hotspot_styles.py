@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -58,6 +58,32 @@ class LegendClass:
 def gi_classes() -> tuple[LegendClass, ...]:
     """The seven classes of Gi*, hottest first."""
     return tuple(LegendClass(step, step, _gi_label(step), _GI_COLOURS[step]) for step in (3, 2, 1, 0, -1, -2, -3))
+
+
+def sign_colour(step: int) -> str:
+    """The colour of a step from −3 (far below) to 3 (far above)."""
+    return _GI_COLOURS[step]
+
+
+def diverging_classes(
+    values: np.ndarray, edges: Sequence[float], words: Callable[[float], str]
+) -> tuple[LegendClass, ...]:
+    """Seven classes on both sides of a middle, highest first, parted at six ``edges``; the outermost reach the values.
+
+    Those that hold no value are left out.
+    """
+    values = values[np.isfinite(values)]
+    least, most = min(float(values.min()), edges[0]), max(float(values.max()), edges[-1])
+    bounds = [least, *edges, most]
+    labels = [f"Below {words(edges[0])}"]
+    labels += [f"{words(low)} to {words(high)}" for low, high in zip(edges, edges[1:])]
+    labels.append(f"{words(edges[-1])} and more")
+    found = [
+        LegendClass(bounds[i], bounds[i + 1], labels[i], _GI_COLOURS[i - 3])
+        for i in range(len(labels))
+        if ((values >= bounds[i]) & (values <= bounds[i + 1])).any()
+    ]
+    return tuple(reversed(found))
 
 
 def _gi_label(step: int) -> str:

@@ -34,11 +34,14 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QMetaType
 
 from ...shared import kernel_density as densities
+from ...shared.bandwidths import Rule, bandwidth_by
 from ...shared.disclosure import masking_of
-from ...shared.getis_ord import MIN_INCIDENTS, Correction, GiStarError, gi_star, queen
+from ...shared.getis_ord import Correction, GiStarError, gi_star, queen
 from ...shared.grids import Grid, GridError
-from ...shared.kernel_density import MIN_POINTS, DensityError, check, default_bandwidth, default_cell
+from ...shared.hexagons import HexGrid
+from ...shared.kernel_density import MIN_POINTS, DensityError, check, default_cell
 from .analysis_error import AnalysisError
+from .cautions import cautions, refuse_hopeless
 from .errors import Cancelled
 from .hotspot_styles import (
     DensityClasses,
@@ -67,9 +70,14 @@ COUNT_PARAMETERS = frozenset({_USED, _LEFT_OUT, _UNMAPPED, _STACK})
 _HOT_AND_COLD = "Hot / cold cells"
 # What counts cells that a published map does not show.
 OF_SPARSE_CELLS = frozenset({_HOT_AND_COLD})
-_SQUARE_WKB = [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4"), ("xy", "<f8", (5, 2))]
+_FIELD_TYPES = {
+    "i": QMetaType.Type.Int,
+    "f": QMetaType.Type.Double,
+    "U": QMetaType.Type.QString,
+}
 # Counts of smaller cells are mostly nought and one, whatever the size of the study area: nothing to compare.
 GI_SMALLEST_CELL_M = 100.0
+MOST_CELLS = 8_000_000  # London in cells of 25 m has fewer
 CORRECTION_WORDS = {
     Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg, over all cells",
     Correction.BENJAMINI_YEKUTIELI: "Benjamini–Yekutieli, over all cells (stricter)",
@@ -143,14 +151,14 @@ class Incidents:
 
 @dataclass(frozen=True)
 class HotspotSurface:
-    """Values on a grid of square cells, shape ``(rows, columns)``, southernmost row first.
+    """Values on a grid of squares (or hexagons), shape ``(rows, columns)``, southernmost row first.
 
     ``mask`` marks the cells of the study area; ``columns`` are arrays by name (``count`` and, for density,
     ``per_km2``; for Gi*, ``z``, ``p``, ``q`` and ``class``); ``shown`` names the one to be mapped. ``parameters`` are
     (words, value in words), ``notes`` sentences for the reader.
     """
 
-    grid: Grid
+    grid: Grid | HexGrid
     mask: np.ndarray
     columns: dict[str, np.ndarray]
     shown: str
@@ -167,15 +175,14 @@ class HotspotSurface:
         """The columns of a grid layer."""
         fields = QgsFields()
         for name, array in self.columns.items():
-            whole = np.issubdtype(array.dtype, np.integer)
-            fields.append(QgsField(name, QMetaType.Type.Int if whole else QMetaType.Type.Double))
+            fields.append(QgsField(name, _FIELD_TYPES[array.dtype.kind]))
         return fields
 
     def features(self) -> Iterator[QgsFeature]:
-        """The cells of the study area as squares, row by row from the south-west."""
+        """The cells of the study area as polygons, row by row from the south-west."""
         fields = self.fields()
         columns = [_values(array[self.mask]) for array in self.columns.values()]
-        for shape, values in zip(self._squares(), zip(*columns)):
+        for shape, values in zip(self._outlines(), zip(*columns)):
             feature = QgsFeature(fields)
             geometry = QgsGeometry()
             geometry.fromWkb(shape)
@@ -183,16 +190,13 @@ class HotspotSurface:
             feature.setAttributes(list(values))
             yield feature
 
-    def _squares(self) -> Iterator[bytes]:
+    def _outlines(self) -> Iterator[bytes]:
         # All polygons are laid out as WKB in one array: making each from its corners would take many times as long.
-        rows, columns = np.nonzero(self.mask)
-        west, south = self.grid.left + columns * self.grid.cell, self.grid.bottom + rows * self.grid.cell
-        east, north = west + self.grid.cell, south + self.grid.cell
-        wkb = np.zeros(len(rows), dtype=_SQUARE_WKB)
-        wkb["order"], wkb["type"], wkb["rings"], wkb["points"] = 1, 3, 1, 5
-        corners = ((west, south), (east, south), (east, north), (west, north), (west, south))
-        for number, (x, y) in enumerate(corners):
-            wkb["xy"][:, number, 0], wkb["xy"][:, number, 1] = x, y
+        rings = self.grid.outlines(*np.nonzero(self.mask))
+        head = [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4")]
+        wkb = np.zeros(len(rings), dtype=[*head, ("xy", "<f8", rings.shape[1:])])
+        wkb["order"], wkb["type"], wkb["rings"], wkb["points"] = 1, 3, 1, rings.shape[1]
+        wkb["xy"] = rings
         size, buffer = wkb.dtype.itemsize, wkb.tobytes()
         return (buffer[start : start + size] for start in range(0, len(buffer), size))
 
@@ -270,6 +274,8 @@ class HotspotRun:
     surface: HotspotSurface
     incidents: Incidents
     classes: tuple[LegendClass, ...]
+    largest_stack: int
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -330,8 +336,29 @@ def gather(
     wanted: IncidentFilter,
     cancelled: CancelledCheck = never_cancelled,
     report: Report = no_report,
+    extra: Sequence[str] = (),
+    places_only: bool = False,
 ) -> Incidents:
-    """The incidents of the filter, clipped to the study area; raises ``AnalysisError`` or ``Cancelled``."""
+    """``collect``, but an ``AnalysisError`` where no analysis of what it finds could be true."""
+    incidents = collect(source, area, wanted, cancelled, report, extra, places_only)
+    refuse_hopeless(incidents.points, incidents.outside, area.label, source.facts)
+    return incidents
+
+
+def collect(
+    source: PointSource,
+    area: StudyArea,
+    wanted: IncidentFilter,
+    cancelled: CancelledCheck = never_cancelled,
+    report: Report = no_report,
+    extra: Sequence[str] = (),
+    places_only: bool = False,
+) -> Incidents:
+    """The incidents of the filter, clipped to the study area, with the ``extra`` columns; there may be none.
+
+    ``places_only`` is for what needs their places alone, and many times faster (``PointSource.read``). Raises
+    ``AnalysisError`` or ``Cancelled``.
+    """
     checked_area(area)
     stage = f"Reading {source.facts.title}"
     points = source.read(
@@ -339,10 +366,13 @@ def gather(
         categories=wanted.categories,
         cancelled=cancelled,
         progress=lambda rows: report(stage, 0.6 * min(rows, source.rows), source.rows),
+        extra=extra,
+        places_only=places_only,
     )
     inside = points_inside(points.eastings, points.northings, area.geometry)
     unmapped = source.count_unplaced(wanted.period, wanted.categories, cancelled)
-    return Incidents(points.where(inside), int((~inside).sum()), unmapped)
+    outside = int((~inside).sum())
+    return Incidents(points.where(inside) if outside else points, outside, unmapped)
 
 
 def run_hotspots(
@@ -358,7 +388,7 @@ def run_hotspots(
 
     Raises ``AnalysisError`` (too few incidents, empty study area, bandwidth smaller than the cell …) or ``Cancelled``.
     """
-    incidents = gather(source, area, wanted, cancelled, report)
+    incidents = gather(source, area, wanted, cancelled, report, places_only=True)
     report("Computing", 65, 100)
     surface = compute(incidents.points, area, settings)
     if cancelled():
@@ -368,7 +398,18 @@ def run_hotspots(
         surface.to_raster(path)
     else:
         surface.to_grid(path, cancelled)
-    return HotspotRun(settings, path, source.facts, wanted, area, surface, incidents, classes_of(surface, settings))
+    return HotspotRun(
+        settings=settings,
+        path=path,
+        facts=source.facts,
+        wanted=wanted,
+        area=area,
+        surface=surface,
+        incidents=incidents,
+        classes=classes_of(surface, settings),
+        largest_stack=largest_stack(incidents.points),
+        notes=(*surface.notes, *cautions(incidents.points, source.facts)),
+    )
 
 
 def kernel_density(
@@ -376,12 +417,15 @@ def kernel_density(
 ) -> HotspotSurface:
     """The quartic density of the points, in incidents per km², on the cells of the study area."""
     with _in_one_sentence():
-        grid, mask = _cells(points, area, cell or default_cell(*_corners(area)))
+        grid, mask = _cells(points, area, default_cell(*_corners(area)) if cell is None else cell)
         # Too few points for any density are too few for a bandwidth, too: the check says so first.
-        check(len(points), grid.cell, bandwidth or grid.cell)
-        used = bandwidth or default_bandwidth(points.eastings, points.northings, grid.cell)
+        check(len(points), grid.cell, grid.cell if bandwidth is None else bandwidth)
+        if bandwidth is None:
+            bandwidth_used = bandwidth_by(Rule.SILVERMAN, points.eastings, points.northings, grid.cell).metres
+        else:
+            bandwidth_used = bandwidth
         density = densities.kernel_density(
-            points.eastings, points.northings, grid, used, study_area=mask, edge_correction=edge_correction
+            points.eastings, points.northings, grid, bandwidth_used, study_area=mask, edge_correction=edge_correction
         )
     return HotspotSurface(
         grid=grid,
@@ -416,10 +460,6 @@ def getis_ord(
         found = gi_star(counts, mask, queen(neighbours), correction)
     hot, cold = int((found.classes > 0).sum()), int((found.classes < 0).sum())
     notes = []
-    if found.few:
-        notes.append(
-            f"Only {found.incidents} incidents: below {MIN_INCIDENTS} the test is a poor guide, so take it as a hint."
-        )
     if not hot and not cold:
         notes.append("No cell stands out: nothing here is more, or less, than chance would bring.")
     side = 2 * neighbours + 1
@@ -453,6 +493,11 @@ def _corners(area: StudyArea) -> tuple[float, float, float, float]:
 def _cells(points: Points, area: StudyArea, cell: float) -> tuple[Grid, np.ndarray]:
     """The grid over the study area, and which of its cells belong to it."""
     grid = Grid.covering(*_corners(area), cell)
+    if grid.rows * grid.columns > MOST_CELLS:
+        raise GridError(
+            f"Cells of {cell:g} m make {grid.rows * grid.columns:,} cells of the study area, more than {MOST_CELLS:,}, "
+            "and nobody reads so many: choose larger cells or a smaller area."
+        )
     top = grid.bottom + grid.rows * grid.cell
     mask = burn(area.geometry, grid.left, top, grid.cell, grid.shape, touched=False)[::-1]
     return grid, mask | (grid.bin(points.eastings, points.northings) > 0)
@@ -518,12 +563,6 @@ def open_result(run: HotspotRun) -> HotspotResult:
     if not layer.isValid():
         raise _unwritable(run.path, "the file cannot be opened again")
     style(layer, method, run.classes)
-    stack = largest_stack(run.incidents.points)
-    notes = list(run.surface.notes)
-    if facts.snapped and stack > 1:
-        notes.append(
-            f"The supplier moves incidents to shared map points (up to {stack:,} on one): a hot cell may be one."
-        )
     return HotspotResult(
         method=method,
         layer=layer,
@@ -535,18 +574,18 @@ def open_result(run: HotspotRun) -> HotspotResult:
         study_area=run.area,
         legend_title="Incidents per km²" if method.is_density else "Getis-Ord Gi*",
         classes=run.classes,
-        parameters=_parameters(run, what, stack),
+        parameters=_parameters(run, what),
         used=len(run.incidents.points),
         outside=run.incidents.outside,
         unmapped=run.incidents.unmapped,
-        largest_stack=stack,
+        largest_stack=run.largest_stack,
         snapped=facts.snapped,
         caveats=facts.caveats,
         attribution=facts.attribution,
         synthetic=facts.synthetic,
         newest_month=facts.newest_month,
         run_on=date.today(),
-        notes=tuple(notes),
+        notes=run.notes,
         wanted=run.wanted,
         settings=replace(run.settings, cell_m=run.surface.grid.cell, bandwidth_m=run.surface.bandwidth_m),
         class_km2=class_areas(run.surface, run.classes, run.settings.method.is_density),
@@ -571,7 +610,7 @@ def _precision(points: Points) -> float | None:
     return float(known.max()) if len(known) and not np.isnan(known).any() else None
 
 
-def _parameters(run: HotspotRun, what: str, stack: int) -> tuple[tuple[str, str], ...]:
+def _parameters(run: HotspotRun, what: str) -> tuple[tuple[str, str], ...]:
     area = run.area.label + (f" ({run.area.edition})" if run.area.edition else "")
     return (
         ("Incidents", what),
@@ -581,5 +620,5 @@ def _parameters(run: HotspotRun, what: str, stack: int) -> tuple[tuple[str, str]
         (_LEFT_OUT, f"{run.incidents.outside:,}"),
         (_UNMAPPED, f"{run.incidents.unmapped:,}"),
         *run.surface.parameters,
-        (_STACK, f"{stack:,}"),
+        (_STACK, f"{run.largest_stack:,}"),
     )

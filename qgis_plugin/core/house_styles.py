@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from ...shared.pictures import clean_png
 from .base_source import FILE_NAME, BaseSource, service, zoomstack_file
 from .download import Download
 from .errors import LocalCopyTrouble
+from .replacing import put_in_place, write_in_place
 from .transport import Cancel, Transport, never
 
 _FOLDER = "house-style"
@@ -79,7 +79,7 @@ class HouseStyles:
             part = target.with_name(f"{rules.base_map.sha256[:16]}.part")
             part.touch(mode=0o600)
             Download(transport, "/v1/base-map", rules.base_map, lambda _bytes: None, progress, cancelled).fetch(part)
-            part.replace(target)
+            put_in_place(part, target)
         except OSError as error:
             raise LocalCopyTrouble(
                 f"The base map cannot be kept in {target.parent} ({error.strerror or error}). Make room or give "
@@ -93,11 +93,7 @@ class HouseStyles:
 
     @staticmethod
     def _keep(path: Path, content: bytes) -> None:
-        part = path.with_name(f"{path.name}.part")
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        part.replace(path)
+        write_in_place(path, content)
 
     def _rules(self, told: dict[str, Any], account: str) -> HouseRules:
         logo = self._folder / f"{account}.png"

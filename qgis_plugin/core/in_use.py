@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 from qgis.PyQt.QtCore import QLockFile
 
 from .lock_files import try_lock
+from .replacing import delete
 
 _SUFFIX = ".shown"
 
@@ -41,8 +41,7 @@ def is_in_use(path: Path) -> bool:
         mark = QLockFile(str(file))
         if try_lock(mark):
             mark.unlock()
-            with suppress(OSError):
-                file.unlink()
+            delete(file)
         else:
             shown = True
     return shown

@@ -12,7 +12,6 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsDatumTransform,
     QgsExpression,
-    QgsLayerMetadata,
     QgsLayerTreeGroup,
     QgsMapLayer,
     QgsMarkerSymbol,
@@ -29,9 +28,10 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor
 
 from ...shared.manifest import FID_COLUMN, Manifest
-from .days import day_in_words, day_of
 from .errors import LocalCopyTrouble
-from .local_store import LocalCopy, last_day
+from .layer_metadata import abstract, layer_title, metadata_of
+from .layer_time import keep_time, months_held, widen_project_time
+from .local_store import LocalCopy
 from .saved_projects import home, is_stand_in
 
 GROUP = "SafeStats"
@@ -87,7 +87,7 @@ def facts(layer: QgsMapLayer) -> LayerFacts | None:
         elif kind == "bool":
             value = str(value).lower() == "true"
         else:
-            value = value or ""  # nothing is None before a project was saved, and empty afterwards
+            value = value or ""  # an empty text comes back from a project file as none at all
         values[name] = value
     return LayerFacts(**values)
 
@@ -134,6 +134,7 @@ def open_copy(project: QgsProject, copy: LocalCopy) -> QgsVectorLayer:
         layer.setRenderer(renderer(copy))
         layer.setOpacity(_OPACITY)
     prepare_project(project)
+    widen_project_time(project, months_held(copy.manifest.first_period[:7], copy.manifest.newest_period[:7]))
     project.addMapLayer(layer, False)
     _group(project).insertLayer(0, layer)
     return layer
@@ -199,13 +200,8 @@ def close_copy(project: QgsProject, account: str, dataset: str) -> list[str]:
     return names
 
 
-def layer_title(manifest: Manifest) -> str:
-    """What the layer is called in the tree and in legends."""
-    return f"{manifest.title} (synthetic)" if manifest.synthetic else manifest.title
-
-
 def describe(layer: QgsVectorLayer, manifest: Manifest) -> None:
-    """Read-only, aliases, metadata, attribution, and the facts that ``facts`` reads."""
+    """Read-only, aliases, metadata, times, attribution, and the facts that ``facts`` reads."""
     layer.setReadOnly(True)
     fields = layer.fields()
     aliases = {c.name: f"{c.alias} ({c.unit})" if c.unit else c.alias for c in manifest.columns}
@@ -218,14 +214,8 @@ def describe(layer: QgsVectorLayer, manifest: Manifest) -> None:
         if layer.displayExpression() != shown:
             layer.setDisplayExpression(shown)
 
-    metadata = QgsLayerMetadata()
-    metadata.setTitle(layer_title(manifest))
-    metadata.setAbstract(abstract(manifest))
-    metadata.setRights([manifest.attribution])
-    metadata.setType("dataset")
-    metadata.setLanguage("ENG")
-    metadata.setCrs(layer.crs())
-    layer.setMetadata(metadata)
+    layer.setMetadata(metadata_of(layer, manifest))
+    keep_time(layer)
     layer.serverProperties().setAttribution(manifest.attribution)
     layer.serverProperties().setAbstract(abstract(manifest))
 
@@ -236,21 +226,6 @@ def describe(layer: QgsVectorLayer, manifest: Manifest) -> None:
         elif kind == "bool":
             value = "true" if value else "false"
         layer.setCustomProperty(_PREFIX + name, value)
-
-
-def abstract(manifest: Manifest) -> str:
-    """What a reader of the layer must know: period, release, agreement, validity, caveats."""
-    lines = [
-        f"{manifest.title}: {manifest.rows:,} incidents, {manifest.first_period} to {manifest.newest_period}, "
-        f"release {manifest.release} of {manifest.published_at[:10]}.",
-        f"Data Sharing Agreement {manifest.agreement}, until {day_in_words(day_of(manifest.agreement_until))}. "
-        f"Local copy valid until {day_in_words(last_day(manifest))}.",
-    ]
-    if manifest.area_edition:
-        lines.append(f"Areas: {manifest.area_edition}.")
-    if manifest.synthetic:
-        lines.append("These data are synthetic: invented for demonstration, they describe nothing that happened.")
-    return "\n".join([*lines, *manifest.caveats])
 
 
 def renderer(copy: LocalCopy) -> QgsCategorizedSymbolRenderer | QgsSingleSymbolRenderer:

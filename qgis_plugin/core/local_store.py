@@ -28,10 +28,14 @@ from .days import day_in_words
 from .errors import LocalCopyTrouble
 from .in_use import is_in_use
 from .lock_files import try_lock
+from .pull_period import EVERYTHING, PullPeriod
+from .replacing import delete, flush, flush_folder, put_in_place, write_in_place
 
 STATE = "state.json"
+_OFFLINE_STATE = "pass.json"
 _STATE_VERSION = 1
 _LOCK_HELD_S = 0.1
+_DELETE_PATIENCE_S = 1.0  # the state of a copy may be read by another QGIS at that moment
 _PROBE_BYTES = 4096
 _PARTS_KEPT = timedelta(days=2)
 _BESIDE = "+"  # between the name of a copy and that of what was worked out of it
@@ -75,6 +79,7 @@ class LocalCopy:
     categories: tuple[str, ...]  # empty where there are too many to tell apart by colour
     changes: Changes | None = None  # none for a first copy, and where the two cannot be compared
     uses: tuple[str, ...] | None = None  # what the agreement grants, as last told; ``None`` where nobody has told
+    period: PullPeriod = EVERYTHING  # the months that its person chose; ``manifest`` tells of these alone
 
     @property
     def valid_until(self) -> datetime:
@@ -98,6 +103,16 @@ class LocalCopy:
                 "Pull it again to go on working with it.",
                 "copy-lapsed",
             )
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one account has of one dataset on this computer: bytes, and the copy where there is a whole one."""
+
+    account: str  # its key
+    dataset: str
+    copy: LocalCopy | None
+    size: int
 
 
 def last_day(manifest: Manifest) -> date:
@@ -159,6 +174,17 @@ class LocalStore:
         except OSError:
             return None
 
+    def holdings(self) -> list[Holding]:
+        """What is here of all accounts, the largest first. It reads many files: call it in a thread."""
+        found = []
+        for folder in self.root.glob("*/*"):
+            if folder.is_dir() and _NAME.fullmatch(folder.name):
+                account = AccountStore(self.root, folder.parent)
+                size = account.size(folder.name)
+                if size:
+                    found.append(Holding(folder.parent.name, folder.name, account.copy(folder.name), size))
+        return sorted(found, key=lambda one: -one.size)
+
     @property
     def events_path(self) -> Path:
         """The queue of what was done and is not yet reported."""
@@ -213,6 +239,7 @@ class AccountStore:
                 categories=tuple(document["categories"]),
                 changes=Changes(**document["changes"]) if document.get("changes") else None,
                 uses=tuple(document["uses"]) if document.get("uses") is not None else None,
+                period=PullPeriod.from_json(document.get("period")),
             )
             _ = copy.valid_until  # a copy whose end cannot be read has none
         except (OSError, ValueError, KeyError, TypeError, LocalCopyTrouble):
@@ -254,7 +281,7 @@ class AccountStore:
         """A file to write to, owner-only and empty."""
         path = self.part(dataset, name)
         for journal in path.parent.glob(f"{path.name}-*"):
-            journal.unlink()
+            delete(journal)
         os.truncate(path, 0)
         return path
 
@@ -269,20 +296,27 @@ class AccountStore:
             )
 
     def commit(
-        self, dataset: str, built: Path, manifest: Manifest, categories: tuple[str, ...], changes: Changes | None
+        self,
+        dataset: str,
+        built: Path,
+        manifest: Manifest,
+        categories: tuple[str, ...],
+        changes: Changes | None,
+        period: PullPeriod = EVERYTHING,
     ) -> LocalCopy:
         """Make the proved file ``built`` the copy of ``dataset``. The state is written last and atomically."""
         folder = built.parent
         stamp = hashlib.sha256(os.urandom(16)).hexdigest()[:8]
         final = folder / _safe(f"{dataset}-r{manifest.release}-{stamp}.gpkg")
-        _fsync(built)
-        built.replace(final)
-        _fsync_folder(folder)
-        return self._write_state(folder, LocalCopy(final, manifest, _now(), categories, changes))
+        flush(built)
+        put_in_place(built, final)
+        flush_folder(folder)
+        return self._write_state(folder, LocalCopy(final, manifest, _now(), categories, changes, period=period))
 
-    def renew(self, dataset: str, copy: LocalCopy, manifest: Manifest) -> LocalCopy:
+    def renew(self, dataset: str, copy: LocalCopy, manifest: Manifest, period: PullPeriod = EVERYTHING) -> LocalCopy:
         """The same file fulfils ``manifest`` too: record the new validity."""
-        return self._write_state(self._folder(dataset), replace(copy, manifest=manifest, pulled_at=_now()))
+        renewed = replace(copy, manifest=manifest, pulled_at=_now(), period=period)
+        return self._write_state(self._folder(dataset), renewed)
 
     def note_uses(self, dataset: str, uses: tuple[str, ...]) -> LocalCopy | None:
         """The copy of ``dataset``, which knows from now on what the agreement grants.
@@ -297,6 +331,19 @@ class AccountStore:
             if copy is not None:
                 copy = self._write_state(self._folder(dataset), replace(copy, uses=uses))
         return copy
+
+    def keep_pass(self, content: bytes) -> None:
+        """Keep what unlocks the copies of the account without the server; raises ``OSError``, ``LocalCopyTrouble``."""
+        self._prepare(self.folder)
+        write_in_place(self.folder / _OFFLINE_STATE, content)
+
+    def read_pass(self) -> bytes:
+        """What ``keep_pass`` kept; raises ``OSError`` where there is nothing."""
+        return (self.folder / _OFFLINE_STATE).read_bytes()
+
+    def drop_pass(self) -> None:
+        """Let nobody unlock the copies without the server any more."""
+        delete(self.folder / _OFFLINE_STATE, _DELETE_PATIENCE_S)
 
     def datasets(self) -> list[str]:
         """The datasets that there may be a copy of."""
@@ -314,19 +361,24 @@ class AccountStore:
             return
         for path in self._folder(dataset).glob("*.gpkg"):
             if (copy is None or path != copy.path) and not is_in_use(path):
-                _try_unlink(path)
+                delete(path)
         for path in self._folder(dataset).glob(f"*.gpkg{_BESIDE}*"):
             if not path.with_name(path.name.split(_BESIDE, 1)[0]).is_file():
-                _try_unlink(path)
+                delete(path)
+
+    def size(self, dataset: str) -> int:
+        """The bytes that ``dataset`` takes on the disk: its copy, what was worked out of it, what was broken off."""
+        total = 0
+        for path in self._folder(dataset).glob("*"):
+            with suppress(OSError):  # gone already
+                total += path.stat().st_size
+        return total
 
     def keep_beside(self, copy: Path, name: str, content: bytes) -> None:
         """Keep ``content`` beside the file of a copy, owner-only, whole or not at all; raises ``OSError``."""
         final = copy.with_name(f"{copy.name}{_BESIDE}{_safe(name)}")
         # Another QGIS may write the same at the same time.
-        new = final.with_name(f"{final.name}.{os.getpid()}.part")
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-        new.replace(final)
+        write_in_place(final, content, f"{os.getpid()}.part")
 
     def discard_parts(self, dataset: str, before: datetime | None = None) -> None:
         """Delete what downloads left; with ``before``, only what was not written since."""
@@ -334,11 +386,11 @@ class AccountStore:
             with suppress(OSError):  # gone already
                 written = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
                 if before is None or written < before:
-                    _try_unlink(path)
+                    delete(path)
 
     def remove(self, dataset: str) -> None:
         """Delete the copy: the state first, so that nothing names a file that may be going."""
-        _try_unlink(self._folder(dataset) / STATE)
+        delete(self._folder(dataset) / STATE, _DELETE_PATIENCE_S)
         self.discard_superseded(dataset)
         self.discard_parts(dataset)
 
@@ -350,15 +402,11 @@ class AccountStore:
             "categories": list(copy.categories),
             "changes": asdict(copy.changes) if copy.changes else None,
             "uses": None if copy.uses is None else list(copy.uses),
+            "period": None if copy.period.everything else vars(copy.period),
             "manifest": copy.manifest.to_json(),
         }
-        new = folder / f"{STATE}.new"
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(document, file, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(folder / STATE)
-        _fsync_folder(folder)
+        write_in_place(folder / STATE, json.dumps(document, ensure_ascii=False).encode(), "new")
+        flush_folder(folder)
         return copy
 
     def _folder(self, dataset: str) -> Path:
@@ -366,18 +414,22 @@ class AccountStore:
 
     def _prepared(self, dataset: str) -> Path:
         folder = self._folder(dataset)
-        if not folder.is_dir():
+        self._prepare(self.folder, folder)
+        return folder
+
+    def _prepare(self, *folders: Path) -> None:
+        """Make the folders, owner-only; raises ``LocalCopyTrouble`` where they cannot be trusted."""
+        if not folders[-1].is_dir():
             refuse_remote(self._root)
-            for path in (self._root, self.folder, folder):
+            for path in (self._root, *folders):
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.chmod(0o700)
-        for path in (self.folder, folder):
+        for path in folders:
             if not _is_private(path):
                 raise LocalCopyTrouble(
                     f"The folder {path} is not yours alone, so no copy may be kept in it: delete it, then pull again.",
                     "unsafe-folder",
                 )
-        return folder
 
 
 def refuse_remote(root: Path) -> None:
@@ -424,7 +476,7 @@ def _unwritable(folder: Path) -> LocalCopyTrouble:
             )
         reason = f": {error.strerror or error}"
     finally:
-        _try_unlink(probe)
+        delete(probe)
     return LocalCopyTrouble(
         f"The folder of the local copy, {folder}, cannot be written to{reason}. Your former copy is untouched: pull "
         "again, and if it stays, ask your IT team to look at the disk.",
@@ -434,26 +486,3 @@ def _unwritable(folder: Path) -> LocalCopyTrouble:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _fsync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows has no handle on a folder; its rename is durable by itself
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _try_unlink(path: Path) -> None:
-    with suppress(OSError):  # gone already, or open on Windows: the next start tries again
-        path.unlink()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,25 @@ def fill(connection: sqlite3.Connection, index: str, tree: Callable[[int], Packe
     rows = made.rows[np.argsort(made.rows[:, 0])]
     connection.executemany(f'INSERT INTO "{index}_rowid" (rowid, nodeno) VALUES (?, ?)', rows.tolist())
     connection.executemany(f'INSERT INTO "{index}_parent" (nodeno, parentnode) VALUES (?, ?)', made.parents.tolist())
+
+
+def placed(nodes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The points that the leaves of an R-tree hold: x and y as float64, exactly as in the table, in no order.
+
+    ``None`` where they cannot be told from the index: shapes that are no points, and coordinates that 32-bit reals do
+    not hold, of which it keeps a little square around the point. Whole metres of the National Grid are held exactly.
+    """
+    if not nodes:
+        return np.empty(0), np.empty(0)
+    size = len(nodes[0])
+    pages = np.frombuffer(b"".join(nodes), dtype=np.uint8).reshape(len(nodes), size)
+    number = pages[:, 2].astype(np.int64) * 256 + pages[:, 3]
+    capacity = (size - _HEAD_BYTES) // _CELL.itemsize
+    cells = np.ascontiguousarray(pages[:, _HEAD_BYTES : _HEAD_BYTES + capacity * _CELL.itemsize]).view(_CELL)
+    held = cells[np.arange(capacity) < number[:, None]]
+    if (held["min_x"] != held["max_x"]).any() or (held["min_y"] != held["max_y"]).any():
+        return None
+    return held["min_x"].astype(np.float64), held["min_y"].astype(np.float64)
 
 
 def _tiles(x: np.ndarray, y: np.ndarray, full: int) -> np.ndarray:

@@ -61,6 +61,10 @@ class PlaceFinder:
             borough_code=borough.code if borough else "",
         )
 
+    def suggest(self, text: str, limit: int) -> list[str]:
+        """Known postcodes that begin with ``text``, in order, at most ``limit``; ``AnalysisError`` without the list."""
+        return self._index().suggest(text, limit)
+
     def at(self, easting: float, northing: float) -> Place:
         """The place at a point, rounded to whole metres; ``AnalysisError`` where it is far from London."""
         if not (_WEST <= easting <= _EAST and _SOUTH <= northing <= _NORTH):

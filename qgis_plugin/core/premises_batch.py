@@ -19,6 +19,7 @@ from .points import CancelledCheck, Rows, never_cancelled
 from .premises import Premises, Rejected, answer_premises, read_premises
 from .premises_workbook import PremisesWorkbook
 from .proximity import PlaceSearch, Question, Report, no_report, plan
+from .replacing import put_in_place
 
 WORKBOOK, PAGES = "premises.xlsx", "premises-pages.zip"
 _UNFIT = re.compile(r"[^\w&' .()-]+")
@@ -119,7 +120,7 @@ class _Archive:
         try:
             self._zip.close()
             if kind is None:
-                self._part.replace(self._path)
+                put_in_place(self._part, self._path)
         except OSError as error:
             raise self._unwritable(error) from error
         finally:

@@ -15,6 +15,7 @@ from ...shared.change import RateChange
 from ...shared.ring_answer import AnswerRow, RingAnswer
 from .analysis_error import AnalysisError
 from .premises import Premises, Rejected
+from .replacing import put_in_place
 
 _MOST_ROWS = 1_000_000  # of a sheet; Excel ends at 1,048,576
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -68,7 +69,7 @@ class PremisesWorkbook:
         self._source = None  # GDAL writes the file when it is let go
         try:
             if kind is None:
-                self._part.replace(self._path)
+                put_in_place(self._part, self._path)
         except OSError as trouble:
             raise _unwritable(self._path, trouble.strerror or str(trouble)) from trouble
         finally:

@@ -24,6 +24,8 @@ from .download import Download
 from .errors import Cancelled, LocalCopyTrouble, PluginTooOld, ServerTrouble, WrongDigest
 from .geopackage import RowCounts
 from .local_store import AccountStore, Changes, LocalCopy, instant
+from .pull_period import EVERYTHING, MonthOffered, PullPeriod, months_offered
+from .replacing import held_open
 from .row_digest import prove_month
 from .transport import Transport
 from .unpacking import Unpacking
@@ -100,49 +102,70 @@ def _rows_by_month(slices: tuple[Slice, ...]) -> Counter[str]:
 
 
 def pull_layer(
-    transport: Transport, store: AccountStore, dataset: str, progress: Progress, cancelled: Cancel
+    transport: Transport,
+    store: AccountStore,
+    dataset: str,
+    progress: Progress,
+    cancelled: Cancel,
+    period: PullPeriod | None = None,
 ) -> PullResult:
-    """Bring the local copy of ``dataset`` to what the server offers now.
+    """Bring the local copy of ``dataset`` to what the server offers now of ``period``.
 
+    Without one it is that of the copy that is here, or everything.
     Raises ``DeskError``: refused, unreachable, wrong digest, no room, busy, too new a server, cancelled.
     Whatever it raises, the former copy is untouched, and what has been downloaded is kept for the next try.
     """
     with store.lock(dataset):
         try:
-            return _pull(transport, store, dataset, progress, cancelled)
+            return _pull(transport, store, dataset, progress, cancelled, period)
         except ServerTrouble as error:
             if error.code != "not-found":
                 raise
             # The server published anew between its manifest and the download: once more, with the new manifest.
-            return _pull(transport, store, dataset, progress, cancelled)
+            return _pull(transport, store, dataset, progress, cancelled, period)
 
 
-def _pull(transport: Transport, store: AccountStore, dataset: str, progress: Progress, cancelled: Cancel) -> PullResult:
+def ask_months(transport: Transport, dataset: str, cancelled: Cancel) -> tuple[MonthOffered, ...]:
+    """The months that the server offers of ``dataset``, to choose from; raises ``DeskError``."""
+    return months_offered(_manifest(transport, dataset, cancelled))
+
+
+def _pull(
+    transport: Transport,
+    store: AccountStore,
+    dataset: str,
+    progress: Progress,
+    cancelled: Cancel,
+    period: PullPeriod | None,
+) -> PullResult:
     progress("Asking what has changed", 0, 0)
-    manifest = _manifest(transport, dataset, cancelled)
     former = store.copy(dataset)
+    if period is None:
+        period = former.period if former is not None else EVERYTHING
+    manifest = period.of(_manifest(transport, dataset, cancelled))
     try:
         if (
             former is not None
             and _names(former.manifest) == _names(manifest)
             and _same_shape(former.manifest, manifest)
         ):
-            renewed = store.renew(dataset, former, manifest)
+            renewed = store.renew(dataset, former, manifest, period)
             store.discard_parts(dataset)  # an earlier try may have been killed between its last two steps
             return PullResult(renewed, PullKind.UNCHANGED, 0)
         plan = _plan(manifest, former, cancelled)
         if isinstance(plan.base, LocalCopy) and not (plan.gone or plan.new):
             # Only names are new: days that have closed into their month.
-            renewed = store.renew(dataset, plan.base, manifest)
+            renewed = store.renew(dataset, plan.base, manifest, period)
             store.discard_parts(dataset)
             return PullResult(renewed, PullKind.UNCHANGED, 0)
         try:
-            return _carry_out(transport, store, manifest, former, plan, progress, cancelled)
+            return _carry_out(transport, store, manifest, period, former, plan, progress, cancelled)
         except (geopackage.UnprovedError, sqlite3.DatabaseError) as error:
             if not isinstance(plan.base, LocalCopy) or isinstance(error, sqlite3.OperationalError):
                 raise
             # The copy that is here may have been damaged since: once more, without it.
-            return _carry_out(transport, store, manifest, former, _plan(manifest, None, cancelled), progress, cancelled)
+            afresh = _plan(manifest, None, cancelled)
+            return _carry_out(transport, store, manifest, period, former, afresh, progress, cancelled)
     except (OSError, sqlite3.OperationalError) as error:
         raise LocalCopyTrouble(
             f"The local copy of {manifest.title} could not be written to {store.folder}: {_disk_words(error)}",
@@ -167,6 +190,11 @@ def _is_full(error: Exception) -> bool:
 def _disk_words(error: Exception) -> str:
     if _is_full(error):
         return "the disk is full. Free some space, then pull again; your former copy is untouched."
+    if isinstance(error, OSError) and held_open(error):
+        return (
+            "another program holds a file open there (a virus scanner, a backup). Your former copy is untouched: pull "
+            "again in a moment, and if it stays, ask your IT team to leave that folder out of it."
+        )
     reason = (isinstance(error, OSError) and error.strerror) or error
     return (
         f"{reason}. Your former copy is untouched: pull again, and if it stays, ask your IT team to look at the disk."
@@ -286,6 +314,7 @@ def _carry_out(
     transport: Transport,
     store: AccountStore,
     manifest: Manifest,
+    period: PullPeriod,
     former: LocalCopy | None,
     plan: _Plan,
     progress: Progress,
@@ -343,13 +372,13 @@ def _carry_out(
         proof.result()
     changes = None
     if former is not None:
-        changes = _changes(former, manifest, counts if comparison is None else comparison.result())
+        changes = _changes(former, manifest, period, counts if comparison is None else comparison.result())
     categories: tuple[str, ...] = ()
     if manifest.category_field in columns:
         categories = geopackage.frequent_values(built, table, manifest.category_field, CATEGORIES_WITH_COLOUR)
     if cancelled():
         raise Cancelled
-    copy = store.commit(dataset, built, manifest, categories, changes)
+    copy = store.commit(dataset, built, manifest, categories, changes, period)
     store.discard_parts(dataset)
     kind = PullKind.UPDATED if isinstance(plan.base, LocalCopy) else PullKind.WHOLE
     return PullResult(copy, kind, arriving.received)
@@ -394,12 +423,15 @@ def _compare(former: LocalCopy, built: Path, manifest: Manifest, cancelled: Canc
     return RowCounts(rows_now - common, changed, rows_before - common)
 
 
-def _changes(former: LocalCopy, manifest: Manifest, counts: RowCounts | None) -> Changes | None:
+def _changes(former: LocalCopy, manifest: Manifest, period: PullPeriod, counts: RowCounts | None) -> Changes | None:
     rights_changed = former.manifest.fingerprint != manifest.fingerprint
     if counts is None or (rights_changed and counts.added and counts.withdrawn == former.manifest.rows):
         # Every incident under another number: places show in another precision, and nothing can be known again.
         return None
-    return Changes(former.pulled_at, counts.added, counts.changed, counts.withdrawn, rights_changed)
+    # Months that came or went with the choice of another period have not changed.
+    came = sum(part.rows for part in manifest.slices if not former.period.holds(part))
+    went = sum(part.rows for part in former.manifest.slices if not period.holds(part))
+    return Changes(former.pulled_at, counts.added - came, counts.changed, counts.withdrawn - went, rights_changed)
 
 
 def _room(plan: _Plan) -> int:

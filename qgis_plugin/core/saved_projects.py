@@ -1,4 +1,4 @@
-"""Projects that were saved with a local copy which an update has replaced since: they open with the copy in force.
+"""Projects saved with local copies: they open with the copies in force, and without them while nobody is signed in.
 
 QGIS asks for each path that it reads in a project file. The path of a local copy tells its account and dataset,
 absolute or relative, whatever the folder it was in when the project was saved.
@@ -7,6 +7,7 @@ absolute or relative, whatever the folder it was in when the project was saved.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -27,11 +28,12 @@ class SavedProjects:
     """While ``installed``, paths of former copies in project files lead to the valid copy of the same account.
 
     Where there is none they lead to an empty layer in memory, which keeps the layer's place and style until the
-    next pull and shows nothing.
+    next pull and shows nothing. The same for the copies of an account that ``unlocked(key)`` says is locked.
     """
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: LocalStore, unlocked: Callable[[str], bool]) -> None:
         self._store = store
+        self._unlocked = unlocked
         self._installed = ""
         self._read: dict[Path, tuple[int, LocalCopy | None]] = {}
 
@@ -52,7 +54,7 @@ class SavedProjects:
             return path
         account, dataset, rest = found["account"], found["dataset"], found["rest"] or ""
         copy = self.copy(account, dataset)
-        if copy is not None and not copy.lapsed(datetime.now(timezone.utc)):
+        if copy is not None and self._unlocked(account) and not copy.lapsed(datetime.now(timezone.utc)):
             return f"{copy.path}{rest}"
         return f"{_stand_in(account, dataset)}{rest}"
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from .desk_session import DeskSession, OwnSession
+from .desk_session import DeskSession, OwnSession, SessionState
 from .errors import Cancelled, DeskError
+from .local_store import AccountStore
+from .offline import OfflineSession, keep_pass, may_unlock
+from .password_proof import PasswordProof
 from .tasks import DeskTask
-from .transport import Cancel, Transport
+from .transport import Cancel, Transport, server_address
 
 if TYPE_CHECKING:
     from .desk import Desk
@@ -33,8 +38,26 @@ class SessionSteps:
                 desk.close_account(session.transport.base_url, username.strip().casefold())
             failed(error)
 
+        def work(cancelled: Cancel) -> None:
+            session.sign_in(username, password, cancelled=cancelled)
+            session.proof = PasswordProof.of(password)
+
+        return self._open(session, work, done, refused)
+
+    def may_unlock(self, server: str, username: str) -> bool:
+        """Whether the copies of that account can be unlocked without the server; a small file is read."""
+        try:
+            return may_unlock(self._copies(server_address(server), username), datetime.now(timezone.utc))
+        except DeskError:
+            return False
+
+    def unlock(self, server: str, username: str, password: str, done: Done, failed: Failed) -> DeskTask:
+        """Unlock the local copies without the server: the session is pending then, and ``OFFLINE`` once accepted."""
+        desk = self._desk
+        transport = Transport(server, desk.network, desk.plugin_version)
+        session = OfflineSession(transport, self._copies(transport.base_url, username))
         return self._open(
-            session, lambda cancelled: session.sign_in(username, password, cancelled=cancelled), done, refused
+            session, lambda _cancelled: session.unlock(password, datetime.now(timezone.utc)), done, failed
         )
 
     def prove_second_factor(self, code: str, done: Done, failed: Failed) -> DeskTask:
@@ -73,12 +96,16 @@ class SessionSteps:
     def accept(self, purpose: str, detail: str, done: Done, failed: Failed) -> DeskTask:
         """Accept the conditions shown, for ``purpose`` (a code); the session is active afterwards."""
         session = self._desk.pending()
-        return self._change(
-            "Accepting the conditions of use",
-            lambda cancelled: session.accept(purpose, detail, cancelled=cancelled),
-            done,
-            failed,
-        )
+
+        def work(cancelled: Cancel) -> None:
+            session.accept(purpose, detail, cancelled=cancelled)
+            if session.state is SessionState.ACTIVE:
+                # Whoever cannot unlock the copies later has no offline work, which is no reason to refuse this.
+                with suppress(OSError, DeskError):
+                    copies = self._copies(session.transport.base_url, session.user.username)
+                    keep_pass(session, copies, datetime.now(timezone.utc))
+
+        return self._change("Accepting the conditions of use", work, done, failed)
 
     def read_conditions(self, done: Done, failed: Failed) -> DeskTask:
         """Ask for new conditions: the session is pending, as the server has it already."""
@@ -133,6 +160,9 @@ class SessionSteps:
         return self._desk.run("Ending sessions", work, lambda _result: done(), failed)
 
     # ------------------------------------------------------------------ inside
+
+    def _copies(self, address: str, username: str) -> AccountStore:
+        return self._desk.store.account(address, username.strip().casefold())
 
     def _open(self, session: DeskSession, work: Callable[[Cancel], None], done: Done, failed: Failed) -> DeskTask:
         def opened(task: DeskTask) -> None:

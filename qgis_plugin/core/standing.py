@@ -39,6 +39,28 @@ def standing(entry: dict[str, Any], copy: LocalCopy) -> Standing:
     return Standing.CURRENT
 
 
+def entry_of(copy: LocalCopy) -> dict[str, Any]:
+    """What a list of the server would say of the dataset, as far as its copy tells it; ``offline`` marks it."""
+    manifest = copy.manifest
+    return {
+        "dataset": manifest.dataset,
+        "title": manifest.title,
+        "supplier": "",
+        "description": "",
+        "permitted": True,
+        "preparing": False,
+        "reason": "",
+        "rows": manifest.rows,
+        "size": copy.path.stat().st_size,
+        "newest": manifest.newest_period,
+        "precision": "",
+        "agreement": manifest.agreement,
+        "agreement_until": manifest.agreement_until,
+        "uses": list(copy.uses) if copy.uses is not None else None,
+        "offline": True,
+    }
+
+
 def ends_the_right(error: Exception) -> bool:
     """Whether a refusal means that the copy must go."""
     return isinstance(error, AgreementRefused) and _ends(error.code)

@@ -29,11 +29,15 @@ from .resource_files import BOUNDARIES
 
 @dataclass(frozen=True)
 class StudyArea:
-    """The area that a result is about, in EPSG:27700; ``edition`` names the source of its boundary."""
+    """The area that a result is about, in EPSG:27700; ``edition`` names the source of its boundary.
+
+    ``codes`` are those of the boroughs that make it up; empty for any other area.
+    """
 
     label: str
     geometry: QgsGeometry
     edition: str = ""
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ class BoroughMap:
             label = " and ".join(filter(None, [", ".join(b.name for b in chosen[:-1]), chosen[-1].name]))
         else:
             label = f"{len(chosen)} boroughs"
-        return StudyArea(label, QgsGeometry.unaryUnion([b.geometry for b in chosen]), self.edition)
+        found = tuple(b.code for b in chosen)
+        return StudyArea(label, QgsGeometry.unaryUnion([b.geometry for b in chosen]), self.edition, found)
 
 
 def extent_area(layer: QgsVectorLayer) -> StudyArea:

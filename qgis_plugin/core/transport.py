@@ -14,28 +14,29 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
-from qgis.core import QgsApplication, QgsNetworkAccessManager
-from qgis.PyQt.QtCore import QUrl
-from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from ...shared.problems import ProblemDocument
-from .connection_trouble import trouble_with
+from .connection_trouble import trouble_with, without_system_proxy
 from .errors import (
     AddressTrouble,
     CertificateTrouble,
     DeskError,
+    ProxyTrouble,
     ServerTrouble,
     ServerUnreachable,
     from_problem,
 )
 from .exchange import Exchange, StalledError
 from .multipart import MultipartForm
+from .network import DIRECT, Network, ProxySearch
+from .network import QgisNetwork as QgisNetwork  # for those who make a Transport
+from .proxy_ways import ProxyWays
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
@@ -43,6 +44,8 @@ _SLOWEST_UPLOAD_BYTES_S = 20_000  # a file may take so long beside the time-out
 _LARGEST_DOCUMENT = 64 * 1024 * 1024
 _BUSY = {429, 502, 503, 504}
 _SIGN_IN_TO_THE_NETWORK = 511
+# What is wrong with a proxy that another one may not have.
+_THIS_PROXY = {"proxy-down", "proxy-unknown", "proxy-kind"}
 
 Cancel = Callable[[], bool]
 
@@ -50,41 +53,6 @@ Cancel = Callable[[], bool]
 def never() -> bool:
     """For those whom nobody can cancel."""
     return False
-
-
-class Network(Protocol):
-    """What the machine's network asks of a connection."""
-
-    def proxy(self, url: str) -> str:
-        """The proxy's URL for ``url``; empty where there is none."""
-
-    def trusted_authorities(self) -> str:
-        """The trusted certificate authorities as PEM; empty for the system's own."""
-
-
-class QgisNetwork:
-    """Proxy and authorities as set in QGIS's options. Asked on the GUI thread, where QGIS keeps them."""
-
-    def proxy(self, url: str) -> str:
-        """The proxy that QGIS would use for ``url``."""
-        factory = QgsNetworkAccessManager.instance().proxyFactory()
-        proxies = factory.queryProxy(QNetworkProxyQuery(QUrl(url))) if factory is not None else []
-        schemes = {QNetworkProxy.ProxyType.HttpProxy: "http", QNetworkProxy.ProxyType.Socks5Proxy: "socks5h"}
-        for proxy in proxies:
-            if proxy.type() == QNetworkProxy.ProxyType.NoProxy:
-                return ""
-            if proxy.type() in schemes and proxy.hostName():
-                user = quote(proxy.user(), safe="")
-                secret = f"{user}:{quote(proxy.password(), safe='')}@" if user else ""
-                return f"{schemes[proxy.type()]}://{secret}{proxy.hostName()}:{proxy.port()}"
-        return ""
-
-    def trusted_authorities(self) -> str:
-        """The authorities that QGIS trusts: the system's and those added in its authentication options."""
-        manager = QgsApplication.authManager()
-        if manager.isDisabled():
-            return ""
-        return bytes(manager.trustedCaCertsPemText()).decode("ascii", "replace")
 
 
 def server_address(text: str) -> str:
@@ -96,7 +64,7 @@ def server_address(text: str) -> str:
         text = f"https://{text}"
     try:
         parts = urlsplit(text)
-        host, _port = parts.hostname or "", parts.port
+        host, _ = parts.hostname or "", parts.port
     except ValueError as error:
         raise AddressTrouble(
             f"“{text}” is no server address ({error}). It should look like https://safestats.example.org."
@@ -146,9 +114,9 @@ class Transport:
         self._http.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._http.headers.update({"X-SafeStats-Client": f"qgis/{plugin_version}", "Accept-Encoding": "identity"})
         self._http.mount("https://", _TrustingAdapter(_context(network.trusted_authorities())))
-        if not is_loopback(urlsplit(self.base_url).hostname or ""):
-            proxy = network.proxy(self.base_url)
-            self._http.proxies = {"http": proxy, "https": proxy} if proxy else {}
+        here = is_loopback(urlsplit(self.base_url).hostname or "")
+        search = ProxySearch(lambda: (DIRECT,)) if here else network.proxy_search(self.base_url)
+        self._ways = ProxyWays(search, self.host)
 
     def use_token(self, token: str) -> None:
         """Send ``token`` with every request from now on; empty forgets it."""
@@ -219,26 +187,39 @@ class Transport:
     def _exchange(
         self, method: str, path: str, cancelled: Cancel, extra_s: float = 0, **options: Any
     ) -> Iterator[tuple[requests.Response, Exchange]]:
+        way = DIRECT
+
         def send() -> requests.Response:
+            nonlocal way
+            way = self._ways.current()
             return self._http.request(
                 method,
                 self.base_url + path,
                 timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
                 allow_redirects=False,
                 stream=True,
+                proxies={"http": way, "https": way} if way else {},
                 **options,
             )
 
         sent = self._http.headers.get("Authorization")
         exchange = Exchange(send, cancelled, READ_TIMEOUT_S + extra_s)
         try:
-            response = self._head(exchange)
+            while True:
+                try:
+                    response = self._head(exchange, lambda: way)
+                    break
+                except ProxyTrouble as trouble:
+                    if trouble.code not in _THIS_PROXY or not self._ways.give_up(way):
+                        raise
+                    exchange.leave()
+                    exchange = Exchange(send, cancelled, READ_TIMEOUT_S + extra_s)
             renewed = sent != self._http.headers.get("Authorization")
             if response.status_code == requests.codes.unauthorized and renewed and "data" not in options:
                 # The token was renewed while the request was on its way: the new one has not been refused.
                 exchange.leave()
                 exchange = Exchange(send, cancelled, READ_TIMEOUT_S)
-                response = self._head(exchange)
+                response = self._head(exchange, lambda: way)
             if response.is_redirect:
                 raise self._sent_on(response.headers["Location"], path)
             if response.status_code >= requests.codes.bad_request:
@@ -247,11 +228,15 @@ class Transport:
         finally:
             exchange.leave()
 
-    def _head(self, exchange: Exchange) -> requests.Response:
+    def _head(self, exchange: Exchange, way: Callable[[], str]) -> requests.Response:
         try:
             return exchange.head()
         except (StalledError, requests.RequestException, HTTPError, OSError, ValueError) as error:
-            raise trouble_with(error, self.base_url, self.host) from error
+            trouble = trouble_with(error, self.base_url, self.host, way())
+            if isinstance(trouble, ServerUnreachable) and self._ways.by_system and not way():
+                self._ways.give_up(DIRECT)  # another network may have been joined by the next request
+                trouble = without_system_proxy(trouble)
+            raise trouble from error
 
     def _json(self, method: str, path: str, cancelled: Cancel, **options: Any) -> dict[str, Any]:
         with self._exchange(method, path, cancelled, **options) as (response, exchange):

@@ -115,6 +115,13 @@ class MonthRange(QWidget):
             box.setEnabled(bool(months))
         self.changed.emit()
 
+    def choose(self, period: Period | None) -> None:
+        """Choose these months, as far as they are held; ``None``: all of them."""
+        newest = self.last.count() - 1
+        self.first.setCurrentIndex(max(0, self.first.findData(period.first)) if period is not None else 0)
+        found = self.last.findData(period.last) if period is not None else newest
+        self.last.setCurrentIndex(found if found >= 0 else newest)
+
     def period(self) -> Period | None:
         """The months chosen, ``None`` for all dates; raises ``AnalysisError`` where they are the wrong way round."""
         first, last = self.first.currentData(), self.last.currentData()

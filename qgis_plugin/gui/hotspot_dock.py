@@ -1,97 +1,116 @@
-"""The hotspot dock: a layer, a study area, a method; then a layer on the map and the values that were used."""
+"""The hotspot dock: incidents, an analysis, its choices; then layers on the map and the values that were used."""
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from qgis.core import QgsCoordinateTransform, QgsMapLayerProxyModel, QgsVectorLayer
-from qgis.gui import (
-    QgisInterface,
-    QgsCheckableComboBox,
-    QgsCollapsibleGroupBox,
-    QgsDockWidget,
-    QgsFileWidget,
-    QgsMapLayerComboBox,
-)
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsMapLayer, QgsProject, QgsVectorLayer
+from qgis.gui import QgisInterface, QgsDockWidget, QgsFileWidget
+from qgis.PyQt.QtCore import Qt, QUrl, pyqtSignal
+from qgis.PyQt.QtGui import QStandardItemModel
 from qgis.PyQt.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPushButton,
     QScrollArea,
-    QSpinBox,
-    QStackedWidget,
     QTextBrowser,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from ..core.analyses.analysis import Analysis, Kind
+from ..core.analyses.hotspot_runs import choices_of, method_named, settings_of, tell_hotspots
+from ..core.analyses.record import LayerName, RunRecord, has_record, record_of
+from ..core.analyses.registry import ANALYSES
+from ..core.analyses.running import AnalysisRun, Inputs, check_needs, checked_values, run_analysis, temporary_file
+from ..core.analyses.writing import open_layers
 from ..core.analysis_error import AnalysisError
 from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
-from ..core.hotspot_styles import DensityClasses
-from ..core.hotspots import (
-    CORRECTION_WORDS,
-    HotspotResult,
-    HotspotRun,
-    HotspotSettings,
-    IncidentFilter,
-    Method,
-    open_result,
-    run_hotspots,
-    temporary_path,
-)
-from ..core.periods import latest_year
-from ..core.points import PointFacts, PointSource, check_layer, describe
+from ..core.hotspots import HotspotResult, HotspotRun, Method, open_result, run_hotspots, temporary_path
+from ..core.line_rows import LineSource
+from ..core.points import NATIONAL_GRID, PointFacts, PointSource, check_layer
 from ..core.resource_files import BOUNDARIES
-from ..core.study_areas import Borough, BoroughMap, StudyArea, boroughs_held, extent_area, polygon_area
+from ..core.study_areas import Borough, BoroughMap, StudyArea
 from ..core.tasks import DeskTask
 from ..core.uses import Use
-from .analysis_widgets import MonthRange, ProgressLine, caption
+from .analysis_widgets import ProgressLine, caption
+from .choice_form import ChoiceForm, narrow
+from .findings_text import page
 from .icons import icon
+from .incident_form import IncidentForm
 from .surfaces import GAP, MARGIN, Strip, Tone, small
-
-_BOROUGHS, _EXTENT, _POLYGONS = range(3)
-_LSOA_FIELD = "lsoa_code"
-_NEAR_M = 300  # a borough counts as held when the layer's extent reaches its box within this
 
 
 class HotspotDock(QgsDockWidget):
-    """Find hotspots. ``map_requested(HotspotResult)`` asks for a printed map of what was found."""
+    """Find hotspots, and make every analysis of the registry.
+
+    ``map_requested(HotspotResult)`` asks for a printed map of a density or of hot and cold spots.
+    """
 
     map_requested = pyqtSignal(object)
 
-    def __init__(self, desk: Desk, iface: QgisInterface, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        iface: QgisInterface,
+        parent: QWidget | None = None,
+        analyses: Sequence[Analysis] = ANALYSES,
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("SafeStatsHotspotDock")
         self.setWindowTitle(self.tr("Hotspots"))
         self._desk = desk
+        self._iface = iface
         self._canvas = iface.mapCanvas()
         self._boroughs = BoroughMap(BOUNDARIES)
+        self._analyses = tuple(analyses)
         self._facts: PointFacts | None = None
         self._result: HotspotResult | None = None
-        self._result_layer_id = ""
-        self._ticked: frozenset[str] = frozenset()  # by the dock itself
+        self._findings: AnalysisRun | None = None
+        self._shown_before: list[str] = []  # ids of the layers of the last run that are on the map
+        self._tables: dict[str, str] = {}  # ids of the tables of the last run, by the names of their outputs
+        self._forms: dict[str, ChoiceForm] = {}
         self._build()
         desk.layer_opened.connect(self._layer_opened)
-        self._layer_chosen(self.layer_box.currentLayer())
+        self.incidents.choose(self.incidents.layer_box.currentLayer())
         self._method_chosen()
 
     @property
     def result(self) -> HotspotResult | None:
-        """The run whose values are shown, if any."""
+        """The density or Gi* whose values are shown, if any."""
         return self._result
+
+    @property
+    def findings(self) -> AnalysisRun | None:
+        """The analysis of the registry whose values are shown, if any."""
+        return self._findings
 
     @property
     def boroughs(self) -> tuple[Borough, ...]:
         """The boroughs that can be a study area."""
         return self._boroughs.boroughs
+
+    @property
+    def form(self) -> ChoiceForm:
+        """The choices of the method that is chosen."""
+        method = self.method_box.currentData()
+        key = method.value if isinstance(method, Method) else method.name
+        if key not in self._forms:
+            choices = choices_of(method) if isinstance(method, Method) else method.choices
+            form = ChoiceForm(choices, self._desk.project, self._choices)
+            form.offer(self._facts)
+            self._choices.layout().addWidget(form)
+            self._forms[key] = form
+        return self._forms[key]
 
     # ------------------------------------------------------------------ what is shown
 
@@ -100,20 +119,29 @@ class HotspotDock(QgsDockWidget):
         column = QVBoxLayout(body)
         column.setSpacing(GAP)
         column.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
-        form = self._form()
-        self._incidents(form)
-        self._method(form)
-        column.addLayout(form)
-        column.addWidget(self._advanced())
+        self.incidents = IncidentForm(self._desk.project, self._boroughs, body)
+        self.incidents.layer_described.connect(self._described)
+        column.addWidget(self.incidents)
+        column.addLayout(self._methods(body))
+        self._choices = QWidget(body)
+        choices = QVBoxLayout(self._choices)
+        choices.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._choices)
+        column.addLayout(self._target(body))
         column.addLayout(self._buttons())
         self.progress = ProgressLine(body)
         column.addWidget(self.progress)
         self.message = Strip(body)
         column.addWidget(self.message)
-        column.addWidget(self._values(), 1)
+        self.values = QTextBrowser(body)
+        self.values.setAccessibleName(self.tr("What was found, and the values that were used"))
+        self.values.setMinimumHeight(180)
+        self.values.setOpenLinks(False)
+        self.values.anchorClicked.connect(self._open_table)
+        self.values.hide()
+        column.addWidget(self.values, 1)
         self._hint = QLabel(
-            self.tr("Cell and bandwidth may stay automatic: the values that were used are listed with the result."),
-            body,
+            self.tr("What is left automatic is listed with the result, with the value that was used."), body
         )
         self._hint.setWordWrap(True)
         small(self._hint)
@@ -134,216 +162,110 @@ class HotspotDock(QgsDockWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         return form
 
-    def _incidents(self, form: QFormLayout) -> None:
-        self.layer_box = QgsMapLayerComboBox(self)
-        self.layer_box.setFilters(QgsMapLayerProxyModel.Filter.PointLayer)
-        self.layer_box.setProject(self._desk.project)
-        self.layer_box.setAllowEmptyLayer(True, self.tr("Choose a point layer"))
-        self.layer_box.setToolTip(self.tr("The incidents to analyse"))
-        self.layer_box.layerChanged.connect(self._layer_chosen)
-        _narrow(self.layer_box)
-        form.addRow(caption(self.tr("&Layer"), self.layer_box), self.layer_box)
-
-        self.category_box = QgsCheckableComboBox(self)
-        self.category_box.setDefaultText(self.tr("All categories"))
-        self.category_box.setToolTip(self.tr("Tick the categories to analyse; none ticked means all"))
-        _narrow(self.category_box)
-        form.addRow(caption(self.tr("&Categories"), self.category_box), self.category_box)
-
-        self.months = MonthRange(self)
-        form.addRow(caption(self.tr("P&eriod"), self.months), self.months)
-
-        self.area_box = QComboBox(self)
-        self.area_box.addItems([self.tr("Boroughs"), self.tr("Extent of the layer"), self.tr("Polygons of a layer")])
-        self.area_box.setToolTip(self.tr("Incidents outside the study area are left out"))
-        form.addRow(caption(self.tr("&Study area"), self.area_box), self.area_box)
-        self.borough_box = QgsCheckableComboBox(self)
-        self.borough_box.setDefaultText(self.tr("Choose boroughs"))
-        self.borough_box.setAccessibleName(self.tr("Boroughs"))
-        self.borough_box.setToolTip(self.tr("One borough, several, or all of London"))
-        for borough in self._boroughs.boroughs:
-            self.borough_box.addItemWithCheckState(borough.name, Qt.CheckState.Unchecked, borough.code)
-        _narrow(self.borough_box)
-        self.polygon_box = QgsMapLayerComboBox(self)
-        self.polygon_box.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
-        self.polygon_box.setProject(self._desk.project)
-        self.polygon_box.setAccessibleName(self.tr("Layer of polygons"))
-        self.polygon_box.setToolTip(self.tr("The selected polygons of this layer, or all of them"))
-        _narrow(self.polygon_box)
-        self._areas = QStackedWidget(self)
-        for widget in (self.borough_box, QLabel(""), self.polygon_box):
-            self._areas.addWidget(widget)
-        self._areas.setFixedHeight(self.borough_box.sizeHint().height())
-        self.area_box.currentIndexChanged.connect(self._areas.setCurrentIndex)
-        self.area_box.currentIndexChanged.connect(lambda index: self._areas.setVisible(index != _EXTENT))
-        form.addRow("", self._areas)
-
-    def _method(self, form: QFormLayout) -> None:
-        self.method_box = QComboBox(self)
-        for method in Method:
-            self.method_box.addItem(method.words, method)
-        self.method_box.currentIndexChanged.connect(self._method_chosen)
-        _narrow(self.method_box)
-        form.addRow(caption(self.tr("&Method"), self.method_box), self.method_box)
-
-        self.cell_spin = self._metres(self.tr("The side of a cell; automatic suits the study area"), 5000, 25)
-        form.addRow(caption(self.tr("Ce&ll"), self.cell_spin), self.cell_spin)
-        self.bandwidth_spin = self._metres(
-            self.tr("How far an incident's influence reaches; automatic follows the spread of the incidents"), 20000, 50
-        )
-        self._bandwidth_label = caption(self.tr("&Bandwidth"), self.bandwidth_spin)
-        form.addRow(self._bandwidth_label, self.bandwidth_spin)
-        self.neighbour_spin = QSpinBox(self)
-        self.neighbour_spin.setRange(1, 20)
-        self.neighbour_spin.setToolTip(
-            self.tr("How many rings of cells around a cell belong to its neighbourhood, the cell itself included")
-        )
-        self._neighbour_label = caption(self.tr("&Neighbours"), self.neighbour_spin)
-        form.addRow(self._neighbour_label, self.neighbour_spin)
-
-    def _metres(self, tip: str, most: int, step: int) -> QSpinBox:
-        spin = QSpinBox(self)
-        spin.setRange(0, most)
-        spin.setSingleStep(step)
-        spin.setSuffix(self.tr(" m"))
-        spin.setSpecialValueText(self.tr("automatic"))
-        spin.setToolTip(tip)
-        return spin
-
-    def _advanced(self) -> QgsCollapsibleGroupBox:
-        box = QgsCollapsibleGroupBox(self.tr("More choices"), self)
-        box.setCollapsed(True)
+    def _methods(self, body: QWidget) -> QFormLayout:
         form = self._form()
-        self.edge_check = QCheckBox(self.tr("Correct for the edge of the study area"), box)
-        self.edge_check.setToolTip(
-            self.tr("Give back to each incident what its kernel would lose outside the study area")
-        )
-        self.class_box = QComboBox(box)
-        self.class_box.addItem(self.tr("Multiples of the mean"), DensityClasses.MULTIPLES)
-        self.class_box.addItem(self.tr("Five equal parts (quantiles)"), DensityClasses.QUANTILES)
-        self.class_box.setToolTip(self.tr("How the density is cut into classes for the map"))
-        self._class_label = caption(self.tr("C&lasses"), self.class_box)
-        self.correction_box = QComboBox(box)
-        for correction, words in CORRECTION_WORDS.items():
-            self.correction_box.addItem(words, correction)
-        self.correction_box.setToolTip(
-            self.tr("Many cells are tested at once: a correction keeps chance from making hot spots")
-        )
-        self._correction_label = caption(self.tr("C&orrection"), self.correction_box)
-        self.file_widget = QgsFileWidget(box)
+        self.method_box = QComboBox(body)
+        for method in Method:
+            self.method_box.addItem(self.tr(method.words), method)
+        group = ""
+        for analysis in self._analyses:
+            if analysis.group != group:
+                group = analysis.group
+                self._add_heading(self.tr(group))
+            self.method_box.addItem(self.tr(analysis.words), analysis)
+        self.method_box.setMaxVisibleItems(self.method_box.count())
+        self.method_box.currentIndexChanged.connect(self._method_chosen)
+        narrow(self.method_box)
+        form.addRow(caption(self.tr("&Method"), self.method_box), self.method_box)
+        self._help = QLabel(body)
+        self._help.setWordWrap(True)
+        self._help.setTextFormat(Qt.TextFormat.PlainText)
+        small(self._help)
+        form.addRow(self._help)
+        return form
+
+    def _add_heading(self, words: str) -> None:
+        self.method_box.insertSeparator(self.method_box.count())
+        self.method_box.addItem(words)
+        model = self.method_box.model()
+        if isinstance(model, QStandardItemModel):
+            item = model.item(self.method_box.count() - 1)
+            item.setFlags(Qt.ItemFlag.NoItemFlags)
+            font = self.method_box.font()
+            font.setBold(True)
+            item.setFont(font)
+
+    def _target(self, body: QWidget) -> QFormLayout:
+        form = self._form()
+        self.file_widget = QgsFileWidget(body)
         self.file_widget.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
         self.file_widget.lineEdit().setPlaceholderText(self.tr("temporary file"))
         self.file_widget.setToolTip(self.tr("Where to keep the result; a temporary file goes when QGIS closes"))
-        form.addRow(self.edge_check)
-        form.addRow(self._class_label, self.class_box)
-        form.addRow(self._correction_label, self.correction_box)
         form.addRow(caption(self.tr("Sa&ve to"), self.file_widget), self.file_widget)
-        box.setLayout(form)
-        return box
+        return form
 
     def _buttons(self) -> QHBoxLayout:
         self.run_button = QPushButton(self.tr("&Find hotspots"), self)
         self.run_button.setIcon(icon("hotspot"))
         self.run_button.setToolTip(self.tr("Compute, and put the result on the map"))
         self.run_button.clicked.connect(self.start)
-        self.map_button = QPushButton(self.tr("&Map …"), self)
+        self.repeat_button = QToolButton(self)
+        self.repeat_button.setText(self.tr("&Repeat …"))
+        self.repeat_button.setToolTip(
+            self.tr("Fill the dock with the choices that made a layer of this project, to make that run again")
+        )
+        self.repeat_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.repeat_menu = QMenu(self.repeat_button)
+        self.repeat_menu.aboutToShow.connect(self._list_runs)
+        self.repeat_button.setMenu(self.repeat_menu)
+        self.map_button = QPushButton(self.tr("M&ap …"), self)
         self.map_button.setToolTip(self.tr("A map of this result with all its furniture, to print or export"))
         self.map_button.setEnabled(False)
         self.map_button.clicked.connect(lambda: self.map_requested.emit(self._result))
         row = QHBoxLayout()
         row.addWidget(self.run_button)
+        row.addWidget(self.repeat_button)
         row.addStretch(1)
         row.addWidget(self.map_button)
         return row
 
-    def _values(self) -> QTextBrowser:
-        self.values = QTextBrowser(self)
-        self.values.setAccessibleName(self.tr("The values that were used"))
-        self.values.setMinimumHeight(180)
-        self.values.hide()
-        return self.values
-
     # ------------------------------------------------------------------ choices
 
     def _layer_opened(self, layer: QgsVectorLayer) -> None:
-        if layer is self.layer_box.currentLayer():
-            self._layer_chosen(layer)
+        if layer is self.incidents.layer_box.currentLayer():
+            self.incidents.choose(layer)
 
-    def _layer_chosen(self, layer: QgsVectorLayer | None) -> None:
+    def _described(self, facts: PointFacts | None, trouble: str) -> None:
         self.message.clear()
-        self._facts = None
-        self.category_box.clear()
-        if layer is not None:
-            try:
-                self._facts = describe(check_layer(layer))
-            except AnalysisError as error:
-                self.message.say(error.sentence, Tone.TROUBLE)
-        if self._facts is None:
-            self.months.set_held("", "", None)
-            return
-        facts = self._facts
-        if facts.category_field:
-            index = layer.fields().indexOf(facts.category_field)
-            names = {value: facts.label(value) for value in layer.uniqueValues(index) if isinstance(value, str)}
-            for value, label in sorted(names.items(), key=lambda pair: pair[1]):
-                self.category_box.addItemWithCheckState(label, Qt.CheckState.Unchecked, value)
-        self.category_box.setEnabled(bool(facts.category_field))
-        self.months.set_held(facts.first_month, facts.newest_month, latest_year(facts.months))
-        self._tick_boroughs(layer)
-
-    def _tick_boroughs(self, layer: QgsVectorLayer) -> None:
-        """Tick the boroughs that the layer covers, unless somebody has chosen others.
-
-        A study area beyond the data would be an empty hinterland that makes all the rest look hot.
-        """
-        if frozenset(self.borough_box.checkedItemsData()) != self._ticked:
-            return
-        index = layer.fields().indexOf(_LSOA_FIELD)
-        if index >= 0:
-            lsoas = {code for code in layer.uniqueValues(index) if isinstance(code, str)}
-            held = boroughs_held(self._facts.areas if self._facts is not None else (), lsoas)
-        else:
-            extent = layer.extent().buffered(_NEAR_M)
-            held = {b.code for b in self._boroughs.boroughs if extent.contains(b.geometry.boundingBox())}
-        for row, borough in enumerate(self._boroughs.boroughs):
-            state = Qt.CheckState.Checked if borough.code in held else Qt.CheckState.Unchecked
-            self.borough_box.setItemCheckState(row, state)
-        self._ticked = frozenset(self.borough_box.checkedItemsData())
+        if trouble:
+            self.message.say(trouble, Tone.TROUBLE)
+        self._facts = facts
+        for form in self._forms.values():
+            form.offer(facts)
 
     def _method_chosen(self, *_args: object) -> None:
-        density = self.method_box.currentData().is_density
-        for widget in (
-            self.bandwidth_spin, self._bandwidth_label, self.edge_check, self.class_box, self._class_label,
-        ):  # fmt: skip
-            widget.setVisible(density)
-        for widget in (self.neighbour_spin, self._neighbour_label, self.correction_box, self._correction_label):
-            widget.setVisible(not density)
-        suffix = self.method_box.currentData().suffix
+        method = self.method_box.currentData()
+        if method is None:  # a heading
+            return
+        wanted = self.form
+        for form in self._forms.values():
+            form.setVisible(form is wanted)
+        self._help.setText(self.tr(method.help) if isinstance(method, Analysis) else "")
+        self._help.setVisible(isinstance(method, Analysis))
+        suffix = self._suffix(method)
+        self.run_button.setText(self.tr("&Find hotspots") if isinstance(method, Method) else self.tr("&Run"))
         self.file_widget.setFilter("GeoTIFF (*.tif)" if suffix == ".tif" else "GeoPackage (*.gpkg)")
         chosen = self.file_widget.filePath()
         if chosen:
             self.file_widget.setFilePath(str(Path(chosen).with_suffix(suffix)))
 
+    @staticmethod
+    def _suffix(method: Method | Analysis) -> str:
+        return method.suffix if isinstance(method, Method) else ".gpkg"
+
     def study_area(self) -> StudyArea:
         """The study area chosen; raises ``AnalysisError``."""
-        kind = self.area_box.currentIndex()
-        if kind == _BOROUGHS:
-            return self._boroughs.study_area(self.borough_box.checkedItemsData())
-        if kind == _EXTENT:
-            return extent_area(check_layer(self.layer_box.currentLayer()))
-        return polygon_area(self.polygon_box.currentLayer(), self._desk.project)
-
-    def settings(self) -> HotspotSettings:
-        """Method and parameters as chosen."""
-        return HotspotSettings(
-            method=self.method_box.currentData(),
-            cell_m=self.cell_spin.value() or None,
-            bandwidth_m=self.bandwidth_spin.value() or None,
-            neighbours=self.neighbour_spin.value(),
-            correction=self.correction_box.currentData(),
-            edge_correction=self.edge_check.isChecked(),
-            classes=self.class_box.currentData(),
-        )
+        return self.incidents.study_area()
 
     # ------------------------------------------------------------------ running
 
@@ -352,24 +274,57 @@ class HotspotDock(QgsDockWidget):
         if self.progress.running:
             return
         self.message.clear()
+        self.values.hide()  # beside another form, or a refusal, they would mislead
+        self._hint.show()
+        method = self.method_box.currentData()
         try:
-            source = PointSource(check_layer(self.layer_box.currentLayer()))
-            area = self.study_area()
-            settings = self.settings()
-            wanted = IncidentFilter(self.months.period(), tuple(self.category_box.checkedItemsData()))
-            chosen = self.file_widget.filePath()
-            if chosen:
-                self._desk.require_use(source.facts.dataset, source.facts.title, Use.EXPORT)
+            self._start(method)
         except DeskError as error:
             self._failed(error)
+
+    def _start(self, method: Method | Analysis) -> None:
+        layer = self.incidents.layer()
+        source, area, wanted = PointSource(layer), self.incidents.study_area(), self.incidents.wanted()
+        chosen = self.file_widget.filePath()
+        path = Path(chosen).with_suffix(self._suffix(method)) if chosen else None
+        if isinstance(method, Method):
+            settings = settings_of(method, self.form.values())
+            self._require_export([source], path)
+            target = path or temporary_path(method)
+
+            def find(task: DeskTask) -> HotspotRun:
+                return run_hotspots(source, area, wanted, settings, target, task.isCanceled, task.report)
+
+            self._follow(self.tr("Finding hotspots"), find, self._done)
             return
-        path = Path(chosen).with_suffix(settings.method.suffix) if chosen else temporary_path(settings.method)
+        inputs = self._inputs(method, source, area)
+        checked_values(method, inputs.values)
+        check_needs(method, source.facts, wanted)
+        self._require_export(inputs.sources, path)
+        target, version = path or temporary_file(method), self._desk.plugin_version
 
-        def work(task: DeskTask) -> HotspotRun:
-            return run_hotspots(source, area, wanted, settings, path, task.isCanceled, task.report)
+        def analyse(task: DeskTask) -> AnalysisRun:
+            return run_analysis(method, inputs, target, version, task.isCanceled, task.report)
 
+        self._follow(self.tr(method.words), analyse, self._found)
+
+    def _inputs(self, analysis: Analysis, source: PointSource, area: StudyArea) -> Inputs:
+        points, lines = {}, {}
+        for name, layer in self.form.layers().items():
+            if analysis.choice(name).kind is Kind.LINE_LAYER:
+                lines[name] = LineSource(layer, self._desk.project)
+            else:
+                points[name] = PointSource(check_layer(layer))
+        return Inputs(source, area, self.incidents.wanted(), self.form.values(), points, lines)
+
+    def _require_export(self, sources: Sequence[PointSource], path: Path | None) -> None:
+        if path is not None:
+            for source in sources:
+                self._desk.require_use(source.facts.dataset, source.facts.title, Use.EXPORT)
+
+    def _follow(self, words: str, work: object, done: object) -> None:
         self.run_button.setEnabled(False)
-        self.progress.follow(self._desk.run(self.tr("Finding hotspots"), work, self._done, self._failed))
+        self.progress.follow(self._desk.run(words, work, done, self._failed))
 
     def stop(self) -> None:
         """Stop the run."""
@@ -386,53 +341,149 @@ class HotspotDock(QgsDockWidget):
         else:
             self.message.say(error.sentence, Tone.TROUBLE)
 
+    # ------------------------------------------------------------------ results
+
     def _done(self, run: HotspotRun) -> None:
         self._ended()
-        project = self._desk.project
-        former = project.layerTreeRoot().findLayer(self._result_layer_id)
-        if former is not None:
-            former.setItemVisibilityChecked(False)  # two surfaces on top of each other tell nothing
         result = open_result(run)
-        self._result = result
-        self._result_layer_id = result.layer.id()
-        project.addMapLayer(result.layer, False)
-        project.layerTreeRoot().insertLayer(0, result.layer)
-        self._zoom(result)
-        self._show(result)
+        tell_hotspots(result, run.facts, self._desk.plugin_version)
+        self._result, self._findings = result, None
+        self._put_on_map([result.layer], result.study_area, result.title)
+        self._show(page(result.title, "", result.parameters), result.notes)
         self.map_button.setEnabled(True)
-        if result.source_layer_id in {layer.id() for layer in self._desk.layers()}:
-            filters = {"method": result.method.value, "area": result.study_area.label, "categories": result.what}
-            if result.period is not None:
-                filters.update({"from": result.period.first, "to": result.period.last})
-            self._desk.record(EventKind.HOTSPOT_RUN, result.dataset, filters, result.used)
+        filters = {"method": result.method.value, "area": result.study_area.label, "categories": result.what}
+        if result.period is not None:
+            filters.update({"from": result.period.first, "to": result.period.last})
+        self._note(result.source_layer_id, result.dataset, filters, result.used)
 
-    def _zoom(self, result: HotspotResult) -> None:
+    def _found(self, run: AnalysisRun) -> None:
+        self._ended()
+        try:
+            layers = open_layers(run)
+        except AnalysisError as error:
+            self._failed(error)
+            return
+        self._result, self._findings = None, run
+        self._put_on_map(layers, run.area, run.title)
+        outputs = run.findings.outputs
+        self._tables = {output.name: layer.id() for output, layer in zip(outputs, layers)}
+        self._show(page(run.title, run.findings.answer, run.parameters, outputs), run.notes)
+        self.map_button.setEnabled(False)
+        filters = {"method": run.analysis.name, "area": run.area.label, "categories": run.what}
+        if run.wanted.period is not None:
+            filters.update({"from": run.wanted.period.first, "to": run.wanted.period.last})
+        self._note(run.facts.layer_id, run.facts.dataset, filters, run.record.incidents)
+        for facts, used in run.others:
+            self._note(facts.layer_id, facts.dataset, filters, used)
+
+    def _note(self, layer_id: str, dataset: str, filters: dict, used: int) -> None:
+        """Note for the audit what was made of a local copy."""
+        if layer_id in {layer.id() for layer in self._desk.layers()}:
+            self._desk.record(EventKind.HOTSPOT_RUN, dataset, filters, used)
+
+    def _put_on_map(self, layers: Sequence[QgsMapLayer], area: StudyArea, title: str) -> None:
+        """On top of the tree, several in a group of their own; those of the last run are hidden.
+
+        Two surfaces on top of each other tell nothing.
+        """
+        root = self._desk.project.layerTreeRoot()
+        drawn = [layer for layer in layers if layer.isSpatial()]
+        if drawn:
+            for former in filter(None, map(root.findLayer, self._shown_before)):
+                former.setItemVisibilityChecked(False)
+            self._shown_before = [layer.id() for layer in drawn]
+        parent = root.insertGroup(0, title) if len(layers) > 1 else root
+        for number, layer in enumerate(layers):
+            self._desk.project.addMapLayer(layer, False)
+            parent.insertLayer(number, layer)
+        self._zoom(area)
+
+    def _zoom(self, area: StudyArea) -> None:
         transform = QgsCoordinateTransform(
-            result.layer.crs(), self._canvas.mapSettings().destinationCrs(), self._desk.project.transformContext()
+            QgsCoordinateReferenceSystem(NATIONAL_GRID),
+            self._canvas.mapSettings().destinationCrs(),
+            self._desk.project.transformContext(),
         )
-        extent = transform.transformBoundingBox(result.study_area.geometry.boundingBox())
+        extent = transform.transformBoundingBox(area.geometry.boundingBox())
         extent.scale(1.05)
         self._canvas.setExtent(extent)
         self._canvas.refresh()
 
-    def _show(self, result: HotspotResult) -> None:
-        rows = (
-            f"<tr><td style='padding: 1px 12px 1px 0'>{escape(words)}</td><td>{escape(value)}</td></tr>"
-            for words, value in result.parameters
-        )
-        self.values.setHtml(f"<table>{''.join(rows)}</table>")
+    def _show(self, html: str, notes: Sequence[str]) -> None:
+        self.values.setHtml(html)
         self.values.show()
         self._hint.hide()
-        if result.notes:
-            self.message.say("\n".join(result.notes), Tone.NOTE)
+        if notes:
+            self.message.say("\n".join(notes), Tone.NOTE)
+
+    def _open_table(self, link: QUrl) -> None:
+        layer = self._desk.project.mapLayer(self._tables.get(link.path(), ""))
+        if layer is not None:
+            self._iface.showAttributeTable(layer, "")
+
+    # ------------------------------------------------------------------ once more
+
+    def _list_runs(self) -> None:
+        """The layers of the project that runs have made, as the menu's items."""
+        self.repeat_menu.clear()
+        for layer in self._made_by_runs(self._desk.project):
+            action = self.repeat_menu.addAction(layer.name())
+            action.triggered.connect(partial(self.repeat_layer, layer.id()))
+        if self.repeat_menu.isEmpty():
+            self.repeat_menu.addAction(self.tr("No layer of this project was made here")).setEnabled(False)
+
+    @staticmethod
+    def _made_by_runs(project: QgsProject) -> list[QgsMapLayer]:
+        """One layer a run."""
+        found: dict[str, QgsMapLayer] = {}
+        for node in project.layerTreeRoot().findLayers():
+            layer = node.layer()
+            if layer is not None and has_record(layer):
+                found.setdefault(layer.source().split("|", 1)[0], layer)
+        return list(found.values())
+
+    def repeat_layer(self, layer_id: str, _checked: bool = False) -> None:
+        """Fill the dock with what made a layer; what cannot be filled is told."""
+        layer = self._desk.project.mapLayer(layer_id)
+        self.message.clear()
+        try:
+            if layer is not None:
+                self.repeat(record_of(layer))
+        except AnalysisError as error:
+            self.message.say(error.sentence, Tone.TROUBLE)
+
+    def repeat(self, record: RunRecord) -> None:
+        """Choose all that a run had, so that ``start`` makes it again; raises ``AnalysisError``."""
+        method = method_named(record.method) or next((a for a in self._analyses if a.name == record.method), None)
+        if method is None:
+            raise AnalysisError(
+                f"The run was made by “{record.method}” of SafeStats {record.version}, which this version lacks: "
+                "choose another method.",
+                "method",
+            )
+        source = self._find_again(record.source)
+        others = {name: self._find_again(layer) for name, layer in record.others.items()}
+        self.incidents.fill(record, source)
+        self.method_box.setCurrentIndex(self.method_box.findData(method))
+        self.form.fill(record.values, others)
+        self.message.say(
+            self.tr("This is the run of {day}. Start it, or change it first.").format(day=record.run_on), Tone.NOTE
+        )
+
+    def _find_again(self, name: LayerName) -> QgsVectorLayer:
+        """The project's layer by its id, else by its dataset, else by its name; ``AnalysisError`` where it is gone."""
+        project = self._desk.project
+        layer = project.mapLayer(name.id)
+        if layer is None and name.dataset:
+            open_here = (found for found in self._desk.layers() if PointSource(found).facts.dataset == name.dataset)
+            layer = next(open_here, None)
+        if layer is None:
+            layer = next(iter(project.mapLayersByName(name.title)), None)
+        if layer is None:
+            raise AnalysisError(f"The run used “{name.title}”, which is not open: open it first.", "layer")
+        return layer
 
     def close_down(self) -> None:
         """Let go of the project; the plugin calls this before it deletes the dock."""
         self.stop()
         self._desk.layer_opened.disconnect(self._layer_opened)
-
-
-def _narrow(box: QComboBox) -> None:
-    """Let a list of long names be narrower than its longest."""
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(12)

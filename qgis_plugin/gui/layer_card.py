@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timezone
 from html import escape
 from typing import Any
 
 from qgis.PyQt.QtCore import QDate, QLocale, QSize, Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QMenu, QProgressBar, QPushButton, QToolButton, QWidget
 
 from ..core.days import BRITISH, day_in_words, day_of
 from ..core.errors import Cancelled, DeskError
@@ -23,9 +24,12 @@ from .surfaces import GAP, Card, Strip, Tone, heading, plain, small
 class LayerCard(Card):
     """``pull_requested(dataset)`` and ``open_requested(dataset)`` are its two buttons.
 
-    ``counts_requested(dataset)`` is the one of a layer whose records are not shown.
+    ``counts_requested(dataset)`` is the one of a layer whose records are not shown. ``months_requested(dataset)`` and
+    ``removal_requested(dataset)``: to choose the months to hold, to delete the copy.
     """
 
+    months_requested = pyqtSignal(str)
+    removal_requested = pyqtSignal(str)
     counts_requested = pyqtSignal(str)
     pull_requested = pyqtSignal(str)
     open_requested = pyqtSignal(str)
@@ -62,6 +66,22 @@ class LayerCard(Card):
         self.counts_button = QPushButton(icon("proximity"), self.tr("Ask for counts…"), self)
         self.counts_button.clicked.connect(lambda: self.counts_requested.emit(self.dataset))
 
+        self.months_button = QPushButton(self.tr("Months…"), self)
+        self.months_button.setToolTip(self.tr("Pull some months of this layer only"))
+        self.months_button.clicked.connect(lambda: self.months_requested.emit(self.dataset))
+        self.more_menu = QMenu(self)
+        self.months_action = self.more_menu.addAction(icon("months"), self.tr("Choose months…"))
+        self.months_action.triggered.connect(lambda: self.months_requested.emit(self.dataset))
+        self.removal_action = self.more_menu.addAction(icon("remove"), self.tr("Remove from this computer"))
+        self.removal_action.triggered.connect(lambda: self.removal_requested.emit(self.dataset))
+        self.more_button = QToolButton(self)
+        self.more_button.setIcon(icon("more"))
+        self.more_button.setAutoRaise(True)
+        self.more_button.setMenu(self.more_menu)
+        self.more_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.more_button.setStyleSheet("QToolButton::menu-indicator { image: none; }")
+        self.more_button.setToolTip(self.tr("More about the local copy"))
+
         self._lay_out()
         self._show_progress(False)
         self.show_entry(entry)
@@ -78,6 +98,11 @@ class LayerCard(Card):
         return self._copy is not None
 
     @property
+    def rows(self) -> int:
+        """The rows of the whole layer, as the server says."""
+        return int(self._entry["rows"])
+
+    @property
     def updatable(self) -> bool:
         """Whether there is a copy that a click would update now."""
         return self._copy is not None and self.pull_button.isEnabled()
@@ -90,6 +115,7 @@ class LayerCard(Card):
         permitted = bool(entry["permitted"])
         self._title.setText(self.title)
         self._supplier.setText(entry["supplier"])
+        self._supplier.setVisible(bool(entry["supplier"]))
         self._supplier.setToolTip(escape(entry["description"]))
         self._state.setPixmap(icon("permitted" if permitted else "refused").pixmap(QSize(18, 18)))
         state = self.tr("Your agreement permits this layer") if permitted else self.tr("Not permitted")
@@ -126,8 +152,9 @@ class LayerCard(Card):
         if not permitted:
             self.changes_line.hide()
         self._show_news()
-        for button in (self.pull_button, self.open_button):
+        for button in (self.pull_button, self.open_button, self.months_button):
             button.setAccessibleName(f"{button.text()}: {self.title}")
+        self.more_button.setAccessibleName(f"{self.more_button.toolTip()}: {self.title}")
         self._enable()
 
     def show_copy(self, copy: LocalCopy | None) -> None:
@@ -140,11 +167,16 @@ class LayerCard(Card):
                 self.tr("The local copy lapsed on {date}: pull it again").format(date=day_in_words(copy.last_day))
             )
         else:
-            self.copy_line.setText(
-                self.tr("Local copy of {pulled}, valid until {until}").format(
-                    pulled=day_in_words(day_of(copy.pulled_at)), until=day_in_words(copy.last_day)
-                )
+            words = self.tr("Local copy of {pulled}, valid until {until}").format(
+                pulled=day_in_words(day_of(copy.pulled_at)), until=day_in_words(copy.last_day)
             )
+            if not copy.period.everything:
+                words = self.tr("{copy} · {months}: {rows} rows").format(
+                    copy=words, months=copy.period.words, rows=BRITISH.toString(copy.manifest.rows)
+                )
+            with suppress(OSError):  # gone in this moment
+                words = self.tr("{copy} · {size} here").format(copy=words, size=self._size(copy.path.stat().st_size))
+            self.copy_line.setText(words)
         changes = self._changes(copy.changes) if copy is not None and copy.changes is not None else ""
         self.changes_line.setText(changes)
         self.changes_line.setVisible(bool(changes) and bool(self._entry["permitted"]))
@@ -189,6 +221,10 @@ class LayerCard(Card):
         """The local copy had to go; the card itself says why."""
         self.strip.say(self.tr("The local copy was deleted and the layer closed."), Tone.WARNING)
 
+    def copy_given_back(self) -> None:
+        """The person has removed the copy."""
+        self.strip.say(self.tr("The copy is removed from this computer. Pull to have it again."), Tone.NOTE)
+
     def refuse(self, error: DeskError) -> None:
         """The server permits the layer no longer: show so before the list is asked for again."""
         self.show_entry({**self._entry, "permitted": False, "reason": error.sentence, "reason_code": error.code})
@@ -215,7 +251,9 @@ class LayerCard(Card):
         buttons.setSpacing(GAP)
         buttons.addWidget(self.pull_button)
         buttons.addWidget(self.open_button)
+        buttons.addWidget(self.months_button)
         buttons.addWidget(self.counts_button)
+        buttons.addWidget(self.more_button)
         buttons.addStretch(1)
         self.body.addLayout(words)
         self.body.addWidget(self._supplier)
@@ -328,8 +366,14 @@ class LayerCard(Card):
         self.cancel_button.setEnabled(shown)
 
     def _enable(self) -> None:
-        ready = bool(self._entry["permitted"]) and not self._entry["preparing"]
+        permitted = bool(self._entry["permitted"])
+        ready = permitted and not self._entry["preparing"] and not self._entry.get("offline")
         self.pull_button.setEnabled(ready and not self.pulling)
+        self.months_button.setVisible(permitted and not self.has_copy)
+        self.months_button.setEnabled(ready and not self.pulling)
+        self.months_action.setEnabled(ready)
+        self.more_button.setVisible(permitted and self.has_copy)
+        self.more_button.setEnabled(not self.pulling)
         usable = self._copy is not None and not self._copy.lapsed(datetime.now(timezone.utc))
         self.open_button.setEnabled(usable)
 

@@ -19,27 +19,33 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..core.days import BRITISH
 from ..core.desk import Desk
 from ..core.desk_session import DeskSession, SessionState
 from ..core.errors import Cancelled, ConditionsNotAccepted, DeskError, SessionEnded
+from ..core.pull import PullResult
+from ..core.pull_period import ASK_ABOVE_ROWS, EVERYTHING, PullPeriod
 from ..core.standing import Standing, ends_the_right, standing
 from ..layouts.base_map import backdrop
 from .counts_dialog import CountsDialog
 from .icons import icon
 from .layer_card import LayerCard
+from .period_dialog import PeriodDialog
 from .surfaces import GAP, MARGIN, Strip, Tone, heading, plain, small
+from .update_round import UpdateRound
 
 _PREPARING_MS = 10_000
 
 
 class LayersDock(QgsDockWidget):
     """One card a dataset. ``sign_in_requested(str)`` (with a reason to show, or none), ``sign_out_requested()``,
-    ``purpose_requested()`` and ``sessions_requested()`` ask the plugin for the windows."""
+    ``purpose_requested()``, ``sessions_requested()`` and ``storage_requested()`` ask the plugin for the windows."""
 
     sign_in_requested = pyqtSignal(str)
     sign_out_requested = pyqtSignal()
     purpose_requested = pyqtSignal()
     sessions_requested = pyqtSignal()
+    storage_requested = pyqtSignal()
 
     def __init__(self, desk: Desk, iface: QgisInterface, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,6 +57,8 @@ class LayersDock(QgsDockWidget):
         self._session: DeskSession | None = None  # the one that has been active here
         self._waiting_for_conditions = False
         self.counts_dialog: CountsDialog | None = None
+        self.period_dialog: PeriodDialog | None = None
+        self._round: UpdateRound | None = None  # of “update all”, while it lasts
         self.setObjectName("SafeStatsLayersDock")
         self.setWindowTitle(self.tr("SafeStats layers"))
         self.setMinimumWidth(320)
@@ -82,7 +90,7 @@ class LayersDock(QgsDockWidget):
 
     def refresh(self) -> None:
         """Ask the server again what may be pulled."""
-        if not self._desk.signed_in:
+        if not (self._desk.signed_in or self._desk.offline):
             return
         self.strip.clear()
         self.refresh_button.setEnabled(False)
@@ -137,6 +145,8 @@ class LayersDock(QgsDockWidget):
         words.addLayout(line)
         self.refresh_button = self._tool("refresh", self.tr("Ask again what you may pull"))
         self.refresh_button.clicked.connect(self.refresh)
+        self.storage_button = self._tool("storage", self.tr("What the local copies take on this computer"))
+        self.storage_button.clicked.connect(self.storage_requested)
         self.sessions_button = self._tool("sessions", self.tr("Where you are signed in"))
         self.sessions_button.clicked.connect(self.sessions_requested)
         self.sign_out_button = self._tool("sign_out", self.tr("Sign out"))
@@ -148,10 +158,12 @@ class LayersDock(QgsDockWidget):
         self.update_all_button.clicked.connect(self._update_all)
         head.addWidget(self.update_all_button, 0, Qt.AlignmentFlag.AlignTop)
         head.addWidget(self.refresh_button, 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(self.storage_button, 0, Qt.AlignmentFlag.AlignTop)
         head.addWidget(self.sessions_button, 0, Qt.AlignmentFlag.AlignTop)
         head.addWidget(self.sign_out_button, 0, Qt.AlignmentFlag.AlignTop)
 
         self.synthetic_strip = Strip(page)
+        self.offline_strip = Strip(page)
         self.strip = Strip(page)
         self.waiting = QProgressBar(page)
         self.waiting.setRange(0, 0)
@@ -165,6 +177,7 @@ class LayersDock(QgsDockWidget):
         self.again_button = QPushButton(icon("sign_in"), self.tr("Sign in again…"), page)
         self.again_button.clicked.connect(lambda: self.sign_in_requested.emit(""))
         self.again_button.hide()
+        notices.addWidget(self.offline_strip)
         notices.addWidget(self.strip)
         notices.addWidget(self.again_button, 0, Qt.AlignmentFlag.AlignLeft)
         notices.addWidget(self.waiting)
@@ -209,13 +222,14 @@ class LayersDock(QgsDockWidget):
             self._conditions_changed()
             return
         self._waiting_for_conditions = False
-        if session is None or not self._desk.signed_in:
+        if session is None or not (self._desk.signed_in or self._desk.offline):
             self._not_signed_in(lost=session is not None and session.state is not SessionState.ACTIVE)
             return
         self._session = session
         self.signed_out_strip.clear()
         self.strip.clear()
         self.again_button.hide()
+        self._show_offline(self._desk.offline)
         owner = (session.transport.base_url, session.user.username)
         if owner != self._owner:
             self._clear_cards()
@@ -241,6 +255,22 @@ class LayersDock(QgsDockWidget):
             if not self.cards[dataset].pulling:
                 self._pull(dataset)
         self.refresh()
+
+    def _show_offline(self, offline: bool) -> None:
+        """What needs the server is not offered without it."""
+        for button in (self.refresh_button, self.sessions_button, self.purpose_button):
+            button.setVisible(not offline)
+        self.offline_strip.setVisible(offline)
+        if offline:
+            self.offline_strip.say(
+                self.tr(
+                    "You are working offline, with the copies that are here. What you do with them is noted, and told "
+                    "to the server at your next sign-in."
+                ),
+                Tone.WARNING,
+            )
+            self.again_button.setText(self.tr("Sign in…"))
+            self.again_button.show()
 
     def _conditions_changed(self) -> None:
         """The session goes on once its person has accepted the new conditions; so does what was under way."""
@@ -307,7 +337,9 @@ class LayersDock(QgsDockWidget):
 
     def _new_card(self, entry: dict[str, Any]) -> LayerCard:
         card = LayerCard(entry)
-        card.pull_requested.connect(self._pull)
+        card.pull_requested.connect(self._pull_or_ask)
+        card.months_requested.connect(self._ask_months)
+        card.removal_requested.connect(self._remove_copy)
         card.open_requested.connect(self._open)
         card.counts_requested.connect(self._ask_for_counts)
         return card
@@ -330,22 +362,66 @@ class LayersDock(QgsDockWidget):
             card.show_copy(self._desk.copy(dataset))
         self.update_all_button.setVisible(sum(card.has_copy for card in self.cards.values()) > 1)
 
-    def _pull(self, dataset: str) -> None:
+    def _pull_or_ask(self, dataset: str) -> None:
+        """Pull; but of a layer so large that few want all of it, ask first which months."""
+        card = self.cards[dataset]
+        if not card.has_copy and card.rows > ASK_ABOVE_ROWS:
+            self._ask_months(
+                dataset,
+                self.tr("This layer has {rows} rows. Choose the months that you need, or pull everything.").format(
+                    rows=BRITISH.toString(card.rows)
+                ),
+            )
+        else:
+            self._pull(dataset)
+
+    def _ask_months(self, dataset: str, reason: str = "") -> None:
+        if self.period_dialog is not None:
+            self.period_dialog.reject()
+        copy = self._desk.copy(dataset)
+        held = copy.period if copy is not None else EVERYTHING
+        dialog = PeriodDialog(self._desk, dataset, self.cards[dataset].title, held, reason, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: self._pull(dataset, dialog.period) if dataset in self.cards else None)
+        dialog.finished.connect(self._months_closed)
+        self.period_dialog = dialog
+        dialog.open()
+
+    def _months_closed(self) -> None:
+        self.period_dialog = None
+
+    def _remove_copy(self, dataset: str) -> None:
+        if self._desk.give_up(dataset):
+            self.cards[dataset].copy_given_back()
+
+    def _pull(self, dataset: str, period: PullPeriod | None = None) -> None:
         card = self.cards[dataset]
         # The list may be gone by the time that the pull ends: a card is told only while it is shown.
         try:
             task = self._desk.pull(
                 dataset,
                 card.title,
-                lambda result: card.pulled(result) if self.cards.get(dataset) is card else None,
+                lambda result: self._pulled(card, result) if self.cards.get(dataset) is card else None,
                 lambda error: self._pull_failed(card, error) if self.cards.get(dataset) is card else None,
+                period,
             )
         except DeskError as error:
             self._pull_failed(card, error)
             return
         card.follow(task)
 
+    def _pulled(self, card: LayerCard, result: PullResult) -> None:
+        card.pulled(result)
+        self._count(card.dataset, result)
+
+    def _count(self, dataset: str, result: PullResult | None) -> None:
+        """Note how a pull of “update all” ended; after the last one, say what they brought."""
+        if self._round is not None and self._round.ended(dataset, result):
+            self.strip.say(*self._round.summary())
+            self._round = None
+
     def _pull_failed(self, card: LayerCard, error: DeskError) -> None:
+        self._count(card.dataset, None)
         if isinstance(error, SessionEnded):
             card.interrupted(
                 self.tr(
@@ -376,9 +452,10 @@ class LayersDock(QgsDockWidget):
             self.refresh()
 
     def _update_all(self) -> None:
-        for card in self.cards.values():
-            if card.updatable:
-                self._pull(card.dataset)
+        wanted = [card.dataset for card in self.cards.values() if card.updatable]
+        self._round = UpdateRound(wanted)
+        for dataset in wanted:
+            self._pull(dataset)
 
     def _open(self, dataset: str) -> None:
         try:

@@ -337,6 +337,12 @@ class ProximityDock(QgsDockWidget):
 
     # ------------------------------------------------------------------ searching
 
+    def search_around(self, place: Place) -> None:
+        """Come to the front and search around ``place``, as if its name had been typed."""
+        self.setUserVisible(True)
+        self.place_edit.setText(place.postcode or f"{place.easting}, {place.northing}")
+        self.start()
+
     def start(self) -> None:
         """Search with what the dock shows; trouble is told beside the inputs."""
         self._end_ranking()

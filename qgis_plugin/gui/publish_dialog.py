@@ -61,6 +61,7 @@ from ..layouts.own_templates import OwnTemplates, fill
 from ..layouts.products import HotspotProduct, product_of
 from ..layouts.sheet import Imprint, Mode, Page
 from ..layouts.templates import TEMPLATES, Material, PageKind, Template
+from ..layouts.time_page import TimeChart
 from .analysis_widgets import ProgressLine
 from .findings_list import FindingsList
 from .surfaces import GAP, MARGIN, Strip, Tone, small
@@ -74,10 +75,10 @@ _OWN_TEMPLATES = "safestats_templates"
 
 
 class PublishDialog(QDialog):
-    """The page of one result (``HotspotResult`` or ``PlaceSearch``), drawn again as its publisher changes it."""
+    """The page of one result (of ``HotspotResult``, ``PlaceSearch`` or ``TimeChart``), drawn again as it is changed."""
 
     def __init__(
-        self, desk: Desk, iface: Any, content: HotspotResult | PlaceSearch, parent: QWidget | None = None
+        self, desk: Desk, iface: Any, content: HotspotResult | PlaceSearch | TimeChart, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self._desk = desk
@@ -169,7 +170,8 @@ class PublishDialog(QDialog):
         self.template_button = QPushButton()
         self.page_combo = QComboBox()
         for page in Page:
-            self.page_combo.addItem(self.tr("{size}, portrait").format(size=page.value), page)
+            stands = self.tr("{size}, portrait") if self._product.upright else self.tr("{size}, landscape")
+            self.page_combo.addItem(stands.format(size=page.value), page)
         self.areas_combo = QgsMapLayerComboBox()
         self.areas_combo.setProject(self._desk.project)
         self.areas_combo.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
@@ -200,7 +202,7 @@ class PublishDialog(QDialog):
             (self.tr("Organisation"), self.organisation_edit),
             *rows,
             (self.tr("For"), self.mode_combo),
-            (self.tr("Base map"), _beside(self.base_combo, self.fetch_button)),
+            *([(self.tr("Base map"), _beside(self.base_combo, self.fetch_button))] if self._product.has_map else []),
             (self.tr("Folder"), self.folder),
         ]
 
@@ -324,7 +326,8 @@ class PublishDialog(QDialog):
         path = self._desk.house_styles.base_map_path
         offered = self._desk.house_rules.base_map
         return (
-            self._desk.signed_in
+            self._product.has_map
+            and self._desk.signed_in
             and offered is not None
             and not (path.is_file() and path.stat().st_size == offered.size)
         )
@@ -349,7 +352,7 @@ class PublishDialog(QDialog):
     def _base(self) -> BaseSource:
         """The chosen base map, or the boundaries where it has not answered."""
         source = self.base_combo.currentData() or BOUNDARIES_ONLY
-        return BOUNDARIES_ONLY if source.title in self._silent else source
+        return BOUNDARIES_ONLY if source.title in self._silent or not self._product.has_map else source
 
     # ------------------------------------------------------------------ the page
 

@@ -208,7 +208,7 @@ class SignInDialog(QDialog):
         if self._closed:
             return
         self._task = None
-        if session.state is SessionState.ACTIVE:
+        if session.state in (SessionState.ACTIVE, SessionState.OFFLINE):
             self._set_busy(False)
             self.page.leave()
             self.accept()

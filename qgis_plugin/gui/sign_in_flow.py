@@ -71,7 +71,7 @@ class SignInFlow(QObject):
         declined = self.dialog is not None and isinstance(self.dialog.page, ConditionsPage)
         self._closed()
         session = self._desk.session
-        if session is None or session.state in (SessionState.ACTIVE, SessionState.ENDED):
+        if session is None or session.state in (SessionState.ACTIVE, SessionState.OFFLINE, SessionState.ENDED):
             return
         if declined:
             self._desk.decline(lambda: None)

@@ -13,16 +13,19 @@ from qgis.PyQt.QtWidgets import QAbstractButton, QFormLayout, QLabel, QLineEdit,
 
 from ..core.desk import Desk
 from ..core.desk_session import DeskSession
-from ..core.errors import AddressTrouble, DeskError, SignInRefused
+from ..core.errors import AddressTrouble, DeskError, ProxyTrouble, ServerUnreachable, SignInRefused
 from ..core.loopback import LoopbackListener
 from ..core.tasks import DeskTask
 from ..core.transport import is_loopback, server_address
 from .icons import icon
+from .server_field import ServerField
 from .surfaces import GAP, MARGIN, plain, small
 
 Done = Callable[[DeskSession], None]
 Failed = Callable[[DeskError], None]
-_LONGEST = {"server": 300, "username": 200, "password": 1000, "organisation": 32, "code": 64}
+_OUT_OF_REACH = (ServerUnreachable, ProxyTrouble)
+_LONGEST = {"server": 300, "username": 200, "organisation": 32, "code": 64}
+_LONGEST_OTHERWISE = 1000
 
 
 class Page(QWidget):
@@ -77,7 +80,7 @@ class Page(QWidget):
 
     def _field(self, kind: str, name: str, text: str = "") -> QLineEdit:
         field = QLineEdit(text, self)
-        field.setMaxLength(_LONGEST[kind])
+        field.setMaxLength(_LONGEST.get(kind, _LONGEST_OTHERWISE))
         field.setAccessibleName(name)
         return field
 
@@ -106,13 +109,20 @@ class PasswordPage(Page):
         self.password = self._field("password", self.tr("Password"))
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         self.other_button = self._link(self.tr("Sign in with my &organisation…"), self.other_way.emit)
+        self.servers = ServerField(desk, self.server, self)
+        self.servers.textActivated.connect(self._server_chosen)
+        self.offline_button = self._link(self.tr("&Work offline"), self._work_offline)
+        self.offline_button.setToolTip(self.tr("Open the local copies that are here with your password"))
+        self.offline_button.hide()
+        self._offline = False
         form = self._form()
-        form.addRow(self.tr("Ser&ver"), self.server)
+        form.addRow(self.tr("Ser&ver"), self.servers)
         form.addRow(self.tr("&User name"), self.username)
         form.addRow(self.tr("&Password"), self.password)
         column = self._column()
         column.addLayout(form)
         column.addWidget(self.other_button, 0, Qt.AlignmentFlag.AlignRight)
+        column.addWidget(self.offline_button, 0, Qt.AlignmentFlag.AlignRight)
         column.addStretch(1)
         self.setFocusProxy(self.password if self.username.text() else self.username)
 
@@ -123,6 +133,11 @@ class PasswordPage(Page):
             self.complained.emit(self.tr("Enter server, user name and password."))
             missing.setFocus()
             return None
+        offline, self._offline = self._offline, False
+        if offline:
+            return self._desk.steps.unlock(
+                self.server.text(), self.username.text().strip(), self.password.text(), done, failed
+            )
         return self._desk.steps.sign_in(
             self.server.text(), self.username.text().strip(), self.password.text(), done, failed
         )
@@ -134,9 +149,22 @@ class PasswordPage(Page):
         elif isinstance(error, AddressTrouble):
             self.server.setFocus()
             self.server.selectAll()
+        elif isinstance(error, _OUT_OF_REACH):
+            possible = self._desk.steps.may_unlock(self.server.text(), self.username.text())
+            self.offline_button.setVisible(possible)
+            if possible:
+                self.went_on.emit()
 
     def leave(self) -> None:
         self.password.clear()
+
+    def _server_chosen(self, server: str) -> None:
+        self.username.setText(self._desk.settings.username_at(server) or self.username.text())
+        self.password.setFocus()
+
+    def _work_offline(self) -> None:
+        self._offline = True
+        self.submitted.emit()
 
 
 class OrganisationPage(Page):
@@ -165,8 +193,10 @@ class OrganisationPage(Page):
         self.code.setPlaceholderText(self.tr("only if the browser shows one"))
         self.again_button = self._link(self.tr("Open the browser again"), self._open)
         self.other_button = self._link(self.tr("Use user name and password"), self.other_way.emit)
+        self.servers = ServerField(desk, self.server, self)
+        self.servers.textActivated.connect(lambda _server: self._suggest())
         self._form_layout = self._form()
-        self._form_layout.addRow(self.tr("Ser&ver"), self.server)
+        self._form_layout.addRow(self.tr("Ser&ver"), self.servers)
         self._form_layout.addRow(self.tr("&Organisation"), self.organisation)
         self._code_form = self._form()
         self._code_form.addRow(self.tr("&Code"), self.code)
@@ -267,9 +297,9 @@ class OrganisationPage(Page):
                 "itself."
             )
         )
-        for widget in (self.server, self.organisation, self.other_button):
+        for widget in (self.servers, self.organisation, self.other_button):
             widget.setVisible(not waiting)
-        for field in (self.server, self.organisation):
+        for field in (self.servers, self.organisation):
             self._form_layout.labelForField(field).setVisible(not waiting)
         for widget in (self.waiting, self.code, self.again_button, self._code_form.labelForField(self.code)):
             widget.setVisible(waiting)

@@ -31,7 +31,17 @@ from qgis.PyQt.QtCore import QPointF, QRectF
 from ...shared.furniture import MARKINGS, FurnitureItem, Lack, refusal, required
 from ..core.errors import DeskError
 from .label_words import shorten_words, tells_of_features
-from .sheet import AUTHOR_PROPERTY, BASE_PROPERTY, MODE_PROPERTY, SYNTHETIC_PROPERTY, Mode, tr, variable_name
+from .sheet import (
+    AUTHOR_PROPERTY,
+    BASE_PROPERTY,
+    CHART_PROPERTY,
+    MAPLESS_PROPERTY,
+    MODE_PROPERTY,
+    SYNTHETIC_PROPERTY,
+    Mode,
+    tr,
+    variable_name,
+)
 
 TOLERANCE_MM = 0.5
 _FAINTEST = 0.2
@@ -93,6 +103,7 @@ def findings(layout: QgsPrintLayout) -> list[Finding]:
             )
         )
     if mode_of(layout) is Mode.PUBLICATION:
+        found.extend(_exact_charts(layout))
         found.extend(_telling_labels(layout))
         found.extend(_counting_legends(layout))
         found.extend(
@@ -106,6 +117,21 @@ def findings(layout: QgsPrintLayout) -> list[Finding]:
             if isinstance(frame, (QgsLayoutItemAttributeTable, QgsLayoutItemHtml))
         )
     return found
+
+
+def _exact_charts(layout: QgsPrintLayout) -> list[Finding]:
+    """Charts that were made for colleagues and have come onto a page for everybody."""
+    return [
+        Finding(
+            tr("A chart on the page has exact counts, which may not be published."),
+            tr("Take it off, and place it anew from the dock: it is then made for publication."),
+            button=tr("Take it off"),
+            mend=partial(layout.removeLayoutItem, item),
+        )
+        for item in layout.items()
+        if isinstance(item, QgsLayoutItemPicture)
+        and item.customProperty(CHART_PROPERTY, Mode.PUBLICATION.value) != Mode.PUBLICATION.value
+    ]
 
 
 def _telling_labels(layout: QgsPrintLayout) -> list[Finding]:
@@ -171,8 +197,10 @@ def missing_furniture(layout: QgsPrintLayout) -> tuple[FurnitureItem, ...]:
 def lacking(layout: QgsPrintLayout) -> dict[FurnitureItem, Lack]:
     """The furniture that does not stand on the page, and why; in the order of the page."""
     synthetic = str(layout.customProperty(SYNTHETIC_PROPERTY, False)).lower() == "true"
+    mapless = str(layout.customProperty(MAPLESS_PROPERTY, False)).lower() == "true"
     lacks = {}
-    for item in required(synthetic):
+    # A map put on a page that was made without one needs what belongs to a map.
+    for item in required(synthetic, not mapless or bool(maps_of(layout))):
         lack = _marking_lack(layout, item) if item in MARKINGS else _lack(layout, item)
         if lack is not None:
             lacks[item] = lack

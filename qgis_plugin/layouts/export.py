@@ -27,6 +27,7 @@ from qgis.core import (
 
 from ...shared.pictures import clean_png, clean_svg
 from ..core.errors import Cancelled, DeskError
+from ..core.replacing import put_in_place
 from .checks import ExportRefused, FurnitureMissing, author_of, check, maps_of, missing_furniture, mode_of
 from .html_twin import twin_of
 from .sheet import Mode, tr
@@ -113,7 +114,7 @@ def leave(
             for path, part in zip(drawn, parts):
                 _copy(path, part)
         for part, target in zip(parts, targets):
-            part.replace(target)
+            put_in_place(part, target)
     except OSError as error:
         raise ExportFailed(
             tr("{name} cannot be written to {folder} ({error}). Choose another folder.").format(

@@ -16,6 +16,7 @@ from .items import RULE, Block, fitting_size, panel, picture, stack, text
 from .sheet import Mode, Sheet, tr
 
 SYNTHETIC_FILL = "#ffd75e"
+SYNTHETIC_WORDS = "SYNTHETIC DATA – not real incidents"
 TITLE_SIZES = (16, 15, 14, 13, 12, 11.5, 11, 10, 9)
 LOGO_WIDTH = 38.0
 FOOTER_HEIGHT = 29.0
@@ -60,7 +61,7 @@ def header(sheet: Sheet, longest_title: str = "") -> float:
     if sheet.synthetic:
         strip = sheet.rect(sheet.left, y, sheet.right, y + sheet.mm(5))
         panel(sheet, "synthetic_panel", strip, SYNTHETIC_FILL)
-        words = tr("SYNTHETIC DATA – not real incidents")
+        words = tr(SYNTHETIC_WORDS)
         text(sheet, FurnitureItem.SYNTHETIC_LABEL.value, strip, words, [9], bold=True, align=centre, middle=True)
         y += sheet.mm(7)
     return y

@@ -14,6 +14,7 @@ from .incident_points import incidents_of
 from .proximity_report import ProximityReport, build_proximity_layout
 from .sheet import Imprint, Mode, tr
 from .templates import Material, PageKind, build_page
+from .time_page import TimeChart, build_chart_layout
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Product(Protocol):
     name: str  # in the audit
     words: str  # for people
     in_templates: bool  # whether the gallery has pages for it
+    has_map: bool  # whether a map is on its page
+    upright: bool  # how its page stands, where the gallery has none for it
 
     @property
     def title(self) -> str:
@@ -55,6 +58,8 @@ class HotspotProduct:
 
     name = "hotspot-map"
     in_templates = True
+    has_map = True
+    upright = False
 
     def __init__(self, result: HotspotResult) -> None:
         self.result = result
@@ -87,6 +92,8 @@ class ReportProduct:
 
     name = "proximity-report"
     in_templates = False
+    has_map = True
+    upright = True
 
     def __init__(self, result: PlaceSearch, open_in: QgsProject) -> None:
         self.result = result
@@ -118,6 +125,43 @@ class ReportProduct:
         return build_proximity_layout(project, ProximityReport(self.result, imprint, incidents, base))
 
 
-def product_of(result: HotspotResult | PlaceSearch, open_in: QgsProject) -> Product:
-    """The product of a finished run or search."""
+class ChartProduct:
+    """A chart of when incidents happened."""
+
+    in_templates = False
+    has_map = False
+    upright = False
+
+    def __init__(self, chart: TimeChart) -> None:
+        self.chart = chart
+        self.name = f"chart-{chart.kind.value}"
+        self.words = tr("Chart")
+
+    @property
+    def title(self) -> str:
+        """Dataset, chart and months."""
+        return self.chart.title
+
+    @property
+    def datasets(self) -> tuple[UsedDataset, ...]:
+        """The one that was counted."""
+        facts = self.chart.answer.facts
+        return (UsedDataset(facts.dataset, facts.title, self.chart.rows),)
+
+    @property
+    def extent(self) -> QgsRectangle:
+        """Nowhere: there is no map."""
+        return QgsRectangle()
+
+    def build(
+        self, project: QgsProject, kind: PageKind, imprint: Imprint, base: BaseSource, material: Material
+    ) -> QgsPrintLayout:
+        """The one page that there is of it."""
+        return build_chart_layout(project, self.chart, imprint)
+
+
+def product_of(result: HotspotResult | PlaceSearch | TimeChart, open_in: QgsProject) -> Product:
+    """The product of a finished run, search or chart."""
+    if isinstance(result, TimeChart):
+        return ChartProduct(result)
     return HotspotProduct(result) if isinstance(result, HotspotResult) else ReportProduct(result, open_in)

@@ -20,6 +20,8 @@ from qgis.PyQt.QtCore import QCoreApplication, QRectF
 ALTERNATIVE_PROPERTY = "safestats/alternative"  # what an item shows, in words
 AUTHOR_PROPERTY = "safestats/author"
 BASE_PROPERTY = "safestats/base"  # marks a layer as drawn by us, so that no point on it is an incident
+CHART_PROPERTY = "safestats/chart"  # the mode that a chart on the page was made for
+MAPLESS_PROPERTY = "safestats/mapless"  # marks a page that was made without a map
 MODE_PROPERTY = "safestats/mode"
 SYNTHETIC_PROPERTY = "safestats/synthetic"
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from qgis.core import (
+    QgsMapLayer,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
     QgsProcessingUtils,
@@ -120,6 +122,27 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
             return {}
         except DeskError as error:
             raise QgsProcessingException(error.sentence) from error
+
+
+class AfterLoading(QgsProcessingLayerPostProcessorInterface):
+    """Does something to a layer once Processing has loaded it.
+
+    Processing holds no reference and throws the algorithm away before it loads: each waits here for its turn.
+    """
+
+    _waiting: ClassVar[set[AfterLoading]] = set()
+
+    def __init__(self, deed: Callable[[QgsMapLayer], None]) -> None:
+        super().__init__()
+        self._deed = deed
+        self._waiting.add(self)
+
+    def postProcessLayer(
+        self, layer: QgsMapLayer, _context: QgsProcessingContext, _feedback: QgsProcessingFeedback
+    ) -> None:
+        self._waiting.discard(self)
+        self._deed(layer)
+        layer.triggerRepaint()
 
 
 def _is_kept(output: Any) -> bool:

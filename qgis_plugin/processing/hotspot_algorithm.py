@@ -2,75 +2,40 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from qgis.core import (
-    QgsMapLayer,
-    QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputNumber,
     QgsProcessingParameterNumber,
-    QgsProcessingParameterString,
-    QgsProcessingParameterVectorLayer,
-    QgsProject,
 )
 
 from ..core.analysis_error import AnalysisError
+from ..core.cautions import cautions
 from ..core.events import EventKind
-from ..core.hotspot_styles import LegendClass
 from ..core.hotspots import (
     HotspotSettings,
     HotspotSurface,
-    IncidentFilter,
     Incidents,
-    Method,
     classes_of,
     compute,
     gather,
     style,
 )
-from ..core.resource_files import BOUNDARIES
-from ..core.study_areas import BoroughMap, StudyArea, polygon_area
-from .algorithm import SafeStatsAlgorithm, period_of, tr, with_help
+from .algorithm import AfterLoading, tr, with_help
+from .incident_algorithm import IncidentAlgorithm
 
 
-class HotspotAlgorithm(SafeStatsAlgorithm):
+class HotspotAlgorithm(IncidentAlgorithm):
     """Reads the inputs that kernel density and Gi* have in common."""
 
-    INPUT, STUDY_AREA, BOROUGHS = "INPUT", "STUDY_AREA", "BOROUGHS"
-    CATEGORIES, FROM, TO, CELL = "CATEGORIES", "FROM_MONTH", "TO_MONTH", "CELL"
-    INCIDENTS, OUTSIDE, UNMAPPED, CELL_USED = "INCIDENTS", "OUTSIDE", "UNMAPPED", "CELL_USED"
+    CELL, CELL_USED = "CELL", "CELL_USED"
 
     def add_inputs(self) -> None:
         """The parameters before those of the method."""
-        add = self.addParameter
-        add(QgsProcessingParameterVectorLayer(self.INPUT, tr("Incidents"), [QgsProcessing.SourceType.TypeVectorPoint]))
-        add(
-            with_help(
-                QgsProcessingParameterVectorLayer(
-                    self.STUDY_AREA,
-                    tr("Study area (polygons)"),
-                    [QgsProcessing.SourceType.TypeVectorPolygon],
-                    optional=True,
-                ),
-                tr("The selected polygons, or all. Incidents outside them are left out."),
-            )
-        )
-        add(
-            with_help(
-                QgsProcessingParameterString(self.BOROUGHS, tr("Study area (boroughs)"), optional=True),
-                tr("Instead of polygons: London boroughs by name or code, separated by commas, or the word London."),
-            )
-        )
-        add(
-            with_help(
-                QgsProcessingParameterString(self.CATEGORIES, tr("Categories"), optional=True),
-                tr("Values of the layer's category column, separated by commas; empty for all."),
-            )
-        )
-        add(QgsProcessingParameterString(self.FROM, tr("First month, such as 2025-03"), optional=True))
-        add(QgsProcessingParameterString(self.TO, tr("Last month"), optional=True))
-        add(
+        self.add_incidents()
+        self.addParameter(
             with_help(
                 QgsProcessingParameterNumber(
                     self.CELL,
@@ -86,9 +51,7 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
 
     def add_figures(self) -> None:
         """The numbers that every run gives back."""
-        self.addOutput(QgsProcessingOutputNumber(self.INCIDENTS, tr("Incidents used")))
-        self.addOutput(QgsProcessingOutputNumber(self.OUTSIDE, tr("Incidents outside the study area")))
-        self.addOutput(QgsProcessingOutputNumber(self.UNMAPPED, tr("Incidents without a place")))
+        self.add_counts()
         self.addOutput(QgsProcessingOutputNumber(self.CELL_USED, tr("Cell that was used (m)")))
 
     def settings(self, parameters: dict, context: QgsProcessingContext) -> HotspotSettings:
@@ -103,10 +66,7 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
         return self.check(lambda: self._look(parameters, context), parameters, context)
 
     def _look(self, parameters: dict, context: QgsProcessingContext) -> None:
-        self._filter(parameters, context)
-        polygons = self.parameterAsVectorLayer(parameters, self.STUDY_AREA, context)
-        if (polygons is not None) == bool(self._names(parameters, self.BOROUGHS, context)):
-            raise AnalysisError(tr("Give one study area: either a layer of polygons or boroughs."), "study area")
+        self.look_at_incidents(parameters, context)
         settings = self.settings(parameters, context)
         if settings.cell_m and settings.bandwidth_m and settings.bandwidth_m < settings.cell_m:
             raise AnalysisError(
@@ -115,34 +75,6 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
                     "bandwidth or smaller cells."
                 ).format(bandwidth=settings.bandwidth_m, cell=settings.cell_m)
             )
-
-    def _names(self, parameters: dict, name: str, context: QgsProcessingContext) -> list[str]:
-        text = self.parameterAsString(parameters, name, context)
-        return [part.strip() for part in text.split(",") if part.strip()]
-
-    def _filter(self, parameters: dict, context: QgsProcessingContext) -> IncidentFilter:
-        first = self.parameterAsString(parameters, self.FROM, context)
-        last = self.parameterAsString(parameters, self.TO, context)
-        return IncidentFilter(period_of(first, last), tuple(self._names(parameters, self.CATEGORIES, context)))
-
-    def _study_area(self, parameters: dict, context: QgsProcessingContext) -> StudyArea:
-        polygons = self.parameterAsVectorLayer(parameters, self.STUDY_AREA, context)
-        if polygons is not None:
-            return polygon_area(polygons, context.project() or QgsProject.instance())
-        return BoroughMap(BOUNDARIES).named(self._names(parameters, self.BOROUGHS, context))
-
-    def prepareAlgorithm(
-        self, parameters: dict, context: QgsProcessingContext, _feedback: QgsProcessingFeedback
-    ) -> bool:
-        self._source = self.point_source(self.parameterAsVectorLayer(parameters, self.INPUT, context))
-        self.require_export([self._source], parameters)
-        # Layers belong to the thread that prepares; a study area that cannot be had stops the run there.
-        self._trouble: AnalysisError | None = None
-        try:
-            self._area = self._study_area(parameters, context)
-        except AnalysisError as error:
-            self._trouble = error
-        return True
 
     def processAlgorithm(
         self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -158,23 +90,20 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
             if total:
                 feedback.setProgress(100 * done / total)
 
-        wanted = self._filter(parameters, context)
+        wanted = self.wanted(parameters, context)
         feedback.setProgressText(tr("Reading the incidents"))
-        incidents = gather(self._source, self._area, wanted, feedback.isCanceled, report)
+        incidents = gather(self._source, self._area, wanted, feedback.isCanceled, report, places_only=True)
         feedback.setProgressText(tr("Computing"))
         surface = compute(incidents.points, self._area, settings)
         self._tell(surface, incidents, feedback)
-        filters: dict = {"method": settings.method.value, "area": self._area.label}
-        if wanted.categories:
-            filters["categories"] = list(wanted.categories)
-        if wanted.period is not None:
-            filters.update({"from": wanted.period.first, "to": wanted.period.last})
+        filters = self.filters(settings.method.value, wanted)
         self.note_use(self._source, EventKind.HOTSPOT_RUN, filters, len(incidents.points))
         outputs = self.write(surface, parameters, context)
         for target in outputs.values():
             if isinstance(target, str) and context.willLoadLayerOnCompletion(target):
-                self._styler = _Styler(settings.method, classes_of(surface, settings))
-                context.layerToLoadOnCompletionDetails(target).setPostProcessor(self._styler)
+                classes = classes_of(surface, settings)
+                styler = AfterLoading(partial(style, method=settings.method, classes=classes))
+                context.layerToLoadOnCompletionDetails(target).setPostProcessor(styler)
         return {
             **outputs,
             self.INCIDENTS: len(incidents.points),
@@ -193,19 +122,5 @@ class HotspotAlgorithm(SafeStatsAlgorithm):
         )
         for words, value in figures:
             feedback.pushInfo(f"{words}: {value}")
-        for note in (*surface.notes, *self._source.facts.caveats):
+        for note in (*surface.notes, *cautions(incidents.points, self._source.facts), *self._source.facts.caveats):
             feedback.pushWarning(note)
-
-
-class _Styler(QgsProcessingLayerPostProcessorInterface):
-    """Draws the layer in its classes once Processing has loaded it."""
-
-    def __init__(self, method: Method, classes: tuple[LegendClass, ...]) -> None:
-        super().__init__()
-        self._method, self._classes = method, classes
-
-    def postProcessLayer(
-        self, layer: QgsMapLayer, _context: QgsProcessingContext, _feedback: QgsProcessingFeedback
-    ) -> None:
-        style(layer, self._method, self._classes)
-        layer.triggerRepaint()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
+from ..core.analyses.registry import ANALYSES
 from ..core.resource_files import ICONS
+from .analysis_algorithm import AnalysisAlgorithm
 from .getis_ord import GetisOrd
 from .kernel_density import KernelDensity
 from .premises_batch import PremisesBatch
@@ -13,7 +15,7 @@ from .proximity_search import ProximitySearch
 
 
 class SafeStatsProvider(QgsProcessingProvider):
-    """Offers ``safestats:`` ``proximitysearch``, ``premisesbatch``, ``kerneldensity`` and ``getisord``."""
+    """Offers ``proximitysearch``, ``premisesbatch``, ``kerneldensity``, ``getisord`` and the registry's."""
 
     def id(self) -> str:
         return "safestats"
@@ -30,3 +32,5 @@ class SafeStatsProvider(QgsProcessingProvider):
     def loadAlgorithms(self) -> None:
         for algorithm in (ProximitySearch, PremisesBatch, KernelDensity, GetisOrd):
             self.addAlgorithm(algorithm())
+        for analysis in ANALYSES:
+            self.addAlgorithm(AnalysisAlgorithm(analysis))

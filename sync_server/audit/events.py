@@ -163,6 +163,27 @@ class EventType(StrEnum):
         {"formats": "of the files", "page_id": "the same in all events of one page"},
     )
     LAYER_OPENED = "layer.opened", Recorder.DESK, "A pulled copy was opened as a layer"
+    EXPLORED = "explore.run", Recorder.DESK, "A pulled copy was counted by area, category and month"
+    TIME_CHARTS = "time.charts", Recorder.DESK, "A pulled copy was counted by hour, day, month, category and borough"
+    TABLE_EXPORT = (
+        "table.export",
+        Recorder.DESK,
+        "Counts of a pulled copy were exported as a table",
+        {"format": "of the file"},
+    )
+    QUERY_SAVED = (
+        "query.save",
+        Recorder.SERVER,
+        "A query was kept, changed or shared",
+        {"query": "its id", "shared": "with the organisation"},
+    )
+    QUERY_OPENED = (
+        "query.open",
+        Recorder.SERVER,
+        "What a query asks was told, or refused to somebody who may not run it",
+        {"query": "its id"},
+    )
+    QUERY_REMOVED = "query.remove", Recorder.SERVER, "A query was deleted", {"query": "its id"}
 
     # Data coming in
     MIGRATION_RUN = (

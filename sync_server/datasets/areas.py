@@ -195,14 +195,14 @@ def load_areas(
 ) -> int:
     """Load one level of one edition from any file that GDAL reads; returns how many areas.
 
-    An installation has one edition: LSOAs of another one replace those that are there, and so do boroughs. An
-    LSOA's borough is named by ``parent_field``, else it is the one that its inner point lies in. Raises
-    ``SafeStatsError``.
+    An installation has one edition of each level: LSOAs of another one replace those that are there, and so do
+    boroughs and wards. An LSOA's or ward's borough is named by ``parent_field``, else it is the one that its inner
+    point lies in. Raises ``SafeStatsError``.
     """
     codes, names, parents, shapes = _read(file, layer, code_field, name_field, parent_field)
     if len(set(codes)) != len(codes):
         raise SafeStatsError(f"{file.name}: the field {code_field} holds a code twice: it does not name areas.")
-    if level == AreaLevel.LSOA and parents is None:
+    if level != AreaLevel.BOROUGH and parents is None:
         parents = _boroughs_of(session, file, shapes)
     known = session.get(AreaEdition, edition)
     if known is None:
@@ -265,7 +265,7 @@ def _boroughs_of(session: Session, file: Path, shapes: NDArray) -> list[str]:
         select(Area.code, Area.shape).where(Area.level == AreaLevel.BOROUGH).order_by(Area.code)
     ).all()
     if not boroughs:
-        raise SafeStatsError(f"{file.name}: load the boroughs first, or name the field of the LSOA's borough.")
+        raise SafeStatsError(f"{file.name}: load the boroughs first, or name the field of the area's borough.")
     tree = shapely.STRtree(shapely.from_wkb([row.shape for row in boroughs]))
     inner = shapely.point_on_surface(shapes)
     points, polygons = tree.query_nearest(inner, all_matches=False)

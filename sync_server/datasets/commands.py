@@ -25,13 +25,14 @@ def load(
     edition: Annotated[str, typer.Option(help="The edition's code, such as lsoa-2021.")],
     code_field: Annotated[str, typer.Option(help="The field of the areas' codes.")],
     name_field: Annotated[str, typer.Option(help="The field of the areas' names.")],
-    parent_field: Annotated[str, typer.Option(help="The field of an LSOA's borough code.")] = "",
+    parent_field: Annotated[str, typer.Option(help="The field of an LSOA's or ward's borough code.")] = "",
     attribution: Annotated[str, typer.Option(help="The line that the licence asks for.")] = "",
 ) -> None:
-    """Put another edition of boundaries in the place of the loaded one, before incidents are loaded."""
+    """Put another edition of boundaries in the place of the loaded one: of wards at any time, else before any load."""
     with initialised() as services:
         with services.database.write() as session:
-            refuse_held_incidents(session, services.definitions)
+            if level != AreaLevel.WARD:
+                refuse_held_incidents(session, services.definitions)
             number = load_areas(
                 session,
                 file,

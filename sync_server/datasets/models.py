@@ -15,6 +15,7 @@ class AreaLevel(StrEnum):
 
     LSOA = "lsoa"
     BOROUGH = "borough"
+    WARD = "ward"  # figures are told by them; no incident bears a ward's code
 
 
 class AreaEdition(Base):

@@ -59,6 +59,9 @@ class EventKind(StrEnum):
     HOTSPOT_RUN = "hotspot.run"
     MAP_EXPORT = "map.export"
     LAYER_OPENED = "layer.opened"
+    EXPLORED = "explore.run"
+    TIME_CHARTS = "time.charts"
+    TABLE_EXPORT = "table.export"
 
 
 def _short(filter: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ contract.CHUNK_BYTES = SCENARIO.chunk_bytes
 
 from safestats.qgis_plugin.core.errors import DeskError  # noqa: E402
 from safestats.qgis_plugin.core.local_store import LocalStore  # noqa: E402
+from safestats.qgis_plugin.core.network import DIRECT, ProxySearch  # noqa: E402
 from safestats.qgis_plugin.core.pull import pull_layer  # noqa: E402
 from safestats.qgis_plugin.core.transport import Transport  # noqa: E402
 from safestats.tests.end_to_end.soundness import faults_of, row_digests, rows_digest  # noqa: E402
@@ -40,8 +41,8 @@ TIMEOUT_S = 60
 class Direct:
     """A network without proxies, with the system's authorities."""
 
-    def proxy(self, url: str) -> str:
-        return ""
+    def proxy_search(self, url: str) -> ProxySearch:
+        return ProxySearch(lambda: (DIRECT,))
 
     def trusted_authorities(self) -> str:
         return ""

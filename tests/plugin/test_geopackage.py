@@ -223,6 +223,19 @@ def test_a_file_with_its_table_and_index_is_plain(tmp_path: Path) -> None:
         geopackage.require_plain(written(tmp_path / f"{index}.gpkg", [], index=index), TABLE)
 
 
+def test_what_newer_gdal_writes_to_keep_an_index_is_plain(tmp_path: Path) -> None:
+    path = written(tmp_path / "copy.gpkg", [], index=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TRIGGER IF EXISTS rtree_colp_geom_update7")
+        connection.execute(
+            'CREATE TRIGGER "rtree_colp_geom_update7" AFTER UPDATE OF "geom" ON "colp" WHEN OLD."fid" = NEW."fid" '
+            'AND (NEW."geom" NOTNULL AND NOT ST_IsEmpty(NEW."geom")) AND (OLD."geom" ISNULL OR ST_IsEmpty(OLD."geom")) '
+            'BEGIN INSERT INTO "rtree_colp_geom" VALUES (NEW."fid",ST_MinX(NEW."geom"), ST_MaxX(NEW."geom"),'
+            'ST_MinY(NEW."geom"), ST_MaxY(NEW."geom")); END'
+        )
+    geopackage.require_plain(path, TABLE)
+
+
 @pytest.mark.parametrize("statement", STRANGE)
 def test_a_file_with_anything_that_could_act_is_refused(tmp_path: Path, statement: str) -> None:
     path = written(tmp_path / "copy.gpkg", [], index=True)

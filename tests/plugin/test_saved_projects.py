@@ -146,7 +146,7 @@ def test_the_next_pull_fills_the_layer_that_stood_empty(desk: Desk, pull, folder
 
 
 def test_other_files_keep_their_paths(store, tmp_path: Path) -> None:
-    saved_projects = SavedProjects(store)
+    saved_projects = SavedProjects(store, lambda _account: True)
     for path in (
         "/data/boroughs.gpkg",
         "./rings.gpkg|layername=rings",
@@ -161,7 +161,7 @@ def test_other_files_keep_their_paths(store, tmp_path: Path) -> None:
 def test_unloading_takes_the_redirection_back(store, qgis_app) -> None:
     path = "/elsewhere/0123456789abcdef/colp/colp-r3-01234567.gpkg"
     resolver = QgsPathResolver()
-    saved_projects = SavedProjects(store)
+    saved_projects = SavedProjects(store, lambda _account: True)
     before = resolver.readPath(path)
     saved_projects.install()
     assert "0123456789abcdef/colp/colp-r0-" in resolver.readPath(path)

@@ -30,6 +30,7 @@ from safestats.qgis_plugin.core.errors import (
     SessionEnded,
     WrongDigest,
 )
+from safestats.qgis_plugin.core.network import DIRECT, ProxySearch
 from safestats.qgis_plugin.core.transport import QgisNetwork, Transport, server_address
 from safestats.shared.manifest import CHUNK_BYTES, Artefact
 
@@ -43,8 +44,8 @@ class DirectNetwork:
         self._authorities = authorities
         self._proxy = proxy
 
-    def proxy(self, url: str) -> str:
-        return self._proxy
+    def proxy_search(self, url: str) -> ProxySearch:
+        return ProxySearch(lambda: (self._proxy,))
 
     def trusted_authorities(self) -> str:
         return self._authorities
@@ -187,8 +188,9 @@ def test_the_proxy_is_the_one_of_qgis(qgis_app, scripted_server) -> None:
     manager.setFallbackProxyAndExcludes(proxy, ["https://direct.example.org"], [])
     try:
         network = QgisNetwork()
-        assert network.proxy("https://safestats.example.org") == f"http://me:p%40ss@127.0.0.1:{scripted_server.port}"
-        assert network.proxy("https://direct.example.org/v1") == ""
+        by_proxy = network.proxy_search("https://safestats.example.org")
+        assert by_proxy.find() == (f"http://me:p%40ss@127.0.0.1:{scripted_server.port}",) and not by_proxy.by_system
+        assert network.proxy_search("https://direct.example.org/v1").find() == (DIRECT,)
         with pytest.raises(ProxyTrouble):
             Transport("https://safestats.example.org", network, "0.1.0").get_json("/v1/about")
         assert scripted_server.asked[0][:2] == ("CONNECT", "safestats.example.org:443")

@@ -6,7 +6,6 @@ import base64
 import select
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,9 @@ import pytest
 from qgis.core import QgsApplication, QgsAuthCertUtils, QgsNetworkAccessManager
 from qgis.PyQt.QtNetwork import QNetworkProxy, QSslCertificate
 from safestats.qgis_plugin.core.errors import CertificateTrouble, DeskError, ProxyTrouble, ServerUnreachable
+from safestats.qgis_plugin.core.network import ProxySearch
 from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+from safestats.tests.certificates import Authority
 
 NAME = "safestats.test"
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{"answer": 42}'
@@ -28,55 +29,11 @@ class Network:
     def __init__(self, authorities: str = "", proxy: str = "") -> None:
         self._authorities, self._proxy = authorities, proxy
 
-    def proxy(self, _url: str) -> str:
-        return self._proxy
+    def proxy_search(self, _url: str) -> ProxySearch:
+        return ProxySearch(lambda: (self._proxy,))
 
     def trusted_authorities(self) -> str:
         return self._authorities
-
-
-def openssl(*arguments: object) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-
-@dataclass
-class Authority:
-    """A certificate authority in a folder."""
-
-    folder: Path
-
-    def __post_init__(self) -> None:
-        openssl(
-            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 30, "-subj", "/CN=Test authority"),
-            *("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"),
-            *("-keyout", self.folder / "ca.key", "-out", self.folder / "ca.pem"),
-        )
-        (self.folder / "index.txt").touch()
-        (self.folder / "serial").write_text("01\n")
-
-    @property
-    def pem(self) -> str:
-        return (self.folder / "ca.pem").read_text()
-
-    def certify(self, name: str, begin: str = "20200101000000Z", end: str = "20500101000000Z") -> Path:
-        """A certificate for ``name`` with its key, in one file."""
-        made = self.folder / f"{name}-{end}"
-        config = made.with_suffix(".cnf")
-        config.write_text(
-            "[ca]\ndefault_ca=d\n[d]\n"
-            f"database={self.folder}/index.txt\nserial={self.folder}/serial\nnew_certs_dir={self.folder}\n"
-            "default_md=sha256\npolicy=p\nunique_subject=no\n[p]\ncommonName=supplied\n"
-            f"[e]\nsubjectAltName=DNS:{name},IP:127.0.0.1\n"
-        )
-        key, request = made.with_suffix(".key"), made.with_suffix(".csr")
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
-        openssl(
-            *("ca", "-batch", "-notext", "-config", config, "-extensions", "e", "-in", request),
-            *("-cert", self.folder / "ca.pem", "-keyfile", self.folder / "ca.key", "-out", made.with_suffix(".crt")),
-            *("-startdate", begin, "-enddate", end),
-        )
-        made.write_text(key.read_text() + made.with_suffix(".crt").read_text())
-        return made
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from safestats.qgis_plugin.core import transport as transport_module
 from safestats.qgis_plugin.core.errors import Cancelled, DeskError, ServerTrouble, ServerUnreachable
+from safestats.qgis_plugin.core.network import DIRECT, ProxySearch
 from safestats.qgis_plugin.core.transport import Transport
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -20,8 +21,8 @@ Serve = Callable[[socket.socket], None]
 class DirectNetwork:
     """No proxy, the system's authorities."""
 
-    def proxy(self, _url: str) -> str:
-        return ""
+    def proxy_search(self, _url: str) -> ProxySearch:
+        return ProxySearch(lambda: (DIRECT,))
 
     def trusted_authorities(self) -> str:
         return ""

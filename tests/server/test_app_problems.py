@@ -10,6 +10,7 @@ import pytest
 from safestats.shared.problems import ProblemDocument
 from safestats.sync_server.about import VERSION
 from safestats.sync_server.app import LONGEST_BODY, create_app
+from safestats.sync_server.clients.oldest import OLDEST_CLIENT
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.identity import sessions
 from safestats.sync_server.settings import Settings
@@ -32,6 +33,7 @@ def test_about_and_health_need_no_session(server: Server) -> None:
         "api_version": 1,
         "synthetic": False,
         "lease_days": 14,
+        "oldest_client": OLDEST_CLIENT,
     }
     assert server.client.get("/v1/health").json() == {"status": "ok"}
 

@@ -10,12 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safestats.shared.getis_ord import Correction, GiStarError, corrected, distance_band, gi_star, queen, two_sided_p
 from safestats.shared.grids import Grid, GridError
-from safestats.shared.kernel_density import (
-    DensityError,
-    default_bandwidth,
-    default_cell,
-    kernel_density,
-)
+from safestats.shared.kernel_density import DensityError, default_cell, kernel_density
 
 
 def gi_star_by_hand(counts, mask, near):
@@ -190,14 +185,6 @@ def test_density_refuses_an_empty_study_area():
     grid = Grid.covering(0, 0, 999, 999, 100)
     with pytest.raises(DensityError, match="holds no cell"):
         kernel_density([500] * 5, [500] * 5, grid, 300, study_area=np.zeros(grid.shape, bool))
-
-
-def test_the_bandwidth_has_a_floor_where_incidents_stack():
-    assert default_bandwidth([530_000] * 50, [180_000] * 50, cell=25) == 100
-    assert default_bandwidth([530_000] * 50, [180_000] * 50, cell=250) == 500
-    rng = np.random.default_rng(1)
-    wide = default_bandwidth(rng.normal(0, 3000, 1000), rng.normal(0, 3000, 1000), cell=100)
-    assert 1500 < wide < 3000
 
 
 def test_the_default_cell_fits_the_area():

@@ -266,8 +266,8 @@ def test_a_layer_of_another_grid_is_refused_by_name(proximity, qtbot):
 def test_each_method_puts_a_layer_on_the_map_and_lists_what_was_used(hotspots, desk, qtbot, method):
     layer = safestats_layer(city(), "2025-03")
     QgsProject.instance().addMapLayer(layer)
-    hotspots.layer_box.setLayer(layer)
-    hotspots.area_box.setCurrentIndex(1)
+    hotspots.incidents.layer_box.setLayer(layer)
+    hotspots.incidents.area_box.setCurrentIndex(1)
     hotspots.method_box.setCurrentIndex(list(Method).index(method))
     hotspots.start()
     qtbot.waitUntil(lambda: hotspots.result is not None, timeout=20_000)
@@ -290,8 +290,8 @@ def test_only_boroughs_that_the_layer_covers_are_ticked(hotspots, qtbot):
     corners = [(box.xMinimum(), box.yMinimum()), (box.xMaximum(), box.yMaximum())]
     layer = safestats_layer([(int(x), int(y), "2025-01", "theft") for x, y in corners], "2025-01")
     QgsProject.instance().addMapLayer(layer)
-    hotspots.layer_box.setLayer(layer)
-    assert hotspots.borough_box.checkedItems() == ["City of London"]
+    hotspots.incidents.layer_box.setLayer(layer)
+    assert hotspots.incidents.borough_box.checkedItems() == ["City of London"]
 
 
 def test_hotspot_trouble_is_told_beside_the_inputs(hotspots, qtbot):
@@ -299,12 +299,12 @@ def test_hotspot_trouble_is_told_beside_the_inputs(hotspots, qtbot):
     assert hotspots.message.text.startswith("No layer is chosen")
     layer = safestats_layer(city(), "2025-03")
     QgsProject.instance().addMapLayer(layer)
-    hotspots.layer_box.setLayer(layer)
+    hotspots.incidents.layer_box.setLayer(layer)
     hotspots.start()
     assert "study area is empty" in hotspots.message.text
-    hotspots.area_box.setCurrentIndex(1)
-    hotspots.cell_spin.setValue(200)
-    hotspots.bandwidth_spin.setValue(100)
+    hotspots.incidents.area_box.setCurrentIndex(1)
+    hotspots.form.input("cell_m").setValue(200)
+    hotspots.form.input("bandwidth_m").setValue(100)
     hotspots.start()
     qtbot.waitUntil(lambda: "smaller than the cell" in hotspots.message.text, timeout=20_000)
     assert hotspots.result is None and hotspots.run_button.isEnabled()

@@ -1,0 +1,1 @@
+"""The analyses that the hotspot dock and Processing offer beside density and Gi*: a module each."""

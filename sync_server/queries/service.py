@@ -1,0 +1,199 @@
+"""Keeping, sharing and opening queries.
+
+Whether somebody may know what a query asks is decided anew each time, by that person's own rights of the day: a query
+may name categories, places and hours that only those who hold the rows should connect with anything.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from ..agreements.scope import Refusal, Subject, scope
+from ..audit.log import EventType, Outcome
+from ..datasets.definitions import DatasetDefinition
+from ..identity.models import User
+from ..instants import now
+from ..problems import Problem
+from ..services import Services
+from .models import SavedQuery
+from .schemas import Definition, OpenedQuery, QueryAnswer, QueryRequest
+
+MOST_OWN = 200
+_EVERY_DAY = 7
+_HOUR, _DAY = "hour", "occurred_on"
+_OF_AREAS = {"boroughs": "borough_code", "borough": "borough_code", "lsoas": "lsoa_code", "lsoa": "lsoa_code"}
+_OF_SHAPES = ("wards", "ward", "shape")
+
+
+def listed(services: Services, session: Session, subject: Subject) -> list[QueryAnswer]:
+    """The subject's own queries and those shared in the organisation, by name; those without one are last."""
+    found = session.execute(
+        select(SavedQuery, User.display_name, User.username)
+        .join(User, User.id == SavedQuery.user_id)
+        .where(
+            SavedQuery.organisation_id == subject.organisation_id,
+            or_(SavedQuery.user_id == subject.user_id, SavedQuery.shared),
+        )
+    ).all()
+    answers = [_answer(services, session, subject, query, shown or name) for query, shown, name in found]
+    return sorted(answers, key=lambda one: (not one.name, one.name.casefold(), one.title, one.id))
+
+
+def opened(services: Services, session: Session, subject: Subject, query_id: str) -> OpenedQuery:
+    """What a query asks; audited. Raises ``Problem`` where the subject has no such query or may not run it."""
+    query = _find(session, subject, query_id)
+    definition = Definition.model_validate(query.definition)
+    owner = session.get_one(User, query.user_id)
+    refusal = _refusal(services, session, subject, definition)
+    services.audit.record(
+        EventType.QUERY_OPENED,
+        **subject.audited,
+        dataset=query.dataset,
+        filter={"query": query.id},
+        **({"outcome": Outcome.REFUSED, "reason": refusal.code} if refusal else {}),
+    )
+    if refusal is not None:
+        raise refusal
+    return OpenedQuery(
+        query=_answer(services, session, subject, query, owner.display_name or owner.username), definition=definition
+    )
+
+
+def save(services: Services, subject: Subject, body: QueryRequest, query_id: str = "") -> QueryAnswer:
+    """Keep a query, or put it in the place of one's own; audited. Raises ``Problem``, among others where the subject
+    could not run it."""
+    with services.database.write() as session:
+        definition = body.definition
+        _check_values(services.definitions.get(definition.dataset), definition)
+        refusal = _refusal(services, session, subject, definition)
+        if refusal is not None:
+            raise refusal
+        if query_id:
+            query = _find(session, subject, query_id, own=True)
+        else:
+            _require_room(session, subject)
+            query = SavedQuery(
+                id=secrets.token_hex(16), organisation_id=subject.organisation_id, user_id=subject.user_id
+            )
+            session.add(query)
+        query.name, query.dataset, query.shared = body.name, definition.dataset, body.shared
+        query.definition, query.changed_at = definition.model_dump(), now()
+        session.flush()
+        services.audit.record(
+            EventType.QUERY_SAVED,
+            **subject.audited,
+            dataset=query.dataset,
+            filter={"query": query.id, "shared": query.shared},
+        )
+        owner = session.get_one(User, query.user_id)
+        return _answer(services, session, subject, query, owner.display_name or owner.username)
+
+
+def remove(services: Services, subject: Subject, query_id: str) -> None:
+    """Delete one of the subject's own; audited. Raises ``Problem`` where there is none."""
+    with services.database.write() as session:
+        query = _find(session, subject, query_id, own=True)
+        services.audit.record(
+            EventType.QUERY_REMOVED, **subject.audited, dataset=query.dataset, filter={"query": query.id}
+        )
+        session.delete(query)
+
+
+def _find(session: Session, subject: Subject, query_id: str, *, own: bool = False) -> SavedQuery:
+    query = session.get(SavedQuery, query_id)
+    mine = query is not None and query.user_id == subject.user_id
+    if query is None or query.organisation_id != subject.organisation_id or not (mine or query.shared):
+        raise Problem(404, "no-query", "No such query", "There is no saved query of that number: it may be deleted.")
+    if own and not mine:
+        raise Problem(
+            403, "not-own-query", "Not yours", "The query is a colleague's: save it under a name of your own instead."
+        )
+    return query
+
+
+def _require_room(session: Session, subject: Subject) -> None:
+    held = session.scalar(select(func.count()).select_from(SavedQuery).filter_by(user_id=subject.user_id))
+    if (held or 0) >= MOST_OWN:
+        raise Problem(
+            422, "too-many-queries", "Too many queries", f"You keep {MOST_OWN} queries already: delete some first."
+        )
+
+
+def _answer(services: Services, session: Session, subject: Subject, query: SavedQuery, owner: str) -> QueryAnswer:
+    mine = query.user_id == subject.user_id
+    definition = services.definitions.get(query.dataset)
+    refusal = _refusal(services, session, subject, Definition.model_validate(query.definition))
+    return QueryAnswer(
+        id=query.id,
+        name=query.name if mine or refusal is None else "",
+        dataset=query.dataset,
+        title=definition.title if definition else query.dataset,
+        owner=owner,
+        own=mine,
+        shared=query.shared,
+        changed_at=query.changed_at.isoformat(),
+        reason=refusal.reason if refusal else "",
+        reason_code=refusal.code if refusal else "",
+    )
+
+
+def _refusal(services: Services, session: Session, subject: Subject, asked: Definition) -> Refusal | None:
+    """Why the subject cannot run it today: no rows of the dataset, or not the columns that it asks of."""
+    try:
+        opened_to = scope(session, subject, asked.dataset, services.definitions)
+    except Refusal as refusal:
+        return refusal
+    shown = {field.name for field in opened_to.columns}
+    if _columns(opened_to.definition, asked) <= shown:
+        return None
+    return Refusal(
+        "columns-not-shown",
+        f"It asks of columns of {opened_to.definition.title} that agreement {opened_to.agreement} does not show to "
+        "you: ask the SafeStats team if your work needs them.",
+    )
+
+
+def _columns(definition: DatasetDefinition, asked: Definition) -> set[str]:
+    """The columns without which the query cannot be answered."""
+    needed = {_OF_AREAS[name] for name in (asked.within, asked.by) if name in _OF_AREAS}
+    if asked.within in _OF_SHAPES or asked.by in _OF_SHAPES:
+        needed |= {"easting", "northing"}
+    if asked.categories:
+        needed.add(definition.category_field)
+    if asked.refined_by:
+        needed.add(asked.refined_by)
+    if asked.hours is not None:
+        needed |= {_HOUR, _DAY} if len(set(asked.hours.days)) < _EVERY_DAY else {_HOUR}
+    if asked.from_month or asked.to_month:
+        needed.add("month")
+    return needed
+
+
+def _check_values(definition: DatasetDefinition | None, asked: Definition) -> None:
+    """Values are those of the code lists: a query is no place to write something else down."""
+    if definition is None:
+        return  # the scope says so
+    names = [definition.category_field, *([asked.refined_by] if asked.refined_by else [])]
+    lists = []
+    for name in names:
+        try:
+            lists.append(set(definition.field(name).codes.values()))
+        except KeyError:
+            raise _invalid(f"{definition.title} has no column “{name}”") from None
+    for path in asked.categories:
+        if len(path) > len(lists):
+            raise _invalid("a category has a second value, and no column that refines it is named")
+        for value, known in zip(path, lists, strict=False):
+            if known and value and value not in known:
+                raise _invalid(f"“{value[:40]}” is no value of {definition.title}")
+    if bool(asked.codes) != (asked.within in ("boroughs", "wards", "lsoas")):
+        raise _invalid("codes are given for boroughs, wards and LSOAs, and for these alone")
+    if bool(asked.shape) != (asked.within == "shape"):
+        raise _invalid("a shape is given where the query asks within a shape, and there alone")
+
+
+def _invalid(what: str) -> Problem:
+    return Problem(422, "invalid-request", "The request is not valid", f"The query cannot be kept: {what}.")
