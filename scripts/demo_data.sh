@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Makes a server folder for the demonstration: database, accounts, agreements, incidents loaded and published.
 #   scripts/demo_data.sh FOLDER [DATA [DATABASE]]
-# DATA is a folder of real files; without it a seeded, labelled synthetic year is made, of which hospitals' workbooks are
-# loaded for three months. What nothing public has (hospitals, ambulances, buses, treatment) is synthetic beside real files,
-# too. DATABASE is one of the private cluster in build/postgis, which runs; without it the embedded one is made. A folder
+# DATA is a folder of real files; without it two seeded, labelled synthetic years are made, so that there is something to
+# compare with; of hospitals' workbooks three months are loaded. What nothing public has (hospitals, ambulances, buses,
+# treatment) is synthetic beside real files, too. DATABASE is one of the private cluster in build/postgis, which runs; without it the embedded one is made. A folder
 # made from the same sources is left as it is.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -44,12 +44,14 @@ account() { $safestats user add "$1" --org "$2" --name "$3" --role "${4:-analyst
 $safestats org load
 $safestats terms load
 account camden.analyst camden "Camden analyst (demonstration)"
+account camden.officer camden "Camden licensing officer (demonstration)" licensing-officer
 account city.analyst city "City analyst (demonstration)"
 account gla.analyst gla "GLA analyst (demonstration)"
 account gla.admin gla "GLA system administrator (demonstration)" system-admin
 
 sample=$folder/sample
 $safestats sample-data "$sample"
+$safestats sample-data "$sample/before" --year 2024 --seed 2
 shopt -s nullglob
 if [ -n "$data" ]; then
     $safestats load mps "$data"/police_met_wards_api/*.zip
@@ -60,12 +62,13 @@ if [ -n "$data" ]; then
     $safestats load rnli "$data"/rnli/*-launches.csv
 else
     for dataset in mps colp btp lfb lfb_mobilisations rnli; do
-        $safestats load "$dataset" "$sample/$dataset"/*
+        $safestats load "$dataset" "$sample/before/$dataset"/* "$sample/$dataset"/*
     done
 fi
-for dataset in las tfl ndtms; do
-    $safestats load "$dataset" "$sample/$dataset"/*
+for dataset in las tfl; do
+    $safestats load "$dataset" "$sample/before/$dataset"/* "$sample/$dataset"/*
 done
+$safestats load ndtms "$sample"/ndtms/*
 # Three months of 28 hospitals, through the folder that is watched for suppliers' files.
 for site in "$sample"/istv/*/; do
     mkdir -p "$folder/by-hand/istv/$(basename "$site")"

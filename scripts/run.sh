@@ -49,6 +49,7 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 say "the server answers on http://127.0.0.1:$port"
+say "licensing officers check a place at http://127.0.0.1:$port/check: sign in as camden.officer, password in $server_folder/demo-password"
 
 export SAFESTATS_DEMO_SERVER=http://127.0.0.1:$port
 export SAFESTATS_DEMO_PASSWORD_FILE=$PWD/$server_folder/demo-password

@@ -25,6 +25,7 @@ address=http://127.0.0.1:$2
 cat <<TOLD
 Serving on $address (${3:-spatialite}) until Ctrl-C.
   QGIS         sign in as camden.analyst, city.analyst or gla.analyst
+  a place      $address/check, as camden.officer (a licensing officer: counts only; try NW1 0JH) or camden.analyst
   the console  $address/console, as gla.admin (an authenticator app is set up at the first sign-in)
   password     of all of them, in $folder/demo-password
   safestats    .venvs/server/bin/safestats, in another terminal here, after:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import Session
 
 from ...shared.windows import Window, comparison, newest_full_month, trend
@@ -92,7 +92,7 @@ def count_borough(session: Session, permitted: Scope, months: Months, borough: s
         """By these properties, ``None`` for one that the agreement does not show."""
         shown = [name for name in names if name in rows.fields]
         columns = [rows.column(name) for name in shown]
-        asked = rows.select(*columns, func.count()).where(here, month.between(window.first, window.last))
+        asked = rows.select(*columns, func.count()).where(here, *_within(month, window))
         found: Counter[tuple] = Counter()
         for *values, number in session.execute(asked.group_by(*columns) if columns else asked):
             by_name = dict(zip(shown, values, strict=True))
@@ -107,17 +107,13 @@ def count_borough(session: Session, permitted: Scope, months: Months, borough: s
         for (day, hour), number in counted(months.now, _WEEKDAY, _HOUR).items():
             if day in WEEKDAYS and hour is not None and 0 <= hour < HOURS:
                 by_hour[WEEKDAYS.index(day), int(hour)] += number
-    by_borough = (
-        rows.select(area, func.count())
-        .where(area.is_not(None), month.between(months.now.first, months.now.last))
-        .group_by(area)
-    )
+    by_borough = rows.select(area, func.count()).where(area.is_not(None), *_within(month, months.now)).group_by(area)
     placed = rows.placed and _PRECISION in names
     unplaced = coarse = None
     if placed:
         none_known = rows.x.is_(None)
         asked = rows.select(none_known, rows.column(_PRECISION), func.count())
-        asked = asked.where(here, month.between(months.now.first, months.now.last))
+        asked = asked.where(here, *_within(month, months.now))
         asked = asked.group_by(none_known, rows.column(_PRECISION))
         unplaced = coarse = 0
         for none, precision, number in session.execute(asked):
@@ -136,6 +132,11 @@ def count_borough(session: Session, permitted: Scope, months: Months, borough: s
         coarse=coarse,
         boroughs={code: int(number) for code, number in session.execute(by_borough)},
     )
+
+
+def _within(month: ColumnElement[str], window: Window) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Not “between”: PostgreSQL takes no collation there, which a month of return has."""
+    return month >= window.first, month <= window.last
 
 
 def _categories(found: Mapping[tuple, int]) -> dict[str, int]:

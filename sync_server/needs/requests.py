@@ -31,7 +31,9 @@ from .models import NeedsRequest, RequestState
 from .pack import Question, reader_for, require_still_open
 
 KEPT = timedelta(hours=24)
+LONGEST_WAIT = timedelta(minutes=30)  # in which a pack is made while its person waits, if ever
 _NEWEST = 10
+_WAITED = "waited"  # of what was asked: whether its person waits for the web process to make it
 _BROKEN_OFF = "The making of it was broken off: ask for it again."
 
 logger = logging.getLogger(__name__)
@@ -41,17 +43,18 @@ def ask(services: Services, subject: Subject, question: Question) -> str:
     """Ask for a pack; returns its token. Raises ``Problem`` or ``SafeStatsError`` where it cannot be asked for."""
     refuse_closed(services, subject, question)
     token = secrets.token_hex(16)
+    waited = not worker_lives(services.settings.data_dir)
     with services.database.write() as session:
         session.add(
             NeedsRequest(
                 token=token,
                 user_id=subject.user_id,
                 subject=asdict(subject),
-                asked={**asdict(question), "mode": str(question.mode)},
+                asked={**asdict(question), "mode": str(question.mode), _WAITED: waited},
                 requested_at=now(),
             )
         )
-    if not worker_lives(services.settings.data_dir):
+    if waited:
         _make(services, token)
     return token
 
@@ -135,8 +138,11 @@ def make_next(services: Services) -> bool:
 
 
 def tidy(services: Services) -> None:
-    """Delete what is no longer kept."""
+    """Delete what is no longer kept, and tell of packs whose making ended with the web process that made them."""
     with services.database.write() as session:
+        for request in session.scalars(select(NeedsRequest).where(NeedsRequest.state == RequestState.RUNNING)).all():
+            if request.asked.get(_WAITED) and request.requested_at < now() - LONGEST_WAIT:
+                _fail(services, request)
         old = session.scalars(select(NeedsRequest).where(NeedsRequest.requested_at < now() - KEPT)).all()
         for request in old:
             shutil.rmtree(_folder(services, request.token), ignore_errors=True)
@@ -144,11 +150,19 @@ def tidy(services: Services) -> None:
 
 
 def fail_broken_off(services: Services) -> None:
-    """Tell of packs whose making ended with a worker that is no more: for one that starts."""
+    """Tell of packs whose making ended with a worker that is no more: for one that starts.
+
+    Not of those that are made in a web process while their person waits.
+    """
     with services.database.write() as session:
         for request in session.scalars(select(NeedsRequest).where(NeedsRequest.state == RequestState.RUNNING)).all():
-            shutil.rmtree(_folder(services, request.token), ignore_errors=True)
-            request.state, request.message, request.finished_at = RequestState.FAILED, _BROKEN_OFF, now()
+            if not request.asked.get(_WAITED):
+                _fail(services, request)
+
+
+def _fail(services: Services, request: NeedsRequest) -> None:
+    shutil.rmtree(_folder(services, request.token), ignore_errors=True)
+    request.state, request.message, request.finished_at = RequestState.FAILED, _BROKEN_OFF, now()
 
 
 def _make(services: Services, token: str) -> None:
@@ -190,7 +204,7 @@ def _subject(request: NeedsRequest) -> Subject:
 
 
 def _question(request: NeedsRequest) -> Question:
-    asked = {name: value for name, value in request.asked.items() if name != "agreements"}
+    asked = {name: value for name, value in request.asked.items() if name not in ("agreements", _WAITED)}
     return Question(**{**asked, "mode": Mode(asked["mode"])})
 
 

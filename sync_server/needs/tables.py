@@ -9,7 +9,7 @@ from enum import Enum
 
 from ...shared.change import RateChange
 from ...shared.windows import month_words
-from .model import NOT_HELD, PART, AreaLine, Mode, NeedsPack, Service, Told
+from .model import NOT_HELD, NOTHING_HELD, PART, AreaLine, Mode, NeedsPack, Service, Told
 from .models import Kind
 
 Cell = str | int | float | Told | RateChange | None
@@ -90,16 +90,22 @@ def overview(pack: NeedsPack) -> Table:
 
 
 def beside(pack: NeedsPack) -> Table:
-    """All services month by month, in columns beside each other."""
-    months = sorted({month for one in pack.services for month in one.months}, reverse=True)
+    """All services month by month, in columns beside each other; months of which none tells anything have no line."""
+    told = {month for one in pack.services for month, count in one.months.items() if _tells(count)}
+    months = sorted(told, reverse=True)
     rows: list[list[Cell]] = [[_short(month), *(one.months.get(month) for one in pack.services)] for month in months]
     return Table(
         "Months",
         "The services’ months beside each other",
         [Column("Month", _TEXT), *(Column(one.definition.title) for one in pack.services)],
         rows,
-        f"Never added up across a line. {NOT_HELD}: not held. {PART}: one of the months told together above.",
+        f"Never added up across a line. {NOT_HELD}: not held. {PART}: one of the months told together above. Months of "
+        "which there is nothing to tell, or which are all told together above, have no line.",
     )
+
+
+def _tells(count: Told) -> bool:
+    return count is not NOTHING_HELD and count.words not in (NOT_HELD, PART)
 
 
 def categories(one: Service) -> Table:

@@ -51,7 +51,7 @@ def _row(number: int, order: int, incident: dict[str, str], year: int, random: G
         incident["IncidentNumber"],
         year,
         incident["HourOfCall"],
-        f"synthetic-{number:07d}",
+        f"synthetic-{year}-{number:07d}",
         f"S{at + 20}{order}",
         order,
         f"{mobilised:%d/%m/%Y %H:%M:%S}",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+import openpyxl
 import pytest
 from safestats.shared.ring_answer import DatasetAnswer, RingAnswer
 from safestats.sync_server.agreements.models import Use
@@ -19,6 +21,11 @@ from safestats.sync_server.check.report import ReportKind, reported_answer
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.instants import london_today
 from safestats.sync_server.needs.counting import months_of
+from safestats.sync_server.needs.model import NOTHING_HELD, Mode
+from safestats.sync_server.needs.pack import Question as PackQuestion
+from safestats.sync_server.needs.pack import needs_pack, reader_for
+from safestats.sync_server.needs.rendering import pack_html, pack_pdf
+from safestats.sync_server.needs.workbook import pack_workbook
 from safestats.sync_server.publishing.models import Release
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part
@@ -119,6 +126,25 @@ def test_the_desk_the_packs_and_the_fixed_questions_hear_of_the_same_months(serv
     assert part.held.returned == RETURNED
     assert months is not None and months.held == set(RETURNED)
     assert windows[0].last == RETURNED[-1]
+
+
+def test_a_pack_tells_the_hospitals_with_their_gap(services: Services) -> None:
+    who = subject_of(services, "city.analyst")
+    question = PackQuestion(check_rig.CITY_CODE, Mode.OPERATIONAL, "city")
+    with services.database.read() as session:
+        pack = needs_pack(services, session, reader_for(services, session, who, question), question, london_today())
+    (told,) = pack.services
+    assert told.definition.code == "istv" and told.held == 8 and not told.whole
+    # All of the year's rows: 8 returns of 21, but for the first, whose assault lies in the month before.
+    assert told.now.count == 8 * 21 - 1 + (told.now_window.first <= "2024-12")
+    assert told.months[NEVER] is NOTHING_HELD and told.months["2025-06"].count == 21
+    assert told.before is NOTHING_HELD and told.change is None
+    html = pack_html(pack)
+    assert "Assaults treated in emergency departments" in html and "returns alone" in html
+    book = openpyxl.load_workbook(io.BytesIO(pack_workbook(pack)))
+    months = {row[0]: row[1] for row in book["Months"].values}
+    assert "Jun 2025" in months and "May 2025" not in months
+    assert pack_pdf(pack).startswith(b"%PDF-")
 
 
 def test_an_old_return_that_comes_at_last_is_no_gap_any_more(services: Services, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from safestats.shared.rings import Band
 from safestats.sync_server.check import batches, wording
 from safestats.sync_server.check.models import CheckBatch
 from safestats.sync_server.check.report import ReportKind
+from safestats.sync_server.services import open_services
+from safestats.sync_server.settings import Part
 from safestats.tests.server import check_rig, console_rig
 from safestats.tests.server.check_rig import CHEAPSIDE, subject_of
 from safestats.tests.server.console_rig import Console, Page, Visitor
@@ -32,14 +34,15 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     with databases_of_a_test():
         settings = settings_for(tmp_path_factory.mktemp("words") / "server")
         check_rig.make_server(settings, {})
+        services = open_services(settings, Part.PUBLISHER)
+        check_rig.agree(services, "CITY-COLP", "city", "colp")
+        check_rig.agree(services, "RECORDS-COLP", "city-records", "colp", officer_records=True)
+        many = [street_row(str(n), category="Robbery", **SHARED_KEYS) for n in range(20)]
+        few = [street_row(f"d{n}", category="Drugs", **SHARED_KEYS) for n in range(2)]
+        load_street(services, settings.data_dir / "a.csv", *many, *few, street_row("before", month="2021-09"))
+        publish_now(services, "colp")
+        services.close()
         with console_rig.running(settings) as running:
-            services = running.services
-            check_rig.agree(services, "CITY-COLP", "city", "colp")
-            check_rig.agree(services, "RECORDS-COLP", "city-records", "colp", officer_records=True)
-            many = [street_row(str(n), category="Robbery", **SHARED_KEYS) for n in range(20)]
-            few = [street_row(f"d{n}", category="Drugs", **SHARED_KEYS) for n in range(2)]
-            load_street(services, settings.data_dir / "a.csv", *many, *few, street_row("before", month="2021-09"))
-            publish_now(services, "colp")
             yield running
 
 

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from openpyxl import load_workbook
+from PIL import Image
 from playwright.sync_api import sync_playwright
 from safestats.shared.change import change
 from safestats.sync_server.agreements import service
@@ -28,6 +30,7 @@ from safestats.sync_server.needs.model import Mode, NeedsPack, Service
 from safestats.sync_server.needs.models import Kind
 from safestats.sync_server.needs.pack import Question, needs_pack, reader_for
 from safestats.sync_server.needs.rendering import pack_html
+from safestats.sync_server.needs.tables import beside
 from safestats.sync_server.needs.workbook import pack_workbook
 from safestats.sync_server.problems import Problem
 from safestats.sync_server.services import Services, open_services
@@ -99,6 +102,11 @@ def pack_of(
     question = Question(borough, mode, organisation)
     with services.database.read() as session:
         return needs_pack(services, session, reader_for(services, session, asking, question), question, TODAY)
+
+
+def pages_of(pdf: Path) -> str:
+    facts = subprocess.run(["pdfinfo", str(pdf)], capture_output=True, check=True, text=True).stdout
+    return re.search(r"Pages:\s+(\d+)", facts)[1]  # type: ignore[index]
 
 
 def of(pack: NeedsPack, code: str) -> Service:
@@ -344,6 +352,30 @@ def test_the_pdf_is_tagged_and_marked_on_every_page(files: dict[Mode, Made], tmp
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed.")
+def test_no_page_but_the_last_is_nearly_empty(files: dict[Mode, Made], tmp_path: Path) -> None:
+    for made in files.values():
+        (name,) = (name for name in made.contents if name.endswith(".pdf"))
+        (tmp_path / name).write_bytes(made.contents[name])
+        for page in range(1, int(pages_of(tmp_path / name))):
+            picture = tmp_path / "page.png"
+            command = ["pdftoppm", "-r", "20", "-gray", "-png", "-singlefile", "-f", str(page), "-l", str(page)]
+            subprocess.run([*command, tmp_path / name, tmp_path / "page"], check=True)
+            ink = np.asarray(Image.open(picture)) < 200
+            rows = np.flatnonzero(ink[: int(ink.shape[0] * 0.93)].any(axis=1))  # without the foot
+            assert rows.max() > 0.4 * ink.shape[0], (name, page)
+
+
+def test_months_that_tell_nothing_have_no_line(services: Services) -> None:
+    pack = pack_of(services, CITY, Mode.PUBLIC)
+    table = beside(pack)
+    assert 0 < len(table.rows) < 36
+    for row in table.rows:
+        assert any(told is not None and told.words not in ("–", "↑") for told in row[1:]), row
+    # Every month that tells something has one.
+    told = {month for one in pack.services for month, count in one.months.items() if count.words not in ("–", "↑")}
+    assert len(table.rows) == len(told)
+
+
 def test_packs_are_accessible_and_fit_a_phone(files: dict[Mode, Made], tmp_path: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

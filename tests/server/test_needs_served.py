@@ -152,6 +152,7 @@ def test_a_pack_whose_worker_died_is_told_by_the_next(console: Console, server: 
     with console.services.database.write() as session:
         request = session.get_one(NeedsRequest, token_of(done.path))
         request.state, request.files = RequestState.RUNNING, {}
+        request.asked = {**request.asked, "waited": False}  # as a worker had taken it
     assert "is being made" in analyst.get(done.path).text
     services = open_services(server, Part.PUBLISHER)
     with Clerk(services, lambda: True).at_work():
@@ -160,6 +161,26 @@ def test_a_pack_whose_worker_died_is_told_by_the_next(console: Console, server: 
             time.sleep(0.2)
     services.close()
     assert "could not be made" in analyst.get(done.path).text
+
+
+def test_a_worker_that_starts_leaves_a_pack_to_the_web_process_that_makes_it(
+    console: Console, server: Settings
+) -> None:
+    analyst = console.as_("camden.analyst")
+    done = analyst.send(analyst.get("/console/needs"), "/console/needs", borough=CAMDEN, mode="public")
+    token = token_of(done.path)
+    with console.services.database.write() as session:
+        session.get_one(NeedsRequest, token).state = RequestState.RUNNING  # nobody but this process works at it
+    services = open_services(server, Part.PUBLISHER)
+    requests.fail_broken_off(services)
+    requests.tidy(services)
+    assert "is being made" in analyst.get(done.path).text
+    # A web process that never came to its end is told of in time.
+    with console.services.database.write() as session:
+        session.get_one(NeedsRequest, token).requested_at = now() - requests.LONGEST_WAIT - timedelta(minutes=1)
+    requests.tidy(services)
+    services.close()
+    assert "broken off" in analyst.get(done.path).text
 
 
 def active(client: TestClient, username: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
@@ -151,3 +152,25 @@ def test_the_fire_brigades_day_and_week(loaded: tuple[Services, dict]) -> None:
     night = Counter(row.weekday for row in rows if row.hour < 4)
     assert night["Saturday"] > night["Tuesday"]
     assert {row.location_method for row in rows} == {"exact", "rounded"}
+
+
+def test_years_do_not_share_what_incidents_are_known_by(sample: Path, tmp_path: Path) -> None:
+    make_sample(tmp_path / "before", RESOURCES, 2024, 2, SCALE)
+    known_by = {
+        "lfb": "IncidentNumber",
+        "lfb_mobilisations": "ResourceMobilisationId",
+        "las": "Incident ID",
+        "tfl": "Report No",
+        "rnli": "ROSNumber",
+    }
+
+    def names(folder: Path, dataset: str) -> set[str]:
+        found: set[str] = set()
+        for path in (folder / dataset).glob("*.csv"):
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                found.update(row[known_by[dataset]] for row in csv.DictReader(file))
+        return found
+
+    for dataset in known_by:
+        now, before = names(sample, dataset), names(tmp_path / "before", dataset)
+        assert now and before and not now & before, dataset
