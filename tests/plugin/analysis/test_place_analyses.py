@@ -311,6 +311,10 @@ def test_hot_routes_tell_what_cannot_be(qgis_app, run):
         run(layer, "hot-routes")
     with pytest.raises(AnalysisError, match="No incident lies near enough to a street"):
         run(layer, "hot-routes", streets=long_street())
+    with pytest.raises(AnalysisError, match="No line of “Streets” comes near the study area"):
+        run(layer, "hot-routes", streets=street_layer([("Far", [(WEST + 90_000, SOUTH), (WEST + 91_000, SOUTH)])]))
+    with pytest.raises(AnalysisError, match="holds no line with a length here"):
+        run(layer, "hot-routes", streets=street_layer([("Dot", [(WEST + 9, SOUTH), (WEST + 9, SOUTH)])]))
     with pytest.raises(AnalysisError, match="bandwidth of 20 m is smaller than the pieces of 25 m"):
         run(layer, "hot-routes", {"bandwidth": 20.0}, streets=long_street())
     with pytest.raises(AnalysisError, match="“Bandwidth” is 0 m, and must be at least 10 m"):
@@ -359,6 +363,10 @@ def test_a_back_test_judges_maps_of_the_earlier_period_by_the_later(qgis_app, ru
             assert hits == sum(later[cell] for cell in top)
             expected = (hits / sum(earlier[c] for c in top)) / (total / sum(earlier.values()))
             assert rri == pytest.approx(expected, abs=0.001)
+    beside = columns(finished, "side_by_side")
+    for map_name, column in (("Kernel density", "density"), ("Getis-Ord Gi*", "gi_star"), ("Plain counts", "counts")):
+        of_map = [rate for name, rate in zip(found["map"], found["hit_rate"]) if name == map_name]
+        np.testing.assert_allclose(beside[f"hit_rate_{column}"], of_map, atol=0.06)
     layer = open_layers(finished)[0]
     hot = [f for f in layer.getFeatures() if f["class"] >= 2]
     at = [i for i, (m, s) in enumerate(zip(found["map"], found["share"])) if (m, s) == ("Kernel density", 5)][0]
