@@ -30,12 +30,12 @@ from ..core.analyses.hotspot_runs import choices_of, method_named, settings_of, 
 from ..core.analyses.record import LayerName, RunRecord, has_record, record_of
 from ..core.analyses.registry import ANALYSES
 from ..core.analyses.running import AnalysisRun, Inputs, check_needs, checked_values, run_analysis, temporary_file
-from ..core.analyses.writing import open_layers
+from ..core.analyses.writing import hand_over, open_layers
 from ..core.analysis_error import AnalysisError
 from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
-from ..core.hotspots import HotspotResult, HotspotRun, Method, open_result, run_hotspots, temporary_path
+from ..core.hotspots import HotspotResult, Method, open_result, run_hotspots, temporary_path
 from ..core.line_rows import LineSource
 from ..core.points import NATIONAL_GRID, PointFacts, PointSource, check_layer
 from ..core.resource_files import BOUNDARIES
@@ -285,15 +285,19 @@ class HotspotDock(QgsDockWidget):
     def _start(self, method: Method | Analysis) -> None:
         layer = self.incidents.layer()
         source, area, wanted = PointSource(layer), self.incidents.study_area(), self.incidents.wanted()
-        chosen = self.file_widget.filePath()
+        chosen, version = self.file_widget.filePath(), self._desk.plugin_version
         path = Path(chosen).with_suffix(self._suffix(method)) if chosen else None
         if isinstance(method, Method):
             settings = settings_of(method, self.form.values())
             self._require_export([source], path)
             target = path or temporary_path(method)
 
-            def find(task: DeskTask) -> HotspotRun:
-                return run_hotspots(source, area, wanted, settings, target, task.isCanceled, task.report)
+            def find(task: DeskTask) -> HotspotResult:
+                run = run_hotspots(source, area, wanted, settings, target, task.isCanceled, task.report)
+                result = open_result(run)
+                tell_hotspots(result, run.facts, version)
+                hand_over([result.layer])
+                return result
 
             self._follow(self.tr("Finding hotspots"), find, self._done)
             return
@@ -301,10 +305,13 @@ class HotspotDock(QgsDockWidget):
         checked_values(method, inputs.values)
         check_needs(method, source.facts, wanted)
         self._require_export(inputs.sources, path)
-        target, version = path or temporary_file(method), self._desk.plugin_version
+        target = path or temporary_file(method)
 
-        def analyse(task: DeskTask) -> AnalysisRun:
-            return run_analysis(method, inputs, target, version, task.isCanceled, task.report)
+        def analyse(task: DeskTask) -> tuple[AnalysisRun, list[QgsVectorLayer]]:
+            run = run_analysis(method, inputs, target, version, task.isCanceled, task.report)
+            layers = open_layers(run)
+            hand_over(layers)
+            return run, layers
 
         self._follow(self.tr(method.words), analyse, self._found)
 
@@ -343,10 +350,8 @@ class HotspotDock(QgsDockWidget):
 
     # ------------------------------------------------------------------ results
 
-    def _done(self, run: HotspotRun) -> None:
+    def _done(self, result: HotspotResult) -> None:
         self._ended()
-        result = open_result(run)
-        tell_hotspots(result, run.facts, self._desk.plugin_version)
         self._result, self._findings = result, None
         self._put_on_map([result.layer], result.study_area, result.title)
         self._show(page(result.title, "", result.parameters), result.notes)
@@ -356,13 +361,9 @@ class HotspotDock(QgsDockWidget):
             filters.update({"from": result.period.first, "to": result.period.last})
         self._note(result.source_layer_id, result.dataset, filters, result.used)
 
-    def _found(self, run: AnalysisRun) -> None:
+    def _found(self, found: tuple[AnalysisRun, list[QgsVectorLayer]]) -> None:
         self._ended()
-        try:
-            layers = open_layers(run)
-        except AnalysisError as error:
-            self._failed(error)
-            return
+        run, layers = found
         self._result, self._findings = None, run
         self._put_on_map(layers, run.area, run.title)
         outputs = run.findings.outputs
