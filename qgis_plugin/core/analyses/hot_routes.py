@@ -32,10 +32,7 @@ def run(request: Request) -> Findings:
             "bandwidth",
         )
 
-    def heard(done: int, total: int) -> None:
-        request.stop_if_cancelled()
-        request.report("Densities along the streets", done, total)
-
+    heard = request.listener("Densities along the streets")
     network = network_of(lines)
     try:
         pieces = Lixels.of(network, length)
