@@ -267,11 +267,12 @@ class TimeDock(QgsDockWidget):
             residents, asked = known, False
             if transport is not None:
                 try:
-                    residents, asked = ask_residents(transport, task.isCanceled), True
+                    residents = ask_residents(transport, task.isCanceled)
                 except Cancelled:
                     raise
                 except DeskError:
-                    pass  # without them there are counts, and the chart says why there are no rates
+                    residents = None  # there are counts then, and the chart says why there are no rates
+                asked = True
             task.report(self.tr("Reading the layer"), 0, 0)
             reading = kept or source.read(task.isCanceled)
             made = answer(source, question, residents, today, task.isCanceled, reading)
