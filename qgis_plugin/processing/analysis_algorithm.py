@@ -26,7 +26,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.analyses.analysis import Analysis, Choice, Kind
 from ..core.analyses.running import AnalysisRun, Inputs, check_needs, checked_values, run_analysis
-from ..core.analyses.writing import dress, layer_name, source_of
+from ..core.analyses.writing import dress, layer_name, open_layers, source_of
 from ..core.analysis_error import AnalysisError
 from ..core.events import EventKind
 from ..core.line_rows import LineSource
@@ -235,6 +235,7 @@ class AnalysisAlgorithm(IncidentAlgorithm):
         run = run_analysis(
             self._analysis, inputs, Path(path), plugin_version(), feedback.isCanceled, progress(feedback)
         )
+        open_layers(run)  # which keeps style and record with the files
         self._tell(run, feedback)
         filters = self.filters(self._analysis.name, wanted)
         self.note_use(self._source, EventKind.HOTSPOT_RUN, filters, run.record.incidents)

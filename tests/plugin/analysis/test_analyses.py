@@ -607,6 +607,7 @@ def test_an_algorithm_is_made_of_the_choices(qgis_app, tmp_path):
     loaded = context.layersToLoadOnCompletion()
     assert len(loaded) == 4
     source = f"{tmp_path / 'out.gpkg'}|layername=places"
+    assert record_of(QgsVectorLayer(source, "by itself", "ogr")).method == "count-all"
     opened = QgsVectorLayer(source, "places", "ogr")
     loaded[source].postProcessor().postProcessLayer(opened, context, feedback)
     record = record_of(opened)
