@@ -247,6 +247,7 @@ class HotspotDock(QgsDockWidget):
         method = self.method_box.currentData()
         if method is None:  # a heading
             return
+        self.message.clear()  # what it says is about another method
         wanted = self.form
         for form in self._forms.values():
             form.setVisible(form is wanted)
