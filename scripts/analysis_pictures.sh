@@ -50,7 +50,7 @@ grep -q '^done' "$folder/analyses.log"
 # Those that the documentation shows, at the size and with the colours that suffice.
 pictures=(emerging-hot-spots repeat-locations near-repeat back-test)
 suffix=
-[ "$scale" = 1 ] || { pictures=(hot-routes); suffix=-${scale/./}; }
+[ "$scale" = 1 ] || { pictures=(hot-routes); suffix=-${scale/./}0; }
 for name in "${pictures[@]}"; do
     [ -f "$folder/$name.png" ] || continue
     convert "$folder/$name.png" -resize '1400x>' -strip +dither -colors 128 -define png:compression-level=9 \

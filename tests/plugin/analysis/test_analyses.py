@@ -46,7 +46,7 @@ from safestats.qgis_plugin.gui.hotspot_dock import HotspotDock
 from safestats.qgis_plugin.processing.analysis_algorithm import AnalysisAlgorithm
 from safestats.shared.grids import Grid
 
-from .conftest import CENTRE, dated_layer, point_layer, safestats_layer
+from .conftest import CENTRE, ROOT, dated_layer, point_layer, safestats_layer
 
 EAST, NORTH = CENTRE
 NULL_ISLAND = (622_675, -5_527_598)  # longitude 0, latitude 0
@@ -664,3 +664,9 @@ def test_every_analysis_of_the_registry_is_whole():
         checked_values(analysis, {c.name: "x" for c in analysis.choices if c.required})
         algorithm = AnalysisAlgorithm(analysis).create()
         assert algorithm.name().isalnum() and algorithm.shortHelpString() and not algorithm.icon().isNull()
+
+
+def test_the_guide_names_every_analysis():
+    guide = (ROOT / "docs" / "analyses.md").read_text(encoding="utf-8")
+    assert [a.words for a in ANALYSES if f"| {a.words} |" not in guide] == []
+    assert [group for group in dict.fromkeys(a.group for a in ANALYSES) if f"| **{group}** |" not in guide] == []
