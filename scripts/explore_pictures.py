@@ -123,6 +123,8 @@ class Job:
         yield lambda: not dock.progress.running
         project.layerTreeRoot().findLayer(layer.id()).setItemVisibilityChecked(False)
         self.window.resizeDocks([dock], [470], Qt.Orientation.Horizontal)
+        self.window.resizeDocks([self.window.findChild(QDockWidget, "Layers")], [250], Qt.Orientation.Horizontal)
+        iface.messageBar().clearWidgets()
         canvas = iface.mapCanvas()
         canvas.setExtent(QgsRectangle(503000, 155000, 562000, 201500))
         canvas.refresh()

@@ -192,6 +192,22 @@ class ChoicesForm(QWidget):
             if not box.model().item(box.currentIndex()).isEnabled():
                 box.setCurrentIndex(next(row for row in range(box.count()) if box.model().item(row).isEnabled()))
 
+    def reset(self) -> None:
+        """As nobody had chosen anything: what one person asked is not the next one's to see."""
+        self.hours_check.setChecked(False)
+        for box in (self.borough_box, self.ward_box):
+            for row in range(box.count()):
+                box.setItemCheckState(row, Qt.CheckState.Unchecked)
+        self.lsoa_edit.clear()
+        self._drawn = QgsGeometry()
+        self.draw_button.setText(self.tr("&Draw …"))
+        self.area_box.setCurrentIndex(0)
+        self.by_box.setCurrentIndex(0)
+
+    def renew(self, table: CopyTable) -> None:
+        """The same copy, of which more is known: what is chosen stays."""
+        self._table = table
+
     def set_tree(self, refined_by: str, pairs: Sequence[tuple[str, str, int]]) -> None:
         """The categories that occur, with finer ones below them where a column refines them."""
         self._refined_by = refined_by

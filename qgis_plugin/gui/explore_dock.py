@@ -36,7 +36,7 @@ from ..core.explore import table_files
 from ..core.explore.area_sets import AreaSet, AreaSets, Place
 from ..core.explore.choropleth import open_choropleth, write_choropleth
 from ..core.explore.counting import CopyTable, Counted, category_tree, count, rows_of
-from ..core.explore.pivot import Across, Lines, pivot
+from ..core.explore.pivot import Across, Lines, Pivot, lines_of, pivot
 from ..core.explore.rates import Base, Bases, Beside, Compared, compare
 from ..core.explore.saved_queries import SavedQuery
 from ..core.explore.selection import By, Selection, Within
@@ -54,6 +54,7 @@ from .surfaces import GAP, MARGIN, Strip, Tone, heading, plain, small
 
 _MOST_NAMED_ROWS = 20_000  # of a shape, in a layer's filter
 _NOTES_SHOWN = 4
+_LINES_AT_ONCE = 2_000  # of the table, without making the window wait
 
 
 class ExploreDock(QgsDockWidget):
@@ -246,6 +247,10 @@ class ExploreDock(QgsDockWidget):
         self.queries.refresh()
         self.queries.setEnabled(self._desk.signed_in)
         self._bases = Bases()
+        if self._desk.session is None:
+            self.choices.reset()
+            if self._tool is not None:
+                self._tool.show_area(None)
         if self._desk.signed_in:
             transport = self._desk.transport
             self._desk.run(
@@ -282,12 +287,23 @@ class ExploreDock(QgsDockWidget):
         self.layer_box.setCurrentIndex(max(0, self.layer_box.findData(before) if before else 0))
         self.layer_box.blockSignals(blocked)
         table = self._table
-        if (before or "") != self.layer_box.currentData() or table is None or self._moved(table):
+        if (before or "") != self.layer_box.currentData() or table is None:
             self._layer_chosen()
+        elif (layer := self._layer()) is not None and (fresh := CopyTable.of(layer)) != table:
+            self._renewed(table, fresh)
 
-    def _moved(self, table: CopyTable) -> bool:
-        layer = self._layer()
-        return layer is None or CopyTable.of(layer) != table
+    def _renewed(self, before: CopyTable, fresh: CopyTable) -> None:
+        """The layer is told of anew, or shows another copy: what was asked stays."""
+        if (fresh.path, fresh.columns) == (before.path, before.columns):
+            self._table = fresh
+            self.choices.renew(fresh)
+            return
+        try:
+            asked = self.choices.question()
+        except DeskError:
+            asked = None
+        self._layer_chosen()
+        self._to_show = asked
 
     def _layer(self) -> QgsVectorLayer | None:
         return self._desk.project.mapLayer(self.layer_box.currentData() or "")
@@ -476,10 +492,7 @@ class ExploreDock(QgsDockWidget):
         told += [asked.hours.words] if asked.hours else []
         title = counted.facts.title + (self.tr(" (synthetic)") if counted.facts.synthetic else "")
         self.question.setText(f"{title}: {', '.join(told)}")
-        self.model.show(
-            pivot(counted, self.lines_box.currentData(), self.across_box.currentData(), self.base, self._bases)
-        )
-        self.table.resizeColumnsToContents()
+        self._lay_out(counted)
         for box in (self.lines_box, self.across_box):
             box.setEnabled(counted.additive)
         self._show_compared(counted)
@@ -491,6 +504,25 @@ class ExploreDock(QgsDockWidget):
             notes.append(self.tr("Rates are of the whole period, not of a year."))
         self.notes.setText("\n".join(notes if counted.edition else counted.notes))
         self.map_button.setEnabled(counted.additive and asked.by is not By.WHOLE)
+
+    def _lay_out(self, counted: Counted) -> None:
+        """Fill the table, in a task where it is long."""
+        chosen = (self.lines_box.currentData(), self.across_box.currentData(), self.base)
+
+        def show(table: Pivot) -> None:
+            if counted is self._counted and chosen == (
+                self.lines_box.currentData(),
+                self.across_box.currentData(),
+                self.base,
+            ):
+                self.model.show(table)
+                self.table.resizeColumnsToContents()
+
+        bases = self._bases
+        if lines_of(counted, chosen[0]) <= _LINES_AT_ONCE:
+            show(pivot(counted, *chosen, bases))
+        else:
+            self._desk.run(self.tr("Laying out the table"), lambda _task: pivot(counted, *chosen, bases), show)
 
     def _show_compared(self, counted: Counted) -> None:
         self.compared.clear()

@@ -26,7 +26,7 @@ from .wording import BY_WORDS, category_words, period_words, question_words
 
 # One hue that grows darker: readable in every colour blindness, and in grey.
 _COLOURS = ("#e8eef5", "#bfd3e6", "#8fb1d3", "#5885b5", "#24588f")
-_EDGE, _MISSING = "#ffffff", "#9a9a9a"
+_EDGE, _MISSING, _UNRATED, _LITTLE = "#ffffff", "#9a9a9a", "#f4f4f4", "#b3541e"
 _OPACITY = 0.85
 VALUE = "shown"
 TABLE = "areas"
@@ -87,9 +87,7 @@ def open_choropleth(path: Path, counted: Counted, sets: AreaSets, base: Base | N
     if counted.facts.synthetic:
         name += _tr(" (synthetic)")
     layer = QgsVectorLayer(f"{path}|layername={TABLE}", name, "ogr")
-    values = [feature[VALUE] for feature in layer.getFeatures()]
-    known = np.array([value for value in values if isinstance(value, (int, float))], dtype=float)
-    layer.setRenderer(_renderer(breaks(known), base is not None))
+    layer.setRenderer(_renderer(layer, base is not None))
     layer.setOpacity(_OPACITY)
     layer.setReadOnly(True)
     metadata = QgsLayerMetadata()
@@ -114,7 +112,10 @@ def breaks(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(edge) for edge in np.unique(edges))
 
 
-def _renderer(edges: tuple[float, ...], rates: bool) -> QgsRuleBasedRenderer:
+def _renderer(layer: QgsVectorLayer, rates: bool) -> QgsRuleBasedRenderer:
+    """Classes of what is shown; what is not held, not rated or says little has a rule where it occurs."""
+    areas = [(area[VALUE], area["held"], area["caution"]) for area in layer.getFeatures()]
+    edges = breaks(np.array([value for value, *_rest in areas if isinstance(value, (int, float))], dtype=float))
     root = QgsRuleBasedRenderer.Rule(None)
     number = "{:,.1f}" if rates else "{:,.0f}"
     if len(edges) == 1:
@@ -124,13 +125,16 @@ def _renderer(edges: tuple[float, ...], rates: bool) -> QgsRuleBasedRenderer:
         least = ">=" if at == 0 else ">"
         label = f"{number.format(low)} – {number.format(high)}"
         root.appendChild(_rule(_fill(colour), f'"{VALUE}" {least} {low!r} AND "{VALUE}" <= {high!r}', label))
-    missing = _hatched(_MISSING, 2.0)
-    root.appendChild(_rule(missing, "\"held\" <> 'whole'", _tr("Not held in full in your copy")))
-    if rates:
-        nothing = _fill("#f4f4f4", _MISSING)
-        root.appendChild(_rule(nothing, f'"{VALUE}" IS NULL AND "held" = \'whole\'', _tr("No denominator: no rate")))
-        little = _hatched("#b3541e", 1.6)
-        root.appendChild(_rule(little, "coalesce(\"caution\", '') <> ''", _tr("The rate says little (small base)")))
+    whole = Held.WHOLE.value
+    if any(held != whole for _value, held, _caution in areas):
+        words = _tr("Not held in full in your copy")
+        root.appendChild(_rule(_hatched(_MISSING, 2.0), f"\"held\" <> '{whole}'", words))
+    if any(held == whole and not isinstance(value, (int, float)) for value, held, _caution in areas):
+        unrated = f'"{VALUE}" IS NULL AND "held" = \'{whole}\''
+        root.appendChild(_rule(_fill(_UNRATED, _MISSING), unrated, _tr("No denominator: no rate")))
+    if any(isinstance(caution, str) and caution for _value, _held, caution in areas):
+        words = _tr("The rate says little (small base)")
+        root.appendChild(_rule(_hatched(_LITTLE, 1.6), "coalesce(\"caution\", '') <> ''", words))
     return QgsRuleBasedRenderer(root)
 
 
