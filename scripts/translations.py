@@ -18,6 +18,10 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("qgis_plugin",)
 
+# What is declared of an analysis is looked up where it is shown, under a context of its own.
+_DECLARED, _DECLARATIONS = "Analyses", ("Analysis", "Choice")
+_WORDS = ("words", "group", "help")
+
 Message = tuple[str, str, int]  # text, file, line
 
 
@@ -35,6 +39,8 @@ def gather(sources: dict[str, str]) -> dict[str, list[Message]]:
     heirs: dict[str, set[str]] = defaultdict(set)
     for file, source in sorted(sources.items()):
         for node in ast.walk(ast.parse(source, file)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _DECLARATIONS:
+                own[_DECLARED].extend(_declared(node, file))
             if isinstance(node, ast.ClassDef):
                 for base in node.bases:
                     heirs[base.id if isinstance(base, ast.Name) else ast.unparse(base)].add(node.name)
@@ -55,6 +61,18 @@ def _texts(owner: ast.ClassDef, file: str) -> Iterator[Message]:
             yield text.value, file, node.lineno
         elif isinstance(text, (ast.JoinedStr, ast.BinOp)):
             raise UntranslatableTextError(f"{file}:{node.lineno}: give tr() a plain text, and fill it in afterwards.")
+
+
+def _declared(call: ast.Call, file: str) -> Iterator[Message]:
+    """Words, group and help of an analysis; words and help of a choice, and the words of its options."""
+    given = list(call.args[1:4] if call.func.id == "Analysis" else call.args[1:3])
+    given += [keyword.value for keyword in call.keywords if keyword.arg in _WORDS]
+    for keyword in call.keywords:
+        if keyword.arg == "options" and isinstance(keyword.value, ast.Tuple):
+            given += [option.elts[1] for option in keyword.value.elts if isinstance(option, ast.Tuple)]
+    for text in given:
+        if isinstance(text, ast.Constant) and isinstance(text.value, str):
+            yield text.value, file, text.lineno
 
 
 def _all_heirs(name: str, heirs: dict[str, set[str]]) -> set[str]:

@@ -17,6 +17,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..core.analyses.analysis import Choice, Kind
+from ..core.analyses.words import translated
 from ..core.periods import Period, latest_year
 from ..core.points import PointFacts
 from .analysis_widgets import MonthRange, caption
@@ -55,12 +56,13 @@ class ChoiceForm(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for choice in choices:
             widget = self._makers()[choice.kind](choice)
-            widget.setToolTip(self.tr(choice.help))
+            widget.setToolTip(translated(choice.help))
             self._inputs[choice.name] = widget
             if choice.kind is Kind.YES_NO:
                 form.addRow(widget)
             else:
-                form.addRow(caption(self.tr(choice.words), widget), widget)
+                named = widget.which if isinstance(widget, PeriodInput) else widget
+                form.addRow(caption(translated(choice.words), named), widget)
         return form
 
     def _makers(self) -> dict[Kind, Callable[[Choice], QWidget]]:
@@ -109,13 +111,13 @@ class ChoiceForm(QWidget):
     def _one_of(self, choice: Choice) -> QComboBox:
         box = QComboBox(self)
         for value, words in choice.options:
-            box.addItem(self.tr(words), value)
+            box.addItem(translated(words), value)
         box.setCurrentIndex(max(0, box.findData(choice.default)))
         narrow(box)
         return box
 
     def _yes_no(self, choice: Choice) -> QCheckBox:
-        box = QCheckBox(self.tr(choice.words), self)
+        box = QCheckBox(translated(choice.words), self)
         box.setChecked(bool(choice.default))
         return box
 

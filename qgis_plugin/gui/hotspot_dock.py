@@ -30,6 +30,7 @@ from ..core.analyses.hotspot_runs import choices_of, method_named, settings_of, 
 from ..core.analyses.record import LayerName, RunRecord, has_record, record_of
 from ..core.analyses.registry import ANALYSES
 from ..core.analyses.running import AnalysisRun, Inputs, check_needs, checked_values, run_analysis, temporary_file
+from ..core.analyses.words import translated
 from ..core.analyses.writing import hand_over, open_layers
 from ..core.analysis_error import AnalysisError
 from ..core.desk import Desk
@@ -166,13 +167,13 @@ class HotspotDock(QgsDockWidget):
         form = self._form()
         self.method_box = QComboBox(body)
         for method in Method:
-            self.method_box.addItem(self.tr(method.words), method)
+            self.method_box.addItem(translated(method.words), method)
         group = ""
         for analysis in self._analyses:
             if analysis.group != group:
                 group = analysis.group
-                self._add_heading(self.tr(group))
-            self.method_box.addItem(self.tr(analysis.words), analysis)
+                self._add_heading(translated(group))
+            self.method_box.addItem(translated(analysis.words), analysis)
         self.method_box.setMaxVisibleItems(self.method_box.count())
         self.method_box.currentIndexChanged.connect(self._method_chosen)
         narrow(self.method_box)
@@ -210,7 +211,7 @@ class HotspotDock(QgsDockWidget):
         self.run_button.setToolTip(self.tr("Compute, and put the result on the map"))
         self.run_button.clicked.connect(self.start)
         self.repeat_button = QToolButton(self)
-        self.repeat_button.setText(self.tr("&Repeat …"))
+        self.repeat_button.setText(self.tr("Re&peat …"))
         self.repeat_button.setToolTip(
             self.tr("Fill the dock with the choices that made a layer of this project, to make that run again")
         )
@@ -251,7 +252,7 @@ class HotspotDock(QgsDockWidget):
         wanted = self.form
         for form in self._forms.values():
             form.setVisible(form is wanted)
-        self._help.setText(self.tr(method.help) if isinstance(method, Analysis) else "")
+        self._help.setText(translated(method.help) if isinstance(method, Analysis) else "")
         self._help.setVisible(isinstance(method, Analysis))
         suffix = self._suffix(method)
         self.run_button.setText(self.tr("&Find hotspots") if isinstance(method, Method) else self.tr("&Run"))
@@ -314,7 +315,7 @@ class HotspotDock(QgsDockWidget):
             hand_over(layers)
             return run, layers
 
-        self._follow(self.tr(method.words), analyse, self._found)
+        self._follow(translated(method.words), analyse, self._found)
 
     def _inputs(self, analysis: Analysis, source: PointSource, area: StudyArea) -> Inputs:
         points, lines = {}, {}

@@ -76,3 +76,16 @@ def test_without_a_translation_the_words_stay(qgis_app, tmp_path: Path) -> None:
     translation = Translation(tmp_path, QLocale("cy_GB"))
     assert not translation.found and Greeting().words() == "Sign in…"
     translation.remove()
+
+
+def test_what_an_analysis_says_of_itself_is_gathered():
+    code = (
+        'A = Analysis(name="near", words="Near", group="Where", help="Tells " "much.", choices=(\n'
+        '    Choice("cell", "Cell", "The side", Kind.METRES),\n'
+        '    Choice("way", "Way", help="Which", kind=Kind.ONE_OF, options=(("a", "First"), ("b", "Second"))),\n'
+        "))\n"
+    )
+    texts = [text for text, _, _ in translations.gather({"near.py": code})["Analyses"]]
+    assert sorted(texts) == sorted(
+        ["Near", "Where", "Tells much.", "Cell", "The side", "Way", "Which", "First", "Second"]
+    )
