@@ -10,11 +10,17 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 from qgis.core import (
+    QgsApplication,
     QgsCategorizedSymbolRenderer,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
     QgsFeature,
     QgsGeometry,
     QgsGraduatedSymbolRenderer,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
     QgsProject,
+    QgsRenderContext,
     QgsSymbolLayer,
     QgsVectorLayer,
 )
@@ -28,6 +34,7 @@ from safestats.qgis_plugin.core.line_rows import LineSource
 from safestats.qgis_plugin.core.periods import Period
 from safestats.qgis_plugin.core.points import PointSource
 from safestats.qgis_plugin.core.study_areas import StudyArea
+from safestats.qgis_plugin.processing.provider import SafeStatsProvider
 
 from .conftest import dated_layer, point_layer
 
@@ -109,7 +116,7 @@ def test_repeat_locations_are_the_points_that_a_count_finds(qgis_app, run):
 def test_stacks_are_drawn_as_circles_whose_area_follows_their_number(qgis_app, run):
     finished = run(dated_layer(stacked_rows()), "repeat-locations")
     layer, table = open_layers(finished)
-    symbol = layer.renderer().symbols(_context(layer))[0]
+    symbol = layer.renderer().symbols(QgsRenderContext())[0]
     size = symbol.symbolLayer(0).dataDefinedProperties().property(QgsSymbolLayer.Property.Size)
     assert isinstance(layer.renderer(), QgsGraduatedSymbolRenderer)
     assert "incidents" in size.expressionString()
@@ -118,12 +125,6 @@ def test_stacks_are_drawn_as_circles_whose_area_follows_their_number(qgis_app, r
     assert not table.isSpatial()
     assert table.featureCount() == layer.featureCount()
     del layer, table
-
-
-def _context(layer):
-    from qgis.core import QgsRenderContext
-
-    return QgsRenderContext()
 
 
 def test_a_place_takes_the_name_that_most_of_its_incidents_tell(qgis_app, run):
@@ -292,8 +293,6 @@ def test_hot_routes_are_densities_per_km_of_street(qgis_app, run):
 
 
 def test_hot_routes_in_degrees_are_brought_to_the_national_grid(qgis_app, run):
-    from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform
-
     to_degrees = QgsCoordinateTransform(
         QgsCoordinateReferenceSystem("EPSG:27700"), QgsCoordinateReferenceSystem("EPSG:4326"), QgsProject.instance()
     )
@@ -390,6 +389,47 @@ def test_periods_without_incidents_are_told(qgis_app, run):
         run(layer, "back-test", {"made_from": Period("2025-04", "2025-05")}, LATER)
     with pytest.raises(AnalysisError, match="compares months: choose a period first"):
         run(layer, "back-test")
+
+
+# ------------------------------------------------------------------ in Processing
+
+
+@pytest.fixture
+def provider(qgis_app):
+    made = SafeStatsProvider()
+    assert QgsApplication.processingRegistry().addProvider(made)
+    yield made
+    QgsApplication.processingRegistry().removeProvider(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "further", "sentence"),
+    [
+        ("repeatlocations", stacked_rows, {"LEAST": 3}, "places hold 3 incidents or more"),
+        ("concentration", stacked_rows, {"CELL": 250}, "of 64 cells"),
+        ("nearrepeat", near_rows, {"PERMUTATIONS": 19}, "under 100 m within 0 to 6 days"),
+        ("hotroutes", near_rows, {"WITHIN": 700}, "on 4.0 km of street"),
+        ("backtest", near_rows, {"FROM_MONTH": "2025-06", "TO_MONTH": "2025-10"}, "later incidents, the hottest"),
+    ],
+)
+def test_each_runs_in_processing_and_leaves_its_layers(provider, tmp_path, name, rows, further, sentence):
+    context, project = QgsProcessingContext(), QgsProject()
+    layer, streets = dated_layer(rows()), long_street()
+    area = QgsVectorLayer("Polygon?crs=EPSG:27700", "square", "memory")
+    feature = QgsFeature()
+    feature.setGeometry(AREA.geometry)
+    area.dataProvider().addFeatures([feature])
+    project.addMapLayers([layer, streets, area])
+    context.setProject(project)
+    path = tmp_path / "found.gpkg"
+    parameters = {"INPUT": layer, "STUDY_AREA": area, "OUTPUT": str(path), **further}
+    if name == "hotroutes":
+        parameters["STREETS"] = streets
+    feedback = QgsProcessingFeedback()
+    found, ok = provider.algorithm(name).run(parameters, context, feedback)
+    assert ok, feedback.textLog()
+    assert sentence in found["ANSWER"]
+    assert len(QgsVectorLayer(str(path), "all", "ogr").dataProvider().subLayers()) > 1
 
 
 # ------------------------------------------------------------------ all of them
