@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SafeStats in QGIS's own places (locator bar, options, help), in a real QGIS on a virtual display; for docs/images.
 #   scripts/home_pictures.sh [SCALE]
-# SCALE is the display's, such as 1.5. The pictures are in build/home/<scale>/.
+# SCALE is the display's, such as 1.5. The pictures are in build/home/<scale>/; once 1 and 1.5 are there, those of the
+# guide are renewed in docs/images.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scale=${1:-1}
@@ -35,3 +36,15 @@ processes+=($!)
 timeout 150 qgis --profiles-path "$home/profiles" --globalsettingsfile "$home/settings.ini" --nologo --noversioncheck \
     --code scripts/home_pictures.py > "$folder/log" 2>&1 || { tail -n 20 "$folder/log" >&2; exit 1; }
 ls "$folder"
+
+shrink() { # NAME FILES…: below each other, small
+    local name=$1
+    shift
+    convert "$@" -append -resize '1400x>' -strip +dither -colors 64 \
+        -define png:compression-level=9 -define png:exclude-chunks=date,time "PNG8:docs/images/$name.png"
+}
+if [ -f build/home/1/help.png ] && [ -f build/home/1.5/help.png ]; then
+    shrink locator build/home/1/locator-premises.png
+    shrink options build/home/1/options.png
+    shrink help-150 build/home/1.5/options.png build/home/1.5/help.png
+fi

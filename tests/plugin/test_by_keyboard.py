@@ -21,9 +21,16 @@ from safestats.qgis_plugin.gui.hotspot_dock import HotspotDock
 from safestats.qgis_plugin.gui.layers_dock import LayersDock
 from safestats.qgis_plugin.gui.options_page import OptionsPage
 from safestats.qgis_plugin.gui.proximity_dock import ProximityDock
+from safestats.qgis_plugin.gui.time_dock import TimeDock
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCKS = {"layers": LayersDock, "explore": ExploreDock, "proximity": ProximityDock, "hotspots": HotspotDock}
+DOCKS = {
+    "layers": LayersDock,
+    "explore": ExploreDock,
+    "proximity": ProximityDock,
+    "hotspots": HotspotDock,
+    "time": TimeDock,
+}
 NAMES = [*DOCKS, "options", "help"]
 # At 150 % a laptop of 1920 × 1080 has 720 lines for a window, and a dock is rarely wider than a third of it.
 WIDEST, HIGHEST = 480, 680
