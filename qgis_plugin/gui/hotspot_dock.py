@@ -220,7 +220,9 @@ class HotspotDock(QgsDockWidget):
         self.repeat_menu.aboutToShow.connect(self._list_runs)
         self.repeat_button.setMenu(self.repeat_menu)
         self.map_button = QPushButton(self.tr("M&ap …"), self)
-        self.map_button.setToolTip(self.tr("A map of this result with all its furniture, to print or export"))
+        self.map_button.setToolTip(
+            self.tr("A map of a kernel density or of Gi* with all its furniture, to print or export")
+        )
         self.map_button.setEnabled(False)
         self.map_button.clicked.connect(lambda: self.map_requested.emit(self._result))
         row = QHBoxLayout()
