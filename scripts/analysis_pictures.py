@@ -128,6 +128,10 @@ class Job:
     def make(self, name: str, method: Method | Analysis, streets: QgsVectorLayer) -> Iterator[Wait]:
         """Run one with what its form offers, filled in where it has to be."""
         dock = self.dock
+        # Two kinds are compared; all other analyses have all of them.
+        dock.incidents.category_box.deselectAllOptions()
+        if name == "dual-density":
+            dock.incidents.category_box.setCheckedItems(["Theft", "Violence"])
         for choice in method.choices if isinstance(method, Analysis) else ():
             found = dock.form.input(choice.name)
             if choice.kind is Kind.LINE_LAYER:
