@@ -95,7 +95,7 @@ def told(package: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
         done = qgis(folder, settings, Path(__file__).parent / "plugin_manager.py", more)
         assert result.is_file(), done.stderr[-2000:]
         found = json.loads(result.read_text(encoding="utf-8"))
-        return {**found, "printed": done.stdout + done.stderr, "status": done.returncode}
+        return {**found, "server": server.url, "printed": done.stdout + done.stderr, "status": done.returncode}
     finally:
         server.stop()
 
@@ -128,6 +128,7 @@ def test_it_installs_and_is_all_there(told: dict[str, Any]) -> None:
     assert installed["version"] == "0.1.0" and installed["menu"] and installed["provider"]
     assert "SafeStatsToolbar" in installed["widgets"] and len(installed["widgets"]) >= 4
     assert installed["browser"] == 1 and installed["expressions"] and installed["options"]
+    assert told["steps"]["server"] == told["server"]  # the address that IT has set
 
 
 def test_a_newer_one_on_the_server_is_an_upgrade(told: dict[str, Any]) -> None:
