@@ -10,7 +10,7 @@ PORT ?= 8520
 # spatialite (the embedded database) or postgis.
 ENGINE ?= spatialite
 
-.PHONY: help setup run server test test-slow lint format package bench screenshots clean
+.PHONY: help setup run server test test-slow lint format translations package bench screenshots clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lint: setup  ## ruff, mypy, no name that only Qt 5 has, and the zip as plugins.q
 format: setup  ## Let ruff put the source in order
 	@$(SERVER)/ruff check --fix .
 	@$(SERVER)/ruff format .
+
+translations:  ## Gather the plugin's texts for translators into build/safestats.ts
+	@python3 scripts/translations.py build/safestats.ts
 
 package: setup  ## Build the plugin's zip into build/
 	@scripts/package.sh

@@ -1,4 +1,4 @@
-"""How long QGIS's event loop waits while a layer on the map is updated: whether anybody notices."""
+"""How long QGIS's event loop waits during a pull, an update and a search for hotspots: whether anybody notices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .prepared import DATASET, USER
 
 
 def measure(place: Place) -> Outcome:
-    """The year's layer on a map, updated from the release before a correction to the one after, again and again."""
+    """The year's layer on a map: updated by a correction, pulled anew, searched for hotspots, again and again."""
     servers = place.servers
     server = servers.copy_of(servers.published, place.scratch / "server")
     store = place.scratch / "store"

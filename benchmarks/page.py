@@ -14,7 +14,7 @@ TITLES = {
     "proximity": "Around a place",
     "first_pull": "First pull",
     "update": "Updates",
-    "event_loop": "QGIS while a layer is updated",
+    "event_loop": "QGIS while it pulls, updates and finds hotspots",
     "snapshot": "Writing a snapshot",
     "publishing": "Publishing",
     "organisations": "A month for every organisation",

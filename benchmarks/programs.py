@@ -1,10 +1,9 @@
-"""The other programs of a benchmark: the desk's Python, ``qgis_process``, the command ``safestats``."""
+"""The other programs of a benchmark: the desk's Python, the command ``safestats``."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -48,7 +47,7 @@ def weigh(report: Path, command: list[str], environment: dict[str, str] | None =
 
 @dataclass(frozen=True)
 class Desk:
-    """QGIS on this machine, with a profile of its own that has the plugin."""
+    """QGIS on this machine, with a profile of its own."""
 
     root: Path
     scratch: Path
@@ -62,27 +61,6 @@ class Desk:
         printed = run([str(python), "-m", name, json.dumps(arguments, default=str)], self._environment())
         answer = json.loads(printed.splitlines()[-1])
         return [Measure.from_json(entry) for entry in answer["measures"]], answer["versions"]
-
-    def prepare(self) -> None:
-        """Make the profile; raises ``UnmeasurableError`` without QGIS."""
-        if shutil.which("qgis_process") is None:
-            raise UnmeasurableError("qgis_process is not installed (make setup installs QGIS)")
-        plugins = self.scratch / "profile" / "profiles" / "default" / "python" / "plugins"
-        plugins.mkdir(parents=True, exist_ok=True)
-        link = plugins / "safestats"
-        if not link.is_symlink():
-            link.symlink_to(self.root)
-        run(["qgis_process", "plugins", "enable", "safestats"], self._environment())
-
-    def start(self) -> None:
-        """Start ``qgis_process`` and let it do next to nothing."""
-        run(["qgis_process", "plugins"], self._environment())
-
-    def process(self, algorithm: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        """The results of an algorithm run by ``qgis_process``."""
-        document = json.dumps({"inputs": inputs}, default=str)
-        answer = json.loads(run(["qgis_process", "run", algorithm, "-"], self._environment(), document))
-        return answer["results"]
 
     def _environment(self) -> dict[str, str]:
         return {"QT_QPA_PLATFORM": "offscreen", "QGIS_CUSTOM_CONFIG_PATH": str(self.scratch / "profile")}

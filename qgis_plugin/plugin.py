@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 from qgis.core import Qgis, QgsApplication, QgsProject, QgsSettings
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtCore import QObject, Qt
+from qgis.PyQt.QtCore import QLocale, QObject, Qt
 from qgis.PyQt.QtGui import QAction
 from qgis.PyQt.QtWidgets import QDialog, QDockWidget, QMenu, QToolBar
 
@@ -14,7 +14,9 @@ from .core.desk import Desk
 from .core.hotspots import HotspotResult
 from .core.local_store import LocalStore
 from .core.proximity import PlaceSearch
+from .core.resource_files import TRANSLATIONS
 from .core.settings import DeskSettings
+from .core.translation import Translation
 from .core.transport import QgisNetwork
 from .core.version import plugin_version
 from .gui.at_home import AtHome
@@ -50,6 +52,8 @@ class SafeStatsPlugin(QObject):
 
     def initGui(self) -> None:
         """Build everything that can be seen."""
+        # QgsApplication.locale() is what the user chose for QGIS, whatever the system's language.
+        self.translation = Translation(TRANSLATIONS, QLocale(QgsApplication.locale()))
         self.initProcessing()
         settings = DeskSettings(QgsSettings())
         store = LocalStore(settings.local_root)
@@ -131,6 +135,7 @@ class SafeStatsPlugin(QObject):
         self._iface.mainWindow().removeToolBar(self.toolbar)
         self.toolbar.deleteLater()
         QgsApplication.processingRegistry().removeProvider(self.provider)
+        self.translation.remove()
 
     def sign_out(self) -> None:
         """End the session; its layers leave the project."""

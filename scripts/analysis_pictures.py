@@ -128,6 +128,10 @@ class Job:
     def make(self, name: str, method: Method | Analysis, streets: QgsVectorLayer) -> Iterator[Wait]:
         """Run one with what its form offers, filled in where it has to be."""
         dock = self.dock
+        # Two kinds are compared; all other analyses have all of them.
+        dock.incidents.category_box.deselectAllOptions()
+        if name == "dual-density":
+            dock.incidents.category_box.setCheckedItems(["Theft", "Violence"])
         for choice in method.choices if isinstance(method, Analysis) else ():
             found = dock.form.input(choice.name)
             if choice.kind is Kind.LINE_LAYER:
@@ -138,15 +142,17 @@ class Job:
                 found.setCurrentIndex(1)
         yield self.pause(0.3)
         self.picture(f"{name}-form")
-        began = time.monotonic()
+        began = self.last_beat = time.monotonic()
+        self.longest = 0.0
         dock.start()
         yield lambda: not dock.progress.running
-        took = time.monotonic() - began
+        took, waited = time.monotonic() - began, self.longest
         yield lambda: not iface.mapCanvas().isDrawing()
         yield self.pause(1.0)
         self.picture(name)
         answer = dock.findings.findings.answer if dock.findings is not None else ""
-        self.log.write(f"{name}: {took:.1f} s. {answer}\n    {dock.message.text}\n")
+        self.log.write(f"{name}: {took:.1f} s, the window busy for {1000 * waited:.0f} ms at most. {answer}\n")
+        self.log.write(f"    {dock.message.text}\n")
         self.log.write("".join(f"        {line}\n" for line in dock.values.toPlainText().splitlines() if line))
 
     # ------------------------------------------------------------------ tools
@@ -180,11 +186,21 @@ class Job:
                 self.picture("trouble")
                 self.end()
 
+        self.last_beat, self.longest = time.monotonic(), 0.0
+        self.heart = QTimer(self.window)
+        self.heart.timeout.connect(self.beat)
+        self.heart.start(5)
         self.timer = QTimer(self.window)
         self.timer.timeout.connect(tick)
         self.timer.start(50)
 
+    def beat(self) -> None:
+        """How long the event loop has been away."""
+        now = time.monotonic()
+        self.longest, self.last_beat = max(self.longest, now - self.last_beat), now
+
     def end(self) -> None:
+        self.heart.stop()
         self.timer.stop()
         self.log.close()
         QgsProject.instance().clear()  # QGIS would ask whether layers in memory may be lost

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every analysis of the hotspot dock, once, in a real QGIS on a virtual display, on invented incidents.
 #   scripts/analysis_pictures.sh [SCALE [NAME …]]
-# SCALE is the display's, such as 1.5; NAMEs are analyses, all where none is given. Pictures and a log are in build/analyses/.
+# SCALE is the display's, such as 1.5; NAMEs are analyses, all where none is given. Pictures and a log are in build/analyses/,
+# those that the documentation shows in docs/images/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scale=${1:-1}
@@ -17,6 +18,7 @@ finish() {
 trap finish EXIT
 
 # The plugin as it is in the working tree: a package of that name.
+rm -f "$folder"/*.png
 mkdir -p "$folder" "$profile/profiles/default/python/plugins" "$profile/profiles/default/QGIS"
 ln -s "$PWD" "$profile/profiles/default/python/plugins/safestats"
 cat > "$profile/profiles/default/QGIS/QGIS3.ini" <<'INI'
@@ -44,3 +46,13 @@ timeout 600 qgis --profiles-path "$profile" --profile default --nologo --noversi
     --code scripts/analysis_pictures.py > "$folder/qgis.log" 2>&1 || true
 cat "$folder/analyses.log"
 grep -q '^done' "$folder/analyses.log"
+
+# Those that the documentation shows, at the size and with the colours that suffice.
+pictures=(emerging-hot-spots repeat-locations near-repeat back-test)
+suffix=
+[ "$scale" = 1 ] || { pictures=(hot-routes); suffix=-${scale/./}0; }
+for name in "${pictures[@]}"; do
+    [ -f "$folder/$name.png" ] || continue
+    convert "$folder/$name.png" -resize '1400x>' -strip +dither -colors 128 -define png:compression-level=9 \
+        -define png:exclude-chunks=date,time "PNG8:docs/images/analysis-$name$suffix.png"
+done

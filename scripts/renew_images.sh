@@ -1,35 +1,52 @@
 #!/usr/bin/env bash
-# Copies pictures of the demonstration (build/demo/, made by `make run` without a display) to docs/images/, shrunk:
-# at most 1400 px wide, 256 colours or fewer, under 300 kB each. The same pictures give the same bytes.
+# Copies pictures to docs/images/, shrunk: at most 1400 px wide, 256 colours or fewer, under 300 kB each. The same
+# pictures give the same bytes.
+#   scripts/renew_images.sh            of the demonstration (build/demo/, made by `make run` without a display)
+#   scripts/renew_images.sh analyses   of the analyses (build/analyses/, made by scripts/analysis_pictures.sh)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-demo=build/demo
 images=docs/images
 widest=1400
 most_bytes=300000
 stop() { printf 'images: %s\n' "$*" >&2; exit 1; }
 
-# What the guides show: name in docs/images, file in build/demo.
-pictures=(
-    "sign-in screenshots/sign-in.png"
-    "conditions screenshots/conditions.png"
-    "layers screenshots/layers.png"
-    "around-a-place screenshots/proximity.png"
-    "hotspots-density screenshots/hotspots-kde-raster.png"
-    "hotspots-gi-star screenshots/hotspots-gi-grid.png"
-    "page-density hotspot-map-kde-raster-a4.png"
-    "page-gi-star hotspot-map-gi-grid-a4.png"
-    "page-proximity proximity-report-a4.png"
-)
+# What the guides show: name in docs/images, file in the folder of pictures; the log's last word; what makes them.
+case ${1:-demo} in
+demo)
+    from=build/demo log=job.log makes='make run'
+    pictures=(
+        "sign-in screenshots/sign-in.png"
+        "conditions screenshots/conditions.png"
+        "layers screenshots/layers.png"
+        "around-a-place screenshots/proximity.png"
+        "hotspots-density screenshots/hotspots-kde-raster.png"
+        "hotspots-gi-star screenshots/hotspots-gi-grid.png"
+        "page-density hotspot-map-kde-raster-a4.png"
+        "page-gi-star hotspot-map-gi-grid-a4.png"
+        "page-proximity proximity-report-a4.png"
+    )
+    ;;
+analyses)
+    from=build/analyses log=analyses.log makes=scripts/analysis_pictures.sh
+    pictures=(
+        "analysis-repeat-locations repeat-locations.png"
+        "analysis-hot-routes hot-routes.png"
+        "analysis-near-repeat near-repeat.png"
+        "analysis-back-test back-test.png"
+        "analysis-emerging-hot-spots emerging-hot-spots.png"
+    )
+    ;;
+*) stop "$1 is neither demo nor analyses." ;;
+esac
 
-grep -qs '^done' "$demo/job.log" || stop "$demo holds no finished demonstration: run \`make run\` on a machine without a display first."
+grep -qs '^done' "$from/$log" || stop "$from holds no finished pictures: run \`$makes\` on a machine without a display first."
 for picture in "${pictures[@]}"; do
-    [ -f "$demo/${picture#* }" ] || stop "$demo/${picture#* } is missing: run \`make run\` again."
+    [ -f "$from/${picture#* }" ] || stop "$from/${picture#* } is missing: run \`$makes\` again."
 done
 
 mkdir -p "$images"
 for picture in "${pictures[@]}"; do
-    name=${picture%% *} file=$demo/${picture#* }
+    name=${picture%% *} file=$from/${picture#* }
     for colours in 256 128 64 32; do
         convert "$file" -resize "${widest}x>" -strip +dither -colors "$colours" \
             -define png:compression-level=9 -define png:exclude-chunks=date,time "PNG8:$images/$name.png"

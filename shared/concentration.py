@@ -74,13 +74,21 @@ def places_of(eastings: ArrayLike, northings: ArrayLike) -> Places:
 
     Where several hold as many, the southernmost comes first, then the westernmost.
     """
-    spots = np.rint(np.stack([np.asarray(northings, dtype=float), np.asarray(eastings, dtype=float)], axis=1) * 100)
-    found, index, counts = np.unique(spots, axis=0, return_inverse=True, return_counts=True)
+    east, north = (np.rint(np.asarray(values, dtype=float) * 100).astype(np.int64) for values in (eastings, northings))
+    if not len(east):
+        nowhere = np.empty(0)
+        return Places(nowhere, nowhere, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    # One number a spot: rows of two would be sorted many times as slowly, and with every other thread waiting.
+    width = int(east.max() - east.min()) + 1
+    spots = (north - north.min()) * width + (east - east.min())
+    found, index, counts = np.unique(spots, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    found = found[order] / 100
-    return Places(found[:, 1], found[:, 0], counts[order].astype(np.int64), rank[index.reshape(-1)])
+    row, column = np.divmod(found[order], width)
+    return Places(
+        (column + east.min()) / 100, (row + north.min()) / 100, counts[order].astype(np.int64), rank[index.reshape(-1)]
+    )
 
 
 def concentration(counts: ArrayLike, places: int | None = None) -> Concentration:

@@ -125,7 +125,8 @@ def _ending_so(these: NDArray[np.bool_], others: NDArray[np.bool_], trend: NDArr
     mostly = _mostly(these)
     conditions = (
         (number == 1, Pattern.NEW),
-        ((run >= 2) & (run == number) & ~mostly, Pattern.CONSECUTIVE),
+        # A run of one would be new.
+        ((run == number) & ~mostly, Pattern.CONSECUTIVE),
         (mostly & (trend > 0), Pattern.INTENSIFYING),
         (mostly & (trend == 0), Pattern.PERSISTENT),
         (mostly & (trend < 0), Pattern.DIMINISHING),

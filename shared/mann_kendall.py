@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .getis_ord import two_sided_p
 
+_AT_ONCE = 4096
 LEAST_STEPS = 4  # with three, no order of the values is rare enough to be told from chance
 
 
@@ -40,9 +41,14 @@ def mann_kendall(values: ArrayLike) -> Trend:
     if np.issubdtype(series.dtype, np.floating) and not np.isfinite(series).all():
         raise ValueError("A trend needs a number at each step in time; some are missing.")
     s = np.zeros(series.shape[1], dtype=np.int64)
-    for later in range(1, steps):
-        s += (series[later] > series[:later]).sum(axis=0)
-        s -= (series[later] < series[:later]).sum(axis=0)
+    # So many series at a time stay in the processor's own memory, which is several times faster.
+    for start in range(0, series.shape[1], _AT_ONCE):
+        some = np.ascontiguousarray(series[:, start : start + _AT_ONCE])
+        rising = s[start : start + _AT_ONCE]
+        for later in range(1, steps):
+            for earlier in range(later):
+                rising += some[later] > some[earlier]
+                rising -= some[later] < some[earlier]
     variance = (steps * (steps - 1) * (2 * steps + 5) - _of_ties(series)) / 18
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.where(variance > 0, (s - np.sign(s)) / np.sqrt(variance), 0.0)

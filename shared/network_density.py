@@ -24,7 +24,7 @@ from .street_network import Lixels, Network, NetworkError, OnNetwork
 # How finely distances are told apart where ways are added up: the bandwidth in so many steps, fewer on a large network.
 _MOST_STEPS, _LEAST_STEPS = 400, 60
 _MAX_NUMBERS = 20_000_000  # of each of two tables
-_AT_ONCE = 2_000_000
+_AT_ONCE = 250_000  # numbers looked at in one go: other threads wait no longer than that
 
 Progress = Callable[[int, int], None]
 
@@ -72,12 +72,16 @@ def _kernel(distance: NDArray[np.float64], bandwidth: float) -> NDArray[np.float
 def _by_edge(places: OnNetwork) -> list[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
     """For each edge with incidents: where along it, and how many there; stacks are taken as one."""
     on = places.edge >= 0
-    spots, number = np.unique(np.stack([places.edge[on], places.along[on]], axis=1), axis=0, return_counts=True)
-    edges, first = np.unique(spots[:, 0].astype(np.int64), return_index=True)
+    order = np.lexsort((places.along[on], places.edge[on]))
+    edge, along = places.edge[on][order], places.along[on][order]
+    other = np.concatenate([[True], (np.diff(edge) != 0) | (np.diff(along) != 0)])
+    spots = np.flatnonzero(other)
+    number = np.diff(np.append(spots, len(edge))).astype(float)
+    edges, first = np.unique(edge[spots], return_index=True)
     bounds = np.append(first, len(spots))
     return [
-        (int(edge), spots[begin:end, 1], number[begin:end].astype(float))
-        for edge, begin, end in zip(edges, bounds[:-1], bounds[1:])
+        (int(which), along[spots[begin:end]], number[begin:end])
+        for which, begin, end in zip(edges, bounds[:-1], bounds[1:])
     ]
 
 

@@ -220,7 +220,9 @@ def _numbered(
     """The number of each vertex, equal where lines share it; how often each occurs; and how many there are."""
     sizes = [len(line) for line in lines]
     spots = np.rint(np.concatenate(lines) / _JOIN_M).astype(np.int64)
-    found, number = np.unique(spots, axis=0, return_inverse=True)
+    spots -= spots.min(axis=0)
+    # One number a spot: rows of two would be sorted many times as slowly, and with every other thread waiting.
+    found, number = np.unique(spots[:, 1] * (int(spots[:, 0].max()) + 1) + spots[:, 0], return_inverse=True)
     number = number.reshape(-1)
     degree = np.bincount(number)
     return np.split(number, np.cumsum(sizes)[:-1]), degree, len(found)

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,3 +32,13 @@ def answer(measure: Callable[[dict[str, Any]], Sequence[Measure]], windows: bool
     print(json.dumps({"measures": [one.to_json() for one in measures], "versions": versions}), flush=True)
     # QGIS's own way out takes seconds, or does not come to an end, with layers still open.
     os._exit(0)
+
+
+def processing_run() -> Callable[[str, dict[str, Any]], dict[str, Any]]:
+    """QGIS's own ``processing.run``, which lies among its plugins."""
+    sys.path.append(str(Path(QgsApplication.pkgDataPath()) / "python" / "plugins"))
+    import processing
+    from processing.core.Processing import Processing
+
+    Processing.initialize()
+    return processing.run

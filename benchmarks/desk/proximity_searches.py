@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qgis.core import QgsApplication, QgsFeature, QgsGeometry, QgsPointXY, QgsVectorLayer
+from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsVectorLayer
 
 from ...qgis_plugin.core.borough_ranks import BoroughRanks
 from ...qgis_plugin.core.coverage import CoverageMap
@@ -23,7 +22,7 @@ from ...qgis_plugin.core.points import PointSource
 from ...qgis_plugin.core.proximity import Place, Plan, Question, plan, rank, search
 from ...shared.windows import Window
 from ..measuring import Contender, Kind, Measure, in_turns
-from .application import answer
+from .application import answer, processing_run
 
 RADIUS = 500
 SEARCHES = 20
@@ -42,7 +41,7 @@ def measure(arguments: dict[str, Any]) -> list[Measure]:
     points = source.read()
     finder, coverages = PlaceFinder(), CoverageMap()
     centres = _centres(points.eastings, points.northings)
-    run_algorithm = _processing()
+    run_algorithm = processing_run()
 
     planned = plan([source], Question(radii=(RADIUS,), window=ALL_YEARS, compare=False), _TODAY)
     ranks = BoroughRanks(LocalStore(scratch / "store"), finder)
@@ -169,16 +168,6 @@ def _centres(eastings: np.ndarray, northings: np.ndarray) -> list[tuple[int, int
         if finder.at(east, north).borough:
             centres.append((east, north))
     return centres
-
-
-def _processing() -> Callable[[str, dict[str, Any]], dict[str, Any]]:
-    """QGIS's own ``processing.run``, which lies among its plugins."""
-    sys.path.append(str(Path(QgsApplication.pkgDataPath()) / "python" / "plugins"))
-    import processing
-    from processing.core.Processing import Processing
-
-    Processing.initialize()
-    return processing.run
 
 
 def _must_agree(ways: list[Callable[[int, int], Counts]], centres: list[tuple[int, int]]) -> None:

@@ -121,11 +121,13 @@ class PointFile:
     @staticmethod
     def _same_everywhere(connection: sqlite3.Connection, column: str, source: str) -> float | None:
         """The number that the column holds in each row, NaN where it is NULL in each; ``None`` where rows differ."""
-        asked = f"SELECT count(*), count({column}), min({column}), max({column}) {source}"
-        rows, known, least, most = connection.execute(asked).fetchone()
-        if not known:
+        first = connection.execute(f"SELECT {column} {source} LIMIT 1").fetchone()
+        if first is None:
             return float("nan")
-        return float(least) if known == rows and least == most else None
+        other = connection.execute(f"SELECT 1 {source} AND {column} IS NOT ? LIMIT 1", first).fetchone()
+        if other is not None:
+            return None
+        return float("nan") if first[0] is None else float(first[0])
 
     def _indexed(self, connection: sqlite3.Connection) -> tuple[np.ndarray, np.ndarray] | None:
         """The places as the index has them; ``None`` where it does not tell all of them exactly."""
@@ -149,8 +151,18 @@ class PointFile:
             (every,), (placed,) = (connection.execute(f"SELECT count(*) FROM {t}").fetchone() for t in (table, index))
             if every == placed:
                 return {}
+            if not conditions and month == "''":
+                return {"": every - placed}
             found = connection.execute(f"SELECT {month}, count(*) FROM {table} AS t WHERE {where} GROUP BY 1")
             return {name or "": number for name, number in found}
+
+    def range(self, column: str) -> tuple[object, object]:
+        """The least and the greatest value of a column (an SQL expression); raises ``sqlite3.Error``."""
+        with closing(self._connected()) as connection:
+            least, greatest = connection.execute(
+                f"SELECT min({column}), max({column}) FROM {_quoted(self.table)} AS t"
+            ).fetchone()
+        return least, greatest
 
     def distinct(self, column: str) -> list[str]:
         """The texts that occur in a column (an SQL expression), but for empty ones; raises ``sqlite3.Error``."""

@@ -420,13 +420,11 @@ def kernel_density(
         grid, mask = _cells(points, area, default_cell(*_corners(area)) if cell is None else cell)
         # Too few points for any density are too few for a bandwidth, too: the check says so first.
         check(len(points), grid.cell, grid.cell if bandwidth is None else bandwidth)
-        if bandwidth is None:
-            bandwidth_used = bandwidth_by(Rule.SILVERMAN, points.eastings, points.northings, grid.cell).metres
-        else:
-            bandwidth_used = bandwidth
-        density = densities.kernel_density(
-            points.eastings, points.northings, grid, bandwidth_used, study_area=mask, edge_correction=edge_correction
-        )
+        east, north = points.eastings, points.northings
+        used = bandwidth
+        if used is None:
+            used = bandwidth_by(Rule.SILVERMAN, east, north, grid.cell, points.precision).metres
+        density = densities.kernel_density(east, north, grid, used, mask, edge_correction)
     return HotspotSurface(
         grid=grid,
         mask=mask,

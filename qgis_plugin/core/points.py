@@ -251,15 +251,20 @@ def _held(layer: QgsVectorLayer, fields: QgsFields, month: str, date_field: str)
     name = month or date_field
     if not name:
         return "", ""
-    index = fields.indexOf(name)
-    first, newest = _month_text(layer.minimumValue(index)), _month_text(layer.maximumValue(index))
+    index, file = fields.indexOf(name), PointFile.of(layer)
+    try:
+        found = file.range(file_rows.column(name)) if file is not None else None
+    except sqlite3.Error:
+        found = None
+    least, greatest = found or (layer.minimumValue(index), layer.maximumValue(index))
+    first, newest = _month_text(least), _month_text(greatest)
     return (first, newest) if first and newest else ("", "")
 
 
 def _month_text(value: object) -> str:
     if isinstance(value, (QDate, QDateTime)):
         return value.toString("yyyy-MM") if value.isValid() else ""
-    return value if isinstance(value, str) else ""
+    return value[:7] if isinstance(value, str) else ""
 
 
 class Rows(Protocol):

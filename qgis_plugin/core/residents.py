@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .errors import ServerTrouble
+from .explore.rates import Bases
+from .explore.selection import By
 from .transport import Cancel, Transport, never
 
-_KIND, _LEVEL = "residents", "borough"
+_KIND = "residents"
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,6 @@ class Residents:
 
 def ask_residents(transport: Transport, cancelled: Cancel = never) -> Residents | None:
     """The newest edition that the server has, ``None`` where it has none; for a task. Raises ``DeskError``."""
-    told = transport.get_json("/v1/denominators", cancelled=cancelled)
-    try:
-        base = next((one for one in told["bases"] if (one["kind"], one["level"]) == (_KIND, _LEVEL)), None)
-        if base is None:
-            return None
-        values = {str(code): int(value) for code, value in base["values"].items()}
-        return Residents(str(base["edition"]), str(base["source"]), values, int(told["few_residents"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ServerTrouble(
-            "The server told its numbers of residents in a way that cannot be read: update the plugin.", "unreadable"
-        ) from error
+    told = Bases.from_json(transport.get_json("/v1/denominators", cancelled=cancelled))
+    base = next((one for one in told.of(By.BOROUGH) if one.kind == _KIND), None)
+    return None if base is None else Residents(base.edition, base.source, base.values, told.few_residents)

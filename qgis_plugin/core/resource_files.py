@@ -10,5 +10,6 @@ RESOURCES = Path(__file__).resolve().parents[2] / "resources"
 BOUNDARIES = RESOURCES / "boundaries" / "london-lsoa-2011.gpkg"
 POSTCODES = RESOURCES / "postcodes" / "postcodes.csv.gz"
 ICONS = RESOURCES / "icons"
+TRANSLATIONS = RESOURCES / "i18n"
 HELP = RESOURCES / "help"
 PRESETS = RESOURCES / PRESETS_FILE

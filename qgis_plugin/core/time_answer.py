@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 
+import numpy as np
+
 from ...shared.disclosure import masking_of
 from .analysis_error import AnalysisError
 from .errors import Cancelled
@@ -136,7 +138,7 @@ def answer(
     period = question.period or latest_year(held.span)
     if period is None:
         raise AnalysisError(f"No row of “{facts.title}” has a date, so nothing can be told of its time.", "period")
-    inside = rows.where((rows.months >= period.first) & (rows.months <= period.last))
+    inside = rows.where(rows.within(period.first, period.last))
     troubles: dict[ChartKind, str] = {}
     if not len(inside):
         nothing = f"Nothing of what is chosen happened in {period.label}: choose another period or other rows."
@@ -147,7 +149,7 @@ def answer(
         selected=bool(source.selected),
         filtered=bool(source.subset),
         rows=len(inside),
-        undated=int((rows.months == "").sum()),
+        undated=int(np.isnat(rows.months).sum()),
         missing=tuple(m for m in held.span if period.covers(m) and m not in held.months),
         made_on=today,
         week=_week(source, inside, question.weighted, troubles),
@@ -194,7 +196,7 @@ def _categories(facts: PointFacts, rows: TimeRows, troubles: dict[ChartKind, str
     if not facts.category_field:
         troubles[ChartKind.PARETO] = f"“{facts.title}” has no column of categories."
         return ()
-    return grouped(pareto(rows, {code: facts.label(code) for code in set(rows.categories.tolist())}), MOST_CATEGORIES)
+    return grouped(pareto(rows, {code: facts.label(code) for code in rows.categories.names}), MOST_CATEGORIES)
 
 
 def _peers(
@@ -215,14 +217,14 @@ def _peers(
     for area in boundaries.lsoas.values():
         lsoas.setdefault(area.parent, []).append(area.code)
     made = peers(
-        every.where((every.months >= period.first) & (every.months <= period.last)),
+        every.where(every.within(period.first, period.last)),
         {code: area.name for code, area in boundaries.boroughs.items()},
         lsoas,
         source.facts.areas,
         residents,
         own,
         areas.neighbours([own]) if own else (),
-        in_layer=set(every.boroughs.tolist()),
+        in_layer=tuple(every.boroughs.counts()),
     )
     if len(made.lines) < 2:
         troubles[ChartKind.PEERS] = (

@@ -182,7 +182,7 @@ def calendar(rows: TimeRows, period: Period, held: HeldMonths) -> Calendar:
     first = np.datetime64(months[0], "D")
     end = np.datetime64(months[-1], "M") + 1
     length = int((end.astype("datetime64[D]") - first).astype(int))
-    here = (rows.months >= months[0]) & (rows.months <= months[-1])
+    here = rows.within(months[0], months[-1])
     known = here & ~np.isnat(rows.days)
     offsets = (rows.days[known] - first).astype(np.int64)
     inside = (offsets >= 0) & (offsets < length)
@@ -240,9 +240,11 @@ def year_on_year(rows: TimeRows, last: str, held: HeldMonths) -> YearOnYear:
 
 def month_counts(rows: TimeRows, held: HeldMonths) -> dict[str, int]:
     """The count of every month that was delivered, 0 for one without any of these rows."""
-    found, numbers = np.unique(rows.months, return_counts=True)
-    counted = dict(zip(found.tolist(), numbers.tolist()))
-    return {month: counted.get(month, 0) for month in held.months}
+    known = rows.months[~np.isnat(rows.months)].astype(np.int64)  # since January 1970
+    first = int(known.min()) if known.size else 0
+    counted = np.bincount(known - first)
+    found = {month: month_number(month) - month_number("1970-01") - first for month in held.months}
+    return {month: int(counted[at]) if 0 <= at < len(counted) else 0 for month, at in found.items()}
 
 
 def _whole(counts: Mapping[str, int], held: HeldMonths, month: str) -> int | None:
@@ -251,10 +253,10 @@ def _whole(counts: Mapping[str, int], held: HeldMonths, month: str) -> int | Non
 
 def pareto(rows: TimeRows, labels: Mapping[str, str]) -> tuple[Category, ...]:
     """The categories, the most frequent first, with shares that add up; none of no rows."""
-    found, numbers = np.unique(rows.categories, return_counts=True)
-    counts = {labels.get(code, code) or "Not stated": 0 for code in found.tolist()}
-    for code, number in zip(found.tolist(), numbers.tolist()):
-        counts[labels.get(code, code) or "Not stated"] += number
+    counts: dict[str, int] = {}
+    for code, number in rows.categories.counts().items():
+        label = labels.get(code, code) or "Not stated"
+        counts[label] = counts.get(label, 0) + number
     total, so_far, lines = len(rows), 0, []
     for label, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         so_far += count
@@ -278,8 +280,7 @@ def peers(
     to be held); ``lsoas`` are those of each borough. A borough held in part would look quieter than it is: it is left
     out. So is one that the layer, ``in_layer``, has nothing of at any time.
     """
-    found, numbers = np.unique(rows.boroughs, return_counts=True)
-    counts = dict(zip(found.tolist(), numbers.tolist()))
+    counts = rows.boroughs.counts()
     there = set(areas)
     whole = {code for code in names if not there or code in there or (lsoas.get(code) and there >= set(lsoas[code]))}
     touched = {code for code in names if code in there or there & set(lsoas.get(code, ()))} - whole

@@ -29,25 +29,49 @@ from .points import CHECK_EVERY, CancelledCheck, PointFacts, describe, never_can
 from .resource_files import BOUNDARIES
 
 BOROUGH_FIELD, LSOA_FIELD = "borough_code", "lsoa_code"
-_AT_ONCE = 20_000
+_AT_ONCE = 4_000
+_NEVER = np.iinfo(np.int64).min  # as NumPy keeps what is not a time
 _MEASURED = {"measure", "withheld"}  # the columns of a layer of counts
 
 
 @dataclass(frozen=True)
-class TimeRows:
-    """Incidents as arrays of equal length, placed or not.
+class Coded:
+    """A column of words: for each row its word's place among ``names``. Numbers are counted at once, words are not."""
 
-    ``ids`` are the features', ``days`` datetime64[D] (NaT: not known to the day), ``months`` ``YYYY-MM`` (empty:
-    undated), ``hours`` 0 to 23 or NaN, ``boroughs`` codes (empty: in none). ``begins`` and ``ends`` are datetime64[m],
-    NaT where a layer has no such columns: between them the incident happened.
+    places: np.ndarray
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> Coded:
+        """The column of these words."""
+        known: dict[str, int] = {}
+        places = [known.setdefault(word, len(known)) for word in words]
+        return cls(np.array(places, dtype=np.int64), tuple(known))
+
+    def __getitem__(self, mask: np.ndarray) -> Coded:
+        return Coded(self.places[mask], self.names)
+
+    def counts(self) -> dict[str, int]:
+        """How many rows have each word, those that occur."""
+        numbers = np.bincount(self.places, minlength=len(self.names)).tolist()
+        return {name: number for name, number in zip(self.names, numbers) if number}
+
+
+@dataclass(frozen=True)
+class TimeRows:
+    """Incidents as columns of equal length, placed or not.
+
+    ``ids`` are the features', ``days`` datetime64[D] and ``months`` datetime64[M] (NaT: not known), ``hours`` 0 to 23
+    or NaN, ``boroughs`` codes (empty: in none). ``begins`` and ``ends`` are datetime64[m], NaT where a layer has no
+    such columns: between them the incident happened.
     """
 
     ids: np.ndarray
-    categories: np.ndarray
+    categories: Coded
     months: np.ndarray
     days: np.ndarray
     hours: np.ndarray
-    boroughs: np.ndarray
+    boroughs: Coded
     begins: np.ndarray
     ends: np.ndarray
 
@@ -58,10 +82,9 @@ class TimeRows:
         """The rows that a boolean mask or an index array picks."""
         return TimeRows(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
 
-    @classmethod
-    def joined(cls, parts: Sequence[TimeRows]) -> TimeRows:
-        """The rows of all parts, of which there is one at least."""
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+    def within(self, first: str, last: str) -> np.ndarray:
+        """Which rows lie in the months from ``first`` to ``last``, both included."""
+        return (self.months >= np.datetime64(first, "M")) & (self.months <= np.datetime64(last, "M"))
 
 
 @dataclass(frozen=True)
@@ -184,18 +207,19 @@ class TimeSource:
     # ------------------------------------------------------------------ reading
 
     def _read(self, cancelled: CancelledCheck) -> TimeRows:
-        parts: list[TimeRows] = []
+        columns = _Reader(self._columns)
         if self._file is not None:
             try:
                 for part in self._file.rows(self._columns.names, self.subset):
                     if cancelled():
                         raise Cancelled
-                    parts.append(self._arranged(part))
+                    columns.add(part)
             except sqlite3.Error:
-                self._file, parts = None, []
+                self._file, columns = None, _Reader(self._columns)
         if self._file is None:
-            parts = [self._arranged(part) for part in self._features(self._columns.names, cancelled)]
-        return TimeRows.joined(parts or [self._arranged([])])
+            for part in self._features(self._columns.names, cancelled):
+                columns.add(part)
+        return columns.rows()
 
     def _features(self, columns: Sequence[str], cancelled: CancelledCheck) -> Iterator[list[tuple]]:
         places = [self._fields.indexOf(name) if name else -1 for name in columns]
@@ -212,29 +236,85 @@ class TimeSource:
                 part = []
         yield part
 
-    def _arranged(self, rows: list[tuple]) -> TimeRows:
-        ids, category, month, day, hour, area, begin, end = zip(*rows) if rows else ((),) * 8
-        days = _moments(day, "D")
-        months = np.array([value or "" for value in (month if self._columns.month else day)], dtype="U7")  # cuts days
-        return TimeRows(
-            ids=np.array(ids, dtype=np.int64),
-            categories=np.array(["" if value is None else value for value in category], dtype=str),
-            months=months,
-            days=days,
-            hours=_hours(hour),
-            boroughs=self._boroughs(area),
-            begins=_moments(begin, "m"),
-            ends=_moments(end, "m"),
+
+class _Reader:
+    """Gathers rows in small parts, each word and each day looked at once: the window needs its turns between them."""
+
+    def __init__(self, columns: _Columns) -> None:
+        self._columns = columns
+        self._days, self._moments = _Since1970("D", 10), _Since1970("m", 16)
+        self._words: dict[str, int] = {}
+        self._areas: dict[str, int] = {}
+        self._parts: list[tuple[np.ndarray, ...]] = []
+
+    def add(self, rows: list[tuple]) -> None:
+        if not rows:
+            return
+        ids, category, month, day, hour, area, begin, end = zip(*rows)
+        days = _dates([self._days[value] for value in day], "D")
+        if self._columns.month:
+            months = _dates([self._days[value] for value in month], "D").astype("datetime64[M]")
+        else:
+            months = days.astype("datetime64[M]")
+        words, areas = self._words, self._areas
+        spans = bool(self._columns.begin)
+        nothing = np.full(len(rows), "NaT", dtype="datetime64[m]")
+        self._parts.append(
+            (
+                np.array(ids, dtype=np.int64),
+                np.array([words.setdefault(value, len(words)) for value in map(_word, category)], dtype=np.int64),
+                months,
+                days,
+                _hours(hour),
+                np.array([areas.setdefault(value, len(areas)) for value in map(_word, area)], dtype=np.int64),
+                _dates([self._moments[value] for value in begin], "m") if spans else nothing,
+                _dates([self._moments[value] for value in end], "m") if spans else nothing,
+            )
         )
 
-    def _boroughs(self, area: Sequence[object]) -> np.ndarray:
-        codes = np.array([value or "" for value in area], dtype="U9")
+    def rows(self) -> TimeRows:
+        kinds = (
+            "int64",
+            "int64",
+            "datetime64[M]",
+            "datetime64[D]",
+            "float64",
+            "int64",
+            "datetime64[m]",
+            "datetime64[m]",
+        )
+        empty = tuple(np.array([], dtype=kind) for kind in kinds)
+        columns = [np.concatenate(parts) for parts in zip(*(self._parts or [empty]))]
+        columns[1] = Coded(columns[1], tuple(self._words))
+        columns[5] = self._boroughs(columns[5])
+        return TimeRows(*columns)
+
+    def _boroughs(self, places: np.ndarray) -> Coded:
         if self._columns.area != LSOA_FIELD:
-            return codes
+            return Coded(places, tuple(self._areas))
         lsoas = Boundaries.read(BOUNDARIES).lsoas
-        found, back = np.unique(codes, return_inverse=True)
-        parents = [lsoas[code].parent if code in lsoas else "" for code in found.tolist()]
-        return np.array(parents, dtype="U9")[back.reshape(-1)] if len(parents) else codes
+        parents = Coded.of([lsoas[code].parent if code in lsoas else "" for code in self._areas])
+        return Coded(parents.places[places], parents.names)
+
+
+class _Since1970(dict):
+    """Days or minutes since 1970 by their ISO text (of a month: its first day); ``_NEVER`` where it is none."""
+
+    def __init__(self, unit: str, letters: int) -> None:
+        super().__init__()
+        self._unit, self._letters = unit, letters
+
+    def __missing__(self, text: object) -> int:
+        try:
+            found = int(np.datetime64(str(text)[: self._letters].replace(" ", "T"), self._unit).astype(np.int64))
+        except ValueError:
+            found = _NEVER
+        self[text] = found
+        return found
+
+
+def _dates(numbers: Sequence[int], unit: str) -> np.ndarray:
+    return np.array(numbers, dtype=np.int64).view(f"datetime64[{unit}]")
 
 
 def _columns(fields: QgsFields, facts: PointFacts) -> _Columns:
@@ -303,11 +383,8 @@ def _month(value: object) -> str:
     return str(value)[:7] if value else ""
 
 
-def _moments(values: Sequence[object], unit: str) -> np.ndarray:
-    if not any(values):
-        return np.full(len(values), "NaT", dtype=f"datetime64[{unit}]")
-    size = 10 if unit == "D" else 16
-    return np.array([value or "NaT" for value in values], dtype=f"U{size}").astype(f"datetime64[{unit}]")
+def _word(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _hours(values: Sequence[object]) -> np.ndarray:

@@ -17,6 +17,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..core.analyses.analysis import Choice, Kind
+from ..core.analyses.words import translated
 from ..core.periods import Period, latest_year
 from ..core.points import PointFacts
 from .analysis_widgets import MonthRange, caption
@@ -37,6 +38,7 @@ class ChoiceForm(QWidget):
         self._choices = tuple(choices)
         self._project = project
         self._inputs: dict[str, QWidget] = {}
+        self._exact: dict[str, tuple[float, float]] = {}  # of a number that was filled in: as shown, as it is
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GAP)
@@ -54,12 +56,13 @@ class ChoiceForm(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for choice in choices:
             widget = self._makers()[choice.kind](choice)
-            widget.setToolTip(self.tr(choice.help))
+            widget.setToolTip(translated(choice.help))
             self._inputs[choice.name] = widget
             if choice.kind is Kind.YES_NO:
                 form.addRow(widget)
             else:
-                form.addRow(caption(self.tr(choice.words), widget), widget)
+                named = widget.which if isinstance(widget, PeriodInput) else widget
+                form.addRow(caption(translated(choice.words), named), widget)
         return form
 
     def _makers(self) -> dict[Kind, Callable[[Choice], QWidget]]:
@@ -81,7 +84,8 @@ class ChoiceForm(QWidget):
     def _number(self, choice: Choice) -> QDoubleSpinBox:
         spin = QDoubleSpinBox(self)
         metres = choice.kind is Kind.METRES
-        spin.setDecimals(0 if metres and float(choice.default or 0).is_integer() else 3)
+        shares = choice.most is not None and choice.most <= 1
+        spin.setDecimals(_decimals(3 if shares else 0 if metres else 1, choice.default, choice.least))
         spin.setSuffix(self.tr(" m") if metres else "")
         self._bound(spin, choice, 1.0 if metres else 0.001)
         spin.setSingleStep(25 if metres else 0.1)
@@ -107,13 +111,13 @@ class ChoiceForm(QWidget):
     def _one_of(self, choice: Choice) -> QComboBox:
         box = QComboBox(self)
         for value, words in choice.options:
-            box.addItem(self.tr(words), value)
+            box.addItem(translated(words), value)
         box.setCurrentIndex(max(0, box.findData(choice.default)))
         narrow(box)
         return box
 
     def _yes_no(self, choice: Choice) -> QCheckBox:
-        box = QCheckBox(self.tr(choice.words), self)
+        box = QCheckBox(translated(choice.words), self)
         box.setChecked(bool(choice.default))
         return box
 
@@ -165,8 +169,11 @@ class ChoiceForm(QWidget):
     def _value(self, choice: Choice) -> object:
         widget = self._inputs[choice.name]
         if isinstance(widget, (QSpinBox, QDoubleSpinBox)):
-            automatic = choice.default is None and widget.value() == widget.minimum()
-            return None if automatic else widget.value()
+            shown = widget.value()
+            if choice.default is None and shown == widget.minimum():
+                return None
+            as_shown, exact = self._exact.get(choice.name, (shown, shown))
+            return exact if shown == as_shown else shown
         if isinstance(widget, QCheckBox):
             return widget.isChecked()
         if isinstance(widget, PeriodInput):
@@ -188,14 +195,19 @@ class ChoiceForm(QWidget):
                 self._inputs[choice.name].setLayer(layers.get(choice.name))
             elif choice.name in values:
                 self._fill(self._inputs[choice.name], values[choice.name])
+                self._keep_exact(choice.name, values[choice.name])
+
+    def _keep_exact(self, name: str, value: object) -> None:
+        """A bandwidth that a rule found has more digits than are shown; repeated, it is to be the same."""
+        widget = self._inputs[name]
+        if isinstance(widget, QDoubleSpinBox) and value is not None:
+            self._exact[name] = (widget.value(), float(value))
 
     @staticmethod
     def _fill(widget: QWidget, value: object) -> None:
         if isinstance(widget, QSpinBox):
             widget.setValue(widget.minimum() if value is None else int(value))
         elif isinstance(widget, QDoubleSpinBox):
-            if value is not None and not float(value).is_integer():
-                widget.setDecimals(3)  # an automatic bandwidth is no whole number of metres
             widget.setValue(widget.minimum() if value is None else float(value))
         elif isinstance(widget, QCheckBox):
             widget.setChecked(bool(value))
@@ -239,6 +251,12 @@ class PeriodInput(QWidget):
     def period(self) -> Period | None:
         """The months chosen; ``None`` for the period before."""
         return self.months.period() if self.which.currentIndex() else None
+
+
+def _decimals(usual: int, *values: object) -> int:
+    """So many that the values are shown as they are, at most four."""
+    told = (f"{value:.4f}".rstrip("0").partition(".")[2] for value in values if isinstance(value, (int, float)))
+    return max(usual, *map(len, told), 0)
 
 
 def narrow(box: QComboBox) -> None:

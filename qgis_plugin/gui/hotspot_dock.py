@@ -30,12 +30,13 @@ from ..core.analyses.hotspot_runs import choices_of, method_named, settings_of, 
 from ..core.analyses.record import LayerName, RunRecord, has_record, record_of
 from ..core.analyses.registry import ANALYSES
 from ..core.analyses.running import AnalysisRun, Inputs, check_needs, checked_values, run_analysis, temporary_file
-from ..core.analyses.writing import open_layers
+from ..core.analyses.words import translated
+from ..core.analyses.writing import hand_over, open_layers
 from ..core.analysis_error import AnalysisError
 from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
-from ..core.hotspots import HotspotResult, HotspotRun, Method, open_result, run_hotspots, temporary_path
+from ..core.hotspots import HotspotResult, Method, open_result, run_hotspots, temporary_path
 from ..core.line_rows import LineSource
 from ..core.points import NATIONAL_GRID, PointFacts, PointSource, check_layer
 from ..core.resource_files import BOUNDARIES
@@ -166,13 +167,13 @@ class HotspotDock(QgsDockWidget):
         form = self._form()
         self.method_box = QComboBox(body)
         for method in Method:
-            self.method_box.addItem(self.tr(method.words), method)
+            self.method_box.addItem(translated(method.words), method)
         group = ""
         for analysis in self._analyses:
             if analysis.group != group:
                 group = analysis.group
-                self._add_heading(self.tr(group))
-            self.method_box.addItem(self.tr(analysis.words), analysis)
+                self._add_heading(translated(group))
+            self.method_box.addItem(translated(analysis.words), analysis)
         self.method_box.setMaxVisibleItems(self.method_box.count())
         self.method_box.currentIndexChanged.connect(self._method_chosen)
         narrow(self.method_box)
@@ -210,7 +211,7 @@ class HotspotDock(QgsDockWidget):
         self.run_button.setToolTip(self.tr("Compute, and put the result on the map"))
         self.run_button.clicked.connect(self.start)
         self.repeat_button = QToolButton(self)
-        self.repeat_button.setText(self.tr("&Repeat …"))
+        self.repeat_button.setText(self.tr("Re&peat …"))
         self.repeat_button.setToolTip(
             self.tr("Fill the dock with the choices that made a layer of this project, to make that run again")
         )
@@ -219,7 +220,9 @@ class HotspotDock(QgsDockWidget):
         self.repeat_menu.aboutToShow.connect(self._list_runs)
         self.repeat_button.setMenu(self.repeat_menu)
         self.map_button = QPushButton(self.tr("M&ap …"), self)
-        self.map_button.setToolTip(self.tr("A map of this result with all its furniture, to print or export"))
+        self.map_button.setToolTip(
+            self.tr("A map of a kernel density or of Gi* with all its furniture, to print or export")
+        )
         self.map_button.setEnabled(False)
         self.map_button.clicked.connect(lambda: self.map_requested.emit(self._result))
         row = QHBoxLayout()
@@ -247,10 +250,11 @@ class HotspotDock(QgsDockWidget):
         method = self.method_box.currentData()
         if method is None:  # a heading
             return
+        self.message.clear()  # what it says is about another method
         wanted = self.form
         for form in self._forms.values():
             form.setVisible(form is wanted)
-        self._help.setText(self.tr(method.help) if isinstance(method, Analysis) else "")
+        self._help.setText(translated(method.help) if isinstance(method, Analysis) else "")
         self._help.setVisible(isinstance(method, Analysis))
         suffix = self._suffix(method)
         self.run_button.setText(self.tr("&Find hotspots") if isinstance(method, Method) else self.tr("&Run"))
@@ -285,15 +289,19 @@ class HotspotDock(QgsDockWidget):
     def _start(self, method: Method | Analysis) -> None:
         layer = self.incidents.layer()
         source, area, wanted = PointSource(layer), self.incidents.study_area(), self.incidents.wanted()
-        chosen = self.file_widget.filePath()
+        chosen, version = self.file_widget.filePath(), self._desk.plugin_version
         path = Path(chosen).with_suffix(self._suffix(method)) if chosen else None
         if isinstance(method, Method):
             settings = settings_of(method, self.form.values())
             self._require_export([source], path)
             target = path or temporary_path(method)
 
-            def find(task: DeskTask) -> HotspotRun:
-                return run_hotspots(source, area, wanted, settings, target, task.isCanceled, task.report)
+            def find(task: DeskTask) -> HotspotResult:
+                run = run_hotspots(source, area, wanted, settings, target, task.isCanceled, task.report)
+                result = open_result(run)
+                tell_hotspots(result, run.facts, version)
+                hand_over([result.layer])
+                return result
 
             self._follow(self.tr("Finding hotspots"), find, self._done)
             return
@@ -301,12 +309,15 @@ class HotspotDock(QgsDockWidget):
         checked_values(method, inputs.values)
         check_needs(method, source.facts, wanted)
         self._require_export(inputs.sources, path)
-        target, version = path or temporary_file(method), self._desk.plugin_version
+        target = path or temporary_file(method)
 
-        def analyse(task: DeskTask) -> AnalysisRun:
-            return run_analysis(method, inputs, target, version, task.isCanceled, task.report)
+        def analyse(task: DeskTask) -> tuple[AnalysisRun, list[QgsVectorLayer]]:
+            run = run_analysis(method, inputs, target, version, task.isCanceled, task.report)
+            layers = open_layers(run)
+            hand_over(layers)
+            return run, layers
 
-        self._follow(self.tr(method.words), analyse, self._found)
+        self._follow(translated(method.words), analyse, self._found)
 
     def _inputs(self, analysis: Analysis, source: PointSource, area: StudyArea) -> Inputs:
         points, lines = {}, {}
@@ -343,10 +354,8 @@ class HotspotDock(QgsDockWidget):
 
     # ------------------------------------------------------------------ results
 
-    def _done(self, run: HotspotRun) -> None:
+    def _done(self, result: HotspotResult) -> None:
         self._ended()
-        result = open_result(run)
-        tell_hotspots(result, run.facts, self._desk.plugin_version)
         self._result, self._findings = result, None
         self._put_on_map([result.layer], result.study_area, result.title)
         self._show(page(result.title, "", result.parameters), result.notes)
@@ -356,13 +365,9 @@ class HotspotDock(QgsDockWidget):
             filters.update({"from": result.period.first, "to": result.period.last})
         self._note(result.source_layer_id, result.dataset, filters, result.used)
 
-    def _found(self, run: AnalysisRun) -> None:
+    def _found(self, found: tuple[AnalysisRun, list[QgsVectorLayer]]) -> None:
         self._ended()
-        try:
-            layers = open_layers(run)
-        except AnalysisError as error:
-            self._failed(error)
-            return
+        run, layers = found
         self._result, self._findings = None, run
         self._put_on_map(layers, run.area, run.title)
         outputs = run.findings.outputs

@@ -360,7 +360,8 @@ class LayersDock(QgsDockWidget):
         card = self.cards.get(dataset)
         if card is not None:
             card.show_copy(self._desk.copy(dataset))
-        self.update_all_button.setVisible(sum(card.has_copy for card in self.cards.values()) > 1)
+        several = sum(card.has_copy for card in self.cards.values()) > 1
+        self.update_all_button.setVisible(several and not self._desk.offline)
 
     def _pull_or_ask(self, dataset: str) -> None:
         """Pull; but of a layer so large that few want all of it, ask first which months."""

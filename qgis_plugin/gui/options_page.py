@@ -6,17 +6,17 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from qgis.core import Qgis
-from qgis.gui import QgsFileWidget, QgsMessageBar, QgsOptionsPageWidget, QgsOptionsWidgetFactory
+from qgis.gui import QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from ..core.errors import AddressTrouble
 from ..core.settings import LOCAL_ROOT_VARIABLE, DeskSettings
 from ..core.transport import server_address
 from .analysis_widgets import caption
 from .icons import icon
-from .surfaces import GAP, MARGIN, small
+from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 KEY = "safestats"
 
@@ -30,8 +30,7 @@ class OptionsPage(QgsOptionsPageWidget):
         super().__init__(parent)
         self.setObjectName("SafeStatsOptions")
         self._settings = settings
-        self.bar = QgsMessageBar(self)
-        self.bar.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
+        self.strip = Strip(self)
         form = QFormLayout()
         form.setSpacing(GAP)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -86,18 +85,18 @@ class OptionsPage(QgsOptionsPageWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         column.setSpacing(GAP)
-        column.addWidget(self.bar)
+        column.addWidget(self.strip)
         column.addLayout(form)
-        column.addWidget(self.help_button, 0)
+        column.addWidget(self.help_button, 0, Qt.AlignmentFlag.AlignLeft)
         column.addStretch(1)
         column.addWidget(self._remark(about))
 
     def isValid(self) -> bool:
-        """Whether all can be kept; else the bar at the top says what cannot, and QGIS stays on the page."""
-        self.bar.clearWidgets()
+        """Whether all can be kept; else a strip at the top says what cannot, and QGIS stays on the page."""
+        self.strip.clear()
         trouble = self._trouble()
         if trouble:
-            self.bar.pushMessage(trouble, Qgis.MessageLevel.Warning, 0)
+            self.strip.say(trouble, Tone.TROUBLE)
         return not trouble
 
     def apply(self) -> None:

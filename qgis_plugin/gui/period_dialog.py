@@ -70,7 +70,7 @@ class PeriodDialog(QDialog):
         quick.addStretch(1)
         form = QFormLayout()
         form.setHorizontalSpacing(MARGIN)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(self.tr("&From"), self.first)
         form.addRow(self.tr("&To"), self.last)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
@@ -143,6 +143,7 @@ class PeriodDialog(QDialog):
         self.undated.setVisible(bool(undated))
         self._enable(True)
         self._chosen()
+        self.first.setFocus()
 
     def _not_offered(self, error: DeskError) -> None:
         self._task = None

@@ -68,7 +68,7 @@ class Page(QWidget):
         form = QFormLayout()
         form.setHorizontalSpacing(MARGIN)
         form.setVerticalSpacing(GAP + 2)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return form
 

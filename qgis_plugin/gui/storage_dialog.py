@@ -39,7 +39,7 @@ class StorageDialog(QDialog):
         self._holdings: list[Holding] = []
         self.setObjectName("SafeStatsStorage")
         self.setWindowTitle(self.tr("Local copies"))
-        self.resize(760, 380)
+        self.resize(900, 380)
 
         self.total = heading(QLabel(self), 1.2)
         where = small(QLabel(str(desk.store.root), self))
@@ -107,6 +107,7 @@ class StorageDialog(QDialog):
         for row, one in enumerate(holdings):
             for column, words in enumerate(self._words(one)):
                 item = QTableWidgetItem(words)
+                item.setToolTip(words)
                 if column == self.table.columnCount() - 1:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(row, column, item)

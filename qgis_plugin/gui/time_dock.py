@@ -124,6 +124,7 @@ class TimeDock(QgsDockWidget):
     def _form(self) -> QFormLayout:
         form = QFormLayout()
         form.setSpacing(GAP)
+        # No letter here is one of QGIS's own menus'.
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.layer_box = QgsMapLayerComboBox(self)
         self.layer_box.setFilters(QgsMapLayerProxyModel.Filter.VectorLayer)
@@ -131,16 +132,16 @@ class TimeDock(QgsDockWidget):
         self.layer_box.setAllowEmptyLayer(True, self.tr("Choose a layer"))
         self.layer_box.setToolTip(self.tr("Its selected rows are counted, or all of its filter where none is selected"))
         self.layer_box.layerChanged.connect(self._layer_chosen)
-        form.addRow(caption(self.tr("&Layer"), self.layer_box), self.layer_box)
+        form.addRow(caption(self.tr("La&yer"), self.layer_box), self.layer_box)
         self.months = MonthRange(self)
         self.months.changed.connect(self._later)
-        form.addRow(caption(self.tr("P&eriod"), self.months), self.months)
+        form.addRow(caption(self.tr("Per&iod"), self.months), self.months)
         self.chart_box = QComboBox(self)
         for kind in ChartKind:
             self.chart_box.addItem(kind.words, kind)
         self.chart_box.currentIndexChanged.connect(self._show)
-        form.addRow(caption(self.tr("C&hart"), self.chart_box), self.chart_box)
-        self.weighted_check = QCheckBox(self.tr("&Weigh hours that are not known exactly"), self)
+        form.addRow(caption(self.tr("Ch&art"), self.chart_box), self.chart_box)
+        self.weighted_check = QCheckBox(self.tr("Wei&gh hours that are not known exactly"), self)
         self.weighted_check.setToolTip(
             self.tr(
                 "Aoristic: an incident whose hour is known as a span, or not at all, is spread evenly over that span "
@@ -169,7 +170,7 @@ class TimeDock(QgsDockWidget):
             self.tr("A page of this chart as SVG, PDF or PNG, for colleagues or for everybody")
         )
         self.export_button.clicked.connect(self._export)
-        self.place_button = QPushButton(self.tr("&Place in layout"), self)
+        self.place_button = QPushButton(self.tr("Place in layo&ut"), self)
         self.place_button.setToolTip(
             self.tr("Put this chart on a print layout of the project, as a picture of vectors")
         )
@@ -267,11 +268,12 @@ class TimeDock(QgsDockWidget):
             residents, asked = known, False
             if transport is not None:
                 try:
-                    residents, asked = ask_residents(transport, task.isCanceled), True
+                    residents = ask_residents(transport, task.isCanceled)
                 except Cancelled:
                     raise
                 except DeskError:
-                    pass  # without them there are counts, and the chart says why there are no rates
+                    residents = None  # there are counts then, and the chart says why there are no rates
+                asked = True
             task.report(self.tr("Reading the layer"), 0, 0)
             reading = kept or source.read(task.isCanceled)
             made = answer(source, question, residents, today, task.isCanceled, reading)

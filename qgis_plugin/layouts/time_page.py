@@ -36,6 +36,7 @@ from .sheet import (
     Mode,
     Sheet,
     day,
+    number,
     tr,
     variable_name,
 )
@@ -170,7 +171,10 @@ def _put(item: QgsLayoutItemPicture, rect: QRectF) -> None:
 
 def _notes(chart: TimeChart, made: TimeAnswer, mode: Mode) -> Notes:
     facts = made.facts
-    counts = tr("Incidents in the chart: {n}.").format(n=shown(chart.rows, mode, made.masking))
+    # In public no total is told beside the chart: with it, small counts in the chart could be worked out.
+    counts = tr("Counts are those in the chart.")
+    if mode is Mode.OPERATIONAL:
+        counts = tr("Incidents in the chart: {n}.").format(n=number(chart.rows))
     if made.undated:
         words = tr("Without a date, in no chart: {n}.")
         counts += " " + words.format(n=shown(made.undated, mode, made.masking))

@@ -26,7 +26,8 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.analyses.analysis import Analysis, Choice, Kind
 from ..core.analyses.running import AnalysisRun, Inputs, check_needs, checked_values, run_analysis
-from ..core.analyses.writing import dress, layer_name, source_of
+from ..core.analyses.words import translated
+from ..core.analyses.writing import dress, layer_name, open_layers, source_of
 from ..core.analysis_error import AnalysisError
 from ..core.events import EventKind
 from ..core.line_rows import LineSource
@@ -64,17 +65,17 @@ class AnalysisAlgorithm(IncidentAlgorithm):
         return self._analysis.name.replace("-", "")
 
     def displayName(self) -> str:
-        return tr(self._analysis.words)
+        return translated(self._analysis.words)
 
     def group(self) -> str:
-        return tr(self._analysis.group)
+        return translated(self._analysis.group)
 
     def groupId(self) -> str:
         return self._analysis.group.lower().replace(" ", "")
 
     def shortHelpString(self) -> str:
-        lines = [f"{tr(choice.words)}: {tr(choice.help)}" for choice in self._analysis.choices]
-        return "\n\n".join([tr(self._analysis.help), *lines])
+        lines = [f"{translated(choice.words)}: {translated(choice.help)}" for choice in self._analysis.choices]
+        return "\n\n".join([translated(self._analysis.help), *lines])
 
     def tags(self) -> list[str]:
         return ["safestats", "crime", *self._analysis.name.split("-")]
@@ -91,7 +92,7 @@ class AnalysisAlgorithm(IncidentAlgorithm):
         self.add_incidents()
         for choice in self._analysis.choices:
             for definition in self._definitions(choice):
-                shown = with_help(definition, tr(choice.help))
+                shown = with_help(definition, translated(choice.help))
                 self.addParameter(advanced(shown) if choice.advanced else shown)
         self.addParameter(QgsProcessingParameterFileDestination(self.OUTPUT, tr("Result"), tr("GeoPackage (*.gpkg)")))
         self.addOutput(QgsProcessingOutputVectorLayer(self.LAYER, tr("Main layer of the result")))
@@ -117,7 +118,7 @@ class AnalysisAlgorithm(IncidentAlgorithm):
         return [
             QgsProcessingParameterNumber(
                 choice.name.upper(),
-                tr(choice.words) + unit,
+                translated(choice.words) + unit,
                 sort.Integer if choice.kind in _WHOLE else sort.Double,
                 choice.default,
                 optional=choice.default is None,
@@ -128,20 +129,24 @@ class AnalysisAlgorithm(IncidentAlgorithm):
     @staticmethod
     def _one_of(choice: Choice) -> list[QgsProcessingParameterDefinition]:
         values = [value for value, _ in choice.options]
-        words = [tr(words) for _, words in choice.options]
+        words = [translated(words) for _, words in choice.options]
         usual = values.index(choice.default) if choice.default in values else 0
-        return [QgsProcessingParameterEnum(choice.name.upper(), tr(choice.words), words, defaultValue=usual)]
+        return [QgsProcessingParameterEnum(choice.name.upper(), translated(choice.words), words, defaultValue=usual)]
 
     @staticmethod
     def _yes_no(choice: Choice) -> list[QgsProcessingParameterDefinition]:
-        return [QgsProcessingParameterBoolean(choice.name.upper(), tr(choice.words), defaultValue=bool(choice.default))]
+        return [
+            QgsProcessingParameterBoolean(
+                choice.name.upper(), translated(choice.words), defaultValue=bool(choice.default)
+            )
+        ]
 
     def _column(self, choice: Choice) -> list[QgsProcessingParameterDefinition]:
         kind = _DATA_TYPES.get(choice.columns, QgsProcessingParameterField.DataType.Any)
         return [
             QgsProcessingParameterField(
                 choice.name.upper(),
-                tr(choice.words),
+                translated(choice.words),
                 parentLayerParameterName=self.INPUT,
                 type=kind,
                 optional=not choice.required,
@@ -153,7 +158,7 @@ class AnalysisAlgorithm(IncidentAlgorithm):
         types = [_LAYER_TYPES[choice.kind]]
         return [
             QgsProcessingParameterVectorLayer(
-                choice.name.upper(), tr(choice.words), types, optional=not choice.required
+                choice.name.upper(), translated(choice.words), types, optional=not choice.required
             )
         ]
 
@@ -162,7 +167,7 @@ class AnalysisAlgorithm(IncidentAlgorithm):
         ends = (("FROM", tr("{words}: first month")), ("TO", tr("{words}: last month")))
         return [
             QgsProcessingParameterString(
-                f"{choice.name.upper()}_{end}", words.format(words=tr(choice.words)), optional=True
+                f"{choice.name.upper()}_{end}", words.format(words=translated(choice.words)), optional=True
             )
             for end, words in ends
         ]
@@ -235,6 +240,7 @@ class AnalysisAlgorithm(IncidentAlgorithm):
         run = run_analysis(
             self._analysis, inputs, Path(path), plugin_version(), feedback.isCanceled, progress(feedback)
         )
+        open_layers(run)  # which keeps style and record with the files
         self._tell(run, feedback)
         filters = self.filters(self._analysis.name, wanted)
         self.note_use(self._source, EventKind.HOTSPOT_RUN, filters, run.record.incidents)

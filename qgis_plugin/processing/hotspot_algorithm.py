@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 
 from qgis.core import (
+    QgsMapLayer,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterNumber,
 )
 
+from ..core.analyses.hotspot_runs import tell_layer, values_of
+from ..core.analyses.record import RunRecord
 from ..core.analysis_error import AnalysisError
 from ..core.cautions import cautions
 from ..core.events import EventKind
@@ -23,6 +26,7 @@ from ..core.hotspots import (
     gather,
     style,
 )
+from ..core.version import plugin_version
 from .algorithm import AfterLoading, tr, with_help
 from .incident_algorithm import IncidentAlgorithm
 
@@ -95,15 +99,35 @@ class HotspotAlgorithm(IncidentAlgorithm):
         incidents = gather(self._source, self._area, wanted, feedback.isCanceled, report, places_only=True)
         feedback.setProgressText(tr("Computing"))
         surface = compute(incidents.points, self._area, settings)
-        self._tell(surface, incidents, feedback)
+        parameters_used = (*self._figures(incidents), *surface.parameters)
+        notes = (*surface.notes, *cautions(incidents.points, self._source.facts))
+        for words, value in parameters_used:
+            feedback.pushInfo(f"{words}: {value}")
+        for note in (*notes, *self._source.facts.caveats):
+            feedback.pushWarning(note)
         filters = self.filters(settings.method.value, wanted)
         self.note_use(self._source, EventKind.HOTSPOT_RUN, filters, len(incidents.points))
         outputs = self.write(surface, parameters, context)
+        used = replace(settings, cell_m=surface.grid.cell, bandwidth_m=surface.bandwidth_m)
+        record = RunRecord.of(
+            settings.method.value,
+            values_of(used),
+            self._source.facts,
+            wanted,
+            self._area,
+            (len(incidents.points), incidents.outside, incidents.unmapped),
+            plugin_version(),
+            {},
+        )
+        classes, facts = classes_of(surface, settings), self._source.facts
+
+        def dress(layer: QgsMapLayer) -> None:
+            style(layer, settings.method, classes)
+            tell_layer(layer, layer.name(), record, facts, parameters_used, notes)
+
         for target in outputs.values():
             if isinstance(target, str) and context.willLoadLayerOnCompletion(target):
-                classes = classes_of(surface, settings)
-                styler = AfterLoading(partial(style, method=settings.method, classes=classes))
-                context.layerToLoadOnCompletionDetails(target).setPostProcessor(styler)
+                context.layerToLoadOnCompletionDetails(target).setPostProcessor(AfterLoading(dress))
         return {
             **outputs,
             self.INCIDENTS: len(incidents.points),
@@ -112,15 +136,10 @@ class HotspotAlgorithm(IncidentAlgorithm):
             self.CELL_USED: surface.grid.cell,
         }
 
-    def _tell(self, surface: HotspotSurface, incidents: Incidents, feedback: QgsProcessingFeedback) -> None:
-        figures = (
+    def _figures(self, incidents: Incidents) -> tuple[tuple[str, str], ...]:
+        return (
             (tr("Study area"), self._area.label),
             (tr("In the study area"), f"{len(incidents.points):,}"),
             (tr("Outside it, left out"), f"{incidents.outside:,}"),
             (tr("Without a place"), f"{incidents.unmapped:,}"),
-            *surface.parameters,
         )
-        for words, value in figures:
-            feedback.pushInfo(f"{words}: {value}")
-        for note in (*surface.notes, *cautions(incidents.points, self._source.facts), *self._source.facts.caveats):
-            feedback.pushWarning(note)

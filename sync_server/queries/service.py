@@ -11,7 +11,7 @@ import secrets
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Refusal, Subject, scope
+from ..agreements.scope import Refusal, Scope, Subject, scope
 from ..audit.log import EventType, Outcome
 from ..datasets.definitions import DatasetDefinition
 from ..identity.models import User
@@ -38,7 +38,8 @@ def listed(services: Services, session: Session, subject: Subject) -> list[Query
             or_(SavedQuery.user_id == subject.user_id, SavedQuery.shared),
         )
     ).all()
-    answers = [_answer(services, session, subject, query, shown or name) for query, shown, name in found]
+    rights = _Rights(services, session, subject)
+    answers = [_answer(rights, query, shown or name) for query, shown, name in found]
     return sorted(answers, key=lambda one: (not one.name, one.name.casefold(), one.title, one.id))
 
 
@@ -47,7 +48,8 @@ def opened(services: Services, session: Session, subject: Subject, query_id: str
     query = _find(session, subject, query_id)
     definition = Definition.model_validate(query.definition)
     owner = session.get_one(User, query.user_id)
-    refusal = _refusal(services, session, subject, definition)
+    rights = _Rights(services, session, subject)
+    refusal = rights.refusal(definition)
     services.audit.record(
         EventType.QUERY_OPENED,
         **subject.audited,
@@ -57,9 +59,7 @@ def opened(services: Services, session: Session, subject: Subject, query_id: str
     )
     if refusal is not None:
         raise refusal
-    return OpenedQuery(
-        query=_answer(services, session, subject, query, owner.display_name or owner.username), definition=definition
-    )
+    return OpenedQuery(query=_answer(rights, query, owner.display_name or owner.username), definition=definition)
 
 
 def save(services: Services, subject: Subject, body: QueryRequest, query_id: str = "") -> QueryAnswer:
@@ -68,7 +68,8 @@ def save(services: Services, subject: Subject, body: QueryRequest, query_id: str
     with services.database.write() as session:
         definition = body.definition
         _check_values(services.definitions.get(definition.dataset), definition)
-        refusal = _refusal(services, session, subject, definition)
+        rights = _Rights(services, session, subject)
+        refusal = rights.refusal(definition)
         if refusal is not None:
             raise refusal
         if query_id:
@@ -89,7 +90,7 @@ def save(services: Services, subject: Subject, body: QueryRequest, query_id: str
             filter={"query": query.id, "shared": query.shared},
         )
         owner = session.get_one(User, query.user_id)
-        return _answer(services, session, subject, query, owner.display_name or owner.username)
+        return _answer(rights, query, owner.display_name or owner.username)
 
 
 def remove(services: Services, subject: Subject, query_id: str) -> None:
@@ -122,37 +123,55 @@ def _require_room(session: Session, subject: Subject) -> None:
         )
 
 
-def _answer(services: Services, session: Session, subject: Subject, query: SavedQuery, owner: str) -> QueryAnswer:
-    mine = query.user_id == subject.user_id
-    definition = services.definitions.get(query.dataset)
-    refusal = _refusal(services, session, subject, Definition.model_validate(query.definition))
+class _Rights:
+    """What one person may run today; each dataset is looked up once."""
+
+    def __init__(self, services: Services, session: Session, subject: Subject) -> None:
+        self.subject = subject
+        self._session, self._definitions = session, services.definitions
+        self._scopes: dict[str, Scope | Refusal] = {}
+
+    def title(self, dataset: str) -> str:
+        """The dataset in words."""
+        definition = self._definitions.get(dataset)
+        return definition.title if definition else dataset
+
+    def refusal(self, asked: Definition) -> Refusal | None:
+        """Why the subject cannot run it: no rows of the dataset, or not the columns that it asks of."""
+        opened_to = self._scope(asked.dataset)
+        if isinstance(opened_to, Refusal):
+            return opened_to
+        if _columns(opened_to.definition, asked) <= {field.name for field in opened_to.columns}:
+            return None
+        return Refusal(
+            "columns-not-shown",
+            f"It asks of columns of {opened_to.definition.title} that agreement {opened_to.agreement} does not show to "
+            "you: ask the SafeStats team if your work needs them.",
+        )
+
+    def _scope(self, dataset: str) -> Scope | Refusal:
+        if dataset not in self._scopes:
+            try:
+                self._scopes[dataset] = scope(self._session, self.subject, dataset, self._definitions)
+            except Refusal as refusal:
+                self._scopes[dataset] = refusal
+        return self._scopes[dataset]
+
+
+def _answer(rights: _Rights, query: SavedQuery, owner: str) -> QueryAnswer:
+    mine = query.user_id == rights.subject.user_id
+    refusal = rights.refusal(Definition.model_validate(query.definition))
     return QueryAnswer(
         id=query.id,
         name=query.name if mine or refusal is None else "",
         dataset=query.dataset,
-        title=definition.title if definition else query.dataset,
+        title=rights.title(query.dataset),
         owner=owner,
         own=mine,
         shared=query.shared,
         changed_at=query.changed_at.isoformat(),
         reason=refusal.reason if refusal else "",
         reason_code=refusal.code if refusal else "",
-    )
-
-
-def _refusal(services: Services, session: Session, subject: Subject, asked: Definition) -> Refusal | None:
-    """Why the subject cannot run it today: no rows of the dataset, or not the columns that it asks of."""
-    try:
-        opened_to = scope(session, subject, asked.dataset, services.definitions)
-    except Refusal as refusal:
-        return refusal
-    shown = {field.name for field in opened_to.columns}
-    if _columns(opened_to.definition, asked) <= shown:
-        return None
-    return Refusal(
-        "columns-not-shown",
-        f"It asks of columns of {opened_to.definition.title} that agreement {opened_to.agreement} does not show to "
-        "you: ask the SafeStats team if your work needs them.",
     )
 
 
@@ -189,6 +208,8 @@ def _check_values(definition: DatasetDefinition | None, asked: Definition) -> No
         for value, known in zip(path, lists, strict=False):
             if known and value and value not in known:
                 raise _invalid(f"“{value[:40]}” is no value of {definition.title}")
+    if bool(asked.from_month) != bool(asked.to_month) or asked.from_month > asked.to_month:
+        raise _invalid("a period has a first and a last month, in this order")
     if bool(asked.codes) != (asked.within in ("boroughs", "wards", "lsoas")):
         raise _invalid("codes are given for boroughs, wards and LSOAs, and for these alone")
     if bool(asked.shape) != (asked.within == "shape"):

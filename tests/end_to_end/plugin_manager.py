@@ -105,6 +105,7 @@ def act() -> None:
     settle()
     keep()
     steps["installed"] = {"version": version(), **seen()}
+    steps["server"] = qgis.utils.plugins[PLUGIN].desk.settings.server
     shutil.copyfile(NEWER, SERVED)
     steps["listed again"] = fetched()
     installer.installPlugin(PLUGIN, quiet=True, stable=False)

@@ -18,10 +18,22 @@ from typing import Any
 import pytest
 from safestats.tests.end_to_end.rig import ROOT, LiveServer, ServerFolder
 
-QGIS_SECONDS = 120
+QGIS_SECONDS = 240
 NEWER = "0.1.1"
 # As docs/deploying.md has it, with the address of the server at hand.
 SETTINGS = re.compile(r"```ini\n(\[app\].*?)```", re.DOTALL)
+UNATTENDED = re.compile(r"```ini\n(\[PythonPlugins\].*?)```", re.DOTALL)
+TELL = """
+import json, os
+from pathlib import Path
+from qgis.PyQt.QtCore import QTimer
+from qgis.utils import active_plugins, iface, pluginMetadata
+def tell():
+    found = {name: pluginMetadata(name, "version") for name in active_plugins}
+    Path(os.environ["SAFESTATS_TEST_RESULT"]).write_text(json.dumps(found))
+    iface.actionExit().trigger()
+QTimer.singleShot(500, tell)
+"""
 # What QGIS itself logs in a fresh profile on a machine without a session of a user.
 OF_QGIS = ("QStandardPaths", "QXcbConnection")
 
@@ -44,6 +56,21 @@ def newer(package: Path, path: Path) -> Path:
     return path
 
 
+def qgis(folder: Path, settings: Path, code: Path, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A QGIS with a new profile that runs ``code`` and ends; what it tells lies in ``result.json``."""
+    keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    local = {"HOME": str(folder), "SAFESTATS_LOCAL_ROOT": str(folder / "copies")}
+    return subprocess.run(
+        ["xvfb-run", "-a", "qgis", "--profiles-path", folder / "profiles", "--globalsettingsfile", settings]
+        + ["--nologo", "--noversioncheck", "--code", code],
+        env={**keep, **local, "SAFESTATS_TEST_RESULT": str(folder / "result.json"), **more},
+        capture_output=True,
+        text=True,
+        timeout=QGIS_SECONDS,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="module")
 def told(package: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a QGIS told that installed, upgraded, disabled and uninstalled the plugin."""
@@ -61,36 +88,14 @@ def told(package: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
         settings = folder / "qgis_global_settings.ini"
         settings.write_text(documented[1].replace("https://safestats.example.org", server.url), encoding="utf-8")
         result = folder / "result.json"
-        keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        environment = {
-            **keep,
-            "HOME": str(folder),
-            "SAFESTATS_LOCAL_ROOT": str(folder / "copies"),
-            "SAFESTATS_TEST_RESULT": str(result),
+        more = {
             "SAFESTATS_TEST_NEWER": str(newer(package, folder / "newer.zip")),
             "SAFESTATS_TEST_SERVED": str(served),
         }
-        done = subprocess.run(
-            [
-                "xvfb-run",
-                "-a",
-                "qgis",
-                "--profiles-path",
-                folder / "profiles",
-                "--globalsettingsfile",
-                settings,
-                "--nologo",
-            ]
-            + ["--noversioncheck", "--code", Path(__file__).parent / "plugin_manager.py"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=QGIS_SECONDS,
-            check=False,
-        )
+        done = qgis(folder, settings, Path(__file__).parent / "plugin_manager.py", more)
         assert result.is_file(), done.stderr[-2000:]
         found = json.loads(result.read_text(encoding="utf-8"))
-        return {**found, "printed": done.stdout + done.stderr, "status": done.returncode}
+        return {**found, "server": server.url, "printed": done.stdout + done.stderr, "status": done.returncode}
     finally:
         server.stop()
 
@@ -123,6 +128,7 @@ def test_it_installs_and_is_all_there(told: dict[str, Any]) -> None:
     assert installed["version"] == "0.1.0" and installed["menu"] and installed["provider"]
     assert "SafeStatsToolbar" in installed["widgets"] and len(installed["widgets"]) >= 4
     assert installed["browser"] == 1 and installed["expressions"] and installed["options"]
+    assert told["steps"]["server"] == told["server"]  # the address that IT has set
 
 
 def test_a_newer_one_on_the_server_is_an_upgrade(told: dict[str, Any]) -> None:
@@ -149,3 +155,16 @@ def test_the_log_has_no_trace_of_it(told: dict[str, Any]) -> None:
     printed = [line for line in told["printed"].splitlines() if line.strip() and not any(of in line for of in OF_QGIS)]
     assert [line for line in printed if "Traceback" in line or "safestats" in line.lower()] == []
     assert told["status"] == 0
+
+
+def test_unpacked_for_everybody_it_is_there_without_anybodys_doing(package: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(package) as zipped:
+        zipped.extractall(tmp_path / "plugins")
+    documented = UNATTENDED.search((ROOT / "docs" / "deploying.md").read_text(encoding="utf-8"))
+    assert documented is not None
+    settings, code = tmp_path / "qgis_global_settings.ini", tmp_path / "tell.py"
+    settings.write_text(documented[1], encoding="utf-8")
+    code.write_text(TELL, encoding="utf-8")
+    done = qgis(tmp_path, settings, code, {"QGIS_PLUGINPATH": str(tmp_path / "plugins")})
+    active = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert active.get("safestats") == "0.1.0", done.stderr[-2000:]

@@ -53,6 +53,15 @@ def test_a_sign_in_tells_who_is_too_old(scripted_server, qgis_app, version: int,
     assert caught.value.code == code
 
 
+def test_a_server_that_hears_newer_plugins_only_says_so_in_its_own_words(scripted_server, qgis_app) -> None:
+    sentence = "Your SafeStats plugin is version 0.1.0 and this server needs 0.2.0 or newer: update it."
+    scripted_server.json("/v1/about", {**ABOUT, "oldest_client": "0.2.0"})
+    scripted_server.problem("/v1/session", 426, "client-too-old", sentence)
+    with pytest.raises(PluginTooOld) as caught:
+        DeskSession(Transport(scripted_server.url, QgisNetwork(), "0.1.0")).sign_in("ada", "secret")
+    assert caught.value.sentence == sentence
+
+
 @pytest.mark.parametrize("answer", [{"datasets": []}, {"layers": [{"dataset": "colp"}]}, {"layers": "none"}])
 @pytest.mark.parametrize(("version", "code"), [(2, "plugin-too-old"), (0, "server-too-old"), (1, "unreadable")])
 def test_a_list_that_cannot_be_read_tells_who_is_too_old(

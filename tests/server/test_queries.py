@@ -217,6 +217,8 @@ def test_rights_are_those_of_the_day_and_of_the_columns(console: Console, analys
         ({"shape": "Polygon ((see John Smith))"}, "shape"),
         ({"codes": ["Camden"]}, "codes"),
         ({"from_month": "2025"}, "from_month"),
+        ({"from_month": ""}, "a first and a last month"),
+        ({"to_month": "2024-12"}, "in this order"),
         ({"hours": {"first": 20, "last": 24, "days": [1]}}, "hours"),
         ({"sql": "SELECT 1"}, "sql"),
         ({"dataset": "nothing"}, "no dataset of that name"),

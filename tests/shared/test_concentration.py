@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -85,6 +87,25 @@ def test_stacks_are_found_and_ranked():
 
 def test_a_stack_is_one_place_however_its_coordinates_were_rounded_in_the_file():
     assert places_of([530000.1, 530000.1 + 1e-9, 530000.2], [1.0, 1.0, 1.0]).counts.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_stacks_equal_a_count_of_coordinates(seed):
+    rng = np.random.default_rng(seed)
+    # On either side of nought and far away: a point without a place lies at 0, 0 at times.
+    east, north = rng.choice([-7.25, 0.0, 530000.5, 530001.0], 300), rng.choice([-5_527_598.0, 0.0, 180000.0], 300)
+    counted = Counter(zip(east, north))
+    places = places_of(east, north)
+    assert dict(zip(zip(places.eastings, places.northings), places.counts)) == counted
+    for number, (x, y) in enumerate(zip(east, north)):
+        at = places.of_incident[number]
+        assert (places.eastings[at], places.northings[at]) == (x, y)
+    keys = [(-c, y, x) for c, y, x in zip(places.counts, places.northings, places.eastings)]
+    assert keys == sorted(keys)
+
+
+def test_no_incident_has_no_place():
+    assert len(places_of([], []).counts) == 0
 
 
 @pytest.mark.parametrize(

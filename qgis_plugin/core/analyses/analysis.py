@@ -99,6 +99,20 @@ class Request:
         if self.cancelled():
             raise Cancelled
 
+    def listener(self, stage: str) -> Callable[[int, int], None]:
+        """To be told (done, total) by a statistic, however often: ends a cancelled run, reports each per cent once."""
+        told = -1
+
+        def heard(done: int, total: int) -> None:
+            nonlocal told
+            self.stop_if_cancelled()
+            # A report is work for the window, too.
+            if 100 * done // total != told:
+                told = 100 * done // total
+                self.report(stage, done, total)
+
+        return heard
+
 
 class OutputKind(Enum):
     """What becomes of an output."""

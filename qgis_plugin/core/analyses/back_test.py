@@ -90,7 +90,11 @@ def run(request: Request) -> Findings:
     automatic = AUTOMATIC if request.values["bandwidth"] is None else ""
     return Findings(
         answer=_answer(maps, [found[each.name][at] for each in maps], len(later)),
-        outputs=(_grid(cells, maps, before, after, found, at), _table(maps, shares, found)),
+        outputs=(
+            _grid(cells, maps, before, after, found, at),
+            _side_by_side(maps, shares, found),
+            _table(maps, shares, found),
+        ),
         parameters=(
             *cells.parameters,
             (
@@ -195,6 +199,17 @@ def _hottest(values: np.ndarray, mask: np.ndarray, number: int) -> np.ndarray:
     hot = np.zeros(flat.shape, dtype=bool)
     hot[order] = True
     return hot.reshape(values.shape) & mask
+
+
+def _side_by_side(maps: tuple[_Map, ...], shares: list[float], found: dict[str, tuple[Score, ...]]) -> Output:
+    """A row for each share of the area, small enough to be read beside the map."""
+    columns, words = {"share": np.array(shares)}, {"share": "Share of the area (%)"}
+    for name, digits, times, title in (("hit_rate", 1, 100, "Hit rate (%)"), ("pei_star", 2, 1, "PEI*")):
+        for each in maps:
+            values = np.array([getattr(score, name) for score in found[each.name]])
+            columns[f"{name}_{each.name}"] = np.round(values * times, digits)
+            words[f"{name}_{each.name}"] = f"{title}, {each.in_text}"
+    return Output.table("side_by_side", "The maps side by side", columns, words)
 
 
 def _table(maps: tuple[_Map, ...], shares: list[float], found: dict[str, tuple[Score, ...]]) -> Output:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....shared.concentration import Concentration, ConcentrationError, concentration, places_of
-from ....shared.street_network import Network, NetworkError, on_network
+from ....shared.street_network import Network, on_network
 from ..analysis_error import AnalysisError
 from ..cautions import far_from_streets
 from ..hotspot_styles import LegendClass
 from ..study_areas import points_inside
 from .analysis import Analysis, Choice, Findings, Kind, Output, Request
 from .grid_cells import CELL, SHAPE, cells_over, numbers_used
+from .streets import WITHIN, network_of
 
 _SHARES = (25, 50, 80)
 _CLASSES = (
@@ -44,7 +45,7 @@ def run(request: Request) -> Findings:
     try:
         units = {"points": _points, "streets": _streets, "cells": _cells}[unit](request)
         found = concentration(units.counts, units.places)
-    except (ConcentrationError, NetworkError) as error:
+    except ConcentrationError as error:
         raise AnalysisError(str(error), "parameters") from error
     request.stop_if_cancelled()
     occupied = found.places - found.empty
@@ -127,7 +128,7 @@ def _streets(request: Request) -> _Units:
             "streets",
         )
     points, within = request.incidents.points, float(request.values["within"])
-    network = Network.of(lines.shapes)
+    network = network_of(lines)
     middles = network.at(np.arange(len(network.lengths)), network.lengths / 2)
     held = np.flatnonzero(points_inside(middles[:, 0], middles[:, 1], request.area.geometry))
     if not held.size:
@@ -251,16 +252,7 @@ CONCENTRATION = Analysis(
         Choice("streets", "Streets", "A layer of lines, for places that are streets.", Kind.LINE_LAYER),
         CELL,
         SHAPE,
-        Choice(
-            "within",
-            "Nearest street within",
-            "An incident farther than this from any street is left out.",
-            Kind.METRES,
-            default=50.0,
-            least=1,
-            most=1_000,
-            advanced=True,
-        ),
+        WITHIN,
         Choice(
             "places",
             "Points there are in all",

@@ -138,8 +138,13 @@ def _classes(known: np.ndarray, comparison: Comparison) -> tuple[LegendClass, ..
         return diverging_classes(known, edges, _signed)
     edges = [1 / 4, 1 / 2, 1 / 1.25, 1.25, 2, 4]
     if comparison is Comparison.LOG_RATIO:
-        edges = [math.log(edge) for edge in edges]
-    return diverging_classes(known, edges, _signed)
+        # Nobody reads logarithms: the legend tells the ratios.
+        return diverging_classes(known, [math.log(edge) for edge in edges], lambda edge: _times(math.exp(edge)))
+    return diverging_classes(known, edges, _times)
+
+
+def _times(value: float) -> str:
+    return f"{value:.3g} times"
 
 
 def _signed(value: float) -> str:

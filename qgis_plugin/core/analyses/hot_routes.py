@@ -11,6 +11,7 @@ from ..cautions import far_from_streets
 from ..hotspot_styles import DensityClasses, density_classes
 from ..study_areas import points_inside
 from .analysis import Analysis, Choice, Findings, Kind, Output, Request
+from .streets import WITHIN, network_of
 
 _MOST_PIECES = 500_000
 _JUNCTION_WORDS = {
@@ -31,12 +32,9 @@ def run(request: Request) -> Findings:
             "bandwidth",
         )
 
-    def heard(done: int, total: int) -> None:
-        request.stop_if_cancelled()
-        request.report("Densities along the streets", done, total)
-
+    heard = request.listener("Densities along the streets")
+    network = network_of(lines)
     try:
-        network = Network.of(lines.shapes)
         pieces = Lixels.of(network, length)
         if len(pieces.edge) > _MOST_PIECES:
             raise NetworkError(
@@ -203,16 +201,7 @@ HOT_ROUTES = Analysis(
             most=1_000,
             advanced=True,
         ),
-        Choice(
-            "within",
-            "Nearest street within",
-            "An incident farther than this from any street is left out.",
-            Kind.METRES,
-            default=50.0,
-            least=1,
-            most=1_000,
-            advanced=True,
-        ),
+        WITHIN,
     ),
     run=run,
 )

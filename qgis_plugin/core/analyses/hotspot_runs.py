@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from enum import Enum
+
+from qgis.core import QgsMapLayer
 
 from ..hotspot_styles import DensityClasses
 from ..hotspots import CORRECTION_WORDS, HotspotResult, HotspotSettings, Method
@@ -98,7 +100,7 @@ def values_of(settings: HotspotSettings) -> dict[str, object]:
 
 
 def tell_hotspots(result: HotspotResult, facts: PointFacts, version: str) -> None:
-    """Keep with a result's layer how it was made, in words and as a record with the values that were used."""
+    """Keep with a result's layer, and with its file, how it was made, in words and as a record."""
     record = RunRecord.of(
         result.method.value,
         values_of(result.settings),
@@ -109,14 +111,26 @@ def tell_hotspots(result: HotspotResult, facts: PointFacts, version: str) -> Non
         version,
         {},
     )
-    abstract = [*result.notes, *result.caveats]
-    if result.synthetic:
-        abstract.append("These data are synthetic: invented for demonstration, they describe nothing that happened.")
-    history = [f"{words}: {value}" for words, value in result.parameters]
-    history.append(f"Made on {record.run_on} with SafeStats {version} from “{facts.title}”")
-    describe(result.layer, result.title, abstract, history, result.attribution)
-    keep_record(result.layer, record)
+    tell_layer(result.layer, result.title, record, facts, result.parameters, result.notes)
     keep_in_file(result.layer)
+
+
+def tell_layer(
+    layer: QgsMapLayer,
+    title: str,
+    record: RunRecord,
+    facts: PointFacts,
+    parameters: Sequence[tuple[str, str]],
+    notes: Sequence[str],
+) -> None:
+    """Keep with a layer how it was made, in words and as a record with the values that were used."""
+    abstract = [*notes, *facts.caveats]
+    if facts.synthetic:
+        abstract.append("These data are synthetic: invented for demonstration, they describe nothing that happened.")
+    history = [f"{words}: {value}" for words, value in parameters]
+    history.append(f"Made on {record.run_on} with SafeStats {record.version} from “{facts.title}”")
+    describe(layer, title, abstract, history, facts.attribution)
+    keep_record(layer, record)
 
 
 def method_named(name: str) -> Method | None:

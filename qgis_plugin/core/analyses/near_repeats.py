@@ -36,11 +36,7 @@ def run(request: Request) -> Findings:
     metric = Metric(values["metric"])
     distances = [float(values["band"]) * (number + 1) for number in range(int(values["bands"]))]
     spans = [int(values["span"]) * (number + 1) for number in range(int(values["spans"]))]
-
-    def heard(done: int, total: int) -> None:
-        request.stop_if_cancelled()
-        request.report("Dealing out dates at random", done, total)
-
+    heard = request.listener("Dealing out dates at random")
     try:
         found = near_repeat(
             dated.eastings,

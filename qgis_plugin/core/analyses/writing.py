@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qgis.core import (
     Qgis,
+    QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsFeature,
@@ -161,15 +162,26 @@ def _moment(text: str, dtype: np.dtype) -> QDate | QDateTime | None:
 
 
 def open_layers(run: AnalysisRun) -> list[QgsVectorLayer]:
-    """The outputs of a run as layers, styled, named and told about; on the window's thread. The main one is first."""
+    """The outputs of a run as layers, styled, named and told about, in the file too; the main one is first.
+
+    In any thread: opening files and writing styles takes longer than a window may be busy. ``hand_over`` gives them to
+    the window.
+    """
     layers = []
     for number, output in enumerate(run.findings.outputs):
         layer = QgsVectorLayer(source_of(run, output), layer_name(run, number), "ogr")
         if not layer.isValid():
             raise _unwritable(run.path, "the file cannot be opened again")
         dress(layer, output, run)
+        keep_in_file(layer)
         layers.append(layer)
     return layers
+
+
+def hand_over(layers: Sequence[QgsMapLayer]) -> None:
+    """Let layers that a background thread made belong to the window's; that thread must not touch them again."""
+    for layer in layers:
+        layer.moveToThread(QgsApplication.instance().thread())
 
 
 def source_of(run: AnalysisRun, output: Output) -> str:
@@ -188,7 +200,6 @@ def dress(layer: QgsVectorLayer, output: Output, run: AnalysisRun) -> None:
     for column, words in output.words.items():
         layer.setFieldAlias(layer.fields().indexOf(column), words)
     tell(layer, run)
-    keep_in_file(layer)
 
 
 def tell(layer: QgsMapLayer, run: AnalysisRun) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ _COUNT, _WITHHELD = "count", "withheld"  # the columns of rows that are numbers 
 _METHOD, _PRECISION = "location_method", "precision_m"
 _ON_GRID, _IN_AREA = "grid", "area"
 _AT_ONCE = 20_000
+_MOST_CATEGORIES = 500  # a column with more holds something else
 _MOST_FINER = 60  # values of a column that refines the categories; one with more holds something else
 _SNAPPED = re.compile(r"\bsnap|map points\b", re.IGNORECASE)
 _BUILT_IN = {"borough", "borough_code", "lsoa_code", "month", "location_method", "weekday"}
@@ -168,7 +170,7 @@ def count(
     with table.connected(cancelled) as connection:
         joins = _place_rows(connection, table, asked, told, wards, cancelled, report)
         report(_tr("Counting"), 0, 0)
-        rows = connection.execute(_query(table, asked, told, joins)).fetchall()
+        rows = _rows(connection, table, asked, told, joins)
         boroughs = _by_borough(connection, table, told)
         notes = _notes(connection, table, asked, told, joins)
     places, held = _places(asked, areas, sets, table.facts.areas, {row[0] for row in rows})
@@ -234,36 +236,47 @@ def category_tree(table: CopyTable, cancelled: Callable[[], bool]) -> tuple[str,
     name = table.columns.get("category")
     if not name:
         return "", ()
-    first, source = quoted(name), f"FROM {quoted(table.table)}"
     with table.connected(cancelled) as connection:
-        plain = connection.execute(f"SELECT coalesce({first}, ''), '', count(*) {source} GROUP BY 1 ORDER BY 3 DESC, 1")
-        categories = plain.fetchall()
+        categories = _pairs(connection, table, f"coalesce({quoted(name)}, ''), ''", _MOST_CATEGORIES) or ()
         for candidate in table.texts:
-            second = quoted(candidate)
-            pairs = connection.execute(
-                f"SELECT coalesce({first}, ''), coalesce({second}, ''), count(*) {source} GROUP BY 1, 2 "
-                f"ORDER BY 3 DESC, 1, 2 LIMIT {_MOST_FINER + len(categories) + 1}"
-            ).fetchall()
-            values = [value for _category, value, _rows in pairs if value]
+            most = _MOST_FINER + len(categories)
+            pairs = _pairs(connection, table, f"coalesce({quoted(name)}, ''), coalesce({quoted(candidate)}, '')", most)
+            values = [value for _category, value, _rows in pairs or () if value]
             if len(values) == len(set(values)) and len(categories) < len(values) <= _MOST_FINER:
-                return candidate, tuple(pairs)
-    return "", tuple(categories)
+                return candidate, pairs or ()
+    return "", categories
 
 
-def _query(table: CopyTable, asked: Selection, told: Conditions, joins: str) -> str:
-    category = _column(table, "category")
-    finer = f"coalesce({quoted(asked.refined_by)}, '')" if asked.refined_by else "''"
+def _pairs(
+    connection: sqlite3.Connection, table: CopyTable, columns: str, most: int
+) -> tuple[tuple[str, str, int], ...] | None:
+    """Two columns' values that occur together, and how often, most first; ``None`` where these are more."""
+    found: Counter[tuple[str, str]] = Counter()
+    cursor = connection.execute(f"SELECT {columns} FROM {quoted(table.table)}")
+    while rows := cursor.fetchmany(_AT_ONCE):
+        found.update(rows)
+        if len(found) > most:
+            return None
+    return tuple((*pair, number) for pair, number in sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _rows(
+    connection: sqlite3.Connection, table: CopyTable, asked: Selection, told: Conditions, joins: str
+) -> list[tuple]:
+    """(area, category, finer, month, number, how many of its numbers are withheld), each combination once."""
+    source = f"FROM {quoted(table.table)} AS t {joins} {told.where()}"
+    names = [_area(table, asked.by), _column(table, "category"), "''", _column(table, MONTH)]
     if table.holds_numbers:
         # Numbers of people are of a measure of a group: every text column that tells one from another is named.
-        named = [f"coalesce({quoted(name)}, '')" for name in table.texts]
-        finer = " || ' · ' || ".join(named) if named else "''"
+        finer = [f"coalesce({quoted(name)}, '')" for name in table.texts]
+        names[2] = " || ' · ' || ".join(finer) if finer else "''"
         values = f"coalesce(sum({quoted(_COUNT)}), 0), coalesce(sum({quoted(_WITHHELD)}), 0)"
-    else:
-        values = "count(*), 0"
-    return (
-        f"SELECT {_area(table, asked.by)}, {category}, {finer}, {_column(table, MONTH)}, {values} "
-        f"FROM {quoted(table.table)} AS t {joins} {told.where()} GROUP BY 1, 2, 3, 4"
-    )
+        return connection.execute(f"SELECT {', '.join(names)}, {values} {source} GROUP BY 1, 2, 3, 4").fetchall()
+    if asked.refined_by:
+        names[2] = f"coalesce({quoted(asked.refined_by)}, '')"
+    # Not GROUP BY: SQLite sorts all rows for it, which takes five times as long.
+    found = Counter(connection.execute(f"SELECT {', '.join(names)} {source}"))
+    return [(*names, number, 0) for names, number in found.items()]
 
 
 def _column(table: CopyTable, name: str) -> str:
@@ -284,7 +297,8 @@ def _by_borough(connection: sqlite3.Connection, table: CopyTable, told: Conditio
         return {}
     code = quoted(AREA_COLUMNS[By.BOROUGH])
     where = told.where(f"{code} IS NOT NULL", without="area")
-    return dict(connection.execute(f"SELECT {code}, count(*) FROM {quoted(table.table)} {where} GROUP BY 1").fetchall())
+    found = Counter(connection.execute(f"SELECT {code} FROM {quoted(table.table)} {where}"))
+    return {borough: number for (borough,), number in found.items()}
 
 
 # ---------------------------------------------------------------------- rows in shapes

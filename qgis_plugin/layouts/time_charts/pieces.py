@@ -97,10 +97,10 @@ def least_of(made: TimeAnswer) -> list[int]:
 
 
 def ceiling(value: float) -> int:
-    """The smallest of 2, 4, 6, 10 × 10ⁿ that is not below the value."""
+    """The smallest even number of one or two digits and noughts from a list that is not below the value."""
     power = 1
     while True:
-        for step in (2, 4, 6, 10):
+        for step in (2, 4, 6, 8) if power == 1 else (1, 1.2, 1.6, 2, 3, 4, 6, 8):
             if step * power >= value:
-                return step * power
+                return round(step * power)
         power *= 10

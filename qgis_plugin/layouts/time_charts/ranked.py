@@ -105,7 +105,7 @@ def draw_peers(page: Page, made: TimeAnswer) -> None:
     values = [_value(line, compared.rated) for line in lines]
     most = _longest(lines, values)
     names = max(drawing.width_of(line.name, size, line.own) for line in lines) + GAP
-    names = min(names, drawing.width * 0.4)
+    names = min(names, drawing.width * 0.44)
     figures = max(drawing.width_of(_figure(line, compared.rated), size) for line in lines) + 2 * GAP
     row = min((page.bottom - page.top) / len(lines), page.row * 1.5)
     plot = QRectF(names, page.top, drawing.width - names - figures, row * len(lines))

@@ -32,11 +32,12 @@ def draw_week(page: Page, made: TimeAnswer) -> None:
     left = max(drawing.width_of(days_words(days), size) for days in week.days) + GAP
     step = (drawing.width - left) / 24
     high = min((page.bottom - page.top - row) / len(week.days), step * week.step * 2.2, row * 3.6)
+    room = drawing.width_of(_hours(24 - week.step, week.step), size * 0.9) * 1.3
+    every = next(one for one in (1, 2, 3, 4, 24) if room <= step * week.step * one or one == 24)
     for hour in range(0, 24, week.step):
         middle = left + (hour + week.step / 2) * step
         words = _hours(hour, week.step)
-        fits = drawing.width_of("23", size * 0.9) <= step * week.step
-        if fits or hour % (2 if step * 2 > drawing.width_of("23", size * 0.9) else 3) == 0:
+        if hour % (every * week.step) == 0:
             drawing.words(middle, page.top + row / 2, words, size * 0.9, QUIET, anchor=Anchor.MIDDLE)
     top = page.top + row
     shown = [cell_words(count, week) for days in week.days for count in week.cells[days[0]][:: week.step]]

@@ -10,11 +10,17 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 from qgis.core import (
+    QgsApplication,
     QgsCategorizedSymbolRenderer,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
     QgsFeature,
     QgsGeometry,
     QgsGraduatedSymbolRenderer,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
     QgsProject,
+    QgsRenderContext,
     QgsSymbolLayer,
     QgsVectorLayer,
 )
@@ -28,6 +34,7 @@ from safestats.qgis_plugin.core.line_rows import LineSource
 from safestats.qgis_plugin.core.periods import Period
 from safestats.qgis_plugin.core.points import PointSource
 from safestats.qgis_plugin.core.study_areas import StudyArea
+from safestats.qgis_plugin.processing.provider import SafeStatsProvider
 
 from .conftest import dated_layer, point_layer
 
@@ -109,7 +116,7 @@ def test_repeat_locations_are_the_points_that_a_count_finds(qgis_app, run):
 def test_stacks_are_drawn_as_circles_whose_area_follows_their_number(qgis_app, run):
     finished = run(dated_layer(stacked_rows()), "repeat-locations")
     layer, table = open_layers(finished)
-    symbol = layer.renderer().symbols(_context(layer))[0]
+    symbol = layer.renderer().symbols(QgsRenderContext())[0]
     size = symbol.symbolLayer(0).dataDefinedProperties().property(QgsSymbolLayer.Property.Size)
     assert isinstance(layer.renderer(), QgsGraduatedSymbolRenderer)
     assert "incidents" in size.expressionString()
@@ -118,12 +125,6 @@ def test_stacks_are_drawn_as_circles_whose_area_follows_their_number(qgis_app, r
     assert not table.isSpatial()
     assert table.featureCount() == layer.featureCount()
     del layer, table
-
-
-def _context(layer):
-    from qgis.core import QgsRenderContext
-
-    return QgsRenderContext()
 
 
 def test_a_place_takes_the_name_that_most_of_its_incidents_tell(qgis_app, run):
@@ -292,8 +293,6 @@ def test_hot_routes_are_densities_per_km_of_street(qgis_app, run):
 
 
 def test_hot_routes_in_degrees_are_brought_to_the_national_grid(qgis_app, run):
-    from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform
-
     to_degrees = QgsCoordinateTransform(
         QgsCoordinateReferenceSystem("EPSG:27700"), QgsCoordinateReferenceSystem("EPSG:4326"), QgsProject.instance()
     )
@@ -311,6 +310,10 @@ def test_hot_routes_tell_what_cannot_be(qgis_app, run):
         run(layer, "hot-routes")
     with pytest.raises(AnalysisError, match="No incident lies near enough to a street"):
         run(layer, "hot-routes", streets=long_street())
+    with pytest.raises(AnalysisError, match="No line of “Streets” comes near the study area"):
+        run(layer, "hot-routes", streets=street_layer([("Far", [(WEST + 90_000, SOUTH), (WEST + 91_000, SOUTH)])]))
+    with pytest.raises(AnalysisError, match="holds no line with a length here"):
+        run(layer, "hot-routes", streets=street_layer([("Dot", [(WEST + 9, SOUTH), (WEST + 9, SOUTH)])]))
     with pytest.raises(AnalysisError, match="bandwidth of 20 m is smaller than the pieces of 25 m"):
         run(layer, "hot-routes", {"bandwidth": 20.0}, streets=long_street())
     with pytest.raises(AnalysisError, match="“Bandwidth” is 0 m, and must be at least 10 m"):
@@ -359,6 +362,10 @@ def test_a_back_test_judges_maps_of_the_earlier_period_by_the_later(qgis_app, ru
             assert hits == sum(later[cell] for cell in top)
             expected = (hits / sum(earlier[c] for c in top)) / (total / sum(earlier.values()))
             assert rri == pytest.approx(expected, abs=0.001)
+    beside = columns(finished, "side_by_side")
+    for map_name, column in (("Kernel density", "density"), ("Getis-Ord Gi*", "gi_star"), ("Plain counts", "counts")):
+        of_map = [rate for name, rate in zip(found["map"], found["hit_rate"]) if name == map_name]
+        np.testing.assert_allclose(beside[f"hit_rate_{column}"], of_map, atol=0.06)
     layer = open_layers(finished)[0]
     hot = [f for f in layer.getFeatures() if f["class"] >= 2]
     at = [i for i, (m, s) in enumerate(zip(found["map"], found["share"])) if (m, s) == ("Kernel density", 5)][0]
@@ -382,6 +389,47 @@ def test_periods_without_incidents_are_told(qgis_app, run):
         run(layer, "back-test", {"made_from": Period("2025-04", "2025-05")}, LATER)
     with pytest.raises(AnalysisError, match="compares months: choose a period first"):
         run(layer, "back-test")
+
+
+# ------------------------------------------------------------------ in Processing
+
+
+@pytest.fixture
+def provider(qgis_app):
+    made = SafeStatsProvider()
+    assert QgsApplication.processingRegistry().addProvider(made)
+    yield made
+    QgsApplication.processingRegistry().removeProvider(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "further", "sentence"),
+    [
+        ("repeatlocations", stacked_rows, {"LEAST": 3}, "places hold 3 incidents or more"),
+        ("concentration", stacked_rows, {"CELL": 250}, "of 64 cells"),
+        ("nearrepeat", near_rows, {"PERMUTATIONS": 19}, "under 100 m within 0 to 6 days"),
+        ("hotroutes", near_rows, {"WITHIN": 700}, "on 4.0 km of street"),
+        ("backtest", near_rows, {"FROM_MONTH": "2025-06", "TO_MONTH": "2025-10"}, "later incidents, the hottest"),
+    ],
+)
+def test_each_runs_in_processing_and_leaves_its_layers(provider, tmp_path, name, rows, further, sentence):
+    context, project = QgsProcessingContext(), QgsProject()
+    layer, streets = dated_layer(rows()), long_street()
+    area = QgsVectorLayer("Polygon?crs=EPSG:27700", "square", "memory")
+    feature = QgsFeature()
+    feature.setGeometry(AREA.geometry)
+    area.dataProvider().addFeatures([feature])
+    project.addMapLayers([layer, streets, area])
+    context.setProject(project)
+    path = tmp_path / "found.gpkg"
+    parameters = {"INPUT": layer, "STUDY_AREA": area, "OUTPUT": str(path), **further}
+    if name == "hotroutes":
+        parameters["STREETS"] = streets
+    feedback = QgsProcessingFeedback()
+    found, ok = provider.algorithm(name).run(parameters, context, feedback)
+    assert ok, feedback.textLog()
+    assert sentence in found["ANSWER"]
+    assert len(QgsVectorLayer(str(path), "all", "ogr").dataProvider().subLayers()) > 1
 
 
 # ------------------------------------------------------------------ all of them

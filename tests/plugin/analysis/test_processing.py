@@ -20,11 +20,14 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
     QgsProject,
+    QgsRasterLayer,
     QgsRectangle,
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+from safestats.qgis_plugin.core.analyses.record import record_of
 from safestats.qgis_plugin.core.analyses.registry import ANALYSES
 from safestats.qgis_plugin.core.events import EventQueue
 from safestats.qgis_plugin.processing.provider import SafeStatsProvider
@@ -118,6 +121,26 @@ def test_kernel_density_has_the_volume_of_the_incidents(provider, context, tmp_p
     volume = values[values != raster.GetRasterBand(1).GetNoDataValue()].sum() * 0.025**2
     assert volume == pytest.approx(len(points), rel=0.005)
     assert (done["INCIDENTS"], done["CELL_USED"], done["BANDWIDTH_USED"]) == (len(points), 25, 300)
+
+
+def test_a_layer_that_processing_loads_tells_how_it_was_made(provider, context, tmp_path):
+    project = QgsProject()
+    context.setProject(project)
+    layer, area = point_layer(rows()), square_layer()
+    project.addMapLayers([layer, area])
+    path = str(tmp_path / "density.tif")
+    parameters = {
+        "INPUT": layer, "STUDY_AREA": area, "OUTPUT": QgsProcessingOutputLayerDefinition(path, project),
+    }  # fmt: skip
+    found, ok = provider.algorithm("kerneldensity").run(parameters, context, QgsProcessingFeedback())
+    assert ok
+    raster = QgsRasterLayer(path, "density", "gdal")
+    loading = context.layersToLoadOnCompletion()[path]
+    loading.postProcessor().postProcessLayer(raster, context, QgsProcessingFeedback())
+    record = record_of(raster)
+    assert (record.method, record.incidents) == ("kde-raster", found["INCIDENTS"])
+    assert record.values["bandwidth_m"] == found["BANDWIDTH_USED"] and record.values["cell_m"] == found["CELL_USED"]
+    assert raster.metadata().history() and raster.renderer().type() == "singlebandpseudocolor"
 
 
 def test_getis_ord_finds_the_planted_cluster(provider, context):

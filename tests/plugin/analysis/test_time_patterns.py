@@ -22,7 +22,7 @@ from safestats.qgis_plugin.core.residents import Residents
 from safestats.qgis_plugin.core.time_answer import ChartKind, TimeAnswer, TimeQuestion, answer, published
 from safestats.qgis_plugin.core.time_patterns import TimeRows, peers, week
 from safestats.qgis_plugin.core.time_published import grouped
-from safestats.qgis_plugin.core.time_rows import HeldMonths, TimeSource, dated_facts
+from safestats.qgis_plugin.core.time_rows import Coded, HeldMonths, TimeSource, dated_facts
 from safestats.shared.areas import Boundaries
 from safestats.shared.change import change
 
@@ -227,11 +227,10 @@ def test_a_borough_that_is_held_in_part_is_left_out_not_shown_as_quiet():
     names = {"A": "Alpha", "B": "Beta", "C": "Gamma"}
     lsoas = {"A": ["a1", "a2"], "B": ["b1", "b2"], "C": ["c1"]}
     codes = ["A"] * 5 + ["B"] * 2 + ["C"] * 3 + [""] * 4
-    blank = np.full(len(codes), "NaT", dtype="datetime64[m]")
-    empty = np.array([""] * len(codes))
+    blank, words = np.full(len(codes), "NaT", dtype="datetime64[m]"), Coded.of([""] * len(codes))
     rows = TimeRows(
-        *(np.arange(len(codes)), empty, empty, blank.astype("datetime64[D]"), np.full(len(codes), np.nan)),
-        *(np.array(codes), blank, blank),
+        *(np.arange(len(codes)), words, blank.astype("datetime64[M]"), blank.astype("datetime64[D]")),
+        *(np.full(len(codes), np.nan), Coded.of(codes), blank, blank),
     )
     made = peers(rows, names, lsoas, ["a1", "a2", "b1", "C"], None)
     assert [(line.name, line.count) for line in made.lines] == [("Alpha", 5), ("Gamma", 3)]
@@ -335,18 +334,9 @@ def test_a_reading_can_be_stopped(layer):
 
 
 def test_no_rows_make_an_empty_week():
-    nothing = np.array([], dtype="datetime64[m]")
-    words = np.array([], dtype=str)
-    empty = TimeRows(
-        np.array([], dtype=np.int64),
-        words,
-        words,
-        nothing.astype("datetime64[D]"),
-        np.array([]),
-        words,
-        nothing,
-        nothing,
-    )
+    nothing, words = np.array([], dtype="datetime64[m]"), Coded.of([])
+    days, months = nothing.astype("datetime64[D]"), nothing.astype("datetime64[M]")
+    empty = TimeRows(np.array([], dtype=np.int64), words, months, days, np.array([]), words, nothing, nothing)
     assert week(empty).counted == week(empty, weighted=True).counted == 0
     assert HeldMonths(frozenset()).span == ()
 

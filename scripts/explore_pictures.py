@@ -1,0 +1,191 @@
+"""Runs inside QGIS (``qgis --code``): counts invented incidents in the explore dock, maps them, and takes pictures.
+
+The local copy is made here as the server would make it; the denominators are rounded and stand for no edition.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from osgeo import ogr, osr
+from qgis.core import QgsProject, QgsRectangle, QgsVectorLayer
+from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
+from qgis.PyQt.QtWidgets import QApplication, QDockWidget
+from qgis.utils import iface, plugins
+from safestats.qgis_plugin.core import layers
+from safestats.qgis_plugin.core.explore.rates import Base, Bases
+from safestats.qgis_plugin.core.explore.selection import By, Within
+from safestats.qgis_plugin.core.resource_files import BOUNDARIES
+from safestats.shared.manifest import Manifest
+
+FOLDER = Path(os.environ["SAFESTATS_PICTURES"])
+STEP_SECONDS = 120
+GROUPS = {
+    "False alarm": ("AFA", "Good intent false alarm"),
+    "Fire": ("Primary fire", "Secondary fire"),
+    "Special service": ("Flooding", "Lift release", "Effecting entry"),
+}
+MONTHS = [f"2025-{month:02d}" for month in range(1, 13)]
+CITY = "E09000001"
+CHOSEN = ("Camden", "Islington", "City of London")
+Wait = Callable[[], bool]
+
+
+def invented_copy(path: Path) -> QgsVectorLayer:
+    """Incidents over all of London, more in the middle; some without a place, some without an hour."""
+    chance = random.Random(2026)
+    source = ogr.Open(str(BOUNDARIES))
+    places = []
+    for feature in source.GetLayer("lsoa"):
+        inner = feature.GetGeometryRef().PointOnSurface()
+        x, y = round(inner.GetX()), round(inner.GetY())
+        away = ((x - 531000) ** 2 + (y - 181000) ** 2) ** 0.5
+        places.append((x, y, feature["code"], feature["borough_code"], 1 / (1 + away / 4000)))
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(27700)
+    made = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
+    layer = made.CreateLayer("lfb", reference, ogr.wkbPoint, ["FID=fid", "GEOMETRY_NAME=geom"])
+    texts = ("month", "incident_group", "stop_code", "borough_code", "lsoa_code", "location_method")
+    for name in texts:
+        layer.CreateField(ogr.FieldDefn(name, ogr.OFTString))
+    layer.CreateField(ogr.FieldDefn("hour", ogr.OFTInteger))
+    layer.CreateField(ogr.FieldDefn("occurred_on", ogr.OFTDate))
+    layer.StartTransaction()
+    for x, y, lsoa, borough, _share in chance.choices(places, [place[4] for place in places], k=60_000):
+        feature = ogr.Feature(layer.GetLayerDefn())
+        group = chance.choices(list(GROUPS), (5, 2, 3))[0]
+        month = chance.choice(MONTHS)
+        feature["month"], feature["incident_group"] = month, group
+        feature["stop_code"] = chance.choice(GROUPS[group])
+        feature["occurred_on"] = f"{month.replace('-', '/')}/{chance.randint(1, 28):02d}"
+        if chance.random() < 0.99:
+            feature["hour"] = min(23, max(0, round(chance.gauss(15, 6))))
+        if chance.random() < 0.98:
+            feature["borough_code"], feature["lsoa_code"], feature["location_method"] = borough, lsoa, "point"
+            point = ogr.Geometry(ogr.wkbPoint)
+            point.AddPoint_2D(x, y)
+            feature.SetGeometry(point)
+        layer.CreateFeature(feature)
+    layer.CommitTransaction()
+    layer = made = None
+    opened = QgsVectorLayer(f"{path}|layername=lfb", "London Fire Brigade incidents (synthetic)", "ogr")
+    manifest = Manifest(
+        dataset="lfb", title="London Fire Brigade incidents", layer_name="lfb", definition_version=1, release=3,
+        published_at="2026-01-10T00:00:00Z", fingerprint="0", geometry="point", columns=(), rows=60_000,
+        first_period=MONTHS[0], newest_period=MONTHS[-1], slices=(), snapshot=None, attribution="Invented.",
+        caveats=("Places are rounded to 50 m.",), synthetic=True, agreement="DSA-DEMO", agreement_until="2099-12-31",
+        valid_until="2099-12-31T00:00:00Z", area_edition="LSOA 2011", colour="#a62b38",
+        category_field="incident_group",
+    )  # fmt: skip
+    layers.describe(opened, manifest)
+    return opened
+
+
+def invented_bases(dock: object) -> Bases:
+    """Residents of every borough but one, so that what lacks a denominator is seen as well."""
+    codes = sorted(dock._sets.boundaries.boroughs)
+    values = {code: 150_000 + 7_000 * at for at, code in enumerate(codes)}
+    values[CITY] = 8_600
+    return Bases(50_000, (Base("residents", "residents", 1000, By.BOROUGH, "made up, 2025", "none", values),))
+
+
+class Job:
+    """The steps: each ``yield`` waits until a condition holds, while QGIS goes on living."""
+
+    def __init__(self) -> None:
+        self.plugin = plugins["safestats"]
+        self.window = iface.mainWindow()
+        self.log = (FOLDER / "explore.log").open("w", encoding="utf-8", buffering=1)
+
+    def steps(self) -> Iterator[Wait]:
+        """The whole job."""
+        self.window.resize(1500, 1050)
+        self.window.move(0, 0)
+        self.window.findChild(QDockWidget, "Browser").close()
+        dock = self.plugin.explore_dock
+        dock.setUserVisible(True)
+        project = QgsProject.instance()
+        layers.prepare_project(project)
+        layer = invented_copy(FOLDER / f"lfb-{os.getpid()}.gpkg")
+        project.addMapLayer(layer)
+        yield lambda: dock.choices.tree.topLevelItemCount() > 0
+        dock._bases_told(invented_bases(dock))
+        dock.choices.tree.topLevelItem(0).setExpanded(True)
+        dock.count_button.click()
+        yield lambda: dock.counted is not None and not dock.progress.running
+        dock.base_box.setCurrentIndex(1)
+        dock.map_button.click()
+        yield lambda: not dock.progress.running
+        project.layerTreeRoot().findLayer(layer.id()).setItemVisibilityChecked(False)
+        self.window.resizeDocks([dock], [470], Qt.Orientation.Horizontal)
+        self.window.resizeDocks([self.window.findChild(QDockWidget, "Layers")], [250], Qt.Orientation.Horizontal)
+        iface.messageBar().clearWidgets()
+        canvas = iface.mapCanvas()
+        canvas.setExtent(QgsRectangle(503000, 155000, 562000, 201500))
+        canvas.refresh()
+        yield self.pause(2.0)
+        self.picture(self.window, "explore-rates")
+        choices = dock.choices
+        choices.area_box.setCurrentIndex(choices.area_box.findData(Within.BOROUGHS.value))
+        for row in range(choices.borough_box.count()):
+            on = choices.borough_box.itemText(row) in CHOSEN
+            choices.borough_box.setItemCheckState(row, Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+        choices.hours_check.setChecked(True)
+        dock.count_button.click()
+        yield lambda: not dock.progress.running
+        dock.base_box.setCurrentIndex(1)
+        dock.setFloating(True)
+        dock.resize(480, 1150)
+        yield self.pause(0.5)
+        self.picture(dock, "explore-dock")
+        choices.by_box.setCurrentIndex(choices.by_box.findData(By.LSOA))
+        dock.count_button.click()
+        yield lambda: not dock.progress.running
+        dock.map_button.click()
+        yield lambda: not dock.progress.running
+        dock.setFloating(False)
+        dock.setUserVisible(True)
+        canvas.setExtent(QgsRectangle(523000, 179500, 535000, 188000))
+        canvas.refresh()
+        yield self.pause(2.0)
+        self.picture(self.window, "explore-lsoas")
+
+    def picture(self, widget: object, name: str) -> None:
+        """The widget as it looks, at the display's scale."""
+        scale = os.environ.get("QT_SCALE_FACTOR", "1")
+        widget.grab().save(str(FOLDER / (f"{name}.png" if scale == "1" else f"{name}-{scale}.png")))
+
+    @staticmethod
+    def pause(seconds: float) -> Wait:
+        """A wait of so long."""
+        until = time.monotonic() + seconds
+        return lambda: time.monotonic() >= until
+
+
+def run() -> None:
+    """All steps; ``done`` in the log once they succeeded."""
+    job = Job()
+    try:
+        for wait in job.steps():
+            until = time.monotonic() + STEP_SECONDS
+            while not wait():
+                if time.monotonic() > until:
+                    raise TimeoutError("a step took too long")
+                QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
+                time.sleep(0.01)
+        job.log.write("done\n")
+    except BaseException:
+        job.log.write(traceback.format_exc())
+    finally:
+        QgsProject.instance().setDirty(False)
+        for made in FOLDER.glob("lfb-*.gpkg*"):
+            made.unlink()
+        os._exit(0)
+
+
+QTimer.singleShot(1500, run)
