@@ -7,6 +7,7 @@ volume under the surface is the number of incidents. (Silverman 1986, p. 76, eq.
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from .grids import MAX_CELLS, Grid, convolve, fast_length
 MIN_POINTS = 3
 # Incidents are shared out among nodes no further apart than this share of the bandwidth, however coarse the grid.
 FINEST_BIN = 1 / 10
+# NumPy counts and transforms without holding up other threads.
+_THREADS = 4
 # A density this small beside the peak is what the Fourier transform leaves of nought.
 _NOUGHT = 1e-12
 
@@ -139,12 +142,17 @@ def _smoothed(
     size = fast_length(around.rows), fast_length(around.columns)
     offsets = -np.arange(-reach, reach + 1) * grid.cell
     scale = _kernel(bandwidth, grid.cell / factor, raw=True).sum() * (grid.cell / factor) ** 2 / 1e6
-    product = np.zeros((size[0], size[1] // 2 + 1), dtype=complex)
-    for up in range(factor):
+    step = grid.cell / factor
+
+    def transformed(up: int) -> NDArray[np.complex128]:
+        total = np.zeros((size[0], size[1] // 2 + 1), dtype=complex)
         for right in range(factor):
-            step = grid.cell / factor
             kernel = _quartic(offsets[:, None] + up * step, offsets[None, :] + right * step, bandwidth)
-            product += np.fft.rfft2(nodes[up::factor, right::factor], size) * np.fft.rfft2(kernel, size)
+            total += np.fft.rfft2(nodes[up::factor, right::factor], size) * np.fft.rfft2(kernel, size)
+        return total
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        product = sum(pool.map(transformed, range(factor)))
     full: NDArray[np.float64] = np.fft.irfft2(product, size)
     return full[2 * reach : around.rows, 2 * reach : around.columns] / scale
 
@@ -180,9 +188,10 @@ def _shared_out(
     if weights is not None:
         across, up, upper_right = across * weights, up * weights, upper_right * weights
     # Four sums for each square between nodes tell what its corners get. All in place: memory is what takes time.
-    total, to_right, to_upper, to_both = (
-        np.bincount(row, sums, minlength=(rows + 1) * width) for sums in (weights, across, up, upper_right)
-    )
+    with ThreadPoolExecutor(_THREADS) as pool:
+        total, to_right, to_upper, to_both = pool.map(
+            lambda sums: np.bincount(row, sums, minlength=(rows + 1) * width), (weights, across, up, upper_right)
+        )
     shared: NDArray[np.float64] = total.astype(float)
     to_right -= to_both
     to_upper -= to_both

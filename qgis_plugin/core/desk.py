@@ -156,7 +156,7 @@ class Desk(QObject):
 
     def known_copies(self) -> list[LocalCopy]:
         """The signed-in user's local copies, lapsed or not, by title, as known here: no file is read."""
-        if not self.signed_in:
+        if not (self.signed_in or self.offline):
             return []
         key = self._account_key()
         found = [copy for (account, _), copy in self._watch.known.items() if account == key and copy is not None]

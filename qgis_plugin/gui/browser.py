@@ -86,7 +86,7 @@ class RootItem(QgsDataItem):
 
     def actions(self, parent: QWidget) -> list[QAction]:
         """What its menu offers."""
-        if self._desk.signed_in:
+        if self._desk.signed_in or self._desk.offline:
             shown = QAction(icon("layers"), self.tr("Show what may be pulled"), parent)
             shown.triggered.connect(lambda: self._deeds.show_layers())
             out = QAction(icon("sign_out"), self.tr("Sign out"), parent)

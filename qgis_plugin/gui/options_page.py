@@ -9,13 +9,14 @@ from pathlib import Path
 from qgis.gui import QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from ..core.errors import AddressTrouble
 from ..core.settings import LOCAL_ROOT_VARIABLE, DeskSettings
 from ..core.transport import server_address
 from .analysis_widgets import caption
 from .icons import icon
+from .server_field import ServerField
 from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 KEY = "safestats"
@@ -37,7 +38,15 @@ class OptionsPage(QgsOptionsPageWidget):
 
         self.server = QLineEdit(settings.server, self)
         self.server.setToolTip(self.tr("The address that the SafeStats team gave you; used at the next sign-in"))
-        form.addRow(caption(self.tr("&Server"), self.server), self.server)
+        self.servers = ServerField(settings, self.server, self)
+        self._forgotten: list[str] = []
+        self.forget_button = QPushButton(self.tr("&Forget"), self)
+        self.forget_button.setToolTip(self.tr("Offer this server no more; its local copies stay until they lapse"))
+        self.forget_button.clicked.connect(self._forget)
+        row = QHBoxLayout()
+        row.addWidget(self.servers, 1)
+        row.addWidget(self.forget_button)
+        form.addRow(caption(self.tr("&Server"), self.servers), row)
 
         self.folder = QgsFileWidget(self)
         self.folder.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
@@ -103,11 +112,20 @@ class OptionsPage(QgsOptionsPageWidget):
         """Keep what was entered."""
         if self._trouble():
             return
+        for server in self._forgotten:
+            self._settings.forget_server(server)
         self._settings.server = server_address(self.server.text())
         if self.folder.isEnabled():
             self._settings.chosen_local_root = self.folder.filePath().strip()
         listed = self.premises.filePath().strip()
         self._settings.premises_list = Path(listed) if listed else None
+
+    def _forget(self) -> None:
+        position = self.servers.findText(self.server.text())
+        if position >= 0:
+            self._forgotten.append(self.servers.itemText(position))
+            self.servers.removeItem(position)
+        self.server.setText(self.servers.itemText(0))
 
     def _trouble(self) -> str:
         try:

@@ -105,11 +105,11 @@ class PasswordPage(Page):
         self.refusal = self.tr("Cancel")
         self.server = self._field("server", self.tr("Server address"), server)
         self.server.setPlaceholderText("https://safestats.example.org")
-        self.username = self._field("username", self.tr("User name"), desk.settings.username)
+        self.username = self._field("username", self.tr("User name"), self._last_user(server))
         self.password = self._field("password", self.tr("Password"))
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         self.other_button = self._link(self.tr("Sign in with my &organisation…"), self.other_way.emit)
-        self.servers = ServerField(desk, self.server, self)
+        self.servers = ServerField(desk.settings, self.server, self)
         self.servers.textActivated.connect(self._server_chosen)
         self.offline_button = self._link(self.tr("&Work offline"), self._work_offline)
         self.offline_button.setToolTip(self.tr("Open the local copies that are here with your password"))
@@ -158,8 +158,11 @@ class PasswordPage(Page):
     def leave(self) -> None:
         self.password.clear()
 
+    def _last_user(self, server: str) -> str:
+        return self._desk.settings.username_at(server) or self._desk.settings.username
+
     def _server_chosen(self, server: str) -> None:
-        self.username.setText(self._desk.settings.username_at(server) or self.username.text())
+        self.username.setText(self._last_user(server))
         self.password.setFocus()
 
     def _work_offline(self) -> None:
@@ -193,7 +196,7 @@ class OrganisationPage(Page):
         self.code.setPlaceholderText(self.tr("only if the browser shows one"))
         self.again_button = self._link(self.tr("Open the browser again"), self._open)
         self.other_button = self._link(self.tr("Use user name and password"), self.other_way.emit)
-        self.servers = ServerField(desk, self.server, self)
+        self.servers = ServerField(desk.settings, self.server, self)
         self.servers.textActivated.connect(lambda _server: self._suggest())
         self._form_layout = self._form()
         self._form_layout.addRow(self.tr("Ser&ver"), self.servers)

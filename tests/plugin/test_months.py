@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -35,6 +35,13 @@ def pull(desk: Desk, live_server, sign_in, qtbot) -> Pull:
         return ended[0]
 
     return act
+
+
+@pytest.fixture
+def publish(live_server) -> Iterator[Callable[..., None]]:
+    """Publishes, and afterwards what other tests expect."""
+    yield live_server.publish
+    live_server.publish(("2025-08", 300, 1), ("2025-09", 200, 2))
 
 
 def months_in(copy: LocalCopy) -> dict[str, int]:
@@ -74,9 +81,9 @@ def test_a_first_pull_of_one_month_downloads_that_month_alone(pull: Pull) -> Non
     assert copy.manifest.snapshot is None and [part.period for part in copy.manifest.slices] == [AUGUST]
 
 
-def test_corrections_in_the_months_held_are_told_apart_from_months_that_come(pull: Pull, live_server) -> None:
+def test_corrections_in_the_months_held_are_told_apart_from_months_that_come(pull: Pull, publish) -> None:
     former = pull(PullPeriod(first=AUGUST, last=AUGUST)).copy
-    live_server.publish((AUGUST, former.manifest.rows + 25, 1), (SEPTEMBER, 200, 2))
+    publish((AUGUST, former.manifest.rows + 25, 1), (SEPTEMBER, 200, 2))
     changes = pull(EVERYTHING).copy.changes
     assert changes is not None and (changes.added, changes.withdrawn) == (25, 0)
 

@@ -22,6 +22,7 @@ from safestats.qgis_plugin.core.saved_projects import is_stand_in
 from safestats.qgis_plugin.core.settings import DEFAULT_SERVER, DeskSettings
 from safestats.qgis_plugin.gui.conditions_page import ConditionsPage
 from safestats.qgis_plugin.gui.layers_dock import LayersDock
+from safestats.qgis_plugin.gui.options_page import OptionsPage
 from safestats.qgis_plugin.gui.sign_in_flow import SignInFlow
 from safestats.qgis_plugin.gui.sign_in_pages import PasswordPage
 from safestats.qgis_plugin.gui.storage_dialog import StorageDialog
@@ -84,6 +85,13 @@ def accept(desk: Desk, live_server, qtbot) -> Callable[[], None]:
         assert isinstance(ended[0], DeskSession), ended[0]
 
     return act
+
+
+@pytest.fixture
+def publish(live_server) -> Iterator[Callable[..., None]]:
+    """Publishes, and afterwards what other tests expect."""
+    yield live_server.publish
+    live_server.publish(("2025-08", 300, 1), ("2025-09", 200, 2))
 
 
 def sign_out(desk: Desk, qtbot) -> None:
@@ -312,9 +320,14 @@ def test_each_server_has_its_own_copies_and_is_offered_again(
     page.servers.textActivated.emit(live_server.url)
     assert (page.server.text(), page.username.text()) == (live_server.url, "erin")
 
-    settings.forget_server(address)
+    options = OptionsPage(settings, "0.1.0", lambda: None)
+    qtbot.addWidget(options)
+    assert options.server.text() == address
+    options.forget_button.click()
+    assert options.server.text() == live_server.url and settings.servers == [address, live_server.url]
+    options.apply()
     assert settings.servers == [live_server.url] and settings.username_at(address) == ""
-    assert second.path.is_file()
+    assert settings.server == live_server.url and second.path.is_file()
 
 
 def test_servers_that_it_has_set_for_all_are_offered(settings: DeskSettings) -> None:
@@ -369,14 +382,14 @@ def test_a_card_removes_its_copy(desk: Desk, dock: LayersDock, pull, live_server
     qtbot.waitUntil(lambda: not copy.path.exists(), timeout=WAIT_MS)
 
 
-def test_updating_all_says_what_it_brought(desk: Desk, dock: LayersDock, pull, live_server, qtbot) -> None:
+def test_updating_all_says_what_it_brought(desk: Desk, dock: LayersDock, pull, live_server, publish, qtbot) -> None:
     copy = pull(live_server.url)
     qtbot.waitUntil(lambda: "colp" in dock.cards and dock.cards["colp"].updatable, timeout=WAIT_MS)
     dock.update_all_button.click()
     qtbot.waitUntil(lambda: bool(dock.strip.text), timeout=WAIT_MS)
     assert dock.strip.text == "All layers were up to date."
     august = next(part.rows for part in copy.manifest.slices if part.period == "2025-08")
-    live_server.publish(("2025-08", august + 7, 1), ("2025-09", 200, 2))
+    publish(("2025-08", august + 7, 1), ("2025-09", 200, 2))
     dock.update_all_button.click()
     qtbot.waitUntil(lambda: dock.strip.text.startswith("1 layer updated"), timeout=WAIT_MS)
     assert dock.strip.text == "1 layer updated: 7 incidents added, 0 changed, 0 withdrawn."

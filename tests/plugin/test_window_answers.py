@@ -103,5 +103,5 @@ def test_the_window_answers_during_a_pull_an_update_and_a_search_for_hotspots(
         assert hotspots.result.used == ROWS
     finally:
         hotspots.close_down()
-        live_server.publish((MONTH, 300, 1))  # as other tests expect it
+        live_server.publish((MONTH, 300, 1), ("2025-09", 200, 2))  # as other tests expect it
     assert max(waits.values()) < LONGEST_S, waits

@@ -120,7 +120,8 @@ def _renderer(layer: QgsVectorLayer, rates: bool) -> QgsRuleBasedRenderer:
     number = "{:,.1f}" if rates else "{:,.0f}"
     if len(edges) == 1:
         root.appendChild(_rule(_fill(_COLOURS[2]), f'"{VALUE}" = {edges[0]!r}', number.format(edges[0])))
-    colours = _COLOURS[-len(edges) + 1 :] if len(edges) > 1 else ()
+    darkest = 1 - len(edges)  # so many from the end: few classes are dark ones
+    colours = _COLOURS[darkest:] if darkest < 0 else ()
     for at, (low, high, colour) in enumerate(zip(edges, edges[1:], colours)):
         least = ">=" if at == 0 else ">"
         label = f"{number.format(low)} – {number.format(high)}"

@@ -11,7 +11,15 @@ from datetime import date, timedelta
 from xml.etree import ElementTree
 
 import pytest
-from qgis.core import QgsFeature, QgsLayoutItemMap, QgsLayoutItemPicture, QgsPrintLayout, QgsProject, QgsVectorLayer
+from qgis.core import (
+    QgsFeature,
+    QgsLayoutItemLabel,
+    QgsLayoutItemMap,
+    QgsLayoutItemPicture,
+    QgsPrintLayout,
+    QgsProject,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import QDate, QPointF, QRectF, Qt
 from qgis.PyQt.QtGui import QColor, QImage, QPainter
 from qgis.PyQt.QtSvg import QSvgRenderer
@@ -375,6 +383,17 @@ def test_a_chart_for_everybody_is_rounded_in_the_picture_and_in_its_twin(layer, 
     assert "Counts are those in the chart." in told  # no total, by which a small count could be worked out
     assert "OFFICIAL-SENSITIVE" not in told
     assert svg.exists()
+
+
+def test_no_total_beside_a_published_chart_tells_its_small_counts(qgis_app):
+    """Three and four, both withheld: beside a total of 7, rounded or not, they would be no secret."""
+    rows = [(530_000, 180_000, date(2025, 3, 3), 9, kind, 1.0) for kind in ["Fire"] * 3 + ["Flood"] * 4]
+    chart = TimeChart(ChartKind.PARETO, counted(dated_layer(rows, "Fires")))
+    imprint = Imprint("Fires", "Ada", "Camden", Mode.PUBLICATION)
+    page = build_chart_layout(QgsProject.instance(), chart, imprint)
+    assert [line.mark for line in chart.fit_for(Mode.PUBLICATION).categories] == ["<5", "<5"]
+    (label,) = [item for item in page.items() if isinstance(item, QgsLayoutItemLabel) and item.id() == "counts"]
+    assert not any(letter.isdigit() for letter in label.currentText())
 
 
 def test_a_page_without_a_map_needs_no_scale_bar_but_one_with_a_map_does(layer, tmp_path):
