@@ -15,6 +15,7 @@ from . import (
     hotspots,
     loading,
     organisations,
+    place_check,
     proximity,
     publishing,
     snapshot,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "loading": loading.measure,
     "geocoding": geocoding.measure,
     "vault": vault.measure,
+    "place_check": place_check.measure,
 }
 
 

@@ -21,6 +21,7 @@ TITLES = {
     "loading": "Loading a million rows",
     "geocoding": "Finding described places",
     "vault": "The vault",
+    "place_check": "Checking a place on the server",
 }
 _HEAD = """# Benchmarks
 
