@@ -20,7 +20,6 @@ from qgis.PyQt.QtWidgets import (
     QPushButton,
     QScrollArea,
     QTextBrowser,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -53,6 +52,8 @@ from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 class HotspotDock(QgsDockWidget):
     """Find hotspots, and make every analysis of the registry.
+
+    Its keys (Alt and the letter underlined) are those that QGIS's own menus leave free.
 
     ``map_requested(HotspotResult)`` asks for a printed map of a density or of hot and cold spots.
     """
@@ -177,7 +178,7 @@ class HotspotDock(QgsDockWidget):
         self.method_box.setMaxVisibleItems(self.method_box.count())
         self.method_box.currentIndexChanged.connect(self._method_chosen)
         narrow(self.method_box)
-        form.addRow(caption(self.tr("&Method"), self.method_box), self.method_box)
+        form.addRow(caption(self.tr("Me&thod"), self.method_box), self.method_box)
         self._help = QLabel(body)
         self._help.setWordWrap(True)
         self._help.setTextFormat(Qt.TextFormat.PlainText)
@@ -202,7 +203,7 @@ class HotspotDock(QgsDockWidget):
         self.file_widget.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
         self.file_widget.lineEdit().setPlaceholderText(self.tr("temporary file"))
         self.file_widget.setToolTip(self.tr("Where to keep the result; a temporary file goes when QGIS closes"))
-        form.addRow(caption(self.tr("Sa&ve to"), self.file_widget), self.file_widget)
+        form.addRow(caption(self.tr("Save to"), self.file_widget), self.file_widget)
         return form
 
     def _buttons(self) -> QHBoxLayout:
@@ -210,16 +211,14 @@ class HotspotDock(QgsDockWidget):
         self.run_button.setIcon(icon("hotspot"))
         self.run_button.setToolTip(self.tr("Compute, and put the result on the map"))
         self.run_button.clicked.connect(self.start)
-        self.repeat_button = QToolButton(self)
-        self.repeat_button.setText(self.tr("Re&peat …"))
+        self.repeat_button = QPushButton(self.tr("Repeat …"), self)
         self.repeat_button.setToolTip(
             self.tr("Fill the dock with the choices that made a layer of this project, to make that run again")
         )
-        self.repeat_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.repeat_menu = QMenu(self.repeat_button)
         self.repeat_menu.aboutToShow.connect(self._list_runs)
         self.repeat_button.setMenu(self.repeat_menu)
-        self.map_button = QPushButton(self.tr("M&ap …"), self)
+        self.map_button = QPushButton(self.tr("Map …"), self)
         self.map_button.setToolTip(
             self.tr("A map of a kernel density or of Gi* with all its furniture, to print or export")
         )
@@ -257,7 +256,7 @@ class HotspotDock(QgsDockWidget):
         self._help.setText(translated(method.help) if isinstance(method, Analysis) else "")
         self._help.setVisible(isinstance(method, Analysis))
         suffix = self._suffix(method)
-        self.run_button.setText(self.tr("&Find hotspots") if isinstance(method, Method) else self.tr("&Run"))
+        self.run_button.setText(self.tr("&Find hotspots") if isinstance(method, Method) else self.tr("Ru&n"))
         self.file_widget.setFilter("GeoTIFF (*.tif)" if suffix == ".tif" else "GeoPackage (*.gpkg)")
         chosen = self.file_widget.filePath()
         if chosen:

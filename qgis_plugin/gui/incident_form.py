@@ -49,22 +49,22 @@ class IncidentForm(QWidget):
         self.layer_box.setToolTip(self.tr("The incidents to analyse"))
         self.layer_box.layerChanged.connect(self.choose)
         narrow(self.layer_box)
-        form.addRow(caption(self.tr("&Layer"), self.layer_box), self.layer_box)
+        form.addRow(caption(self.tr("La&yer"), self.layer_box), self.layer_box)
 
         self.category_box = QgsCheckableComboBox(self)
         self.category_box.setDefaultText(self.tr("All categories"))
         self.category_box.setToolTip(self.tr("Tick the categories to analyse; none ticked means all"))
         narrow(self.category_box)
-        form.addRow(caption(self.tr("&Categories"), self.category_box), self.category_box)
+        form.addRow(caption(self.tr("Cate&gories"), self.category_box), self.category_box)
 
         self.months = MonthRange(self)
-        form.addRow(caption(self.tr("P&eriod"), self.months), self.months)
+        form.addRow(caption(self.tr("Per&iod"), self.months), self.months)
 
     def _study_area(self, form: QFormLayout) -> None:
         self.area_box = QComboBox(self)
         self.area_box.addItems([self.tr("Boroughs"), self.tr("Extent of the layer"), self.tr("Polygons of a layer")])
         self.area_box.setToolTip(self.tr("Incidents outside the study area are left out"))
-        form.addRow(caption(self.tr("&Study area"), self.area_box), self.area_box)
+        form.addRow(caption(self.tr("St&udy area"), self.area_box), self.area_box)
         self.borough_box = QgsCheckableComboBox(self)
         self.borough_box.setDefaultText(self.tr("Choose boroughs"))
         self.borough_box.setAccessibleName(self.tr("Boroughs"))

@@ -185,6 +185,19 @@ class EventType(StrEnum):
     )
     QUERY_REMOVED = "query.remove", Recorder.SERVER, "A query was deleted", {"query": "its id"}
 
+    CASE_STUDY_WRITTEN = (
+        "case-study.write",
+        Recorder.TEAM,
+        "A case study was sent in, or sent in anew, to be approved",
+        {"study": "its number", "version": "of its text", "state": "it waits", "sha256": "of its text"},
+    )
+    CASE_STUDY_DECIDED = (
+        "case-study.decide",
+        Recorder.TEAM,
+        "A case study was approved for everybody who is signed in, returned to its author, or withdrawn",
+        {"study": "its number", "version": "of its text", "state": "that it has now", "sha256": "of its text"},
+    )
+
     # Data coming in
     MIGRATION_RUN = (
         "migration.run",

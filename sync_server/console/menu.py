@@ -36,6 +36,7 @@ _PAGES: tuple[tuple[str, str, Permission | None], ...] = (
     ("Quality", "/console/quality", Permission.SEE_QUALITY),
     ("Monthly packs", "/console/packs", Permission.MAKE_PACKS),
     ("Needs assessment", "/console/needs", Permission.MAKE_PACKS),
+    ("Case studies", "/console/case-studies", None),
     ("Recalls", "/console/recall", Permission.READ_AUDIT),
     ("Audit", "/console/audit", Permission.READ_AUDIT),
     ("Oversight", "/console/oversight", Permission.READ_OVERSIGHT),

@@ -12,6 +12,7 @@ from ..identity.decisions import requests
 from ..identity.models import Role
 from ..identity.permissions import Permission, sees_all
 from ..instants import london_today
+from ..learning import service as case_studies
 from ..oversight.publishing_times import late_deliveries
 from ..publishing.jobs import Jobs
 from ..publishing.models import OPEN_STATES, JobKind, JobState
@@ -59,6 +60,9 @@ def _attention(visit: Visit) -> Iterator[Attention]:
             for request in requests(session):
                 name, home = request.user.username, request.user.organisation.name
                 yield Attention("Purpose", "warn", f"{name} ({home}) asks for a purpose.", "/console/purposes")
+        if visit.may(Permission.APPROVE_CASE_STUDIES) and (number := case_studies.count_waiting(session, visit.who)):
+            sentence = f"{number:,} case {'study waits' if number == 1 else 'studies wait'} to be approved."
+            yield Attention("Learning", "warn", sentence, "/console/case-studies")
         if visit.may(Permission.READ_OVERSIGHT):
             for late in late_deliveries(session, services.definitions, today):
                 if late.last and services.definition(late.dataset).due_day and visit.may(Permission.SEE_QUALITY):

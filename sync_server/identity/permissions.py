@@ -38,6 +38,8 @@ class Permission(StrEnum):
     MANAGE_KEYS = "manage-keys"
     SEE_QUALITY = "see-quality"  # of every supplier's deliveries
     MAKE_PACKS = "make-packs"  # monthly ones, of one's own organisation; the team's, for any
+    WRITE_CASE_STUDIES = "write-case-studies"  # one's own; they are read by everybody once they are approved
+    APPROVE_CASE_STUDIES = "approve-case-studies"  # another's
     READ_AUDIT = "read-audit"
     READ_OVERSIGHT = "read-oversight"
 
@@ -58,13 +60,14 @@ _SEEING = frozenset(
     }
 )
 _PERMITTED: dict[Role, frozenset[Permission]] = {
-    Role.ANALYST: frozenset({P.USE_DATA, P.MAKE_PACKS}),
+    Role.ANALYST: frozenset({P.USE_DATA, P.MAKE_PACKS, P.WRITE_CASE_STUDIES}),
     Role.LICENSING_OFFICER: frozenset({P.USE_DATA}),
     # Its own organisation only: see ``require_organisation``.
     Role.ORGANISATION_ADMIN: frozenset(
         {
             P.USE_DATA,
             P.MAKE_PACKS,
+            P.WRITE_CASE_STUDIES,
             P.SEE_PEOPLE,
             P.INVITE_PEOPLE,
             P.MANAGE_PEOPLE,
@@ -77,6 +80,8 @@ _PERMITTED: dict[Role, frozenset[Permission]] = {
     Role.PUBLISHER: _SEEING
     | {
         P.MAKE_PACKS,
+        P.WRITE_CASE_STUDIES,
+        P.APPROVE_CASE_STUDIES,
         P.MANAGE_AGREEMENTS,
         P.PUBLISH_CONDITIONS,
         P.DECIDE_PURPOSES,

@@ -40,6 +40,8 @@ PAGES = (
     "/releases/btp/rollback/1",
     "/supplies",
     "/quality",
+    "/case-studies",
+    "/case-studies/new",
     "/audit",
     "/audit?text=nothing-of-that-kind",
     "/audit/events/1",

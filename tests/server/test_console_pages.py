@@ -68,6 +68,8 @@ PAGES: dict[str, Permission | None] = {
     "/console/quality?dataset=mps&months=13": P.SEE_QUALITY,
     "/console/packs": P.MAKE_PACKS,
     "/console/needs": P.MAKE_PACKS,
+    "/console/case-studies": None,
+    "/console/case-studies/new": P.WRITE_CASE_STUDIES,
     "/console/recall": P.READ_AUDIT,
     "/console/audit": P.READ_AUDIT,
     "/console/audit?event=session.sign-in&since=2026-01-01&text=ok": P.READ_AUDIT,
@@ -132,6 +134,9 @@ ACTIONS: dict[str, Permission] = {
     "/console/supplies/keys/sk_0/revoke": P.MANAGE_KEYS,
     "/console/audit/verify": P.READ_AUDIT,
     "/console/needs": P.MAKE_PACKS,
+    "/console/case-studies/new": P.WRITE_CASE_STUDIES,
+    "/console/case-studies/1/change": P.WRITE_CASE_STUDIES,
+    "/console/case-studies/1/approve": P.APPROVE_CASE_STUDIES,
 }
 
 

@@ -1,0 +1,1 @@
+"""Learning from each other: case studies, approved before anybody else reads them."""
