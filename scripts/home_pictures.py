@@ -65,7 +65,7 @@ def options() -> None:
 
 def help_pages() -> None:
     home = plugins["safestats"].at_home
-    home.show_help("5-in-qgis.md")
+    home.show_help("7-in-qgis.md")
     wait(800)
     window = iface.mainWindow().findChild(HelpWindow)
     keep("help", window.frameGeometry())

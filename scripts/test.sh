@@ -5,8 +5,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-marker='not slow'
-[ "${1:-}" = slow ] && marker=slow
+marker='not slow' on_postgis='not slow and not above_engines'
+[ "${1:-}" = slow ] && marker=slow on_postgis='slow or above_engines'
 unset SAFESTATS_DATABASE_URL SAFESTATS_PUBLISHER_URL SAFESTATS_OWNER_URL
 mkdir -p build
 # Two parts at a time, for two cores. Each writes into a file of its own, which is shown when all are through.
@@ -31,8 +31,8 @@ first=(tests/server/test_[a-l]*.py)
 second=(tests/server/test_[!a-l]*.py)
 tests_of() { # PART MARKER: run its tests
     case $1 in
-    postgis-1) SAFESTATS_TEST_ENGINE=postgis "$python" -m pytest -q -p no:cacheprovider "${first[@]}" -m "$2" ;;
-    postgis-2) SAFESTATS_TEST_ENGINE=postgis "$python" -m pytest -q -p no:cacheprovider "${second[@]}" -m "$2" ;;
+    postgis-1) SAFESTATS_TEST_ENGINE=postgis "$python" -m pytest -q -p no:cacheprovider "${first[@]}" -m "$on_postgis" ;;
+    postgis-2) SAFESTATS_TEST_ENGINE=postgis "$python" -m pytest -q -p no:cacheprovider "${second[@]}" -m "$on_postgis" ;;
     spatialite-1) SAFESTATS_TEST_ENGINE=spatialite "$python" -m pytest -q -p no:cacheprovider "${first[@]}" -m "$2" ;;
     spatialite-2)
         SAFESTATS_TEST_ENGINE=spatialite "$python" -m pytest -q -p no:cacheprovider tests/shared "${second[@]}" -m "$2"

@@ -62,15 +62,28 @@ def _lowest(now: int, before: int, tail: float) -> float:
 
 
 def _beta_quantile(probability: float, a: float, b: float) -> float:
-    """The quantile of the Beta distribution, by halving: ``_beta_share`` grows, so this always arrives."""
-    low, high = 0.0, 1.0
+    """The quantile of the Beta distribution: by Newton's steps, or by halving where one would lead out of bounds.
+
+    ``_beta_share`` grows, so that what is looked for always lies between the bounds.
+    """
+    low, high, here = 0.0, 1.0, a / (a + b)
     while high - low > _PRECISE * high:
-        middle = (low + high) / 2
-        if _beta_share(middle, a, b) < probability:
-            low = middle
+        share = _beta_share(here, a, b)
+        if share < probability:
+            low = here
         else:
-            high = middle
+            high = here
+        slope = math.exp(_log_front(here, a, b)) / (here * (1 - here))
+        step = (share - probability) / slope if slope else math.inf
+        if abs(step) <= _PRECISE * here:
+            return here - step
+        here = here - step if low < here - step < high else (low + high) / 2
     return (low + high) / 2
+
+
+def _log_front(x: float, a: float, b: float) -> float:
+    """The logarithm of x^a (1 − x)^b / B(a, b)."""
+    return math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
 
 
 def _beta_share(x: float, a: float, b: float) -> float:
@@ -79,7 +92,7 @@ def _beta_share(x: float, a: float, b: float) -> float:
         return 0.0
     if x >= 1:
         return 1.0
-    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
+    front = math.exp(_log_front(x, a, b))
     # The fraction converges quickly on this side of the mean only; the other is its mirror.
     if x < (a + 1) / (a + b + 2):
         return front * _beta_fraction(x, a, b) / a

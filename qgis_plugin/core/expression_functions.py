@@ -46,7 +46,7 @@ class _BoroughAt(_PlaceFunction):
             raise AnalysisError(
                 "safestats_borough() asks for a point on the National Grid (EPSG:27700), such as @geometry."
             )
-        if value.isNull():
+        if value.isEmpty():  # null, too
             return None
         point = value.centroid().asPoint()
         return self._finder.at(point.x(), point.y()).borough or None

@@ -83,7 +83,9 @@ class OfflineSession(DeskSession):
         self._copies.keep_pass(json.dumps(document, ensure_ascii=False).encode())
         if not PasswordProof(**document["proof"]).fits(password):
             raise SignInRefused("The password is not the one of your last sign-in on this computer.", "wrong-password")
-        document.update(tries=0, seen=now.isoformat(timespec="seconds"))
+        # A clock that is a little behind does not move what was seen: else many small steps would outlast the lease.
+        seen = max(now, instant(document["seen"]))
+        document.update(tries=0, seen=seen.isoformat(timespec="seconds"))
         self._copies.keep_pass(json.dumps(document, ensure_ascii=False).encode())
         self.user = User(**document["user"])
         self.conditions = Conditions(**document["conditions"])

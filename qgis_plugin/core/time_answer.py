@@ -83,7 +83,8 @@ class TimeAnswer:
     """Every chart of one reading. A chart that is ``None`` cannot be drawn: ``troubles`` says why.
 
     ``rows`` incidents lie in the period, ``undated`` of those read have no month at all. ``missing`` are the months
-    of the period that were not delivered. ``masking`` is the largest count withheld in public.
+    of the period that were not delivered. ``names_rows``: the layer's filter picks single rows. ``masking`` is the
+    largest count withheld in public.
     """
 
     facts: PointFacts
@@ -101,6 +102,7 @@ class TimeAnswer:
     categories: tuple[Category, ...] = ()
     peers: Peers | None = None
     troubles: Mapping[ChartKind, str] = field(default_factory=dict)
+    names_rows: bool = False
     public: bool = False
 
     @property
@@ -148,6 +150,7 @@ def answer(
         period=period,
         selected=bool(source.selected),
         filtered=bool(source.subset),
+        names_rows=source.names_rows,
         rows=len(inside),
         undated=int(np.isnat(rows.months).sum()),
         missing=tuple(m for m in held.span if period.covers(m) and m not in held.months),
@@ -249,7 +252,17 @@ def published(made: TimeAnswer, kind: ChartKind) -> TimeAnswer:
             "Single days are not published: most would be withheld, and the others would tell of single incidents. "
             "Take the months, or make the chart for operational use."
         )
+    if made.names_rows:
+        raise AnalysisError(
+            "The layer's filter names single rows, so that it is a selection: of two such charts the difference would "
+            "be a few incidents. Filter by months, categories or boroughs, or make the chart for operational use."
+        )
     masking, labels = made.masking, {made.facts.label(code) for code in made.facts.sensitive}
+    if made.categories and all(line.label in labels for line in made.categories):
+        raise AnalysisError(
+            "What is counted is of categories that are published among others only: put others beside them, or make "
+            "the chart for operational use."
+        )
     bare = replace(made, week=None, calendar=None, months=(), years=None, categories=(), peers=None, public=True)
     if kind is ChartKind.WEEK and made.week is not None:
         return replace(bare, week=published_week(made.week, masking))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -20,6 +21,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType
 
 from ...shared.areas import Boundaries
+from ...shared.manifest import FID_COLUMN
 from ...shared.windows import newest_full_month
 from .analysis_error import AnalysisError
 from .errors import Cancelled
@@ -31,6 +33,7 @@ from .resource_files import BOUNDARIES
 BOROUGH_FIELD, LSOA_FIELD = "borough_code", "lsoa_code"
 _AT_ONCE = 4_000
 _NEVER = np.iinfo(np.int64).min  # as NumPy keeps what is not a time
+_NAMES_ROWS = re.compile(rf"\b({FID_COLUMN}|rowid|_rowid_|oid)\b|[$@]id\b", re.IGNORECASE)
 _MEASURED = {"measure", "withheld"}  # the columns of a layer of counts
 
 
@@ -167,6 +170,11 @@ class TimeSource:
         self._columns = _columns(layer.fields(), self.facts)
         self._source = QgsVectorLayerFeatureSource(layer)
         self._file = _File.of(layer)
+
+    @property
+    def names_rows(self) -> bool:
+        """Whether the layer's filter picks single rows, as one made of a drawn shape does."""
+        return _NAMES_ROWS.search(self.subset) is not None
 
     @property
     def tells_boroughs(self) -> bool:

@@ -67,6 +67,7 @@ class ExploreDock(QgsDockWidget):
         self._desk = desk
         self._canvas = iface.mapCanvas()
         self._sets = AreaSets()
+        self._server = ""  # whose wards these are
         self._bases = Bases()
         self._table: CopyTable | None = None
         self._counted: Counted | None = None
@@ -242,6 +243,10 @@ class ExploreDock(QgsDockWidget):
         self._fill_layers()
 
     def _session_changed(self) -> None:
+        session = self._desk.session
+        if session is not None and session.transport.base_url != self._server:
+            self._server = session.transport.base_url
+            self._sets.forget_wards()
         self._clear()
         self._fill_layers()
         self.queries.refresh()
@@ -407,7 +412,13 @@ class ExploreDock(QgsDockWidget):
         except DeskError as error:
             self._failed(error)
             return
-        sets, chosen = self._sets, self._boroughs_of(asked)
+        sets, chosen, session = self._sets, self._boroughs_of(asked), self._desk.session
+
+        def done(counted: Counted) -> None:
+            if self._desk.session is session:
+                self._done(counted)
+            else:  # it is of somebody who has signed out meanwhile
+                self._ended()
 
         def work(task: DeskTask) -> Counted:
             wards = sets.get(By.WARD, transport, task.isCanceled) if _of_wards(asked) else None
@@ -416,7 +427,7 @@ class ExploreDock(QgsDockWidget):
             return found
 
         self.count_button.setEnabled(False)
-        self.progress.follow(self._desk.run(self.tr("Counting incidents"), work, self._done, self._failed))
+        self.progress.follow(self._desk.run(self.tr("Counting incidents"), work, done, self._failed))
 
     def _boroughs_of(self, asked: Selection) -> tuple[str, ...]:
         """The boroughs that the question is of, to be put beside others; none where it is of a shape or of all."""

@@ -76,11 +76,16 @@ class SavedQueriesRow(QWidget):
         if not self._desk.signed_in:
             self.show_queries(())
             return
-        transport = self._desk.transport
+        transport, session = self._desk.transport, self._desk.session
+
+        def told(queries: tuple[SavedQuery, ...]) -> None:
+            if self._desk.session is session:  # else they are of somebody who has signed out meanwhile
+                self.show_queries(queries)
+
         self._desk.run(
             self.tr("Asking for saved queries"),
             lambda task: list_queries(transport, task.isCanceled),
-            self.show_queries,
+            told,
             self._failed,
         )
 

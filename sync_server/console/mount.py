@@ -23,6 +23,7 @@ from . import (
     conditions,
     grants,
     house_style,
+    lessons,
     mappings,
     needs,
     organisations,
@@ -110,6 +111,7 @@ def add_console(app: FastAPI) -> None:
     for subject in _SUBJECTS:
         app.include_router(subject.router)
     app.include_router(_rest)
+    app.include_router(lessons.router)
     app.add_api_route("/", front_door, include_in_schema=False)
     app.add_api_route("/check", to_check, include_in_schema=False)
 

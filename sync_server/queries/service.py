@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 
+import shapely
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
@@ -23,6 +24,7 @@ from .schemas import Definition, OpenedQuery, QueryAnswer, QueryRequest
 
 MOST_OWN = 200
 _EVERY_DAY = 7
+_GRID = (0, 0, 700_000, 1_300_000)  # where the National Grid's coordinates lie, in metres
 _HOUR, _DAY = "hour", "occurred_on"
 _OF_AREAS = {"boroughs": "borough_code", "borough": "borough_code", "lsoas": "lsoa_code", "lsoa": "lsoa_code"}
 _OF_SHAPES = ("wards", "ward", "shape")
@@ -214,6 +216,16 @@ def _check_values(definition: DatasetDefinition | None, asked: Definition) -> No
         raise _invalid("codes are given for boroughs, wards and LSOAs, and for these alone")
     if bool(asked.shape) != (asked.within == "shape"):
         raise _invalid("a shape is given where the query asks within a shape, and there alone")
+    if asked.shape and not _is_area(asked.shape):
+        raise _invalid("its shape is no polygon on the National Grid (EPSG:27700)")
+
+
+def _is_area(wkt: str) -> bool:
+    try:
+        shape = shapely.from_wkt(wkt)
+    except shapely.errors.ShapelyError:
+        return False
+    return shape.area > 0 and bool(shapely.box(*_GRID).contains(shape.envelope))
 
 
 def _invalid(what: str) -> Problem:

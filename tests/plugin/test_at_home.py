@@ -21,7 +21,7 @@ from qgis.PyQt.QtCore import QDate, QDateTime, QTime
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.errors import DeskError
 from safestats.qgis_plugin.core.layer_time import keep_time, months_held, widen_project_time
-from safestats.qgis_plugin.core.layers import shown_path
+from safestats.qgis_plugin.core.layers import facts, shown_path
 
 WAIT_MS = 20_000
 
@@ -93,10 +93,11 @@ def test_the_project_covers_what_all_its_layers_hold(qgis_new_project) -> None:
 def test_its_metadata_tell_release_agreement_span_and_place(open_city: Callable[[], QgsVectorLayer]) -> None:
     layer = open_city()
     metadata = layer.metadata()
-    assert metadata.identifier() == "safestats:colp:1" and metadata.title().endswith("(synthetic)")
+    release = facts(layer).release
+    assert metadata.identifier() == f"safestats:colp:{release}" and metadata.title().endswith("(synthetic)")
     assert any("DSA-CAMDEN" in one.constraint for one in metadata.constraints())
     assert any("never for enforcement" in one.constraint for one in metadata.constraints())
-    assert metadata.history() and "Release 1" in metadata.history()[0]
+    assert metadata.history() and f"Release {release} " in metadata.history()[0]
     assert metadata.extent().temporalExtents() == [span(QDate(2025, 8, 1), QDate(2025, 10, 1))]
     bounds = metadata.extent().spatialExtents()[0].bounds
     assert layer.extent().contains(bounds.toRectangle())

@@ -20,6 +20,7 @@ from safestats.qgis_plugin.core.local_store import LocalCopy
 from safestats.qgis_plugin.core.offline import OfflineSession, may_unlock
 from safestats.qgis_plugin.core.saved_projects import is_stand_in
 from safestats.qgis_plugin.core.settings import DEFAULT_SERVER, DeskSettings
+from safestats.qgis_plugin.core.transport import Transport
 from safestats.qgis_plugin.gui.conditions_page import ConditionsPage
 from safestats.qgis_plugin.gui.layers_dock import LayersDock
 from safestats.qgis_plugin.gui.options_page import OptionsPage
@@ -29,8 +30,11 @@ from safestats.qgis_plugin.gui.storage_dialog import StorageDialog
 from safestats.tests.network_part import RunningPart
 
 WAIT_MS = 20_000
-NOW = datetime.now(timezone.utc)
 WRONG = "not the passphrase"
+
+
+def from_now(span: timedelta) -> str:
+    return (datetime.now(timezone.utc) + span).isoformat()
 
 
 @pytest.fixture
@@ -208,8 +212,8 @@ def test_ten_wrong_passwords_are_the_last(desk: Desk, pull, address: str, unlock
 @pytest.mark.parametrize(
     ("member", "value", "code"),
     [
-        ("until", (NOW - timedelta(minutes=1)).isoformat(), "offline-lapsed"),
-        ("seen", (NOW + timedelta(days=2)).isoformat(), "clock-behind"),
+        ("until", -timedelta(minutes=1), "offline-lapsed"),
+        ("seen", timedelta(days=2), "clock-behind"),
         ("tries", "many", "no-offline"),
         ("version", 7, "no-offline"),
     ],
@@ -221,11 +225,23 @@ def test_a_lease_that_is_over_a_clock_set_back_and_a_damaged_pass_are_told(
     copies = desk.copies
     sign_out(desk, qtbot)
     document = json.loads(copies.read_pass())
-    assert timedelta(days=13) < datetime.fromisoformat(document["until"]) - NOW <= timedelta(days=14, minutes=5)
+    assert from_now(timedelta(days=13)) < document["until"] <= from_now(timedelta(days=14))
+    value = from_now(value) if isinstance(value, timedelta) else value
     copies.keep_pass(json.dumps({**document, member: value}).encode())
     trouble = unlock()
     assert isinstance(trouble, LocalCopyTrouble) and trouble.code == code
-    assert may_unlock(copies, NOW) is (code == "clock-behind")
+    assert may_unlock(copies, datetime.now(timezone.utc)) is (code == "clock-behind")
+
+
+def test_many_small_steps_back_of_the_clock_do_not_add_up(desk: Desk, pull, address: str, live_server, qtbot) -> None:
+    pull(address)
+    copies = desk.copies
+    sign_out(desk, qtbot)
+    transport = Transport(address, desk.network, desk.plugin_version)
+    step, seen = timedelta(minutes=50), datetime.fromisoformat(json.loads(copies.read_pass())["seen"])
+    OfflineSession(transport, copies).unlock(live_server.password, seen - step)
+    with pytest.raises(LocalCopyTrouble, match="behind"):
+        OfflineSession(transport, copies).unlock(live_server.password, seen - 2 * step)
 
 
 def test_the_password_itself_is_nowhere(desk: Desk, pull, address: str, live_server) -> None:

@@ -146,9 +146,22 @@ def test_an_event_that_the_server_calls_invalid_holds_up_no_other(qgis_app, live
     queue = EventQueue(tmp_path / "events.jsonl")
     before = len(live_server.events("hotspot.run"))
     queue.record(ACCOUNT, EventKind.HOTSPOT_RUN, "mps", {"cell": 100}, 1)
-    queue.record(ACCOUNT, EventKind.HOTSPOT_RUN, "mps", {"area": "x" * 10_000}, 2)
+    queue.record(ACCOUNT, EventKind.HOTSPOT_RUN, "x" * 33, {}, 2)
     queue.record(ACCOUNT, EventKind.HOTSPOT_RUN, "mps", {"cell": 200}, 3)
     assert queue.send(ACCOUNT, live_server.connect("ada")) == 2
     assert queue.waiting(ACCOUNT) == []
     assert len(live_server.events("hotspot.run")) == before + 2
-    assert "x" * 10_000 in (tmp_path / "events.refused").read_text(encoding="utf-8")
+    assert "x" * 33 in (tmp_path / "events.refused").read_text(encoding="utf-8")
+
+
+def test_a_long_question_is_cut_so_that_the_audit_hears_of_it(qgis_app, live_server, tmp_path) -> None:
+    queue = EventQueue(tmp_path / "events.jsonl")
+    before = len(live_server.events("table.export"))
+    long = {"by": "ward", "categories": [f"{number} – {'ä' * 120}" for number in range(40)], "area": "x" * 10_000}
+    queue.record_all(ACCOUNT, EventKind.TABLE_EXPORT, [("colp", {**long, "format": "csv"}, 5)])
+    assert queue.send(ACCOUNT, live_server.connect("ada")) == 1
+    found = live_server.events("table.export")
+    assert len(found) == before + 1 and not (tmp_path / "events.refused").exists()
+    told = found[-1]["filter"]
+    assert (told["by"], told["format"], told["cut"]) == ("ward", "csv", True)
+    assert 0 < len(told["categories"]) < 40

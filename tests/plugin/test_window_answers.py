@@ -66,6 +66,7 @@ def test_a_heartbeat_hears_what_blocks_the_window(qgis_app, qtbot) -> None:
     assert longest_wait(lambda: time.sleep(0.7), lambda: True, qtbot) > LONGEST_S
 
 
+@pytest.mark.slow
 def test_the_window_answers_during_a_pull_an_update_and_a_search_for_hotspots(
     desk: Desk, live_server, sign_in, window: Window, qtbot
 ) -> None:

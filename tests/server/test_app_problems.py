@@ -16,6 +16,9 @@ from safestats.sync_server.identity import sessions
 from safestats.sync_server.settings import Settings
 from safestats.tests.server.trust_rig import USERNAME, Server, bearer
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -12,6 +12,9 @@ from safestats.sync_server.audit.events import EventType
 from safestats.sync_server.audit.sending import AuditedFileResponse
 from safestats.tests.server.audit_rig import AuditRig
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 SIZE = 3_000_000
 
 

@@ -23,6 +23,9 @@ from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import alter_audit, empty_database, environment, initialise
 from typer.testing import CliRunner, Result
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

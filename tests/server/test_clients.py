@@ -13,6 +13,9 @@ from safestats.sync_server.clients.oldest import OLDEST_CLIENT
 from safestats.sync_server.clients.plugin_package import NoPlugin, read_package
 from safestats.tests.server.trust_rig import PASSWORD, USERNAME, Server
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 METADATA = """[general]
 name=SafeStats
 version={version}

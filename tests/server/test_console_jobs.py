@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from safestats.sync_server.instants import london_today
 from safestats.sync_server.publishing.jobs import Jobs
 from safestats.sync_server.publishing.models import JobKind, JobState
 from safestats.sync_server.publishing.standing import dataset_standing
 from safestats.sync_server.publishing.worker import do_next
 from safestats.tests.server.sync_rig import DATASET, Rig, incidents
+
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
 
 ASKER = "a" * 32
 

@@ -21,6 +21,9 @@ from safestats.tests.server.engines import settings_for
 from safestats.tests.server.supplies_rig import LONDON_HOSPITAL, Doors, doors_on, istv_csv, las_csv
 from sqlalchemy import update
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 NOTHING = "Nothing at the moment."
 
 

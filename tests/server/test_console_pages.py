@@ -14,6 +14,9 @@ from safestats.tests.server import console_rig
 from safestats.tests.server.console_rig import PASSWORD, PEOPLE, Console, Visitor
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 CONSOLE = Path(__file__).resolve().parents[2] / "sync_server" / "console"
 CAMDENS, HACKNEYS = "DSA-CAMDEN-BTP", "DSA-HACKNEY-BTP"
 P = Permission

@@ -19,6 +19,9 @@ from safestats.tests.server import console_rig
 from safestats.tests.server.console_rig import PASSWORD, Console, Page, Visitor, letters, link_of
 from safestats.tests.server.engines import settings_for
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 NEW_PASSWORD = "quite another long phrase"
 
 

@@ -16,6 +16,9 @@ from safestats.tests.server.console_rig import Page
 from safestats.tests.server.engines import settings_for
 from safestats.tests.server.supplies_rig import LONDON_HOSPITAL, WHIPPS, Doors, doors_on
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 NAMED = f"The Royal London Hospital ({LONDON_HOSPITAL})"
 
 

@@ -23,6 +23,9 @@ from safestats.tests.server.ingest_rig import open_prepared
 from sqlalchemy import delete, func, select
 from typer.testing import CliRunner
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 ACTOR = "somebody"
 SITE, OTHER = "RQXM1", "R1H12"
 FERN_LANE = "E09000015"

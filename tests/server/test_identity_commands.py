@@ -14,6 +14,9 @@ from safestats.tests.server.engines import environment, initialise, settings_for
 from safestats.tests.server.identity_rig import link_in
 from typer.testing import CliRunner
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -18,6 +18,9 @@ from safestats.sync_server.settings import Settings, parse_networks
 from safestats.tests.server.identity_rig import code
 from safestats.tests.server.trust_rig import PASSWORD, USERNAME, Server, bearer
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 PROXY = "10.0.0.1"
 
 

@@ -27,6 +27,9 @@ from safestats.tests.server.identity_rig import (
 from safestats.tests.server.trust_rig import PASSWORD, USERNAME, Server, bearer
 from sqlalchemy import select
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 __all__ = ["clock"]
 
 NEW = "seven purple lanterns drift"

@@ -13,6 +13,9 @@ from safestats.sync_server.identity.service import find_organisation
 from safestats.tests.server.trust_rig import Server
 from sqlalchemy import select
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 REGISTER = Path(__file__).resolve().parents[2] / "resources" / "organisations.toml"
 
 

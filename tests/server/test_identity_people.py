@@ -19,6 +19,9 @@ from safestats.tests.server.identity_rig import active_session, add_home, add_pe
 from safestats.tests.server.trust_rig import USERNAME, Server, subject_of_token
 from sqlalchemy import select
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 DATA_ROUTES = ("/v1/layers", "/v1/layers/mps/manifest", "/v1/layers/mps/artefacts/x", "/v1/postcodes/SE1")
 WITH_DATA = {Role.ANALYST, Role.LICENSING_OFFICER, Role.ORGANISATION_ADMIN}
 

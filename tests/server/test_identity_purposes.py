@@ -15,6 +15,9 @@ from safestats.sync_server.problems import Problem
 from safestats.tests.server.identity_rig import active_session, add_home, add_person, clock, code, post
 from safestats.tests.server.trust_rig import USERNAME, Server, bearer
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 __all__ = ["clock"]
 
 TEXT = "Planning where outreach workers go on summer evenings"

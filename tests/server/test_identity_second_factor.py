@@ -19,6 +19,9 @@ from safestats.tests.server.identity_rig import Authenticator, add_person, clock
 from safestats.tests.server.trust_rig import USERNAME, Server, bearer
 from sqlalchemy import select
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 __all__ = ["clock"]
 
 

@@ -16,6 +16,9 @@ from safestats.tests.server.identity_rig import active_session, add_home, add_pe
 from safestats.tests.server.trust_rig import Server, bearer
 from sqlalchemy import select
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 __all__ = ["clock"]
 
 

@@ -17,6 +17,9 @@ from safestats.sync_server.supplies.wording import to_the_supplier
 from safestats.tests.server import console_rig
 from safestats.tests.server.console_rig import Console, Page
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 SITE = "R1H12"
 EDIT = "/console/mappings/edit"
 HEADER = "Arrival Date,Assault Date,Weapon Used,Assault Location Type,How it was"

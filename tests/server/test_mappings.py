@@ -25,6 +25,9 @@ from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server import console_rig
 from safestats.tests.server.console_rig import Console
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 ROWS = (
     "Seen,Happened,Done with,Scene\n03/05/2025,03/05/2025,fists,Oxford Street\n"
     "03/06/2025,03/05/2025,zap,Oxford Street\n"

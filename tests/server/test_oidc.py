@@ -20,6 +20,9 @@ from safestats.tests.server.oidc_rig import CLIENT_ID, LyingProvider, provider_p
 from safestats.tests.server.trust_rig import Server, bearer
 from sqlalchemy import select
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 __all__ = ["clock"]
 
 ANN = {"sub": "ann-there", "email": "Ann@camden.gov.uk", "email_verified": True}

@@ -33,6 +33,9 @@ from safestats.tests.server.oracle import Agreement, Grant, Person, State
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 ROWS = 30
 ITEMS = "/v1/ogc/collections/full/items"
 ANALYST = Person("camden.analyst", "camden", "borough", "analyst", "research")

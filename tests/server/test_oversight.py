@@ -31,6 +31,9 @@ from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part
 from safestats.tests.server.engines import settings_for
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 MONTHS = ["2026-09", "2026-10", "2026-11"]
 SECRETS = ("anna.analyst", "Anna Analyst", "my neighbour's burglary")
 KINDS = (

@@ -16,6 +16,9 @@ from safestats.sync_server.oversight.report import oversight
 from safestats.sync_server.oversight.supplier import supplier_use
 from safestats.tests.server.trust_rig import Server
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 CHROMIUM = shutil.which("chromium")
 
 

@@ -50,6 +50,9 @@ from safestats.tests.server.quality_rig import (
     make_server,
 )
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 CHROMIUM = shutil.which("chromium")
 CROYDONS = "E09000008"
 YEAR = [f"2025-{month:02d}" for month in MONTHS]  # all there is

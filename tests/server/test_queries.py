@@ -36,6 +36,12 @@ ASKED: dict[str, Any] = {
     "codes": [CAMDEN],
     "by": "lsoa",
 }
+
+
+def shape(wkt: str) -> dict[str, Any]:
+    return {"within": "shape", "codes": [], "shape": wkt}
+
+
 WARDS = {"E05000128": "Bloomsbury", "E05000130": "Camden Town"}
 
 
@@ -215,6 +221,9 @@ def test_rights_are_those_of_the_day_and_of_the_columns(console: Console, analys
         ({"within": "all"}, "codes are given for"),
         ({"within": "shape", "codes": []}, "a shape is given where"),
         ({"shape": "Polygon ((see John Smith))"}, "shape"),
+        (shape("Polygon ((((()))))"), "no polygon"),
+        (shape("Polygon ((0 0, 1 1, 2 2, 0 0))"), "no polygon"),
+        (shape("Polygon ((07700 900123, 07700 900456, 9999999 1, 07700 900123))"), "no polygon"),
         ({"codes": ["Camden"]}, "codes"),
         ({"from_month": "2025"}, "from_month"),
         ({"from_month": ""}, "a first and a last month"),

@@ -11,6 +11,9 @@ from safestats.tests.server.engines import settings_for
 from safestats.tests.server.ingest_rig import publish_now
 from safestats.tests.server.supplies_rig import LONDON_HOSPITAL, Doors, doors_on, istv_csv, las_csv
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 
 @pytest.fixture
 def doors(tmp_path: Path) -> Iterator[Doors]:

@@ -21,6 +21,9 @@ from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import settings_for
 from safestats.tests.server.ingest_rig import held
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 SCALE = 0.1
 RESOURCES = Settings().resources_dir
 

@@ -24,6 +24,9 @@ from safestats.tests.server.ingest_rig import STREET_HEADER, open_prepared, stre
 from safestats.tests.server.supplies_rig import ISTV_HEADER, LONDON_HOSPITAL, csv_of
 from sqlalchemy import select
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 TODAY = date(2026, 4, 2)
 
 

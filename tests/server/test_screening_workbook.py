@@ -21,6 +21,9 @@ from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import settings_for
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 RESOURCES = Settings().resources_dir
 DATASETS = sorted(path.stem for path in (RESOURCES / "datasets").glob("*.toml"))
 SITE = "RJ122"

@@ -17,6 +17,9 @@ from safestats.tests.server.identity_rig import add_home, add_person, clock, cod
 from safestats.tests.server.trust_rig import PASSWORD, USERNAME, Server, bearer, subject_of_token
 from sqlalchemy import select, update
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 __all__ = ["clock"]
 
 

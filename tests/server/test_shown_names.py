@@ -26,6 +26,9 @@ from safestats.tests.server.engines import settings_for
 from safestats.tests.server.ingest_rig import STREET_HEADER, api_entry, open_prepared, rejected, street_csv, street_row
 from safestats.tests.server.stored_bytes import holding
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 MAPPINGS = Path(__file__).resolve().parents[2] / "resources" / "mappings"
 PLANTED = ("Zbigniew", "943 476 5919", "9434765919", "Kowalczyk")
 ISTV = (

@@ -26,6 +26,9 @@ from safestats.tests.server.supplies_rig import (
     las_record,
 )
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 SEND, ZERO = "/console/supplies/send", "/console/supplies/zero-return"
 ROYAL = f"istv/{LONDON_HOSPITAL}"
 

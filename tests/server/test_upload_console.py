@@ -11,6 +11,9 @@ from safestats.tests.server.engines import databases_of_a_test, settings_for
 from safestats.tests.server.ingest_rig import BRIGHTON, held, street_row
 from safestats.tests.server.upload_rig import Uploads, month, running, street
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 
 @pytest.fixture(scope="module")
 def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uploads]:

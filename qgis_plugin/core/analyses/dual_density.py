@@ -83,7 +83,7 @@ def run(request: Request) -> Findings:
         notes.append(f"{without:,} cells have no ratio: within the bandwidth one of the two has no incident.")
     words = f"{_WORDS[comparison]} of the {'shares' if shares else 'densities'}: {first_words} and {second_words}"
     return Findings(
-        answer=f"{words} goes from {_signed(float(known.min()))} to {_signed(float(known.max()))}.",
+        answer=f"{words}: from {_signed(float(known.min()))} to {_signed(float(known.max()))}.",
         outputs=(
             Output.grid(
                 "dual_density",

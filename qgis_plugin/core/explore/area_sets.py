@@ -76,6 +76,10 @@ class AreaSets:
             self._made[by] = self._wards(transport, cancelled) if by is By.WARD else self._supplied(by)
         return self._made[by]
 
+    def forget_wards(self) -> None:
+        """They are asked for anew: each server has its own edition."""
+        self._made.pop(By.WARD, None)
+
     def neighbours(self, boroughs: Collection[str]) -> frozenset[str]:
         """The boroughs that border these, without them."""
         shapes = self.get(By.BOROUGH, None).shapes

@@ -22,7 +22,7 @@ from .rates import Base, Bases, Compared
 from .wording import BY_WORDS, question_words
 
 MARK = "OFFICIAL-SENSITIVE"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _MOST_ROWS = 1_000_000  # of a sheet; Excel ends at 1,048,576
 
 
@@ -207,7 +207,11 @@ def _write_sheet(source: ogr.DataSource, table: Sheet, cancelled: Callable[[], b
 
 def _harmless(value: Value) -> Value:
     """A text that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else "" if value is None else value
+    if value is None:
+        return ""
+    # Some programs pass over what does not print before the sign, and read the wide signs of East Asian type alike.
+    doubtful = isinstance(value, str) and (value[:1].isspace() or value.startswith(_FORMULA))
+    return f"'{value}" if doubtful else value
 
 
 def _unwritable(path: Path, reason: str) -> AnalysisError:

@@ -7,6 +7,7 @@ import random
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -400,6 +401,30 @@ def test_days_selections_and_weighted_hours_are_never_published(layer):
     layer.selectByIds([1, 2, 3])
     with pytest.raises(AnalysisError, match="clear the selection"):
         published(counted(layer, selected=True), ChartKind.PARETO)
+
+
+@pytest.mark.parametrize("named", ['"fid" IN (1, 2)', "ROWID = 7", "category = 'drugs' AND fid > 3", "$id < 9"])
+def test_a_filter_that_names_rows_is_a_selection(layer, named: str):
+    source = TimeSource(layer, dated_facts(layer), False, TODAY)
+    source.subset = named
+    assert source.names_rows
+    made = replace(counted(layer), filtered=True, names_rows=True)
+    for kind in (ChartKind.ROLLING, ChartKind.YEARS, ChartKind.WEEK, ChartKind.PARETO, ChartKind.PEERS):
+        with pytest.raises(AnalysisError, match="names single rows"):
+            published(made, kind)
+    assert layer.setSubsetString("\"category\" = 'drugs'")
+    assert published(counted(layer), ChartKind.ROLLING).months
+
+
+def test_categories_that_are_published_among_others_only_are_not_charted_alone(layer):
+    made = counted(layer)
+    assert published(replace(made, facts=replace(made.facts, sensitive=("arson",))), ChartKind.ROLLING).months
+    assert layer.setSubsetString("\"category\" = 'arson'")
+    alone = counted(layer)
+    alone = replace(alone, facts=replace(alone.facts, sensitive=("arson",)))
+    for kind in (ChartKind.ROLLING, ChartKind.YEARS, ChartKind.WEEK, ChartKind.PARETO):
+        with pytest.raises(AnalysisError, match="among others only"):
+            published(alone, kind)
 
 
 def test_published_categories_and_boroughs_hide_the_few(qgis_app):

@@ -16,6 +16,7 @@ from qgis.PyQt.QtWidgets import QLabel
 from safestats.qgis_plugin.core.explore.pivot import Across, Lines
 from safestats.qgis_plugin.core.explore.rates import Base, Bases
 from safestats.qgis_plugin.core.explore.selection import By, Within
+from safestats.qgis_plugin.core.explore.table_files import Sheet, write_csv
 from safestats.qgis_plugin.gui.explore_dock import ExploreDock
 from safestats.tests.plugin.conftest import WAIT_MS
 from safestats.tests.plugin.explore.conftest import CAMDEN, CITY, HACKNEY, manifest, opened, planted, write_copy
@@ -243,6 +244,19 @@ def test_files_are_marked_dated_and_noted(ready: ExploreDock, desk, sql, tmp_pat
     notes = [json.loads(line)["event"] for line in desk.store.events_path.read_text().splitlines() if line]
     (event,) = [note for note in notes if note["kind"] == "table.export"]
     assert event["filter"]["format"] == suffix[1:] and event["rows"] == ready.counted.total
+
+
+def test_no_cell_of_a_table_is_taken_for_a_formula(tmp_path: Path) -> None:
+    planted = ("=1+1", "+1", "-1", "@SUM(A1)", " =1+1", "\t=1+1", "\n=1+1", "\u00a0=1+1", "＝1+1")
+    table = Sheet("Areas", ("=A1", "incidents"), (str, int), tuple((one, -1) for one in planted))
+    write_csv(tmp_path / "t.csv", (("=told", "=told"),), (table,), lambda: False)
+    with (tmp_path / "t.csv").open(encoding="utf-8-sig", newline="") as file:
+        cells = [cell for line in csv.reader(file) for cell in line]
+    assert [cell for cell in cells if any(sign in cell for sign in "=+@＝-") and cell[0] != "'"] == [
+        "OFFICIAL-SENSITIVE",
+        *["-1"] * len(planted),
+        "OFFICIAL-SENSITIVE",
+    ]
 
 
 def test_no_file_without_the_use_or_without_its_note(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,9 @@ from osgeo import ogr, osr
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import Qt
-from safestats.qgis_plugin.core.explore.selection import By, Within
+from safestats.qgis_plugin.core.explore.saved_queries import list_queries, remove_query, save_query
+from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
+from safestats.qgis_plugin.gui import saved_queries_row
 from safestats.qgis_plugin.gui.explore_dock import ExploreDock
 from safestats.tests.plugin.conftest import WAIT_MS, LiveServer
 from safestats.tests.plugin.explore.conftest import CITY
@@ -195,6 +198,37 @@ def test_a_shared_query_runs_with_the_rights_of_who_opens_it(furnished, desk, do
     qtbot.waitUntil(lambda: names(dock) == [], timeout=WAIT_MS)
     kinds = [furnished.events(kind) for kind in ("query.save", "query.open", "query.remove")]
     assert [len(found) for found in kinds] == [1, 2, 1]
+
+
+def test_what_comes_after_the_sign_out_is_not_shown_and_wards_are_the_server_s_own(
+    furnished, desk, dock, sign_in, qtbot, monkeypatch
+) -> None:
+    sign_in(furnished.url, "ada")
+    query = save_query(desk.transport, NAME, Selection("colp"), False)
+    dock._sets.get(By.WARD, desk.transport)
+    asked, told = threading.Event(), threading.Event()
+
+    def slowly(*arguments):
+        answer = list_queries(*arguments)
+        asked.set()
+        assert told.wait(20)
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saved_queries_row, "list_queries", slowly)
+        dock.queries.refresh()
+        qtbot.waitUntil(asked.is_set, timeout=WAIT_MS)
+        gone: list[None] = []
+        desk.sign_out(lambda: gone.append(None))
+        qtbot.waitUntil(lambda: bool(gone), timeout=WAIT_MS)
+        told.set()
+        qtbot.wait(500)
+    assert names(dock) == []
+    sign_in(furnished.url, "ada")
+    assert dock._sets.known(By.WARD) is not None
+    sign_in(furnished.url.replace("127.0.0.1", "localhost"), "ada")
+    assert dock._sets.known(By.WARD) is None
+    remove_query(desk.transport, query.id)
 
 
 def _lines(dock: ExploreDock) -> list[list[str]]:
