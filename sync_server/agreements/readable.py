@@ -64,18 +64,26 @@ def open_rows(session: Session, scope: Scope) -> None:
     backend_of(session.get_bind().dialect).admit(session, scope.definition.code, areas, scope.release)
 
 
-def readable(scope: Scope, period: str | None = None, within: Bounds | None = None) -> Select:
+def readable(
+    scope: Scope,
+    period: str | None = None,
+    within: Bounds | None = None,
+    months: tuple[str, str] | None = None,
+) -> Select:
     """Rows that the scope shows (of a month or day; "" = the undated ones; ``None`` = all), precision applied.
 
     ``within``: only those that show a place in there. The same as asking for it by ``x`` and ``y``, but an index of
-    the places serves where these show on a grid, too.
+    the places serves where these show on a grid, too. ``months``: only those of the first of them to the last; years
+    without any are not searched.
 
     Columns: ``fid``; ``x`` and ``y`` in metres of EPSG:27700, or null, where the scope has points; then those
     of ``scope.columns``, null in rows whose grant does not show them. In no order.
     """
     table = incident_table(scope.definition)
     parts = [
-        select(*_columns(table, scope, grant)).where(seen, *_shown_within(table, grant, within))
+        select(*_columns(table, scope, grant)).where(
+            seen, *_shown_within(table, grant, within), *([table.c.period.between(*months)] if months else [])
+        )
         for grant, seen in _shares(table, scope, period)
         if scope.gives(grant)
     ]

@@ -87,14 +87,23 @@ class Days:
 class VisibleRows:
     """``readable(scope)`` with its columns by name: filters, sorts and counts are made of these alone."""
 
-    def __init__(self, session: Session, scope: Scope, within: Bounds | None = None) -> None:
-        """The database is told that the session's transaction may read the rows; ``within``: those in there alone."""
+    def __init__(
+        self,
+        session: Session,
+        scope: Scope,
+        within: Bounds | None = None,
+        months: tuple[str, str] | None = None,
+    ) -> None:
+        """The database is told that the session's transaction may read the rows.
+
+        ``within`` and ``months`` (the first and the last): those alone, which saves searching the others.
+        """
         open_rows(session, scope)
         self._session = session
         self.scope = scope
         self.spatial = backend_of(session.get_bind().dialect)
         self.fields: dict[str, Field] = {field.name: field for field in scope.columns}
-        self._rows = readable(scope, within=within).subquery("visible")
+        self._rows = readable(scope, within=within, months=months).subquery("visible")
 
     @property
     def placed(self) -> bool:

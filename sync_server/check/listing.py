@@ -82,7 +82,7 @@ def _shown_parts(
 def _listing(session: Session, part: Part, question: Question, now: Window) -> Listing:
     place, reach = question.place, question.radii[-1]
     centre = (place.easting, place.northing)
-    rows = VisibleRows(session, part.scope, Bounds.around(*centre, reach))
+    rows = VisibleRows(session, part.scope, Bounds.around(*centre, reach), (now.first, now.last))
     leave_out = part.leave_out(question.preset)
     fields = [field for field in part.scope.columns if field.name not in _NOT_LISTED]
     base = shown_query(rows, part, now, leave_out)

@@ -48,8 +48,11 @@ class Incidents:
 
 def read_shown(session: Session, part: Part, bounds: Bounds | None, window: Window, leave_out: Exclusion) -> Incidents:
     """The rows that the part shows a place of within the bounds, of these months, but for what is left out."""
-    rows = VisibleRows(session, part.scope, bounds)
+    rows = VisibleRows(session, part.scope, bounds, (window.first, window.last))
     query = shown_query(rows, part, window, leave_out)
+    if bounds is not None:
+        return incidents_of(part, session.execute(query).all())
+    # Of a whole borough row by row: a cursor of the server's, which plans for the first rows and not for all.
     return _arrays(part, session.execute(query.execution_options(yield_per=_BATCH)).partitions(_BATCH))
 
 

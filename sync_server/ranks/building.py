@@ -180,7 +180,7 @@ def _build(services: Services, wanted: _Wanted, told: Callable[[int, int], None]
 def _unplaced(session: Session, part: Part, window: Window) -> int:
     if part.counted:
         return 0
-    rows = VisibleRows(session, part.scope)
+    rows = VisibleRows(session, part.scope, months=(window.first, window.last))
     without = rows.x.is_(None) if rows.placed else rows.fid.is_not(None)
     counted = rows.select(func.count()).where(rows.within_months(window.first, window.last), without)
     return int(session.scalar(counted) or 0)

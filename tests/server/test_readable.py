@@ -264,6 +264,26 @@ def test_those_within_bounds_are_those_that_show_a_place_there(
         assert Counter(tuple(row) for row in result) == inside
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    all_rows=rows(),
+    grant_list=st.lists(grants(), max_size=4),
+    months=st.tuples(st.sampled_from(PERIODS[:3]), st.sampled_from(PERIODS[:3])),
+)
+def test_those_of_some_months_are_those_of_each_of_them(
+    database: Database, all_rows: list[dict], grant_list: list[GrantProfile], months: tuple[str, str]
+) -> None:
+    scope = Scope(DEFINITION, tuple(grant_list), "DSA-1", date(2030, 1, 1), RELEASE)
+    expected: Counter = Counter()
+    for month in PERIODS[:3]:
+        if months[0] <= month <= months[1]:
+            expected += oracle(all_rows, grant_list, month)[1]
+    with undone(database) as session:
+        if all_rows:
+            session.execute(insert(incident_table(DEFINITION)), all_rows)
+        assert Counter(tuple(row) for row in session.execute(readable(scope, months=months))) == expected
+
+
 @pytest.mark.parametrize("cell", [0, 75, 250])
 def test_bounds_hold_to_the_metre(database: Database, cell: int) -> None:
     """Every place on two lines, one of each direction, and bounds that end on, just before and just after squares."""
