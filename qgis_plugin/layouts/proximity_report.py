@@ -64,7 +64,7 @@ def build_proximity_layout(project: QgsProject, content: ProximityReport) -> Qgs
     """
     imprint = replace(content.imprint, upright=True)
     public = imprint.mode is Mode.PUBLICATION
-    answer = published(content.result) if public else content.result.answer
+    answer = _shortly_named(published(content.result) if public else content.result.answer)
     sheet = Sheet(project, imprint, answer.synthetic)
     ground = base_map.base_map(
         project,
@@ -114,6 +114,25 @@ def published(result: PlaceSearch) -> RingAnswer:
         raise AnalysisError(str(error)) from error
 
 
+def _shortly_named(answer: RingAnswer) -> RingAnswer:
+    """Where the page's own label says of all that they are synthetic, their names need not, and have room."""
+    if not _all_synthetic(answer):
+        return answer
+    short = []
+    for dataset in answer.datasets:
+        rows = tuple(replace(row, title=_short(row.title)) for row in dataset.rows)
+        short.append(replace(dataset, title=_short(dataset.title), rows=rows))
+    return replace(answer, datasets=tuple(short))
+
+
+def _all_synthetic(answer: RingAnswer) -> bool:
+    return all(dataset.synthetic for dataset in answer.datasets)
+
+
+def _short(title: str) -> str:
+    return title.replace(" (synthetic)", "")
+
+
 def _exempt(sheet: Sheet, top: float) -> float:
     """The line that keeps an operational page out of a committee's public papers."""
     strip = sheet.rect(sheet.left, top, sheet.right, top + sheet.mm(EXEMPT_HEIGHT))
@@ -159,7 +178,13 @@ def _map(sheet: Sheet, content: ProximityReport, answer: RingAnswer, ground: bas
     incidents: list[QgsVectorLayer] = []
     if not answer.public:
         incidents = [
-            base_map.incidents(project, points.title, points.eastings, points.northings, *look)
+            base_map.incidents(
+                project,
+                _short(points.title) if _all_synthetic(answer) else points.title,
+                points.eastings,
+                points.northings,
+                *look,
+            )
             for points, look in zip(content.incidents, INCIDENT_LOOKS)
         ]
     main: QgsLayoutItemMap = items.map_frame(
