@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -18,6 +18,7 @@ from qgis.core import QgsApplication, QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from . import layers
+from .analyses.record import LayerName
 from .copy_watch import CopyWatch, Home
 from .desk_session import DeskSession, SessionState
 from .errors import (
@@ -36,6 +37,7 @@ from .local_store import AccountStore, Holding, LocalCopy, LocalStore
 from .offline import OfflineSession
 from .pull import PullResult, ask_months, pull_layer
 from .pull_period import MonthOffered, PullPeriod
+from .result_layers import close_rows
 from .saved_projects import SavedProjects, is_stand_in
 from .session_steps import SessionSteps
 from .settings import DeskSettings
@@ -239,8 +241,10 @@ class Desk(QObject):
     def note_leaving(self, kind: EventKind, uses: Sequence[tuple[str, dict[str, Any], int | None]]) -> None:
         """Note, on the disk before this returns, what is about to leave: (dataset, filters, rows) for each dataset.
 
-        Raises ``LocalCopyTrouble`` where that cannot be: then nothing may leave.
+        Raises ``LocalCopyTrouble`` where that cannot be, and what ``require_right`` raises: then nothing may leave.
         """
+        for dataset, _filters, _rows in uses:
+            self.require_right(dataset)
         try:
             told = [(dataset, self._told_of(filters), rows) for dataset, filters, rows in uses]
             self.events.record_all(self._account_key(), kind, told)
@@ -269,7 +273,7 @@ class Desk(QObject):
 
         Layers that were opened under former conditions are closed.
         """
-        layers.close_layers(self.project)
+        self._close_all()
         return self._leave("Declining the conditions of use", lambda session: session.decline(), done)
 
     def sign_out(self, done: Callable[[], None]) -> DeskTask:
@@ -277,7 +281,7 @@ class Desk(QObject):
 
         The last notes of use go with it; where the server does not take them, they wait for the next sign-in.
         """
-        layers.close_layers(self.project)
+        self._close_all()
 
         def leave(session: DeskSession) -> None:
             self.settle()
@@ -381,7 +385,7 @@ class Desk(QObject):
         copies, key = self.copies, self._account_key()
         if copies is None:
             return False
-        closed = layers.close_copy(self.project, key, dataset)
+        closed = self._close(key, dataset)
         had = self.copy(dataset) is not None
         self._watch.watch((key, dataset), None)
         self._note_shown()
@@ -397,7 +401,7 @@ class Desk(QObject):
         given_up = copies.datasets()
         self._housekeeper.do(copies.drop_pass)
         for dataset in given_up:
-            layers.close_copy(self.project, key, dataset)
+            self._close(key, dataset)
             self._watch.watch((key, dataset), None)
         self._note_shown()
         for dataset in given_up:
@@ -412,7 +416,7 @@ class Desk(QObject):
     def remove_copy(self, account: str, dataset: str) -> None:
         """Take the layer of a copy out of the project and delete the copy, whoever's it is on this computer."""
         copies = self.store.account_of_key(account)
-        layers.close_copy(self.project, account, dataset)
+        self._close(account, dataset)
         self._watch.watch((account, dataset), None)
         self._note_shown()
         self.shown_copies.remove(copies, dataset)
@@ -440,11 +444,48 @@ class Desk(QObject):
                 ).format(username=username)
             )
 
+    def require_right(self, dataset: str, title: str = "") -> None:
+        """Raise where what was made of ``dataset`` may neither be shown nor leave: its copy is locked, or gone.
+
+        ``SessionEnded`` while nobody is signed in or works offline, ``LocalCopyTrouble`` where this account has no
+        copy of it. What comes of layers that are none of ours is their owners' own business.
+        """
+        copies = [copy for (_account, name), copy in self._watch.known.items() if name == dataset]
+        if not copies:
+            return
+        told = title or next((copy.manifest.title for copy in copies if copy is not None), dataset)
+        if not (self.signed_in or self.offline):
+            raise SessionEnded(
+                self.tr(
+                    "You are not signed in, so nothing made of {title} may be shown or saved. Sign in, then make it "
+                    "again."
+                ).format(title=told),
+                "not-signed-in",
+            )
+        if self.copy(dataset) is None:
+            raise LocalCopyTrouble(
+                self.tr(
+                    "You have no local copy of {title} any more, so nothing made of it may be shown or saved. Pull the "
+                    "layer, then make it again."
+                ).format(title=told),
+                "no-copy",
+            )
+
+    def has_right(self, datasets: Iterable[str]) -> bool:
+        """Whether ``require_right`` lets what was made of all of these be shown."""
+        try:
+            for dataset in datasets:
+                self.require_right(dataset)
+        except DeskError:
+            return False
+        return True
+
     def require_use(self, dataset: str, title: str, use: Use) -> None:
         """Raise ``AgreementRefused`` where the agreement on ``dataset`` does not grant ``use``, as last told.
 
-        What comes of layers that are none of ours is their owners' own business.
+        First it raises what ``require_right`` raises.
         """
+        self.require_right(dataset, title)
         key = self._account_key()
         entry, copy = self._listed.get((key, dataset)), self.copy(dataset)
         if entry is not None and not entry["permitted"]:
@@ -518,6 +559,22 @@ class Desk(QObject):
 
         return self.run(description, lambda _task: leave(session), lambda _result: done(), failed)
 
+    def _close_all(self) -> None:
+        """Take out of the project every copy, and every result that holds single incidents of one."""
+        layers.close_layers(self.project)
+        close_rows(self.project, self._is_ours)
+
+    def _close(self, account: str, dataset: str) -> list[str]:
+        """The same for one account's copy of ``dataset``; what its layers were called."""
+        names = layers.close_copy(self.project, account, dataset)
+        close_rows(self.project, lambda name: name.dataset == dataset and self._is_ours(name))
+        return names
+
+    def _is_ours(self, name: LayerName) -> bool:
+        # A layer of somebody else's goes by its own name, for want of a dataset.
+        known = any(name.dataset == dataset for _account, dataset in self._watch.known)
+        return bool(name.dataset) and (known or name.dataset != name.title)
+
     def _told_of(self, filters: dict[str, Any]) -> dict[str, Any]:
         """``filters`` with what the server cannot know of a session of which it has not heard."""
         if isinstance(self.session, OfflineSession):
@@ -578,7 +635,7 @@ class Desk(QObject):
         account, dataset = home
         copies = self.store.account_of_key(account)
         if copy is None:
-            names = layers.close_copy(self.project, account, dataset)
+            names = self._close(account, dataset)
             if names:
                 self.told.emit(
                     self.tr("{layers}: another QGIS removed the local copy, so the layer was closed here too.").format(

@@ -80,6 +80,7 @@ class ExploreDock(QgsDockWidget):
         self._build()
         desk.layer_opened.connect(self._fill_layers)
         desk.session_changed.connect(self._session_changed)
+        desk.copies_changed.connect(self._rights_changed)
         desk.layers_listed.connect(self._fill_layers)
         self._fill_soon = QTimer(self)  # the layer tree, which has the layers in order, hears of them after us
         self._fill_soon.setSingleShot(True)
@@ -348,8 +349,15 @@ class ExploreDock(QgsDockWidget):
     def _clear(self) -> None:
         self._counted, self._compared = None, ()
         self.results.hide()
+        self.map_button.setEnabled(False)
+        self.export_button.setEnabled(False)
         self._hint.show()
         self.message.clear()
+
+    def _rights_changed(self, *_args: object) -> None:
+        """A copy has ended: what was counted in it is shown no longer."""
+        if self._counted is not None and not self._desk.has_right([self._counted.asked.dataset]):
+            self._clear()
 
     # ------------------------------------------------------------------ areas
 
@@ -456,10 +464,16 @@ class ExploreDock(QgsDockWidget):
         self._ended()
         if self._table is None or counted.asked.dataset != self._table.facts.dataset:
             return  # another layer was chosen meanwhile
+        try:
+            self._desk.require_right(counted.asked.dataset, counted.facts.title)
+        except DeskError as error:
+            self._failed(error)
+            return
         self._counted = counted
         self._fill_bases()
         self._hint.hide()
         self.results.show()
+        self.export_button.setEnabled(True)
         self._desk.record(
             EventKind.EXPLORED,
             counted.asked.dataset,
@@ -595,6 +609,8 @@ class ExploreDock(QgsDockWidget):
 
         def opened(path: Path) -> None:
             self._ended()
+            if counted is not self._counted:
+                return  # the session or the copy has ended meanwhile
             project = self._desk.project
             former = project.layerTreeRoot().findLayer(self._map_layer_id)
             if former is not None:
@@ -719,6 +735,7 @@ class ExploreDock(QgsDockWidget):
             self._canvas.unsetMapTool(self._tool)
         self._desk.layer_opened.disconnect(self._fill_layers)
         self._desk.session_changed.disconnect(self._session_changed)
+        self._desk.copies_changed.disconnect(self._rights_changed)
         self._desk.layers_listed.disconnect(self._fill_layers)
         self._desk.project.layersRemoved.disconnect(self._layers_changed)
         self._desk.project.layersAdded.disconnect(self._layers_changed)

@@ -39,6 +39,7 @@ from ..core.hotspots import HotspotResult, Method, open_result, run_hotspots, te
 from ..core.line_rows import LineSource
 from ..core.points import NATIONAL_GRID, PointFacts, PointSource, check_layer
 from ..core.resource_files import BOUNDARIES
+from ..core.result_layers import delete_temporary
 from ..core.study_areas import Borough, BoroughMap, StudyArea
 from ..core.tasks import DeskTask
 from ..core.uses import Use
@@ -83,6 +84,8 @@ class HotspotDock(QgsDockWidget):
         self._forms: dict[str, ChoiceForm] = {}
         self._build()
         desk.layer_opened.connect(self._layer_opened)
+        desk.session_changed.connect(self._rights_changed)
+        desk.copies_changed.connect(self._rights_changed)
         self.incidents.choose(self.incidents.layer_box.currentLayer())
         self._method_chosen()
 
@@ -240,6 +243,7 @@ class HotspotDock(QgsDockWidget):
     def _described(self, facts: PointFacts | None, trouble: str) -> None:
         self.message.clear()
         if trouble:
+            self._forget()
             self.message.say(trouble, Tone.TROUBLE)
         self._facts = facts
         for form in self._forms.values():
@@ -277,8 +281,7 @@ class HotspotDock(QgsDockWidget):
         if self.progress.running:
             return
         self.message.clear()
-        self.values.hide()  # beside another form, or a refusal, they would mislead
-        self._hint.show()
+        self._forget()  # beside another form, or a refusal, former values would mislead
         method = self.method_box.currentData()
         try:
             self._start(method)
@@ -353,7 +356,39 @@ class HotspotDock(QgsDockWidget):
 
     # ------------------------------------------------------------------ results
 
+    def _forget(self) -> None:
+        """Show no values any more, and offer no map of them; layers stay."""
+        self._result = self._findings = None
+        self._tables = {}
+        self.values.clear()
+        self.values.hide()
+        self._hint.show()
+        self.map_button.setEnabled(False)
+
+    def _rights_changed(self, *_args: object) -> None:
+        """A session or a copy has ended: what was made of it is shown no longer."""
+        if not self._desk.has_right(self._datasets()):
+            self._forget()
+
+    def _datasets(self) -> list[str]:
+        """Of which the values are that are shown."""
+        if self._result is not None:
+            return [self._result.dataset]
+        return _datasets_of(self._findings) if self._findings is not None else []
+
+    def _ended_meanwhile(self, datasets: Sequence[str]) -> bool:
+        """Whether the right to show what was made of these has ended; if so, that is told."""
+        try:
+            for dataset in datasets:
+                self._desk.require_right(dataset)
+        except DeskError as error:
+            self._failed(error)
+            return True
+        return False
+
     def _done(self, result: HotspotResult) -> None:
+        if self._ended_meanwhile([result.dataset]):
+            return
         self._ended()
         self._result, self._findings = result, None
         self._put_on_map([result.layer], result.study_area, result.title)
@@ -365,8 +400,12 @@ class HotspotDock(QgsDockWidget):
         self._note(result.source_layer_id, result.dataset, filters, result.used)
 
     def _found(self, found: tuple[AnalysisRun, list[QgsVectorLayer]]) -> None:
-        self._ended()
         run, layers = found
+        if self._ended_meanwhile(_datasets_of(run)):
+            layers.clear()  # closes the file
+            delete_temporary(run.path)
+            return
+        self._ended()
         self._result, self._findings = None, run
         self._put_on_map(layers, run.area, run.title)
         outputs = run.findings.outputs
@@ -454,6 +493,7 @@ class HotspotDock(QgsDockWidget):
             if layer is not None:
                 self.repeat(record_of(layer))
         except AnalysisError as error:
+            self._forget()
             self.message.say(error.sentence, Tone.TROUBLE)
 
     def repeat(self, record: RunRecord) -> None:
@@ -491,3 +531,9 @@ class HotspotDock(QgsDockWidget):
         """Let go of the project; the plugin calls this before it deletes the dock."""
         self.stop()
         self._desk.layer_opened.disconnect(self._layer_opened)
+        self._desk.session_changed.disconnect(self._rights_changed)
+        self._desk.copies_changed.disconnect(self._rights_changed)
+
+
+def _datasets_of(run: AnalysisRun) -> list[str]:
+    return [run.facts.dataset, *(facts.dataset for facts, _used in run.others)]

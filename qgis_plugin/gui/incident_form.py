@@ -15,6 +15,7 @@ from ..core.points import PointFacts, check_layer, describe
 from ..core.study_areas import BoroughMap, StudyArea, boroughs_held, extent_area, polygon_area
 from .analysis_widgets import MonthRange, caption
 from .choice_form import narrow
+from .layer_boxes import WithoutResults
 from .surfaces import GAP
 
 BOROUGHS, EXTENT, POLYGONS, EARLIER = range(4)
@@ -47,6 +48,7 @@ class IncidentForm(QWidget):
         self.layer_box.setProject(self._project)
         self.layer_box.setAllowEmptyLayer(True, self.tr("Choose a point layer"))
         self.layer_box.setToolTip(self.tr("The incidents to analyse"))
+        self._without_results = WithoutResults(self.layer_box, self._project)
         self.layer_box.layerChanged.connect(self.choose)
         narrow(self.layer_box)
         form.addRow(caption(self.tr("La&yer"), self.layer_box), self.layer_box)

@@ -47,6 +47,7 @@ from qgis.PyQt.QtWidgets import (
 from ...shared.presets import read_presets
 from ...shared.ring_answer import AnswerRow, DatasetAnswer, RingAnswer, RingFigure
 from ...shared.rings import Band
+from ..core.analyses.record import has_record
 from ..core.analysis_error import AnalysisError
 from ..core.borough_ranks import BoroughRanks
 from ..core.coverage import CoverageMap
@@ -106,6 +107,8 @@ class ProximityDock(QgsDockWidget):
         project.layersAdded.connect(self._layers_changed)
         project.layersRemoved.connect(self._layers_changed)
         desk.layer_opened.connect(self._layer_renewed)
+        desk.session_changed.connect(self._rights_changed)
+        desk.copies_changed.connect(self._rights_changed)
         self.refresh_layers()
 
     # ------------------------------------------------------------------ what is shown
@@ -473,6 +476,8 @@ class ProximityDock(QgsDockWidget):
             self.progress.finish()
 
     def _ranked(self, result: PlaceSearch) -> None:
+        if not self._desk.has_right(_datasets(result)):
+            return
         self._result = result
         self._show(result)
 
@@ -487,18 +492,30 @@ class ProximityDock(QgsDockWidget):
     def clear(self) -> None:
         """Empty the dock's result and take the rings off the map."""
         self.stop()
-        self._end_ranking()
-        self._result = None
         self.message.clear()
         self.place_edit.clear()
+        self._forget()
+        self.place_edit.setFocus()
+
+    def _forget(self) -> None:
+        """Show no result any more."""
+        self._end_ranking()
+        self._result = None
         self.table.clear()
+        self._where.clear()
+        self.remarks.clear()
+        self.incidents_button.menu().clear()
         for widget in (self._where, self._results):
             widget.hide()
         self._hint.show()
         self.report_button.setEnabled(False)
         self.incidents_button.setEnabled(False)
         self._remove_rings()
-        self.place_edit.setFocus()
+
+    def _rights_changed(self, *_args: object) -> None:
+        """A session or a copy has ended: what was made of it is shown no longer."""
+        if self._result is not None and not self._desk.has_right(_datasets(self._result)):
+            self._forget()
 
     def _ended(self) -> None:
         self.progress.finish()
@@ -507,6 +524,7 @@ class ProximityDock(QgsDockWidget):
 
     def _failed(self, error: DeskError) -> None:
         self._ended()
+        self._forget()  # below the sentence, former figures would pass for the answer
         if isinstance(error, Cancelled):
             self.message.say(self.tr("The search was stopped; nothing was counted."), Tone.NOTE)
             return
@@ -518,6 +536,12 @@ class ProximityDock(QgsDockWidget):
 
     def _done(self, outcome: tuple[Plan, PlaceSearch]) -> None:
         planned, result = outcome
+        try:
+            for dataset in _datasets(result):
+                self._desk.require_right(dataset)
+        except DeskError as error:  # it ended while this was counted
+            self._failed(error)
+            return
         self._ended()
         self._result = result
         if result.place.postcode:
@@ -564,7 +588,7 @@ class ProximityDock(QgsDockWidget):
         headers += [self.tr("change"), self.tr("rank"), self.tr("per km²")]
         self.table.setHeaderLabels(headers)
         tips = (
-            self.tr("Within {} m, against the months before; grey where small numbers say little"),
+            self.tr("Within {} m, against the months before; grey where a count is below 10"),
             self.tr("Within {} m: the share of the borough's postcodes that have fewer"),
             self.tr("Within {} m, per km² of land on which these data are held"),
         )
@@ -649,12 +673,9 @@ class ProximityDock(QgsDockWidget):
     def _change_tip(self, figure: RingFigure) -> str:
         if figure.change is None:
             return self.tr("The months before are not held in full, or were not asked for")
-        if figure.change.weak:
-            return self.tr("Fewer than ten in one of the periods: the change says little")
-        words = self.tr("95 % sure to lie between {low} and {high}").format(
-            low=_percent(figure.change.low - 1), high=_percent(figure.change.high - 1)
+        return self.tr("95 % sure to lie between {low} and {high}: {words}").format(
+            low=_percent(figure.change.low - 1), high=_percent(figure.change.high - 1), words=figure.change_told
         )
-        return words if figure.change.certain else words + self.tr(": there may be no change")
 
     def _offer_incidents(self, result: PlaceSearch) -> None:
         menu = self.incidents_button.menu()
@@ -699,10 +720,18 @@ class ProximityDock(QgsDockWidget):
         self._desk.project.layersAdded.disconnect(self._layers_changed)
         self._desk.project.layersRemoved.disconnect(self._layers_changed)
         self._desk.layer_opened.disconnect(self._layer_renewed)
+        self._desk.session_changed.disconnect(self._rights_changed)
+        self._desk.copies_changed.disconnect(self._rights_changed)
 
 
 def _is_points(layer: QgsMapLayer) -> bool:
-    return isinstance(layer, QgsVectorLayer) and layer.geometryType() == Qgis.GeometryType.Point
+    """Whether incidents may be in it; results of analyses are no incidents."""
+    points = isinstance(layer, QgsVectorLayer) and layer.geometryType() == Qgis.GeometryType.Point
+    return points and not has_record(layer)
+
+
+def _datasets(result: PlaceSearch) -> list[str]:
+    return [part.code for part in result.answer.datasets]
 
 
 def _change_words(figure: RingFigure) -> str:

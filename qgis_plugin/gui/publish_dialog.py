@@ -104,6 +104,9 @@ class PublishDialog(QDialog):
         self._timer.timeout.connect(self.redraw)
         self._closed = False
         self._build()
+        self._drawing = False
+        desk.session_changed.connect(self._rights_changed)
+        desk.copies_changed.connect(self._rights_changed)
         desk.ask_house_rules(self._take_house_rules)
         self._timer.start(0)
 
@@ -567,6 +570,15 @@ class PublishDialog(QDialog):
         for used in self._product.datasets:
             self._desk.require_use(used.dataset, used.title, use)
 
+    def _rights_changed(self, *_args: object) -> None:
+        """Close where what the page shows may be shown no longer."""
+        if self._closed or self._desk.has_right(used.dataset for used in self._product.datasets):
+            return
+        if self._drawing:  # the page must not go from under the drawing, which its note will refuse
+            QTimer.singleShot(REDRAW_AFTER_MS, self._rights_changed)
+        else:
+            self.reject()
+
     def _chosen(self) -> list[Format]:
         return [kind for kind, box in self.formats.items() if box.isChecked()]
 
@@ -585,6 +597,7 @@ class PublishDialog(QDialog):
         # A layout can be drawn on the window's thread only: let the sentence be seen before.
         QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
         shown = _Drawing(self)
+        self._drawing = True
         try:
             self._require_use()  # rights may have changed since the page was drawn
             written = leave(self._layout, folder, name, self._chosen(), self._note, shown.goes_on)
@@ -595,6 +608,7 @@ class PublishDialog(QDialog):
             self.strip.say(error.sentence, Tone.TROUBLE)
             return []
         finally:
+            self._drawing = False
             shown.close()
             self.export_button.setEnabled(not self._found())
         names = ", ".join(path.name for path in written)

@@ -41,6 +41,7 @@ from ..layouts.time_page import TimeChart, place_chart
 from .analysis_widgets import MonthRange, ProgressLine, caption
 from .chart_view import ChartView
 from .icons import icon
+from .layer_boxes import WithoutResults
 from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 REDO_AFTER_MS = 250  # a selection that is being drawn changes many times
@@ -81,6 +82,7 @@ class TimeDock(QgsDockWidget):
         self._build()
         desk.layer_opened.connect(self._layer_opened)
         desk.session_changed.connect(self._session_changed)
+        desk.copies_changed.connect(self._rights_changed)
         self.visibilityChanged.connect(self._later)
         self._layer_chosen(self.layer_box.currentLayer())
 
@@ -131,6 +133,7 @@ class TimeDock(QgsDockWidget):
         self.layer_box.setProject(self._desk.project)
         self.layer_box.setAllowEmptyLayer(True, self.tr("Choose a layer"))
         self.layer_box.setToolTip(self.tr("Its selected rows are counted, or all of its filter where none is selected"))
+        self._without_results = WithoutResults(self.layer_box, self._desk.project)
         self.layer_box.layerChanged.connect(self._layer_chosen)
         form.addRow(caption(self.tr("La&yer"), self.layer_box), self.layer_box)
         self.months = MonthRange(self)
@@ -192,7 +195,14 @@ class TimeDock(QgsDockWidget):
     def _session_changed(self) -> None:
         """Another account may see other numbers."""
         self._asked = False
+        self._rights_changed()
         self._later()
+
+    def _rights_changed(self, *_args: object) -> None:
+        """A session or a copy has ended: what was made of it is shown no longer."""
+        if self._facts is not None and not self._desk.has_right([self._facts.dataset]):
+            self._answer = self._reading = None
+            self._show()
 
     def _layer_chosen(self, layer: QgsVectorLayer | None) -> None:
         self._follow(layer)
@@ -252,6 +262,7 @@ class TimeDock(QgsDockWidget):
             return
         self.message.clear()
         try:
+            self._desk.require_right(facts.dataset, facts.title)
             source = TimeSource(layer, facts, bool(layer.selectedFeatureCount()), self._today())
             question = TimeQuestion(
                 self.months.period(), self.weighted_check.isChecked(), str(self.borough_box.currentData())
@@ -285,6 +296,11 @@ class TimeDock(QgsDockWidget):
             self._asked = self._asked or asked
             if self._facts is not facts:
                 return  # the layer went meanwhile
+            try:
+                self._desk.require_right(facts.dataset, facts.title)
+            except DeskError as error:
+                self._failed(error)
+                return
             if source.identity is not None and self._changes == changes:
                 self._reading, self._reading_of = reading, source.identity
             if not self._redo():
@@ -351,15 +367,29 @@ class TimeDock(QgsDockWidget):
 
     def _told(self, made: TimeAnswer) -> str:
         """Of which rows the charts are."""
+        one = made.rows == 1
         if made.selected:
-            words = self.tr("{n} selected incidents in the period.")
+            words = (
+                self.tr("1 selected incident in the period.")
+                if one
+                else self.tr("{n} selected incidents in the period.")
+            )
         elif made.filtered:
-            words = self.tr("{n} incidents of the layer's filter in the period.")
+            words = (
+                self.tr("1 incident of the layer's filter in the period.")
+                if one
+                else self.tr("{n} incidents of the layer's filter in the period.")
+            )
         else:
-            words = self.tr("{n} incidents in the period.")
+            words = self.tr("1 incident in the period.") if one else self.tr("{n} incidents in the period.")
         told = words.format(n=number(made.rows))
         if made.undated:
-            told += " " + self.tr("{n} without a date are in no chart.").format(n=number(made.undated))
+            undated = (
+                self.tr("1 without a date is in no chart.")
+                if made.undated == 1
+                else self.tr("{n} without a date are in no chart.")
+            )
+            told += " " + undated.format(n=number(made.undated))
         return told
 
     # ------------------------------------------------------------------ what leaves
@@ -412,3 +442,4 @@ class TimeDock(QgsDockWidget):
         self._facts = None
         self._desk.layer_opened.disconnect(self._layer_opened)
         self._desk.session_changed.disconnect(self._session_changed)
+        self._desk.copies_changed.disconnect(self._rights_changed)
