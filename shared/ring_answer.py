@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Optional, Protocol
 
-from .change import RateChange
+from .change import SMALL_NUMBER, RateChange
 from .rings import AnyBand
 from .windows import Window
 
@@ -42,7 +42,8 @@ class RingFigure:
     ``covered_km2`` is the part of the ring in which data are held, ``rate_per_km2`` the count by it (``None`` where it
     is nothing or the count withheld). ``share_below`` is the percentage of the borough's postcodes with fewer,
     ``sentence`` the same in words; ``None`` and empty where there is no comparison. ``mark`` and ``before_mark`` are
-    what is printed for a count that was withheld: “<5”, or “*” where it would tell another.
+    what is printed for a count that was withheld: “<5”, or “*” where it would tell another. ``below_part``: of a total
+    that was altered at random and shows less than one of its parts.
     """
 
     radius_m: int
@@ -55,6 +56,25 @@ class RingFigure:
     sentence: str = ""
     mark: str = ""
     before_mark: str = ""
+    below_part: bool = False
+
+    @property
+    def change_told(self) -> str:
+        """What the change comes to, in words that its interval bears out; empty where nothing is compared."""
+        if self.change is None or self.count is None or self.before is None:
+            return ""
+        if self.change.certain:
+            way = "more" if self.count > self.before else "fewer"
+            rough = f", though how many {way} is known only roughly" if self.change.weak else ""
+            return f"{way} than chance explains{rough}"
+        return "the numbers are too small to tell a change" if self.too_few else "that may be chance"
+
+    @property
+    def too_few(self) -> bool:
+        """Whether both counts are so small that they tell no change."""
+        if self.change is None or self.change.certain or self.count is None or self.before is None:
+            return False
+        return max(self.count, self.before) < SMALL_NUMBER
 
 
 @dataclass(frozen=True)
@@ -122,6 +142,35 @@ class DatasetAnswer:
     def by_category(self) -> tuple[AnswerRow, ...]:
         """The rows of the categories."""
         return tuple(row for row in self.rows if row.category is not None)
+
+    def without_odd_totals(self) -> DatasetAnswer:
+        """Without rate and rank of totals that show less than one of their parts, which are marked so.
+
+        That is seen from what is told alone: rows that a reader is not shown must have been taken away before, or a
+        mark would tell of them.
+        """
+        if not self.perturbed:
+            return self
+        largest: dict[tuple[AnyBand, int], int] = {}
+        for row in self.by_category():
+            for figure in row.figures:
+                key = (row.band, figure.radius_m)
+                largest[key] = max(largest.get(key, 0), figure.count or 0)
+        return replace(
+            self,
+            rows=tuple(
+                row
+                if row.category is not None
+                else replace(row, figures=tuple(_beside(one, row, largest) for one in row.figures))
+                for row in self.rows
+            ),
+        )
+
+
+def _beside(total: RingFigure, row: AnswerRow, largest: dict[tuple[AnyBand, int], int]) -> RingFigure:
+    if total.count is None or total.count >= largest.get((row.band, total.radius_m), 0):
+        return total
+    return replace(total, rate_per_km2=None, share_below=None, sentence="", below_part=True)
 
 
 @dataclass(frozen=True)

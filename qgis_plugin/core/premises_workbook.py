@@ -39,7 +39,7 @@ class PremisesWorkbook:
             figures += [
                 (f"{radius} m", int), (f"{radius} m before", int), (f"{radius} m change %", float),
                 (f"{radius} m change, low %", float), (f"{radius} m change, high %", float),
-                (f"{radius} m change says little", str), (f"{radius} m land km²", float),
+                (f"{radius} m change in words", str), (f"{radius} m land km²", float),
                 (f"{radius} m per km²", float), (f"{radius} m postcodes with fewer %", float),
                 (f"{radius} m compared", str),
             ]  # fmt: skip
@@ -125,17 +125,17 @@ class PremisesWorkbook:
 def _figures(row: AnswerRow) -> list[Value]:
     values: list[Value] = []
     for figure in row.figures:
-        values += [figure.count, figure.before, *_change(figure.change), figure.covered_km2, figure.rate_per_km2]
-        values += [figure.share_below, figure.sentence or None]
+        values += [figure.count, figure.before, *_change(figure.change), figure.change_told or None]
+        values += [figure.covered_km2, figure.rate_per_km2, figure.share_below, figure.sentence or None]
     return values
 
 
 def _change(change: RateChange | None) -> tuple[Value, ...]:
     """Percentages; an interval without end has none."""
     if change is None or change.ratio is None:
-        return None, None, None, None
+        return None, None, None
     high = None if math.isinf(change.high) else 100 * (change.high - 1)
-    return 100 * (change.ratio - 1), 100 * (change.low - 1), high, "yes" if change.weak else None
+    return 100 * (change.ratio - 1), 100 * (change.low - 1), high
 
 
 def _harmless(text: str) -> str:

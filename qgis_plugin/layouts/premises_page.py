@@ -174,7 +174,7 @@ def _row(row: AnswerRow) -> list[str]:
     cells.append("–" if outer.before is None else f"{outer.before:,}")
     if changed is None or changed.ratio is None:
         cells += ["–", "–"]
-    elif changed.weak:
+    elif outer.too_few:
         cells += [tr("too few"), "–"]
     else:
         cells += [

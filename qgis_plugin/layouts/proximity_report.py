@@ -292,7 +292,7 @@ def _signs(answer: RingAnswer, made: RingTable) -> str:
     if Kind.CHANGE in kinds:
         words.append(tr("change: against the months before, with the range that chance alone leaves open (95 %)."))
     if made.weak:
-        words.append(tr("Grey: rests on a count below 10 and says little."))
+        words.append(tr("Grey: rests on a count below 10 and is rough."))
     words.append(tr("per km²: of the land in the ring on which the data are held."))
     if Kind.RANK in kinds:
         borough = answer.place.borough or tr("borough")

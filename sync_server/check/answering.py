@@ -94,6 +94,11 @@ class Answered:
     held: dict[str, HeldMonths]
     counted: frozenset[int] = field(default_factory=frozenset)  # positions in the answer's datasets
 
+    def settled(self) -> Answered:
+        """As it is told, once nothing more is taken away: without rate and rank of totals below one of their parts."""
+        datasets = tuple(one.without_odd_totals() for one in self.answer.datasets)
+        return replace(self, answer=replace(self.answer, datasets=datasets))
+
 
 def answer_around(
     services: Services, session: Session, subject: Subject, question: Question, use: Use = Use.VIEW
@@ -148,7 +153,7 @@ def answer_unheard(
     services: Services, session: Session, subject: Subject, question: Question, use: Use = Use.VIEW
 ) -> Answered:
     """As ``answer_around``, for whoever audits it as a part of something larger."""
-    return Answering.prepare(services, session, subject, question.datasets, use).answer(question)
+    return Answering.prepare(services, session, subject, question.datasets, use).answer(question).settled()
 
 
 Tables = dict[tuple[RankQuestion, str], Ranks | None]
@@ -190,7 +195,7 @@ class Answering:
         return cls(services, session, planned, today, {} if tables is None else tables)
 
     def answer(self, question: Question) -> Answered:
-        """What happened around the place; raises ``Problem`` where nothing is held there."""
+        """What happened around the place, not settled yet; raises ``Problem`` where nothing is held there."""
         return _answer(self, question)
 
     def ranks(self, asked: RankQuestion, borough: str) -> Ranks | None:

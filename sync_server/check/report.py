@@ -115,9 +115,9 @@ def as_reported(asking: Answering, question: Question, kind: ReportKind) -> Answ
     """The answer as a report of the kind tells it; raises ``Problem``."""
     answered = asking.answer(question)
     if kind == ReportKind.OPERATIONAL:
-        return answered
+        return answered.settled()
     try:
-        return published(asking, question, answered)
+        return published(asking, question, answered).settled()
     except NotPublishableError as error:
         raise Problem(422, "not-publishable", "This cannot be published", str(error)) from error
 

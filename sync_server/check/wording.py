@@ -21,6 +21,8 @@ ALTERED = (
     "and changes and rates are worked out from them."
 )
 
+ODD_TOTAL = "altered at random: parts and total need not agree"
+
 
 def count_words(count: int | None, mark: str = "", about: bool = False) -> str:
     """A count with commas, the mark of one that is withheld, or a dash; “≈ 10” where it is only ``about`` that."""
@@ -60,6 +62,11 @@ def share_words(figure: RingFigure) -> str:
     return _DASH if figure.share_below is None else f"{math.floor(figure.share_below)}{_NARROW}%"
 
 
+def odd_total(row: AnswerRow) -> str:
+    """What stands beside a total that shows less than one of its parts; else empty."""
+    return ODD_TOTAL if any(figure.below_part for figure in row.figures) else ""
+
+
 def band_words(row: AnswerRow) -> str:
     """The hours that a row counts."""
     return "all hours" if row.band is Band.ALL else row.band.words
@@ -78,7 +85,8 @@ def sentences(dataset: DatasetAnswer) -> list[str]:
             words = f"{count[0].upper()}{count[1:]} {incidents} within {figure.radius_m} m{hours}"
             if figure.sentence:
                 words += f": {figure.sentence}"
-            told.append(f"{words}.{_changed(figure, dataset.perturbed)}")
+            odd = f" {ODD_TOTAL[0].upper()}{ODD_TOTAL[1:]}." if figure.below_part else ""
+            told.append(f"{words}.{_changed(figure, dataset.perturbed)}{odd}")
     return told
 
 
@@ -136,16 +144,9 @@ def _told(count: int | None, mark: str, about: bool) -> str:
 
 
 def _changed(figure: RingFigure, about: bool) -> str:
-    changed = figure.change
-    if changed is None or figure.before is None:
+    if not figure.change_told:
         return ""
-    before = f"{_told(figure.before, '', about)} in the 12 months before"
-    if changed.weak:
-        return f" There were {before}; the numbers are too small to tell a change."
-    if not changed.certain:
-        return f" There were {before}: that may be chance."
-    way = "more" if changed.ratio is not None and changed.ratio > 1 else "fewer"
-    return f" There were {before}: {way} than chance explains."
+    return f" There were {_told(figure.before, '', about)} in the 12 months before: {figure.change_told}."
 
 
 def _percent(ratio: float) -> str:

@@ -20,7 +20,8 @@ _OF_PREMISES = ("Line", "Premises", "Reference", "Place", "Borough")
 # What the numbers of a row are worth. One that is altered is shown as “≈ 10” and stays a number.
 _EXACT, _ROUNDED, _ALTERED = "exact", "rounded to 5", "≈ altered: 0 is 0 or a few"
 _ABOUT_FORMAT = '"≈ "#,##0'
-_OF_RING = ("count", "count before", "change", "change, low", "change, high", "per km²", "rank %", "in words")
+_OF_CHANGE = ("change", "change, low", "change, high")
+_OF_RING = ("count", "count before", *_OF_CHANGE, "per km²", "rank %", "in words", "change in words")
 
 
 class PremisesWorkbook:
@@ -40,7 +41,9 @@ class PremisesWorkbook:
         for dataset in answer.datasets:
             exactly = _ALTERED if dataset.perturbed else _ROUNDED if answer.public else _EXACT
             for row in dataset.rows:
-                of_row = (*head, row.title, wording.band_words(row), exactly)
+                odd = wording.odd_total(row)
+                are = f"{exactly}; {odd}" if odd else exactly
+                of_row = (*head, row.title, wording.band_words(row), are)
                 figures = _figures(row, dataset.perturbed)
                 if row.category is None:
                     self._append(self._all, (*of_row, *figures))
@@ -134,6 +137,7 @@ def _figure(figure: RingFigure, about: bool) -> tuple[Any, ...]:
         rate,
         None if figure.share_below is None else math.floor(figure.share_below),
         figure.sentence or None,
+        figure.change_told or None,
     )
 
 

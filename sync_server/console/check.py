@@ -158,7 +158,8 @@ def _whole(form: Form, name: str, absent: int = 0) -> int:
 def pin(visit: MemberDep, form: PostedDep) -> Response:
     """The pin, to be confirmed, and what to ask around it."""
     visit.require(Permission.USE_DATA)
-    where = form.required("where", "Type a postcode, such as E16 1ZE, or a point, such as 530000, 180000.")
+    point = ", or a point, such as 530000, 180000" if _rights(visit).records else ""
+    where = form.required("where", f"Type a postcode, such as E16 1ZE{point}.")
     if form.errors:
         return _start_page(visit, form)
     return _pin_page(visit, where, form)
@@ -325,8 +326,8 @@ def _result_page(visit: Visit, question: Question, answered: Answered) -> Respon
 
 
 def _reports(visit: Visit, question: Question) -> list[ReportKind]:
-    """The kinds of report that the agreements permit of any of it; a public one of the fixed questions alone."""
-    kinds = [kind for kind in ReportKind if kind is not ReportKind.PUBLIC or question.fixed]
+    """The kinds of report that the agreements permit of any of it, the public one, of fixed questions alone, first."""
+    kinds = [ReportKind.PUBLIC, ReportKind.OPERATIONAL] if question.fixed else [ReportKind.OPERATIONAL]
     with visit.services.database.read() as session:
         return [
             kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,12 @@ from pathlib import Path
 import openpyxl
 import pytest
 import shapely
+from playwright.sync_api import sync_playwright
+from safestats.shared.change import change
 from safestats.shared.ring_answer import AnswerRow, DatasetAnswer, RingFigure
 from safestats.shared.rings import Band
+from safestats.sync_server import console as console_module
+from safestats.sync_server.analysis.models import CellAnswer
 from safestats.sync_server.check import batches, wording
 from safestats.sync_server.check.models import CheckBatch
 from safestats.sync_server.check.report import ReportKind
@@ -26,6 +31,8 @@ from safestats.tests.server.ingest_rig import load_street, publish_now, street_r
 
 POINT = "532365, 181215"  # some metres from the postcode's
 ASKED = "A public report is made around a postcode"
+CHROMIUM = shutil.which("chromium")
+STYLE = Path(console_module.__file__).parent / "static" / "console.css"
 SHARED_KEYS = {"month": "2023-08", "place": ("-0.0935", "51.5140")}
 
 
@@ -74,6 +81,42 @@ def test_altered_counts_are_told_as_about() -> None:
     assert [wording.count_words(count, about=True) for count in (0, 1_010, None)] == ["≈\xa00", "≈\xa01,010", "–"]
     assert wording.count_words(None, "<5", about=True) == "<5"
     assert wording.rate_words(figure(30, None), about=True) == "≈\xa01,000"
+
+
+def test_the_sentence_says_what_the_table_says() -> None:
+    one = RingFigure(100, 5, 180, change(5, 180), 1.0, 0.03)
+    row = AnswerRow("d", "D", None, "All", Band.ALL, (one,))
+    (told,) = wording.sentences(DatasetAnswer("d", "D", (row,), None, (), (), "2023-08", "", perturbed=True))
+    assert wording.change_words(one.change) == "\N{MINUS SIGN}97\xa0%"
+    assert told == (
+        "About 5 incidents within 100 m. There were about 180 in the 12 months before: fewer than chance explains, "
+        "though how many fewer is known only roughly."
+    )
+
+
+def test_a_total_below_a_category_is_told_so_beside_it(console: Console) -> None:
+    officer, services, place = console.as_("city.officer"), console.services, "EC2R 8AH"
+    said = "altered at random: parts and total need not agree"
+    assert said not in result(officer, place).text
+    with services.database.write() as session:
+        # The answers that were kept, as chance may have them.
+        for kept in session.query(CellAnswer):
+            counts = {True: [0, 10, 30], False: [10, 10, 25]}
+            whole = [{**row, "counts": counts[row["every"]]} for row in kept.rows if row["every"]]
+            kept.rows = [
+                one
+                for row in whole
+                for one in (row, {**row, "every": False, "category": "Robbery", "counts": counts[False]})
+            ]
+    page = result(officer, place)
+    assert "All incidents " + said in page.text
+    assert f"0 or a few incidents within 100 m. {said.capitalize()}." in page.text
+    first, *_others = re.findall(r"<strong>≈\s0</strong></td>(.*?)</tr>", page.response.text, re.DOTALL)
+    cells = [" ".join(re.sub("<.*?>", " ", cell).split()) for cell in re.findall("<td.*?</td>", first, re.DOTALL)]
+    # Before and change, neither rate nor rank; then the next ring's, which is no smaller than its parts.
+    assert cells[:5] == ["≈ 0", "–", "–", "–", "≈ 10"] and cells[7].startswith("≈ ")
+    for kind in ("public", "operational"):
+        assert said in report(officer, page, kind)
 
 
 def test_who_only_counts_reads_so_on_the_page_and_in_each_report(console: Console) -> None:
@@ -140,6 +183,8 @@ def test_who_only_counts_is_offered_postcodes_alone(console: Console) -> None:
     assert "530000" not in start.text and "postcode nearest to the point" in start.text
     refused = visitor.send(start, "/console/check/place", where=POINT)
     assert refused.status == 422 and "answered around postcodes: type the postcode" in refused.text
+    empty = visitor.send(start, "/console/check/place", where="")
+    assert "Type a postcode, such as E16 1ZE." in empty.text and "530000" not in empty.text
     # The map's last click takes the postcode whose dot is nearest.
     easting, northing = POINT.split(", ")
     at = {"map_easting": easting, "map_northing": northing, "map_zoom": "4"}
@@ -165,6 +210,52 @@ def test_a_public_report_is_not_offered_where_it_would_be_refused(console: Conso
     assert "Operational report (PDF)" in page.text and "Public report (PDF)" not in page.text
     assert "A public report is made around a postcode" in page.text
     assert "Public report (PDF)" in result(visitor, CHEAPSIDE).text
+
+
+def test_the_public_report_is_the_button_that_stands_out(console: Console) -> None:
+    for who in ("city.officer", "city.records"):
+        text = result(console.as_(who), CHEAPSIDE).response.text
+        assert re.search(r"<button>Public report \(PDF\)</button>", text)
+        assert re.search(r'<button class="second">Operational report \(PDF\)</button>', text)
+        assert text.index("Public report (PDF)") < text.index("Operational report (PDF)")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed.")
+def test_the_table_fits_the_page_and_scrolls_on_a_phone(console: Console, tmp_path: Path) -> None:
+    text = result(console.as_("city.officer"), CHEAPSIDE).response.text
+    style = f"<style>{STYLE.read_text(encoding='utf-8')}</style>"
+    # The columns of the months before, and the widest figures that a table holds.
+    wide = """() => {
+        for (const table of document.querySelectorAll("table.rings")) {
+            const all = ["≈\xa01,810", "≈\xa01,795", "+146\xa0%<br><small>−99\xa0% to +270\xa0%</small>"];
+            all.push("≈\xa02,310", "89\xa0%");
+            for (const ring of table.tHead.rows[0].querySelectorAll("th")) ring.colSpan = 5;
+            const heads = ["Now", "Before", "Change", "Per km²", "Rank"];
+            const cells = (words, tag) => [0, 1, 2].map(() => words.map((word, at) =>
+                `<${tag} class="figure${at ? "" : " ring"}">${word}</${tag}>`).join("")).join("");
+            table.tHead.rows[1].innerHTML = "<th>Incidents</th>" + cells(heads, "th");
+            table.tBodies[0].innerHTML = ["All incidents", "Violence and sexual offences"].map(
+                label => `<tr><th scope="row">${label}</th>${cells(all, "td")}</tr>`).join("");
+        }
+    }"""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_content(text.replace("</head>", f"{style}</head>"))
+        page.evaluate(wide)
+        page.locator(".scroll").first.screenshot(path=tmp_path / "wide.png")
+        room = "() => { const at = document.querySelector('.scroll'); return [at.scrollWidth, at.clientWidth]; }"
+        needed, there = page.evaluate(room)
+        assert needed <= there
+        page.set_viewport_size({"width": 320, "height": 640})
+        page.locator(".scroll").first.screenshot(path=tmp_path / "phone.png")
+        needed, there = page.evaluate(room)
+        assert needed > there and page.evaluate("document.documentElement.scrollWidth") <= 320
+        # What is cut off shows that more follows.
+        assert "gradient" in page.evaluate(
+            "getComputedStyle(document.querySelector('.scroll:has(table.rings)')).backgroundImage"
+        )
+        browser.close()
 
 
 def test_the_sign_in_names_what_each_role_gets(console: Console) -> None:
