@@ -17,14 +17,23 @@ _LONELY_M = 2_000.0
 _MIDNIGHT_SHARE = 0.2
 
 
-def refuse_hopeless(points: Points, outside: int, area_label: str, facts: PointFacts) -> None:
+def refuse_hopeless(points: Points, outside: int, unmapped: int, area_label: str, facts: PointFacts) -> None:
     """Raise ``AnalysisError`` where no analysis of the points in the study area can be true."""
     if not len(points):
         if outside:
+            every = "The only incident" if outside == 1 else f"All {outside:,} incidents"
             raise AnalysisError(
-                f"All {outside:,} incidents of “{facts.title}” lie outside the study area “{area_label}”: choose an "
-                "area in which there are data.",
+                f"{every} of “{facts.title}” {_lie(outside)} outside the study area “{area_label}”: choose an area in "
+                "which there are data.",
                 "study area",
+            )
+        if unmapped:
+            none = "The only row" if unmapped == 1 else f"None of the {unmapped:,} rows"
+            has = "has no place" if unmapped == 1 else "has a place"
+            raise AnalysisError(
+                f"{none} of “{facts.title}” for this choice {has}, so that nothing can be "
+                "put on a map: choose a layer whose rows have places.",
+                "layer",
             )
         raise AnalysisError(
             f"“{facts.title}” holds no incident with a place for this choice: choose a longer period or more "
@@ -34,8 +43,9 @@ def refuse_hopeless(points: Points, outside: int, area_label: str, facts: PointF
     nowhere = int(at_null_island(points.eastings, points.northings).sum())
     if nowhere:
         raise AnalysisError(
-            f"{_incidents(nowhere)} of “{facts.title}” {_lie(nowhere)} at coordinates 0, 0 – a place that was missing, "
-            "not a place – and the study area reaches there: choose boroughs, or take the rows out of the layer.",
+            f"{incidents_words(nowhere)} of “{facts.title}” {_lie(nowhere)} at coordinates 0, 0 – a place that was "
+            "missing, not a place – and the study area reaches there: choose boroughs, or take the rows out of the "
+            "layer.",
             "study area",
         )
 
@@ -78,7 +88,9 @@ def few_incidents(points: Points) -> str:
     """Of fewer than 30 incidents; empty where there are more."""
     if len(points) >= FEW:
         return ""
-    return f"Only {_incidents(len(points))}: below {FEW} chance weighs more than any pattern, so take it as a hint."
+    return (
+        f"Only {incidents_words(len(points))}: below {FEW} chance weighs more than any pattern, so take it as a hint."
+    )
 
 
 def moved_points(points: Points, facts: PointFacts) -> str:
@@ -104,9 +116,9 @@ def lonely_points(points: Points) -> str:
         return ""
     first = far[-1]
     return (
-        f"{_incidents(len(far))} {_lie(len(far))} up to {distance[first] / 1000:,.0f} km from the middle of the others "
-        f"(at {points.eastings[first]:.0f}, {points.northings[first]:.0f}), all others within {rest / 1000:,.1f} km: "
-        "look whether that place is right, for it stretches the study area and the bandwidth."
+        f"{incidents_words(len(far))} {_lie(len(far))} up to {distance[first] / 1000:,.0f} km from the middle of "
+        f"the others (at {points.eastings[first]:.0f}, {points.northings[first]:.0f}), all others within "
+        f"{rest / 1000:,.1f} km: look whether that place is right, for it stretches the study area and the bandwidth."
     )
 
 
@@ -140,8 +152,14 @@ def _midnight(hours: np.ndarray) -> str:
     )
 
 
-def _incidents(number: int) -> str:
-    return "1 incident" if number == 1 else f"{number:,} incidents"
+def incidents_words(number: int) -> str:
+    """“1 incident”, “1,234 incidents”."""
+    return counted(number, "incident")
+
+
+def counted(number: int, noun: str) -> str:
+    """“1 cell”, “1,234 cells”: of nouns whose plural is made by an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _lie(number: int) -> str:

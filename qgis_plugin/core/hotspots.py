@@ -41,7 +41,7 @@ from ...shared.grids import Grid, GridError
 from ...shared.hexagons import HexGrid
 from ...shared.kernel_density import MIN_POINTS, DensityError, check, default_cell
 from .analysis_error import AnalysisError
-from .cautions import cautions, refuse_hopeless
+from .cautions import cautions, refuse_hopeless, refuse_patternless
 from .errors import Cancelled
 from .hotspot_styles import (
     DensityClasses,
@@ -78,6 +78,8 @@ _FIELD_TYPES = {
 # Counts of smaller cells are mostly nought and one, whatever the size of the study area: nothing to compare.
 GI_SMALLEST_CELL_M = 100.0
 MOST_CELLS = 8_000_000  # London in cells of 25 m has fewer
+# A polygon each: more would fill the disk before they are ever drawn.
+MOST_CELLS_OF_A_LAYER = 1_000_000
 CORRECTION_WORDS = {
     Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg, over all cells",
     Correction.BENJAMINI_YEKUTIELI: "Benjamini–Yekutieli, over all cells (stricter)",
@@ -341,7 +343,8 @@ def gather(
 ) -> Incidents:
     """``collect``, but an ``AnalysisError`` where no analysis of what it finds could be true."""
     incidents = collect(source, area, wanted, cancelled, report, extra, places_only)
-    refuse_hopeless(incidents.points, incidents.outside, area.label, source.facts)
+    refuse_hopeless(incidents.points, incidents.outside, incidents.unmapped, area.label, source.facts)
+    refuse_patternless(incidents.points, source.facts)
     return incidents
 
 
@@ -388,6 +391,7 @@ def run_hotspots(
 
     Raises ``AnalysisError`` (too few incidents, empty study area, bandwidth smaller than the cell …) or ``Cancelled``.
     """
+    check_cells(area, settings)
     incidents = gather(source, area, wanted, cancelled, report, places_only=True)
     report("Computing", 65, 100)
     surface = compute(incidents.points, area, settings)
@@ -491,11 +495,7 @@ def _corners(area: StudyArea) -> tuple[float, float, float, float]:
 def _cells(points: Points, area: StudyArea, cell: float) -> tuple[Grid, np.ndarray]:
     """The grid over the study area, and which of its cells belong to it."""
     grid = Grid.covering(*_corners(area), cell)
-    if grid.rows * grid.columns > MOST_CELLS:
-        raise GridError(
-            f"Cells of {cell:g} m make {grid.rows * grid.columns:,} cells of the study area, more than {MOST_CELLS:,}, "
-            "and nobody reads so many: choose larger cells or a smaller area."
-        )
+    refuse_too_many(cell, grid.rows * grid.columns)
     top = grid.bottom + grid.rows * grid.cell
     mask = burn(area.geometry, grid.left, top, grid.cell, grid.shape, touched=False)[::-1]
     return grid, mask | (grid.bin(points.eastings, points.northings) > 0)
@@ -508,6 +508,35 @@ def _in_one_sentence() -> Iterator[None]:
         yield
     except (GridError, DensityError, GiStarError) as error:
         raise AnalysisError(str(error), "parameters") from error
+
+
+def check_cells(area: StudyArea, settings: HotspotSettings) -> None:
+    """Raise ``AnalysisError`` for more cells than can be; it needs no incidents, so that nobody waits for it."""
+    checked_area(area)
+    cell = settings.cell_m
+    if cell is None or not cell > 0:
+        return  # an automatic cell is never too small, and one of 0 has a sentence of its own
+    if settings.method.suffix != ".tif":
+        cells = round(area.geometry.area() / cell**2)
+        if cells > MOST_CELLS_OF_A_LAYER:
+            raise AnalysisError(
+                f"Cells of {cell:g} m would be about {cells:,} in the study area, more than the "
+                f"{MOST_CELLS_OF_A_LAYER:,} that a layer of cells can hold: choose larger cells, a smaller study area "
+                "or a raster.",
+                "parameters",
+            )
+    left, bottom, right, top = _corners(area)
+    refuse_too_many(cell, round((right - left) / cell) * round((top - bottom) / cell))
+
+
+def refuse_too_many(cell: float, cells: int) -> None:
+    """Raise ``AnalysisError`` for more cells than a grid may have."""
+    if cells > MOST_CELLS:
+        raise AnalysisError(
+            f"Cells of {cell:g} m make {cells:,} cells of the study area, more than {MOST_CELLS:,}, and nobody reads "
+            "so many: choose larger cells or a smaller area.",
+            "parameters",
+        )
 
 
 def compute(points: Points, area: StudyArea, settings: HotspotSettings) -> HotspotSurface:

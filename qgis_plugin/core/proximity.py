@@ -23,6 +23,7 @@ from ...shared.rings import AnyBand, Band
 from ...shared.windows import Window, common_end, comparison, month_words, newest_full_month, trend
 from .analysis_error import AnalysisError
 from .borough_ranks import BoroughRanks, RankTable
+from .cautions import incidents_words
 from .coverage import CoverageMap, circle
 from .periods import Period
 from .points import CancelledCheck, PointFacts, Points, PointSource, Rows, largest_stack, never_cancelled
@@ -233,7 +234,7 @@ def search(
     """
     question, radii = planned.question, planned.question.radii
     centre = (place.easting, place.northing)
-    found, elsewhere = [], []
+    found, elsewhere, placeless = [], [], []
     for number, part in enumerate(planned.parts):
         facts = part.rows.facts
         report(f"Counting in {facts.title}", number, len(planned.parts))
@@ -244,8 +245,16 @@ def search(
         if not covered[-1] > 0:
             elsewhere.append(facts.title)
             continue
-        found.append(_dataset(planned, part, place, covered, ranks, cancelled))
+        counted_here = _dataset(planned, part, place, covered, ranks, cancelled)
+        trouble = _placeless(part.rows, coverages, cancelled) if not _any(counted_here) else ""
+        if trouble:
+            placeless.append(trouble)
+        else:
+            found.append(counted_here)
     outside = tuple(f"{title} is left out: none of its incidents are held around here." for title in elsewhere)
+    outside += tuple(f"{sentence}: it is left out." for sentence in placeless)
+    if not found and placeless:
+        raise AnalysisError(f"{placeless[0]}: choose another layer.", "layer")
     if not found:
         raise AnalysisError(_outside(place, question), "postcode")
     answer = RingAnswer(
@@ -302,6 +311,26 @@ def _outside(place: Place, question: Question) -> str:
         f"{place.label} lies outside the area whose incidents the chosen layers hold: choose a place inside it, or ask "
         "the SafeStats team what your agreement covers."
     )
+
+
+def _any(answer: DatasetAnswer) -> bool:
+    """Whether the outermost ring holds an incident, now or before."""
+    return any(row.figures[-1].count or row.figures[-1].before for row in answer.rows)
+
+
+def _placeless(rows: Rows, coverages: CoverageMap, cancelled: CancelledCheck) -> str:
+    """What is wrong with a layer that can have nothing around any place; empty for one that is only quiet here.
+
+    A local copy is of London and says itself what has no place; rows in memory are those around places already.
+    """
+    if not isinstance(rows, PointSource) or rows.kept_file is not None:
+        return ""
+    if len(rows.read(coverages.of(()).geometry.boundingBox(), cancelled=cancelled)):
+        return ""
+    title = rows.facts.title
+    if len(rows.read(cancelled=cancelled)):
+        return f"Every place of “{title}” lies outside London, and places are looked at in London only"
+    return f"No row of “{title}” has a place, so that nothing can be counted around one"
 
 
 def _area_note(question: Question) -> tuple[str, ...]:
@@ -488,7 +517,8 @@ def _count_notes(
         notes.append("Nothing is compared: the months before are not all held.")
     if unplaced:
         notes.append(
-            f"{unplaced:,} incidents of the period, anywhere in the layer, have no place: no ring counts them."
+            f"{incidents_words(unplaced)} of the period, anywhere in the layer, {'has' if unplaced == 1 else 'have'} "
+            "no place: no ring counts them."
         )
     if stack > 1:
         notes.append(f"Up to {stack:,} incidents lie on one and the same point.")
@@ -496,5 +526,8 @@ def _count_notes(
     if rough:
         notes.append(f"Placed less exactly than the ring is wide: {', '.join(rough)}, of {current:,} in all.")
     if unknown_hour:
-        notes.append(f"{unknown_hour:,} incidents of unknown hour are left out of the time of day.")
+        notes.append(
+            f"{incidents_words(unknown_hour)} of unknown hour {'is' if unknown_hour == 1 else 'are'} left out of "
+            "the time of day."
+        )
     return notes

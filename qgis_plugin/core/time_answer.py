@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
@@ -41,6 +42,7 @@ from .time_published import (
 from .time_rows import HeldMonths, Reading, TimeRows, TimeSource
 
 MOST_CATEGORIES = 14
+_MOST_NAMED = 3  # boroughs in a heading
 
 
 class ChartKind(Enum):
@@ -104,6 +106,7 @@ class TimeAnswer:
     troubles: Mapping[ChartKind, str] = field(default_factory=dict)
     names_rows: bool = False
     public: bool = False
+    where: str = ""  # which boroughs the copy holds, in words; empty of a layer that is no copy
 
     @property
     def masking(self) -> int:
@@ -162,12 +165,31 @@ def answer(
         categories=_categories(facts, inside, troubles),
         peers=_peers(source, period, question.own, residents, reading.rows, troubles),
         troubles=troubles,
+        where=held_words(facts.areas) if source.ours else "",
     )
     if made.years is not None and not made.years.pairs:
         troubles[ChartKind.YEARS] = (
             f"“{facts.title}” does not hold a month of the period together with the same month a year before."
         )
     return made
+
+
+def held_words(areas: Sequence[str]) -> str:
+    """“Camden and part of Hackney”: where incidents are held by an agreement that names areas (codes)."""
+    if not areas:
+        return "whole copy"
+    sets = AreaSets()
+    boroughs, lsoas = sets.boundaries.boroughs, sets.boundaries.lsoas
+    every, there = (
+        Counter(lsoa.parent for lsoa in lsoas.values()),
+        Counter(lsoas[a].parent for a in areas if a in lsoas),
+    )
+    whole = {code for code in areas if code in boroughs} | {code for code, held in there.items() if held == every[code]}
+    named = sorted(boroughs[code].name for code in whole)
+    named += sorted(f"part of {boroughs[code].name}" for code in set(there) - whole if code in boroughs)
+    if len(named) > _MOST_NAMED:
+        return f"{len(named)} boroughs"
+    return " and ".join(filter(None, (", ".join(named[:-1]), *named[-1:]))) or "whole copy"
 
 
 def _week(source: TimeSource, rows: TimeRows, weighted: bool, troubles: dict[ChartKind, str]) -> Week | None:

@@ -23,6 +23,7 @@ from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType
 from ...shared.areas import Boundaries
 from ...shared.manifest import FID_COLUMN
 from ...shared.windows import newest_full_month
+from . import layers
 from .analysis_error import AnalysisError
 from .errors import Cancelled
 from .geopackage import read_only
@@ -162,6 +163,7 @@ class TimeSource:
     def __init__(self, layer: QgsVectorLayer, facts: PointFacts, only_selected: bool, today: date) -> None:
         self.facts = facts
         self.selected = frozenset(layer.selectedFeatureIds()) if only_selected else frozenset()
+        self.ours = layers.facts(layer) is not None
         self.subset = layer.subsetString()
         # A reading that was kept stands for the content as long as this stays the same.
         self.identity = None if layer.isEditable() else (layer.id(), layer.source(), layer.featureCount())

@@ -43,6 +43,7 @@ READ_TIMEOUT_S = 60
 _SLOWEST_UPLOAD_BYTES_S = 20_000  # a file may take so long beside the time-out
 _LARGEST_DOCUMENT = 64 * 1024 * 1024
 _BUSY = {429, 502, 503, 504}
+_LARGEST_PORT = 65_535
 _SIGN_IN_TO_THE_NETWORK = 511
 # What is wrong with a proxy that another one may not have.
 _THIS_PROXY = {"proxy-down", "proxy-unknown", "proxy-kind"}
@@ -67,7 +68,7 @@ def server_address(text: str) -> str:
         host, _ = parts.hostname or "", parts.port
     except ValueError as error:
         raise AddressTrouble(
-            f"“{text}” is no server address ({error}). It should look like https://safestats.example.org."
+            f"“{text}” is no server address: {_flaw(text)}. It should look like https://safestats.example.org."
         ) from error
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or parts.username:
         raise AddressTrouble(f"“{text}” is no server address. It should look like https://safestats.example.org.")
@@ -77,6 +78,17 @@ def server_address(text: str) -> str:
             "http:// is for a server on this machine only)."
         )
     return text
+
+
+def _flaw(text: str) -> str:
+    """What is wrong in an address that cannot be taken apart, in words."""
+    host = text.split("://", 1)[-1].split("/", 1)[0].rpartition("@")[2]
+    colon, port = host.rpartition("]")[2].partition(":")[1:]
+    if host.count("[") == host.count("]") and colon and not (port.isdecimal() and int(port) <= _LARGEST_PORT):
+        return "what follows the colon must be a port, a number from 0 to 65535"
+    if "[" in host or "]" in host:
+        return "what stands in square brackets is no IPv6 address"
+    return "it holds characters that no address has"
 
 
 def is_loopback(host: str) -> bool:

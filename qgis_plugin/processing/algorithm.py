@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterNumber,
     QgsProcessingUtils,
     QgsSettings,
     QgsVectorLayer,
@@ -68,6 +69,10 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
 
     def check(self, look: Callable[[], None], parameters: dict, context: QgsProcessingContext) -> tuple[bool, str]:
         """The usual checks, then ``look``: its ``AnalysisError`` becomes the sentence shown beside the inputs."""
+        # First, as QGIS says no more than “Incorrect parameter value” of a number out of its range.
+        sentence = next(filter(None, (self._out_of_range(one, parameters, context) for one in self._numbers())), "")
+        if sentence:
+            return False, sentence
         ok, sentence = super().checkParameterValues(parameters, context)
         if not ok:
             return ok, sentence
@@ -76,6 +81,25 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
         except DeskError as error:
             return False, error.sentence
         return True, ""
+
+    def _numbers(self) -> list[QgsProcessingParameterNumber]:
+        return [one for one in self.parameterDefinitions() if isinstance(one, QgsProcessingParameterNumber)]
+
+    def _out_of_range(
+        self, number: QgsProcessingParameterNumber, parameters: dict, context: QgsProcessingContext
+    ) -> str:
+        """The sentence for a number that is too small or too large; empty for any other, and for none."""
+        if parameters.get(number.name()) in (None, ""):
+            return ""
+        value = self.parameterAsDouble(parameters, number.name(), context)
+        if value < number.minimum():
+            words = tr("“{input}” is {value:g}, and must be at least {least:g}: choose a larger number.")
+        elif value > number.maximum():
+            words = tr("“{input}” is {value:g}, and must be at most {most:g}: choose a smaller number.")
+        else:
+            return ""
+        bounds = {"least": number.minimum(), "most": number.maximum()}
+        return words.format(input=number.description(), value=value, **bounds)
 
     def point_source(self, layer: QgsVectorLayer | None) -> PointSource:
         """The layer as background threads read it; raises ``QgsProcessingException``."""

@@ -21,6 +21,7 @@ from ..core.hotspots import (
     HotspotSettings,
     HotspotSurface,
     Incidents,
+    check_cells,
     classes_of,
     compute,
     gather,
@@ -89,6 +90,7 @@ class HotspotAlgorithm(IncidentAlgorithm):
         if self._trouble is not None:
             raise self._trouble
         settings = self.settings(parameters, context)
+        check_cells(self._area, settings)
 
         def report(stage: str, done: float, total: float) -> None:
             if total:

@@ -84,6 +84,25 @@ def test_an_address_that_is_unsafe_or_none_is_refused(typed: str) -> None:
         server_address(typed)
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("https://x:y", "what follows the colon must be a port, a number from 0 to 65535"),
+        ("x:99999", "what follows the colon must be a port, a number from 0 to 65535"),
+        ("https://[::1", "what stands in square brackets is no IPv6 address"),
+        ("https://[x]:80", "what stands in square brackets is no IPv6 address"),
+        ("https://a\u2100b", "it holds characters that no address has"),
+    ],
+)
+def test_what_is_wrong_in_an_address_is_told_in_our_own_words(typed: str, words: str) -> None:
+    with pytest.raises(AddressTrouble) as caught:
+        server_address(typed)
+    shown = typed if "://" in typed else f"https://{typed}"
+    assert caught.value.sentence == (
+        f"“{shown}” is no server address: {words}. It should look like https://safestats.example.org."
+    )
+
+
 def test_plain_http_away_from_this_machine_is_refused_with_the_reason() -> None:
     with pytest.raises(AddressTrouble, match="not encrypted"):
         Transport("http://10.0.0.1", DirectNetwork(), "0.1.0")

@@ -11,6 +11,7 @@ from ....shared.bandwidths import Rule, bandwidth_by
 from ....shared.getis_ord import Correction, gi_star, queen
 from ....shared.kernel_density import kernel_density
 from ..analysis_error import AnalysisError
+from ..cautions import counted, incidents_words
 from ..hotspot_styles import LegendClass
 from ..points import Points
 from .analysis import Analysis, Choice, Findings, Kind, Need, Output, Request
@@ -102,7 +103,7 @@ def run(request: Request) -> Findings:
                 f"quartic kernel, bandwidth {bandwidth:,.0f} m{automatic}, edge of the study area corrected for",
             ),
             ("Gi*", "3 × 3 cells, the cell itself included; cells in order of z"),
-            ("Judged by", f"{judged_by.label}, {len(later):,} incidents"),
+            ("Judged by", f"{judged_by.label}, {incidents_words(len(later))}"),
         ),
         values_used={**numbers_used(request.values, cells), "bandwidth": bandwidth, "made_from": made_from},
         notes=_notes(found, at, later),
@@ -138,8 +139,8 @@ def _answer(maps: tuple[_Map, ...], at_share: list[Score], incidents: int) -> st
         for each, score in zip(maps, at_share)
     ]
     return (
-        f"Of the {incidents:,} later incidents, the hottest {100 * at_share[0].area_share:.1f} % of the area held "
-        f"{', '.join(told)}. No map of that size could have held more than "
+        f"Of the {counted(incidents, 'later incident')}, the hottest {100 * at_share[0].area_share:.1f} % of the area "
+        f"held {', '.join(told)}. No map of that size could have held more than "
         f"{100 * at_share[0].best_hits / incidents:.0f} %."
     )
 

@@ -6,6 +6,7 @@ from datetime import date
 
 from ....shared.change_surface import change_of
 from ..analysis_error import AnalysisError
+from ..cautions import counted
 from ..hotspot_styles import LegendClass, sign_colour
 from ..hotspots import CORRECTION_WORDS
 from ..periods import Period, month_number
@@ -66,10 +67,12 @@ def run(request: Request) -> Findings:
     if not more and not fewer:
         notes.append("No cell changed for certain: the differences are no larger than chance would bring.")
     if days[0] != days[1]:
-        notes.append(f"The periods have {days[0]:,} and {days[1]:,} days; rates a day are compared, not counts.")
+        notes.append(
+            f"The periods have {days[0]:,} and {counted(days[1], 'day')}; rates a day are compared, not counts."
+        )
     return Findings(
         answer=f"From {before_period.label} to {after_period.label} incidents went from {number[0]} to {number[1]}; "
-        f"{more:,} cells rose and {fewer:,} fell for certain.",
+        f"{counted(more, 'cell')} rose and {fewer:,} fell for certain.",
         outputs=(
             Output.grid(
                 "change",

@@ -6,6 +6,7 @@ import numpy as np
 
 from ....shared.getis_ord import GiStarError, gi_star
 from ....shared.hotspot_classes import LEAST_PERIODS, HotspotClass, Rules, classify
+from ..cautions import counted
 from ..hotspot_styles import LegendClass
 from ..hotspots import CORRECTION_WORDS
 from ..periods import Period
@@ -88,10 +89,10 @@ def run(request: Request) -> Findings:
     told = ", ".join(f"{number:,} {kind.name.lower()}" for kind, number in numbers.items())
     notes = list(steps.notes)
     if without:
-        notes.append(f"In {without:,} of {len(cube):,} steps there is no incident at all.")
+        notes.append(f"In {without:,} of {counted(len(cube), 'step')} there is no incident at all.")
     columns = {"count": cube.sum(axis=0), "hot_steps": times, "hot_lately": lately, "class": found}
     return Findings(
-        answer=f"Of {len(of_cells):,} cells these are hot spots: {told}.",
+        answer=f"Of {counted(len(of_cells), 'cell')} these are hot spots: {told}.",
         outputs=(
             Output.grid(
                 "hot_spot_classes",

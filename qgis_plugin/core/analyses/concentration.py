@@ -9,7 +9,7 @@ import numpy as np
 from ....shared.concentration import Concentration, ConcentrationError, concentration, places_of
 from ....shared.street_network import Network, on_network
 from ..analysis_error import AnalysisError
-from ..cautions import far_from_streets
+from ..cautions import far_from_streets, incidents_words
 from ..hotspot_styles import LegendClass
 from ..study_areas import points_inside
 from .analysis import Analysis, Choice, Findings, Kind, Output, Request
@@ -53,7 +53,7 @@ def run(request: Request) -> Findings:
     known = found.empty > 0 or units.places is not None or unit != "points"
     of = "all" if known else "those with any"
     answer = (
-        f"Half of the {found.incidents:,} incidents lie on {half:,} of {found.places:,} {units.words} "
+        f"Half of the {incidents_words(found.incidents)} lie on {half:,} of {found.places:,} {units.words} "
         f"({_percent(half, found.places)} of {of}), a quarter on {quarter:,} ({_percent(quarter, found.places)}). "
         f"The generalised Gini coefficient is {found.generalised_gini:.2f}, from 0 (as even as can be) to 1."
     )

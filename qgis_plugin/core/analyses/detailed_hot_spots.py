@@ -6,6 +6,7 @@ import numpy as np
 
 from ....shared.getis_ord import CONFIDENCE, gi_star
 from ..analysis_error import AnalysisError
+from ..cautions import counted, incidents_words
 from ..hotspot_styles import gi_classes
 from ..hotspots import CORRECTION_WORDS
 from ..points import ColumnKind
@@ -40,14 +41,18 @@ def weights_of(request: Request) -> np.ndarray | None:
     weights = request.incidents.points.extra[str(name)]
     missing, negative = int(np.isnan(weights).sum()), int((weights < 0).sum())
     if missing or negative:
-        what = f"{missing:,} of {len(weights):,} incidents have no weight" if missing else ""
-        less = f"{negative:,} have one below 0" if negative else ""
+        what = f"{missing:,} of {incidents_words(len(weights))} {_have(missing)} no weight" if missing else ""
+        less = f"{negative:,} {_have(negative)} one below 0" if negative else ""
         raise AnalysisError(
             f"{' and '.join(filter(None, (what, less)))} in the column “{name}”, and none is guessed: complete the "
             "column, or leave those incidents out by a filter.",
             "weight",
         )
     return weights
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
 
 
 def weight_words(request: Request, weights: np.ndarray | None) -> tuple[str, str]:
@@ -79,7 +84,8 @@ def run(request: Request) -> Findings:
     hot, cold = int((found.classes > 0).sum()), int((found.classes < 0).sum())
     least = CONFIDENCE[1]
     return Findings(
-        answer=f"{hot:,} of {found.cells:,} cells are hot spots and {cold:,} cold spots, with at least {least} % "
+        answer=f"{hot:,} of {counted(found.cells, 'cell')} {'is a hot spot' if hot == 1 else 'are hot spots'} and "
+        f"{'1 a cold spot' if cold == 1 else f'{cold:,} cold spots'}, with at least {least} % "
         "confidence.",
         outputs=(
             Output.grid(

@@ -9,6 +9,7 @@ import numpy as np
 from ....shared.dual_density import Comparison, compare
 from ....shared.kernel_density import kernel_density
 from ..analysis_error import AnalysisError
+from ..cautions import counted
 from ..hotspot_styles import DensityClasses, LegendClass, density_classes, diverging_classes, number_words
 from ..points import Points
 from .analysis import Analysis, Choice, Findings, Kind, Output, Request
@@ -80,7 +81,7 @@ def run(request: Request) -> Findings:
     without = int(cells.mask.sum()) - len(known)
     notes = list(bandwidth.notes)
     if without:
-        notes.append(f"{without:,} cells have no ratio: within the bandwidth one of the two has no incident.")
+        notes.append(f"No ratio in {counted(without, 'cell')}: within the bandwidth one of the two has no incident.")
     words = f"{_WORDS[comparison]} of the {'shares' if shares else 'densities'}: {first_words} and {second_words}"
     return Findings(
         answer=f"{words}: from {_signed(float(known.min()))} to {_signed(float(known.max()))}.",

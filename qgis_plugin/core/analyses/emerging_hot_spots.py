@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ....shared.emerging import LEAST_STEPS, Pattern, emerging_hot_spots
+from ..cautions import counted
 from ..hotspot_styles import LegendClass
 from ..hotspots import CORRECTION_WORDS
 from .analysis import Analysis, Findings, Need, Output, Request
@@ -76,7 +77,9 @@ def run(request: Request) -> Findings:
         found = emerging_hot_spots(cube, cells.mask, near.weights, correction, level_of(values))
     of_cells = found.patterns[cells.mask]
     codes, numbers = np.unique(of_cells[of_cells != 0], return_counts=True)
-    told = ", ".join(f"{number:,} {pattern_words(code).lower()}s" for code, number in zip(codes[::-1], numbers[::-1]))
+    told = ", ".join(
+        counted(int(number), pattern_words(code).lower()) for code, number in zip(codes[::-1], numbers[::-1])
+    )
     names = np.array([pattern_words(code) for code in range(-8, 9)])
     columns = {
         "count": cube.sum(axis=0),
@@ -88,9 +91,9 @@ def run(request: Request) -> Findings:
         "cold_steps": found.cold,
     }
     return Findings(
-        answer=f"Of {len(of_cells):,} cells these have a pattern: {told}."
+        answer=f"Of {counted(len(of_cells), 'cell')} these have a pattern: {told}."
         if told
-        else f"None of {len(of_cells):,} cells has a pattern.",
+        else f"None of {counted(len(of_cells), 'cell')} has a pattern.",
         outputs=(
             Output.grid(
                 "emerging_hot_spots",

@@ -7,7 +7,7 @@ import numpy as np
 from ....shared.network_density import Junctions, network_density
 from ....shared.street_network import Lixels, Network, NetworkError, OnNetwork, on_network, piece
 from ..analysis_error import AnalysisError
-from ..cautions import far_from_streets
+from ..cautions import far_from_streets, incidents_words
 from ..hotspot_styles import DensityClasses, density_classes
 from ..study_areas import points_inside
 from .analysis import Analysis, Choice, Findings, Kind, Output, Request
@@ -87,7 +87,10 @@ def _notes(places: OnNetwork, within: float, junctions: Junctions) -> tuple[str,
 
 
 def _answer(streets: Output, on: int, km: float, top: float) -> str:
-    told = f"{on:,} incidents on {km:,.1f} km of street, {on / km:.1f} per km; the densest piece has {top:,.0f} per km."
+    told = (
+        f"{incidents_words(on)} on {km:,.1f} km of street, {on / km:.1f} per km; "
+        f"the densest piece has {top:,.0f} per km."
+    )
     named = np.flatnonzero(streets.columns["street"] != "")[:1]
     if named.size:
         row = int(named[0])

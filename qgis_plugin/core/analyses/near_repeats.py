@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from ....shared.near_repeat import Metric, NearRepeat, NearRepeatError, Role, Series, near_repeat, series
 from ..analysis_error import AnalysisError
+from ..cautions import counted
 from ..hotspot_styles import LegendClass
 from ..points import Points
 from .analysis import Analysis, Choice, Findings, Kind, Need, Output, Request
 
 _UNUSUAL_P = 0.05
 _MEANINGFUL_RATIO = 1.2  # what the Near Repeat Calculator calls meaningful
+_NOT_UNUSUAL = "#de8463"  # no red where repeats are no more than chance brings
 _CLASSES = (
     LegendClass(Role.REPEAT, Role.REPEAT, "Repeat: after another on the same point", "#7d1a34"),
     LegendClass(Role.NEAR_REPEAT, Role.NEAR_REPEAT, "Near repeat: after another close by", "#de8463"),
@@ -54,18 +59,19 @@ def run(request: Request) -> Findings:
         )
     except NearRepeatError as error:
         raise AnalysisError(str(error), "parameters") from error
-    distance_words, span_words = _distance_words(distances), _span_words(spans)
+    square = _square_m(dated)
+    distance_words, span_words = _distance_words(distances, square), _span_words(spans)
     return Findings(
         answer=_answer(found, distance_words, span_words),
         outputs=(
-            _incidents(dated, roles, distance_words[1], span_words[0]),
-            _table(found, distances, spans),
+            _incidents(dated, roles, distance_words[1], span_words[0], _classes(square, bool(_unusual(found).any()))),
+            _table(found, distance_words, spans),
             _ratios(found, distance_words, spans),
         ),
         parameters=(
             ("Method", "Knox test, exact expectation, p by permutation (one-sided)"),
-            ("Incidents with a day", f"{found.incidents:,}, {found.pairs:,} pairs"),
-            ("Bands of distance", f"same place, then {len(distances)} of {float(values['band']):g} m"),
+            ("Incidents with a day", f"{found.incidents:,}, {counted(found.pairs, 'pair')}"),
+            ("Bands of distance", f"{distance_words[0]}, then {len(distances)} of {float(values['band']):g} m"),
             ("Bands of days", f"{len(spans)} of {int(values['span'])}"),
             ("Distance", "as the crow flies" if metric is Metric.EUCLIDEAN else "along a street grid"),
             ("On the map", f"{distance_words[1]} and within {span_words[0]} of another"),
@@ -73,7 +79,7 @@ def run(request: Request) -> Findings:
             ("Permutations", f"{found.permutations:,}, seed {int(values['seed'])}"),
         ),
         values_used={},
-        notes=_notes(found, request),
+        notes=_notes(found, request, square, distances[0]),
     )
 
 
@@ -94,15 +100,38 @@ def _check_days(days: np.ndarray) -> None:
         )
 
 
-def _distance_words(distances: list[float]) -> list[str]:
-    words = ["same place", f"under {distances[0]:g} m"]
+def _square_m(points: Points) -> float:
+    """The side of the squares on whose middles the places lie, in metres; 0 where they are exact or do not tell."""
+    known = points.precision[~np.isnan(points.precision)]
+    # Of a copy on a grid the smallest is the grid's: some may have been placed less exactly before.
+    if not len(known) or not known.min() > 1:
+        return 0.0
+    side = float(known.min())
+    offset = np.concatenate([points.eastings, points.northings]) % side
+    # A copy's grid and the supplier's own rounding both put every place at the same part of its square.
+    return side if (offset == offset[0]).all() else 0.0
+
+
+def _classes(square: float, unusual: bool) -> tuple[LegendClass, ...]:
+    """The parts of a series for the map; those on one point are not red where the table holds nothing unusual."""
+    repeat = _CLASSES[0]
+    words = "Repeat: after another in the same square" if square else repeat.label
+    if unusual:
+        return (replace(repeat, label=words), *_CLASSES[1:])
+    words += " (no more than by chance)"
+    near = replace(_CLASSES[1], label=f"{_CLASSES[1].label} (no more than by chance)", colour="#efc4ae")
+    return (replace(repeat, label=words, colour=_NOT_UNUSUAL), near, *_CLASSES[2:])
+
+
+def _distance_words(distances: list[float], square: float) -> list[str]:
+    words = [f"same square of {square:g} m" if square else "same place", f"under {distances[0]:g} m"]
     return words + [f"{low:g} to under {high:g} m" for low, high in zip(distances, distances[1:])]
 
 
 def _span_words(spans: list[int]) -> list[str]:
     """Whole days, both ends included: 0 to 6 days is what lies under 7."""
     bounds = list(zip([0, *spans], spans))
-    return [f"{low} days" if low == high - 1 else f"{low} to {high - 1} days" for low, high in bounds]
+    return [counted(low, "day") if low == high - 1 else f"{low} to {high - 1} days" for low, high in bounds]
 
 
 def _unusual(found: NearRepeat) -> np.ndarray:
@@ -125,27 +154,38 @@ def _answer(found: NearRepeat, distance_words: list[str], span_words: list[str])
             f"p {found.p[row, column]:.3f})"
         )
     more = len(unusual) - len(sentences)
-    return "Near repeats: " + "; ".join(sentences) + (f"; and {more} more bands." if more else ".")
+    return (
+        "Near repeats: "
+        + "; ".join(sentences)
+        + (f"; and {more} more {'band' if more == 1 else 'bands'}." if more else ".")
+    )
 
 
-def _notes(found: NearRepeat, request: Request) -> tuple[str, ...]:
+def _notes(found: NearRepeat, request: Request, square: float, band: float) -> tuple[str, ...]:
     notes = []
+    if square:
+        told = (
+            f"Places are middles of {square:g} m squares: incidents “in the same square” lie up to "
+            f"{square * math.sqrt(2):.0f} m apart, and bands narrower than {square:g} m say nothing"
+        )
+        notes.append(told + (f" – yours are of {band:g} m: choose wider ones." if band < square else "."))
     if request.facts.snapped:
         notes.append(
-            "The supplier moves incidents to shared map points, so “same place” is a street, and distances under "
-            "about 100 m mean little."
+            f"The supplier moves incidents to shared map points, so “same {'square' if square else 'place'}” is a "
+            "street, and distances under about 100 m mean little."
         )
     tests = found.p.size
     if np.isfinite(found.p).any():
         chance = _UNUSUAL_P * tests
         notes.append(
-            f"{tests} bands are tested, each by itself: by chance alone about {chance:.0f} would have p up to "
-            f"{_UNUSUAL_P:g}. Read the table as a whole, from the same place and the first days outwards."
+            f"{counted(tests, 'band')} {'is' if tests == 1 else 'are'} tested, each by itself: "
+            f"by chance alone about {chance:.0f} would have p up to "
+            f"{_UNUSUAL_P:g}. Read the table as a whole, from the first row and the first days outwards."
         )
     return tuple(notes)
 
 
-def _incidents(points: Points, roles: Series, distance: str, span: str) -> Output:
+def _incidents(points: Points, roles: Series, distance: str, span: str, classes: tuple[LegendClass, ...]) -> Output:
     """The incidents by their part in a series, those that follow another on top."""
     order = np.argsort(roles.role, kind="stable")
     title = f"Series: {distance} and within {span}"
@@ -169,13 +209,13 @@ def _incidents(points: Points, roles: Series, distance: str, span: str) -> Outpu
             "followers": "Incidents that follow it",
         },
         shown="class",
-        classes=_CLASSES,
+        classes=classes,
         legend_title=title,
     )
 
 
-def _table(found: NearRepeat, distances: list[float], spans: list[int]) -> Output:
-    distance_words, span_words = _distance_words(distances), _span_words(spans)
+def _table(found: NearRepeat, distance_words: list[str], spans: list[int]) -> Output:
+    span_words = _span_words(spans)
     rows, columns = (index.ravel() for index in np.indices(found.observed.shape))
     return Output.table(
         "near_repeats",
@@ -222,8 +262,9 @@ NEAR_REPEATS = Analysis(
         "Counts pairs of incidents by how far and how many days they lie apart, and compares with what chance would "
         "bring if dates were dealt out anew (Knox 1964): the expected number is exact, p comes from permutations. A "
         "ratio of 2 for under 100 m and 0 to 6 days means twice as many pairs as by chance. The row “same place” holds "
-        "repeats at one exact point. The map shows which incidents followed another within the first bands; of two on "
-        "one day the earlier hour counts as the first. Days are needed; months are not enough."
+        "repeats at one exact point; in a copy whose places are middles of squares it is the row “same square”, and "
+        "bands narrower than the squares say nothing. The map shows which incidents followed another within the first "
+        "bands; of two on one day the earlier hour counts as the first. Days are needed; months are not enough."
     ),
     choices=(
         Choice(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ....shared.concentration import Places, places_of
 from ..analysis_error import AnalysisError
+from ..cautions import counted, incidents_words
 from ..hotspot_styles import LegendClass
 from ..points import ColumnKind
 from .analysis import Analysis, Choice, Findings, Kind, Output, Request
@@ -38,8 +39,8 @@ def run(request: Request) -> Findings:
     shown = int(np.count_nonzero(places.counts >= least))
     if not shown:
         raise AnalysisError(
-            f"No place holds {least} incidents or more; the most on one is {int(places.counts[0])}: ask for fewer, or "
-            "choose a longer period or more categories.",
+            f"No place holds {incidents_words(least)} or more; the most on one is {int(places.counts[0])}: ask for "
+            "fewer, or choose a longer period or more categories.",
             "least",
         )
     request.stop_if_cancelled()
@@ -50,9 +51,9 @@ def run(request: Request) -> Findings:
     repeats = int(np.count_nonzero(places.counts > 1))
     on_repeats = int(places.counts[places.counts > 1].sum())
     answer = (
-        f"{_places(shown)} {'holds' if shown == 1 else 'hold'} {least} incidents or more: {held:,} of {total:,} "
-        f"({100 * held / total:.0f} %) on {100 * shown / len(places.counts):.1f} % of all places with any. "
-        f"The most on one place is {int(places.counts[0]):,}."
+        f"{counted(shown, 'place')} {'holds' if shown == 1 else 'hold'} {incidents_words(least)} or more: "
+        f"{held:,} of {total:,} ({100 * held / total:.0f} %) on {100 * shown / len(places.counts):.1f} % of all "
+        f"places with any. The most on one place is {int(places.counts[0]):,}."
     )
     words = {name: _WORDS[name] for name in columns}
     return Findings(
@@ -74,16 +75,12 @@ def run(request: Request) -> Findings:
         ),
         parameters=(
             ("A place is", "an exact point (to the centimetre)"),
-            ("Shown from", f"{least} incidents"),
+            ("Shown from", incidents_words(least)),
             ("Places with incidents", f"{len(places.counts):,}"),
-            ("Places with more than one", f"{repeats:,}, with {on_repeats:,} incidents"),
+            ("Places with more than one", f"{repeats:,}, with {incidents_words(on_repeats)}"),
         ),
         values_used={"least": least, "name": request.values["name"]},
     )
-
-
-def _places(number: int) -> str:
-    return "1 place" if number == 1 else f"{number:,} places"
 
 
 def _columns(request: Request, places: Places, shown: int) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from qgis.core import QgsProcessingUtils
 
 from ..analysis_error import AnalysisError
-from ..cautions import cautions, refuse_patternless
+from ..cautions import cautions, counted, incidents_words
 from ..hotspots import ALL_INCIDENTS, IncidentFilter, Incidents, Report, collect, gather, no_report
 from ..line_rows import LineSource
 from ..periods import Period
@@ -155,7 +155,6 @@ def run_analysis(
     check_needs(analysis, facts, wanted)
     values = _with_periods(analysis, checked_values(analysis, inputs.values), facts, wanted)
     incidents = gather(inputs.source, inputs.area, wanted, cancelled, report, _columns(analysis, values))
-    refuse_patternless(incidents.points, facts)
     others = _others(analysis, inputs, values, cancelled, report)
     lines = {}
     for name, source in inputs.lines.items():
@@ -286,12 +285,16 @@ def _chosen_words(analysis: Analysis, inputs: Inputs, request: Request) -> list[
         if choice.kind is Kind.PERIOD:
             other = request.others[choice.name]
             automatic = "" if inputs.values.get(choice.name) else " (automatic)"
-            found.append((choice.words, f"{other.period.label}{automatic}, {len(other.incidents.points):,} incidents"))
+            found.append(
+                (choice.words, f"{other.period.label}{automatic}, {incidents_words(len(other.incidents.points))}")
+            )
         elif choice.name in request.others:
             other = request.others[choice.name]
             dates = other.period.label if other.period else "all dates"
-            found.append((choice.words, f"{other.facts.title}, {dates}, {len(other.incidents.points):,} points"))
+            found.append(
+                (choice.words, f"{other.facts.title}, {dates}, {counted(len(other.incidents.points), 'point')}")
+            )
         elif choice.name in request.lines:
             lines = request.lines[choice.name]
-            found.append((choice.words, f"{lines.title}, {len(lines):,} lines"))
+            found.append((choice.words, f"{lines.title}, {counted(len(lines), 'line')}"))
     return found

@@ -28,6 +28,7 @@ from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType, QTime
 
 from ..analysis_error import AnalysisError
 from ..errors import Cancelled
+from ..hotspots import MOST_CELLS_OF_A_LAYER
 from ..points import NATIONAL_GRID, CancelledCheck, never_cancelled
 from .analysis import Findings, Output, OutputKind
 from .drawing import draw
@@ -36,8 +37,6 @@ from .record import keep_record
 if TYPE_CHECKING:
     from .running import AnalysisRun
 
-# A polygon each: more would fill the disk before they are ever drawn.
-MOST_CELLS = 1_000_000
 _WKB = {
     OutputKind.GRID: Qgis.WkbType.Polygon,
     OutputKind.POINTS: Qgis.WkbType.Point,
@@ -65,10 +64,10 @@ def write(findings: Findings, path: Path, cancelled: CancelledCheck = never_canc
 
 
 def _write(output: Output, path: Path, cancelled: CancelledCheck, new_file: bool) -> None:
-    if output.surface is not None and output.surface.cells > MOST_CELLS:
+    if output.surface is not None and output.surface.cells > MOST_CELLS_OF_A_LAYER:
         raise AnalysisError(
-            f"“{output.title}” would be {output.surface.cells:,} cells, more than the {MOST_CELLS:,} that a layer of "
-            "cells can hold: choose larger cells or a smaller study area.",
+            f"“{output.title}” would be {output.surface.cells:,} cells, more than the {MOST_CELLS_OF_A_LAYER:,} that a "
+            "layer of cells can hold: choose larger cells or a smaller study area.",
             "parameters",
         )
     fields = fields_of(output)

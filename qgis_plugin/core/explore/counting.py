@@ -37,6 +37,7 @@ _ON_GRID, _IN_AREA = "grid", "area"
 _AT_ONCE = 20_000
 _MOST_CATEGORIES = 500  # a column with more holds something else
 _MOST_FINER = 60  # values of a column that refines the categories; one with more holds something else
+_HELD_FIRST = (Held.WHOLE, Held.PART, Held.NONE)
 _SNAPPED = re.compile(r"\bsnap|map points\b", re.IGNORECASE)
 _BUILT_IN = {"borough", "borough_code", "lsoa_code", "month", "location_method", "weekday"}
 
@@ -389,7 +390,7 @@ def _assigned(
 def _places(
     asked: Selection, areas: AreaSet | None, sets: AreaSets, bounds: Sequence[str], found: set[str]
 ) -> tuple[tuple[Place, ...], tuple[Held, ...]]:
-    """The areas of the question, those without an incident too; then whatever else has incidents."""
+    """The areas of the question, those held in full first, those not held last; then whatever else has incidents."""
     if areas is None:
         return (Place(WHOLE, _tr("All that is asked for"), ""),), (Held.WHOLE,)
     held = sets.held(areas, bounds)
@@ -403,6 +404,7 @@ def _places(
     sure = asked.within is Within.ALL or asked.within is Within.BOROUGHS
     sure = sure or (asked.within, areas.by) in ((Within.WARDS, By.WARD), (Within.LSOAS, By.LSOA))
     chosen = [place for place in areas.places.values() if place.code in found or (sure and in_question(place))]
+    chosen.sort(key=lambda place: _HELD_FIRST.index(held[place.code]))  # by name among those that are held alike
     share = [held[place.code] for place in chosen]
     unknown = sorted(found - set(areas.places) - {NOWHERE, ELSEWHERE})
     chosen += [Place(code, code, "") for code in unknown]  # of another edition than the plugin's

@@ -61,7 +61,7 @@ def draw(kind: ChartKind, made: TimeAnswer, look: Look) -> Drawing:
 
 
 def heading(kind: ChartKind, made: TimeAnswer) -> str:
-    """Dataset, chart and months in a line."""
+    """Dataset, boroughs, chart and months in a line."""
     words = {
         ChartKind.WEEK: tr("{title}: hour by weekday, {period}"),
         ChartKind.CALENDAR: tr("{title}: day by day, {period}"),
@@ -70,7 +70,11 @@ def heading(kind: ChartKind, made: TimeAnswer) -> str:
         ChartKind.PARETO: tr("{title}: categories, {period}"),
         ChartKind.PEERS: tr("{title}: boroughs compared, {period}"),
     }[kind]
-    return words.format(title=made.facts.title, period=made.period.label, last=month_words(made.period.last))
+    title = made.facts.title
+    # Which copy somebody has is nothing for the public, unless it says of where the counts are.
+    if made.where and not (made.public and not made.facts.areas):
+        title = f"{title}, {made.where}"
+    return words.format(title=title, period=made.period.label, last=month_words(made.period.last))
 
 
 def notes(kind: ChartKind, made: TimeAnswer) -> list[str]:

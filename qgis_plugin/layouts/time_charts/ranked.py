@@ -25,8 +25,8 @@ def draw_pareto(page: Page, made: TimeAnswer) -> None:
         drawing.width_of(words, size) + 1.5 * GAP
         for words in (
             max((count_words(line.count, line.mark) for line in lines), key=len, default=""),
-            "100 %",
-            "100 %",
+            max(["100 %", *(share_words(line.share) for line in lines)], key=len),
+            max(["100 %", *(share_words(line.cumulative) for line in lines)], key=len),
         )
     ]
     plot = QRectF(names, page.top, drawing.width - names - sum(figures) - GAP, page.bottom - page.top - page.row)
@@ -86,7 +86,10 @@ def count_words(count: int | None, mark: str) -> str:
 
 
 def share_words(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.0f} %"
+    """“12 %”; of little, “under 1 %”: none but nothing is 0."""
+    if share is None:
+        return ""
+    return tr("under 1 %") if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def draw_peers(page: Page, made: TimeAnswer) -> None:

@@ -25,16 +25,19 @@ from safestats.qgis_plugin.core.analyses.analysis import Analysis, Choice, Findi
 from safestats.qgis_plugin.core.analyses.record import RunRecord, record_of
 from safestats.qgis_plugin.core.analyses.registry import ANALYSES
 from safestats.qgis_plugin.core.analyses.running import Inputs, checked_values, run_analysis
-from safestats.qgis_plugin.core.analyses.writing import MOST_CELLS, open_layers
+from safestats.qgis_plugin.core.analyses.writing import open_layers
 from safestats.qgis_plugin.core.analysis_error import AnalysisError
 from safestats.qgis_plugin.core.cautions import cautions
 from safestats.qgis_plugin.core.errors import Cancelled
 from safestats.qgis_plugin.core.hotspot_styles import LegendClass
 from safestats.qgis_plugin.core.hotspots import (
+    MOST_CELLS,
+    MOST_CELLS_OF_A_LAYER,
     HotspotSettings,
     HotspotSurface,
     IncidentFilter,
     Method,
+    check_cells,
     gather,
     run_hotspots,
 )
@@ -323,12 +326,38 @@ def test_a_layer_that_cannot_be_analysed_is_refused(qgis_app):
         ([(EAST, NORTH, "2025-01", "theft")], "Only 1 incident of “incidents” lies in the study area"),
         ([(EAST, NORTH, "2025-01", "theft")] * 50, "All 50 incidents lie on one and the same point"),
         ([], "holds no incident with a place for this choice"),
-        ([(None, None, "2025-01", "theft")] * 5, "holds no incident with a place for this choice"),
+        ([(None, None, "2025-01", "theft")] * 5, "None of the 5 rows of “incidents” for this choice has a place"),
+        ([(None, None, "2025-01", "theft")], "The only row of “incidents” for this choice has no place"),
     ],
 )
 def test_incidents_without_a_pattern_are_refused(qgis_app, tmp_path, rows, words):
     with pytest.raises(AnalysisError, match=words):
         run_on(point_layer(rows), tmp_path)
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_the_first_four_methods_refuse_a_single_point_too(qgis_app, tmp_path, method):
+    source = PointSource(point_layer([(EAST, NORTH, "2025-01", "theft")] * 100))
+    target = tmp_path / f"x{method.suffix}"
+    with pytest.raises(AnalysisError, match="All 100 incidents lie on one and the same point"):
+        run_hotspots(source, square(), ALL, HotspotSettings(method=method, cell_m=100), target)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("method", [Method.KDE_GRID, Method.GI_GRID])
+def test_more_cells_than_a_layer_holds_are_refused_before_anything_is_read(qgis_app, tmp_path, method):
+    source = PointSource(point_layer(scattered()))
+    asked = []
+    with pytest.raises(AnalysisError, match="Cells of 1.9 m would be about 1,108,033 .* more than the 1,000,000"):
+        run_hotspots(
+            source, square(), ALL, HotspotSettings(method=method, cell_m=1.9), tmp_path / "x.gpkg",
+            report=lambda *told: asked.append(told),
+        )  # fmt: skip
+    assert not asked
+    check_cells(square(), HotspotSettings(method=method, cell_m=2))  # a million
+    check_cells(square(), HotspotSettings(method=Method.KDE_RASTER, cell_m=1))
+    text = (ROOT / "docs" / "analyses.md").read_text(encoding="utf-8")
+    assert f"more than {MOST_CELLS:,} cells as a raster, {MOST_CELLS_OF_A_LAYER:,} as a layer of cells" in text
 
 
 def test_a_study_area_outside_the_data_is_refused(qgis_app, tmp_path):
@@ -363,7 +392,7 @@ def test_impossible_settings_are_refused(qgis_app, tmp_path, settings, words):
 
 
 def test_more_cells_than_a_layer_can_hold_are_refused(qgis_app, tmp_path):
-    side = int(MOST_CELLS**0.5) + 1
+    side = int(MOST_CELLS_OF_A_LAYER**0.5) + 1
 
     def many(_request: Request) -> Findings:
         mask = np.ones((side, side), bool)
@@ -546,7 +575,7 @@ def test_a_density_is_repeated_too(dock, qtbot):
     dock.method_box.setCurrentIndex(dock.method_box.findData(Method.GI_GRID))
     dock.repeat_layer(first.layer.id())
     dock.start()
-    qtbot.waitUntil(lambda: dock.result is not first, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.result not in (None, first), timeout=20_000)
     again = dock.result
     assert again.method is first.method and again.settings.edge_correction
     assert again.settings == first.settings
@@ -626,7 +655,7 @@ def area_layer() -> QgsVectorLayer:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"STEPS": 99}, "Incorrect parameter value for STEPS"),
+        ({"STEPS": 99}, "“Steps” is 99, and must be at most 9"),
         ({"FROM_MONTH": "March"}, "is no month"),
         ({"FROM_MONTH": ""}, "compares months: choose a period"),
         ({"BOROUGHS": "Camden"}, "Give one study area"),

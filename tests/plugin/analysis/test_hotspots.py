@@ -154,6 +154,7 @@ def test_the_volume_of_real_incidents_is_their_number(fire_layer, fire_rows, tmp
 
 def test_density_is_the_kernel_where_it_is_written(qgis_app, tmp_path):
     rows = [(EAST + 50, NORTH + 50, "2025-01", "theft")] * 3
+    rows.append((EAST - 900, NORTH - 900, "2025-01", "theft"))  # beyond its reach: all on one point would be refused
     done = run(point_layer(rows), square(), tmp_path, Method.KDE_RASTER, cell_m=20.0, bandwidth_m=500.0)
     raster = gdal.Open(str(done.path))
     west, size, _, north, _, _ = raster.GetGeoTransform()

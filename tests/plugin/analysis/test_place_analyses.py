@@ -236,6 +236,43 @@ def test_near_repeats_equal_a_count_of_every_pair(qgis_app, run):
     assert ratios["days_0_6"][1] == pytest.approx(found["ratio"][row], abs=0.01)
 
 
+def in_squares(rows):
+    return [(r[0] // 100 * 100 + 50, r[1] // 100 * 100 + 50, *r[2:5], 100.0) for r in rows]
+
+
+def test_near_repeats_of_places_on_a_grid_are_of_squares(qgis_app, run):
+    rows = in_squares(near_rows())
+    rows[7] = (*rows[7][:5], 800.0)  # placed less exactly before
+    finished = run(dated_layer(rows), "near-repeat", {"permutations": 99, "bands": 2, "band": 50})
+    assert set(columns(finished, "near_repeats")["distance"]) == {
+        "same square of 100 m", "under 50 m", "50 to under 100 m",
+    }  # fmt: skip
+    assert "same square of 100 m within 0 to 6 days" in finished.findings.answer
+    assert dict(finished.parameters)["Bands of distance"] == "same square of 100 m, then 2 of 50 m"
+    note = next(note for note in finished.notes if "middles of 100 m squares" in note)
+    assert "bands narrower than 100 m say nothing – yours are of 50 m" in note
+    labels = [one.label for one in finished.findings.outputs[0].classes]
+    assert labels[0] == "Repeat: after another in the same square"
+    # Exact places that tell so are none of a grid, whatever they say of themselves.
+    exact = run(dated_layer([(*r[:5], 1.0) for r in near_rows()]), "near-repeat", {"permutations": 19})
+    assert "same place" in columns(exact, "near_repeats")["distance"]
+    assert not any("squares" in note for note in exact.notes)
+
+
+def test_repeats_are_not_red_where_there_are_no_more_than_by_chance(qgis_app, run):
+    rng = np.random.default_rng(5)
+    rows = [
+        (int(WEST + 100 * x), int(SOUTH + 100 * y), NEW_YEAR + timedelta(days=int(day)), 12, "burglary", None)
+        for x, y, day in zip(rng.integers(0, 6, 120), rng.integers(0, 6, 120), rng.integers(0, 300, 120))
+    ]
+    finished = run(dated_layer(rows), "near-repeat", {"permutations": 99, "bands": 1, "spans": 1})
+    assert finished.findings.answer.startswith("No near repeats")
+    repeat = finished.findings.outputs[0].classes[0]
+    assert repeat.label.endswith("(no more than by chance)") and repeat.colour != "#7d1a34"
+    unusual = run(dated_layer(near_rows()), "near-repeat", {"permutations": 99})
+    assert unusual.findings.outputs[0].classes[0].colour == "#7d1a34"
+
+
 def test_months_and_one_day_are_not_enough_for_near_repeats(qgis_app, run):
     rows = near_rows()
     with pytest.raises(AnalysisError, match="does not tell on which day"):

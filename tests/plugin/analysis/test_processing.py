@@ -90,6 +90,27 @@ def test_proximity_search_equals_a_count_by_hand(provider, context):
     assert table["All incidents", 250] == by_hand[250] == table["Theft", 250] + table["Drugs", 250]
 
 
+@pytest.mark.parametrize(
+    ("name", "further", "sentence"),
+    [
+        ("kerneldensity", {"BANDWIDTH": 0}, "“Bandwidth (m)” is 0, and must be at least 1: choose a larger number."),
+        ("kerneldensity", {"CELL": -5}, "“Cell (m)” is -5, and must be at least 1: choose a larger number."),
+        ("getisord", {"CELL": 0}, "“Cell (m)” is 0, and must be at least 1: choose a larger number."),
+        ("getisord", {"NEIGHBOURS": 0}, "“Neighbours” is 0, and must be at least 1: choose a larger number."),
+        ("getisord", {"NEIGHBOURS": 21}, "“Neighbours” is 21, and must be at most 20: choose a smaller number."),
+        ("repeatlocations", {"LEAST": 0}, "and must be at least 2: choose a larger number."),
+    ],
+)
+def test_a_number_out_of_its_range_has_a_sentence(provider, context, name, further, sentence):
+    parameters = {
+        "INPUT": point_layer(rows()), "STUDY_AREA": square_layer(), "OUTPUT": "TEMPORARY_OUTPUT", **further,
+    }  # fmt: skip
+    ok, told = provider.algorithm(name).checkParameterValues(parameters, context)
+    assert not ok and told.endswith(sentence)
+    usual = {key: value for key, value in parameters.items() if key not in further}
+    assert provider.algorithm(name).checkParameterValues(usual, context)[0]
+
+
 def test_several_layers_are_never_added_up(provider, context):
     layers = [point_layer(rows(50), "one"), point_layer(rows(70), "two")]
     inputs = {

@@ -128,7 +128,7 @@ def test_rows_without_a_place_are_counted_and_told(qgis_app):
     found = run(point_layer(rows), window=Window("2025-01", "2025-01"))
     part = found.answer.datasets[0]
     assert (totals(found), part.unplaced) == ((1,), 1)
-    assert any("have no place" in note for note in part.notes)
+    assert any(note.startswith("1 incident of the period") and "has no place" in note for note in part.notes)
 
 
 def test_rates_are_of_the_land_where_data_are_held(qgis_app):
@@ -193,6 +193,19 @@ def test_across_the_boundary_is_counted_and_told(qgis_app):
         found.answer.boundary_note
         == f"Incidents across the boundary of {edge.borough} are counted, as far as they are held."
     )
+
+
+def test_a_layer_outside_london_or_without_places_says_so(qgis_app):
+    leeds = point_layer([(430_000, 433_000, "2025-01", "theft")] * 3, "Leeds")
+    nowhere = point_layer([(None, None, "2025-01", "theft")] * 3, "Nowhere")
+    with pytest.raises(AnalysisError, match="Every place of “Leeds” lies outside London"):
+        run(leeds, window=YEAR)
+    with pytest.raises(AnalysisError, match="No row of “Nowhere” has a place"):
+        run(nowhere, window=YEAR)
+    here = point_layer([(EAST + 3000, NORTH, "2025-01", "theft")], "Quiet")
+    found = run([here, leeds], window=YEAR)
+    assert [one.title for one in found.answer.datasets] == ["Quiet"] and totals(found) == (0,)
+    assert any("“Leeds” lies outside London" in note and "left out" in note for note in found.answer.notes)
 
 
 def test_where_nothing_is_held_the_sentence_says_so(qgis_app):

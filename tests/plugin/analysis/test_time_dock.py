@@ -24,9 +24,10 @@ from qgis.PyQt.QtCore import QDate, QPointF, QRectF, Qt
 from qgis.PyQt.QtGui import QColor, QImage, QPainter
 from qgis.PyQt.QtSvg import QSvgRenderer
 from safestats.qgis_plugin.core import layers
+from safestats.qgis_plugin.core.explore.area_sets import AreaSets
 from safestats.qgis_plugin.core.periods import Period
 from safestats.qgis_plugin.core.residents import Residents
-from safestats.qgis_plugin.core.time_answer import ChartKind, TimeAnswer, TimeQuestion, answer
+from safestats.qgis_plugin.core.time_answer import ChartKind, TimeAnswer, TimeQuestion, answer, held_words
 from safestats.qgis_plugin.core.time_rows import TimeSource, dated_facts
 from safestats.qgis_plugin.gui.publish_dialog import PublishDialog
 from safestats.qgis_plugin.gui.time_dock import TimeDock
@@ -36,7 +37,8 @@ from safestats.qgis_plugin.layouts.drawing import Path as Line
 from safestats.qgis_plugin.layouts.export import ExportRefused, Format, FurnitureMissing, leave
 from safestats.qgis_plugin.layouts.items import map_frame
 from safestats.qgis_plugin.layouts.sheet import MODE_PROPERTY, SYNTHETIC_PROPERTY, Imprint, Mode, Sheet
-from safestats.qgis_plugin.layouts.time_charts.charts import Look, draw, least_height, notes
+from safestats.qgis_plugin.layouts.time_charts.charts import Look, draw, heading, least_height, notes
+from safestats.qgis_plugin.layouts.time_charts.ranked import share_words
 from safestats.qgis_plugin.layouts.time_charts.tables import tables
 from safestats.qgis_plugin.layouts.time_page import TimeChart, build_chart_layout, place_chart
 
@@ -110,6 +112,26 @@ def events(desk) -> list[dict]:
     path = desk.store.root / "events.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line)["event"] for line in lines if line]
+
+
+# ---------------------------------------------------------------------- where, and how many
+
+
+def test_a_heading_names_the_boroughs_of_the_copy(layer):
+    camden, hackney = "E09000007", "E09000012"
+    assert heading(ChartKind.PARETO, counted(layer)).startswith("Fires: categories, ")  # no copy
+    assert heading(ChartKind.PARETO, counted(safestats(layer))).startswith("Fires, whole copy: categories, ")
+    assert held_words([hackney, camden]) == "Camden and Hackney"
+    parts = [code for code, lsoa in AreaSets().boundaries.lsoas.items() if lsoa.parent == hackney]
+    assert held_words([camden, parts[0]]) == "Camden and part of Hackney"
+    assert held_words(parts) == "Hackney"
+    assert held_words([f"E0900000{n}" for n in range(1, 6)]) == "5 boroughs"
+    one = counted(safestats(layer, areas=(camden,)))
+    assert all(heading(kind, one).startswith("Fires, Camden: ") for kind in ChartKind)
+
+
+def test_a_small_share_is_not_nought(layer):
+    assert [share_words(share) for share in (None, 0.0, 0.004, 0.006, 1.0)] == ["", "0 %", "under 1 %", "1 %", "100 %"]
 
 
 # ---------------------------------------------------------------------- the dock

@@ -193,6 +193,9 @@ def test_what_the_copy_does_not_hold_is_no_zero(qgis_app, qgis_new_project, tmp_
     layer = opened(tmp_path / "c.gpkg", manifest("lfb", "Fires", len(rows), areas=(CAMDEN, hackneys[0], "unplaced")))
     found = counted(layer, Selection("lfb"))
     held = dict(zip([place.code for place in found.places], found.held))
+    assert [place.code for place in found.places[:2]] == [CAMDEN, HACKNEY]  # what is held comes first, in full before
+    others = [place.name for place in found.places[2:33]]
+    assert others == sorted(others) and set(found.held[2:33]) == {Held.NONE}
     assert (held[CAMDEN], held[HACKNEY], held[CITY]) == (Held.WHOLE, Held.PART, Held.NONE)
     assert "31 of 33 are not in your copy, 1 only in part" in found.notes[0]
     (chosen, london, *peers) = compare(found, [CAMDEN], None, Bases(), SETS)
