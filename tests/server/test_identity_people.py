@@ -65,7 +65,7 @@ def test_every_role_has_its_permissions_and_no_other() -> None:
     # Who only looks cannot change anything.
     assert not {p for p in permitted(Role.AUDITOR) if p.split("-")[0] in ("manage", "invite", "publish", "decide")}
     assert permitted(Role.SUPPLIER) == {Permission.SEE_SUPPLIES, Permission.SEND_SUPPLIES}
-    assert permitted(Role.ANALYST) == {Permission.USE_DATA, Permission.MAKE_PACKS}
+    assert permitted(Role.ANALYST) == {Permission.USE_DATA, Permission.MAKE_PACKS, Permission.WRITE_CASE_STUDIES}
     assert permitted(Role.LICENSING_OFFICER) == {Permission.USE_DATA}
     # Who changes what others see, everywhere, proves twice who they are.
     everywhere = {
