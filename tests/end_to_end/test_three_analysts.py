@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import QDate, Qt, QVariant
 from safestats.qgis_plugin.core.errors import AgreementRefused
 from safestats.qgis_plugin.core.pull import PullKind, PullResult
-from safestats.tests.end_to_end.conftest import reference, yesterday
+from safestats.tests.end_to_end.conftest import reference
 from safestats.tests.end_to_end.oracle import CAMDEN, CITY, RIGHTS, Right, edge, expected, permitted, published
 from safestats.tests.end_to_end.rig import DATASETS, Analyst, LiveServer, ServerFolder, copy_of
 
@@ -194,7 +195,8 @@ def test_the_bytes_of_the_file_hold_no_word_of_a_hidden_column(day: Day, right: 
 
 def test_without_an_agreement_or_after_its_end_the_reason_is_told(day: Day) -> None:
     ask = "Ask the SafeStats team."
-    ended = f"ended on {yesterday():%-d %B %Y}"
+    (agreed,) = day.folder.query("SELECT ends FROM agreement WHERE reference = ?", reference("city", "lfb"))
+    ended = f"ended on {date.fromisoformat(agreed['ends']):%-d %B %Y}"
     sentences = {
         ("camden", "lfb"): (
             "no-agreement",
