@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from qgis.core import (
@@ -18,6 +17,7 @@ from qgis.core import (
 
 from .analyses.record import LayerName, has_record, record_of
 from .analysis_error import AnalysisError
+from .replacing import delete
 
 _BESIDE = ("", "-wal", "-shm", "-journal")  # a GeoPackage and what SQLite keeps with it
 
@@ -49,8 +49,7 @@ def delete_temporary(path: Path) -> None:
     """Delete a temporary result; any other file stays. One that is still open goes when QGIS closes."""
     if is_temporary(path):
         for ending in _BESIDE:
-            with suppress(OSError):
-                path.with_name(path.name + ending).unlink()
+            delete(path.with_name(path.name + ending))
 
 
 def _holds_rows(layer: QgsMapLayer) -> bool:
