@@ -8,31 +8,10 @@ server_folder=build/demo-server
 folder=$PWD/build/tutorial
 scripts/demo_data.sh "$server_folder"
 
-profile=$(mktemp -d)
-processes=()
-finish() {
-    for process in "${processes[@]}"; do kill "$process" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$profile"
-}
-trap finish EXIT
+. scripts/on_a_display.sh
 
-# The plugin as it is in the working tree: a package of that name.
-mkdir -p "$folder" "$profile/profiles/default/python/plugins" "$profile/profiles/default/QGIS"
+mkdir -p "$folder"
 rm -f "$folder"/*
-ln -s "$PWD" "$profile/profiles/default/python/plugins/safestats"
-cat > "$profile/profiles/default/QGIS/QGIS3.ini" <<'INI'
-[PythonPlugins]
-safestats=true
-
-[qgis]
-checkVersion=false
-showTips340=false
-newsFeed\disabled=true
-
-[app]
-checkVersion=false
-INI
 
 # A free port of the loopback address, and the server on it for as long as this script lives.
 port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
@@ -45,13 +24,7 @@ for _ in $(seq 300); do
     sleep 0.1
 done
 
-display=:$(( 90 + RANDOM % 900 ))
-Xvfb "$display" -screen 0 1680x1050x24 -nolisten tcp >/dev/null 2>&1 &
-processes+=($!)
-export DISPLAY=$display QT_QPA_PLATFORM=xcb
-for _ in $(seq 50); do [ -S "/tmp/.X11-unix/X${display#:}" ] && break; sleep 0.1; done
-openbox >/dev/null 2>&1 &
-processes+=($!)
+on_a_display 1680x1050
 export SAFESTATS_TUTORIAL_FOLDER=$folder SAFESTATS_TUTORIAL_SERVER=http://127.0.0.1:$port
 export SAFESTATS_TUTORIAL_PASSWORD_FILE=$PWD/$server_folder/demo-password SAFESTATS_LOCAL_ROOT=$profile/copies
 timeout 900 qgis --profiles-path "$profile" --profile default --nologo --noversioncheck \
