@@ -19,7 +19,8 @@ from ..shared.manifest import CHUNK_BYTES, FID_KEY_BITS, SRID
 from ..sync_server.agreements.ceiling import Ceiling
 from ..sync_server.agreements.grants import resolve_areas
 from ..sync_server.agreements.models import Agreement, AgreementState, Grant, GrantArea, Precision, Use
-from ..sync_server.agreements.scope import Scope, live_scopes
+from ..sync_server.agreements.opened import Scope
+from ..sync_server.agreements.scope import live_scopes
 from ..sync_server.agreements.terms import ceiling_on, load_terms, supplied_terms
 from ..sync_server.audit.log import COMMAND_LINE
 from ..sync_server.datasets.areas import OUTSIDE, UNPLACED, AreaIndex

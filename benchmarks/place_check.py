@@ -14,10 +14,11 @@ from sqlalchemy import Engine, text
 from ..shared.ring_answer import RingAnswer
 from ..shared.rings import FIXED_RADII
 from ..shared.windows import Window
-from ..sync_server.agreements.scope import Subject
-from ..sync_server.check.answering import Question, answer_around
+from ..sync_server.check.answering import answer_around
 from ..sync_server.check.places import place_at
+from ..sync_server.check.question import Question
 from ..sync_server.identity.models import Role
+from ..sync_server.identity.subject import Subject
 from ..sync_server.instants import london_today
 from ..sync_server.ranks.building import build_ranks
 from ..sync_server.services import Services

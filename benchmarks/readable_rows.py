@@ -11,8 +11,9 @@ import psycopg
 from sqlalchemy import Select, func, select
 
 from ..sync_server.agreements.models import Precision
+from ..sync_server.agreements.opened import GrantProfile, Scope
 from ..sync_server.agreements.readable import Bounds, open_rows, readable
-from ..sync_server.agreements.scope import GrantProfile, Scope, live_scopes
+from ..sync_server.agreements.scope import live_scopes
 from ..sync_server.database import Database
 from ..sync_server.instants import london_today
 from ..sync_server.services import Services

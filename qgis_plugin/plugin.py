@@ -8,16 +8,17 @@ from qgis.core import Qgis, QgsApplication, QgsProject, QgsSettings
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QLocale, QObject, Qt
 from qgis.PyQt.QtGui import QAction
-from qgis.PyQt.QtWidgets import QDialog, QDockWidget, QMenu, QToolBar
+from qgis.PyQt.QtWidgets import QDialog, QDockWidget, QMenu, QTabBar, QToolBar
 
+from .core.analyses.running import AnalysisRun
 from .core.desk import Desk
 from .core.hotspots import HotspotResult
 from .core.local_store import LocalStore
+from .core.network import QgisNetwork
 from .core.proximity import PlaceSearch
 from .core.resource_files import TRANSLATIONS
 from .core.settings import DeskSettings
 from .core.translation import Translation
-from .core.transport import QgisNetwork
 from .core.version import plugin_version
 from .gui.at_home import AtHome
 from .gui.explore_dock import ExploreDock
@@ -77,6 +78,9 @@ class SafeStatsPlugin(QObject):
         ]
         for dock in self._docks:
             self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+            # A dock that is a tab under another is moved away, not hidden: its letters would still answer to Alt.
+            dock.visibilityChanged.connect(dock.widget().setVisible)
+        self.layers_dock.setMinimumWidth(self._width_of_tabs())
         # QGIS restores its window after it has loaded the plugins, which would undo an arrangement made now.
         self._iface.initializationCompleted.connect(self._arrange_docks)
         if window.isVisible():
@@ -162,7 +166,7 @@ class SafeStatsPlugin(QObject):
         if self.desk.signed_in and session is not None and session.user.publishes:
             self._show_dialog(PublishLayerDialog(self.desk, self._iface, self._iface.mainWindow()))
 
-    def publish(self, result: HotspotResult | PlaceSearch | TimeChart) -> None:
+    def publish(self, result: HotspotResult | AnalysisRun | PlaceSearch | TimeChart) -> None:
         """Show the dialog that makes a map or a report of ``result``, in place of one that is open."""
         if self.publish_dialog is not None:
             self.publish_dialog.close()
@@ -182,6 +186,26 @@ class SafeStatsPlugin(QObject):
         window.resizeDocks([self.layers_dock], [_DOCK_WIDTH], Qt.Orientation.Horizontal)
         self.layers_dock.raise_()
         self.desk.settings.docks_arranged = True
+
+    @staticmethod
+    def _begin_in(dock: QDockWidget) -> None:
+        """To the front, with the keyboard on its first input: from QGIS's map no Tab leads there."""
+        dock.raise_()
+        dock.widget().show()
+        part = dock.nextInFocusChain()
+        while dock.isAncestorOf(part):
+            if part.focusPolicy() & Qt.FocusPolicy.TabFocus and part.isVisibleTo(dock) and part.isEnabled():
+                part.setFocus(Qt.FocusReason.TabFocusReason)
+                return
+            part = part.nextInFocusChain()
+
+    def _width_of_tabs(self) -> int:
+        """What the titles of all docks need beside each other, so that none is cut."""
+        bar = QTabBar()
+        bar.setElideMode(Qt.TextElideMode.ElideNone)
+        for dock in self._docks:
+            bar.addTab(dock.windowTitle())
+        return bar.sizeHint().width()
 
     def _tell(self, sentence: str) -> None:
         self._iface.messageBar().pushMessage(self.tr("SafeStats"), sentence, Qgis.MessageLevel.Warning, 0)
@@ -227,7 +251,7 @@ class SafeStatsPlugin(QObject):
             action.setText(words)
             action.setToolTip(words)
             # A dock that lies under another as a tab is shown, but not seen.
-            action.triggered.connect(lambda checked, dock=dock: dock.raise_() if checked else None)
+            action.triggered.connect(lambda checked, dock=dock: self._begin_in(dock) if checked else None)
             shown.append(action)
         for action in (self.sign_in_action, self.sign_out_action):
             self.menu.addAction(action)

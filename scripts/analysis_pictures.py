@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from desk_steps import DeskSteps, Wait
 from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsVectorLayer
-from qgis.PyQt.QtCore import QDate, QDateTime, QEventLoop, Qt, QTime, QTimer
-from qgis.PyQt.QtWidgets import QApplication, QComboBox, QDockWidget
-from qgis.utils import iface, plugins
+from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime, QTimer
+from qgis.PyQt.QtWidgets import QComboBox, QDockWidget
 from safestats.qgis_plugin.core.analyses.analysis import Analysis, Kind
 from safestats.qgis_plugin.core.hotspots import Method
 from safestats.qgis_plugin.core.layers import prepare_project
@@ -26,7 +25,6 @@ FOLDER = Path(os.environ["SAFESTATS_PICTURES"])
 WANTED = os.environ.get("SAFESTATS_ANALYSES", "").split()
 BOROUGH = "Camden"
 STEP_SECONDS = 120
-Wait = Callable[[], bool]
 
 
 def invented_incidents(number: int = 6000) -> QgsVectorLayer:
@@ -88,13 +86,11 @@ def invented_streets() -> QgsVectorLayer:
     return layer
 
 
-class Job:
+class Job(DeskSteps):
     """The steps, and the log of what was found or went wrong."""
 
     def __init__(self) -> None:
-        self.plugin = plugins["safestats"]
-        self.window = iface.mainWindow()
-        self.log = (FOLDER / "analyses.log").open("w", encoding="utf-8", buffering=1)
+        super().__init__(FOLDER / "analyses.log", FOLDER, STEP_SECONDS)
         self.dock = self.plugin.hotspot_dock
 
     def steps(self) -> Iterator[Wait]:
@@ -123,7 +119,6 @@ class Job:
             if not WANTED or name in WANTED:
                 dock.method_box.setCurrentIndex(index)
                 yield from self.make(name, method, streets)
-        self.log.write("done\n")
 
     def make(self, name: str, method: Method | Analysis, streets: QgsVectorLayer) -> Iterator[Wait]:
         """Run one with what its form offers, filled in where it has to be."""
@@ -147,7 +142,7 @@ class Job:
         dock.start()
         yield lambda: not dock.progress.running
         took, waited = time.monotonic() - began, self.longest
-        yield lambda: not iface.mapCanvas().isDrawing()
+        yield lambda: self.drawn()
         yield self.pause(1.0)
         self.picture(name)
         answer = dock.findings.findings.answer if dock.findings is not None else ""
@@ -155,44 +150,14 @@ class Job:
         self.log.write(f"    {dock.message.text}\n")
         self.log.write("".join(f"        {line}\n" for line in dock.values.toPlainText().splitlines() if line))
 
-    # ------------------------------------------------------------------ tools
-
-    def pause(self, seconds: float) -> Wait:
-        until = time.monotonic() + seconds
-        return lambda: time.monotonic() >= until
-
-    def picture(self, name: str) -> None:
-        """What the screen shows, as PNG."""
-        QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-        self.window.screen().grabWindow(0).save(str(FOLDER / f"{name}.png"))
+    # ------------------------------------------------------------------ how long the window was busy
 
     def run(self) -> None:
-        """Drive the steps; ends QGIS, whatever happens."""
-        steps = self.steps()
-        waiting: list[Wait] = [lambda: True]
-        since = [time.monotonic()]
-
-        def tick() -> None:
-            try:
-                if waiting[0]():
-                    waiting[0] = next(steps)
-                    since[0] = time.monotonic()
-                elif time.monotonic() - since[0] > STEP_SECONDS:
-                    raise TimeoutError(f"nothing happened for {STEP_SECONDS} s")
-            except StopIteration:
-                self.end()
-            except Exception:
-                self.log.write(traceback.format_exc())
-                self.picture("trouble")
-                self.end()
-
         self.last_beat, self.longest = time.monotonic(), 0.0
         self.heart = QTimer(self.window)
         self.heart.timeout.connect(self.beat)
         self.heart.start(5)
-        self.timer = QTimer(self.window)
-        self.timer.timeout.connect(tick)
-        self.timer.start(50)
+        super().run()
 
     def beat(self) -> None:
         """How long the event loop has been away."""
@@ -201,10 +166,7 @@ class Job:
 
     def end(self) -> None:
         self.heart.stop()
-        self.timer.stop()
-        self.log.close()
-        QgsProject.instance().clear()  # QGIS would ask whether layers in memory may be lost
-        QTimer.singleShot(500, iface.actionExit().trigger)
+        super().end()
 
 
 job = Job()

@@ -69,6 +69,9 @@ for dataset in las tfl; do
     $safestats load "$dataset" "$sample/before/$dataset"/* "$sample/$dataset"/*
 done
 $safestats load ndtms "$sample"/ndtms/*
+# Rates of synthetic incidents divide by synthetic residents. Those of real ones need real ones: DATA/denominators, if it is there.
+if [ -n "$data" ]; then denominators=("$data"/denominators/*.csv); else denominators=("$sample"/denominators/*.csv); fi
+for file in "${denominators[@]}"; do $safestats denominators load "$file"; done
 # Three months of 28 hospitals, through the folder that is watched for suppliers' files.
 for site in "$sample"/istv/*/; do
     mkdir -p "$folder/by-hand/istv/$(basename "$site")"

@@ -1,7 +1,5 @@
 """Runs inside QGIS (``qgis --code``): fills in the demonstration's account or, without a display of the user's own,
 does an analyst's whole job by the plugin's own windows and leaves what it made in the demonstration's folder.
-
-The steps are a generator: each ``yield`` waits until a condition holds, while QGIS goes on living.
 """
 
 from __future__ import annotations
@@ -9,16 +7,15 @@ from __future__ import annotations
 import os
 import shutil
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from qgis.core import QgsProject
-from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
-from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QRadioButton, QWidget
+from desk_steps import DeskSteps, Wait, choose_purpose, click
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QDialog, QDockWidget
 from qgis.utils import iface, plugins
+from safestats.qgis_plugin.core.explore.selection import Within
 from safestats.qgis_plugin.core.hotspots import Method
-from safestats.qgis_plugin.gui.publish_dialog import PublishDialog
 from safestats.qgis_plugin.layouts.export import Format
 from safestats.qgis_plugin.layouts.sheet import Page
 from safestats.qgis_plugin.layouts.templates import PageKind, Template
@@ -34,18 +31,14 @@ POSTCODE = "nw1 8qp"  # Camden High Street, by the lock
 BOROUGH = "Camden"
 STEP_SECONDS = 180
 
-Wait = Callable[[], bool]
 
-
-class Job:
+class Job(DeskSteps):
     """The steps of the demonstration, and the log that tells what was done."""
 
     def __init__(self) -> None:
-        self.plugin = plugins["safestats"]
-        self.window = iface.mainWindow()
-        self.pictures = FOLDER / "screenshots"
-        self.pictures.mkdir(parents=True, exist_ok=True)
-        self.log = (FOLDER / "job.log").open("w", encoding="utf-8", buffering=1)
+        pictures = FOLDER / "screenshots"
+        pictures.mkdir(parents=True, exist_ok=True)
+        super().__init__(FOLDER / "job.log", pictures, STEP_SECONDS)
         self.began = time.monotonic()
 
     def say(self, words: str) -> None:
@@ -63,8 +56,8 @@ class Job:
         yield from self.sign_in()
         yield from self.pull()
         yield from self.search_around()
+        yield from self.explore()
         yield from self.find_hotspots()
-        self.log.write("done\n")
 
     # ------------------------------------------------------------------ the steps
 
@@ -126,8 +119,40 @@ class Job:
             counts = ", ".join(f"{figure.count} within {figure.radius_m} m" for figure in part.rows[0].figures)
             self.say(f"around {result.place.label}: {part.title}: {counts}")
         self.picture("proximity")
-        dock.report_button.click()
+        dock.results.report_button.click()
         yield from self.publish("proximity-report")
+
+    def explore(self) -> Iterator[Wait]:
+        """Camden's year per 1,000 residents, beside London and its neighbours."""
+        dock = self.plugin.explore_dock
+        dock.show()
+        dock.raise_()
+        layer = next(one for one in self.plugin.desk.layers() if "Metropolitan" in one.name())
+        dock.layer_box.setCurrentIndex(dock.layer_box.findData(layer.id()))
+        choices = dock.choices
+        yield lambda: choices.tree.topLevelItemCount() > 0
+        choices.area_box.setCurrentIndex(choices.area_box.findData(Within.BOROUGHS.value))
+        at = choices.borough_box.findText(BOROUGH)
+        choices.borough_box.setItemCheckState(at, Qt.CheckState.Checked)
+        dock.start()
+        yield lambda: dock.counted is not None and not dock.progress.running
+        for _ in range(60):  # London and neighbours come from the server, if it lets them be counted
+            yield self.pause(0.5)
+            lines = [
+                dock.results.compared.topLevelItem(number)
+                for number in range(dock.results.compared.topLevelItemCount())
+            ]
+            if all(line.text(1) != "–" for line in lines):
+                break
+        dock.results.base_box.setCurrentIndex(
+            min(1, dock.results.base_box.count() - 1)
+        )  # residents, where the server has any
+        yield self.pause(0.8)
+        rate = dock.results.base.title if dock.results.base is not None else "no denominator"
+        for number in range(dock.results.compared.topLevelItemCount()):
+            line = dock.results.compared.topLevelItem(number)
+            self.say(f"explored {layer.name()}: {line.text(0).rstrip(' *')}: {line.text(1)}, {line.text(2)} {rate}")
+        self.picture("explore")
 
     def find_hotspots(self) -> Iterator[Wait]:
         dock = self.plugin.hotspot_dock
@@ -152,8 +177,8 @@ class Job:
 
     def publish(self, name: str) -> Iterator[Wait]:
         """Export what the publish dialog shows as PDF and PNG, on A4 and A3."""
-        yield lambda: self.dialog() is not None
-        dialog = self.dialog()
+        yield lambda: self.publish_dialog() is not None
+        dialog = self.publish_dialog()
         dialog.folder.setFilePath(str(FOLDER))
         dialog.formats[Format.PNG].setChecked(True)
         for index, page in enumerate(Page):
@@ -173,62 +198,10 @@ class Job:
                 path.rename(FOLDER / f"{name}-{size.lower()}{path.suffix}")
             self.say(f"exported {name} on {size}: {', '.join(path.suffix[1:].upper() for path in written)}")
         dialog.reject()
-        yield lambda: self.dialog() is None
-
-    def dialog(self) -> QDialog | None:
-        """The publish dialog that is open, if any."""
-        open_ones = [child for child in self.window.findChildren(PublishDialog) if child.isVisible()]
-        return open_ones[0] if open_ones else None
-
-    # ------------------------------------------------------------------ tools
+        yield lambda: self.publish_dialog() is None
 
     def cards(self) -> dict:
         return self.plugin.layers_dock.cards
-
-    def drawn(self) -> bool:
-        return not iface.mapCanvas().isDrawing()
-
-    def pause(self, seconds: float) -> Wait:
-        until = time.monotonic() + seconds
-        return lambda: time.monotonic() >= until
-
-    def picture(self, name: str, dialog: QDialog | None = None) -> None:
-        """What the screen shows of the window, or of one dialog, as PNG."""
-        QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-        frame = self.window.screen().geometry() if dialog is None else dialog.frameGeometry()
-        image = self.window.screen().grabWindow(0, frame.x(), frame.y(), frame.width(), frame.height())
-        image.save(str(self.pictures / f"{name}.png"))
-
-    def run(self) -> None:
-        """Drive the steps; ends QGIS, whatever happens."""
-        steps = self.steps()
-        waiting: list[Wait] = [lambda: True]
-        since = [time.monotonic()]
-
-        def tick() -> None:
-            try:
-                if waiting[0]():
-                    waiting[0] = next(steps)
-                    since[0] = time.monotonic()
-                elif time.monotonic() - since[0] > STEP_SECONDS:
-                    raise TimeoutError(f"nothing happened for {STEP_SECONDS} s")
-            except StopIteration:
-                self.end()
-            except Exception:
-                self.log.write(traceback.format_exc())
-                self.picture("trouble")
-                self.end()
-
-        self.timer = QTimer(self.window)
-        self.timer.timeout.connect(tick)
-        self.timer.start(50)
-
-    def end(self) -> None:
-        self.timer.stop()
-        self.log.close()
-        # Emptied first: QGIS would ask whether the rings, a layer in memory, may be lost.
-        QgsProject.instance().clear()
-        QTimer.singleShot(500, iface.actionExit().trigger)
 
 
 def fill_in_account(dialog: QDialog) -> None:
@@ -237,26 +210,6 @@ def fill_in_account(dialog: QDialog) -> None:
     page.server.setText(SERVER)
     page.username.setText(ACCOUNT)
     page.password.setText(PASSWORD)
-
-
-def click(parent: QWidget, words: str) -> None:
-    """Press the button of that name."""
-    from qgis.PyQt.QtWidgets import QPushButton
-
-    for button in parent.findChildren(QPushButton):
-        if button.text().replace("&", "").rstrip("…").strip() == words:
-            button.click()
-            return
-    raise LookupError(f"there is no button “{words}”")
-
-
-def choose_purpose(page: QWidget, code: str) -> None:
-    """Tick the purpose with that code."""
-    for button in page.findChildren(QRadioButton):
-        button.setChecked(True)
-        if page.purpose is not None and page.purpose.code == code:
-            return
-    raise LookupError(f"there is no purpose “{code}”")
 
 
 if HEADLESS:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import os
 import random
-import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from desk_steps import DeskSteps, Wait
 from osgeo import ogr, osr
 from qgis.core import QgsProject, QgsRectangle, QgsVectorLayer
-from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
-from qgis.PyQt.QtWidgets import QApplication, QDockWidget
-from qgis.utils import iface, plugins
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QDockWidget, QWidget
+from qgis.utils import iface
 from safestats.qgis_plugin.core import layers
 from safestats.qgis_plugin.core.explore.rates import Base, Bases
 from safestats.qgis_plugin.core.explore.selection import By, Within
@@ -33,7 +32,6 @@ GROUPS = {
 MONTHS = [f"2025-{month:02d}" for month in range(1, 13)]
 CITY = "E09000001"
 CHOSEN = ("Camden", "Islington", "City of London")
-Wait = Callable[[], bool]
 
 
 def invented_copy(path: Path) -> QgsVectorLayer:
@@ -94,16 +92,15 @@ def invented_bases(dock: object) -> Bases:
     return Bases(50_000, (Base("residents", "residents", 1000, By.BOROUGH, "made up, 2025", "none", values),))
 
 
-class Job:
-    """The steps: each ``yield`` waits until a condition holds, while QGIS goes on living."""
+class Job(DeskSteps):
+    """Rates by borough, counts by small area, and the dock by itself."""
 
     def __init__(self) -> None:
-        self.plugin = plugins["safestats"]
-        self.window = iface.mainWindow()
-        self.log = (FOLDER / "explore.log").open("w", encoding="utf-8", buffering=1)
+        super().__init__(FOLDER / "explore.log", FOLDER, STEP_SECONDS)
 
     def steps(self) -> Iterator[Wait]:
         """The whole job."""
+        yield self.pause(1.5)
         self.window.resize(1500, 1050)
         self.window.move(0, 0)
         self.window.findChild(QDockWidget, "Browser").close()
@@ -114,12 +111,12 @@ class Job:
         layer = invented_copy(FOLDER / f"lfb-{os.getpid()}.gpkg")
         project.addMapLayer(layer)
         yield lambda: dock.choices.tree.topLevelItemCount() > 0
-        dock._bases_told(invented_bases(dock))
+        dock.results.take_bases(invented_bases(dock))
         dock.choices.tree.topLevelItem(0).setExpanded(True)
         dock.count_button.click()
         yield lambda: dock.counted is not None and not dock.progress.running
-        dock.base_box.setCurrentIndex(1)
-        dock.map_button.click()
+        dock.results.base_box.setCurrentIndex(1)
+        dock.results.map_button.click()
         yield lambda: not dock.progress.running
         project.layerTreeRoot().findLayer(layer.id()).setItemVisibilityChecked(False)
         self.window.resizeDocks([dock], [470], Qt.Orientation.Horizontal)
@@ -129,7 +126,7 @@ class Job:
         canvas.setExtent(QgsRectangle(503000, 155000, 562000, 201500))
         canvas.refresh()
         yield self.pause(2.0)
-        self.picture(self.window, "explore-rates")
+        self.picture("explore-rates")
         choices = dock.choices
         choices.area_box.setCurrentIndex(choices.area_box.findData(Within.BOROUGHS.value))
         for row in range(choices.borough_box.count()):
@@ -138,54 +135,33 @@ class Job:
         choices.hours_check.setChecked(True)
         dock.count_button.click()
         yield lambda: not dock.progress.running
-        dock.base_box.setCurrentIndex(1)
+        dock.results.base_box.setCurrentIndex(1)
         dock.setFloating(True)
         dock.resize(480, 1150)
         yield self.pause(0.5)
-        self.picture(dock, "explore-dock")
+        self.picture("explore-dock", dock)
         choices.by_box.setCurrentIndex(choices.by_box.findData(By.LSOA))
         dock.count_button.click()
         yield lambda: not dock.progress.running
-        dock.map_button.click()
+        dock.results.map_button.click()
         yield lambda: not dock.progress.running
         dock.setFloating(False)
         dock.setUserVisible(True)
         canvas.setExtent(QgsRectangle(523000, 179500, 535000, 188000))
         canvas.refresh()
         yield self.pause(2.0)
-        self.picture(self.window, "explore-lsoas")
+        self.picture("explore-lsoas")
 
-    def picture(self, widget: object, name: str) -> None:
-        """The widget as it looks, at the display's scale."""
+    def picture(self, name: str, dialog: QWidget | None = None) -> None:
+        """The window, or one part of it, as it looks at the display's scale; nothing that lies on top."""
         scale = os.environ.get("QT_SCALE_FACTOR", "1")
-        widget.grab().save(str(FOLDER / (f"{name}.png" if scale == "1" else f"{name}-{scale}.png")))
+        shown = self.window if dialog is None else dialog
+        shown.grab().save(str(self.pictures / (f"{name}.png" if scale == "1" else f"{name}-{scale}.png")))
 
-    @staticmethod
-    def pause(seconds: float) -> Wait:
-        """A wait of so long."""
-        until = time.monotonic() + seconds
-        return lambda: time.monotonic() >= until
-
-
-def run() -> None:
-    """All steps; ``done`` in the log once they succeeded."""
-    job = Job()
-    try:
-        for wait in job.steps():
-            until = time.monotonic() + STEP_SECONDS
-            while not wait():
-                if time.monotonic() > until:
-                    raise TimeoutError("a step took too long")
-                QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
-                time.sleep(0.01)
-        job.log.write("done\n")
-    except BaseException:
-        job.log.write(traceback.format_exc())
-    finally:
-        QgsProject.instance().setDirty(False)
+    def end(self) -> None:
+        super().end()
         for made in FOLDER.glob("lfb-*.gpkg*"):
             made.unlink()
-        os._exit(0)
 
 
-QTimer.singleShot(1500, run)
+Job().run()

@@ -7,33 +7,19 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scale=${1:-1}
 folder=$PWD/build/home/$scale
-home=$(mktemp -d)
-processes=()
-finish() {
-    for process in "${processes[@]}"; do kill "$process" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$home"
-}
-trap finish EXIT
+. scripts/on_a_display.sh
 
-mkdir -p "$folder" "$home/plugins"
-ln -s "$PWD" "$home/plugins/safestats"
-cat > "$home/premises.csv" <<'CSV'
+mkdir -p "$folder"
+
+on_a_display 2400x1600
+cat > "$profile/premises.csv" <<'CSV'
 name,licence,postcode
 The Invented Arms,LN/0001,NW1 8QP
 The Invented Theatre,LN/0002,NW1 8NH
 CSV
-printf '[PythonPlugins]\nsafestats=true\n[safestats]\npremises_list=%s\n[qgis]\nnewsFeed\\disabled=true\n' "$home/premises.csv" > "$home/settings.ini"
-
-display=:$(( 90 + RANDOM % 900 ))
-Xvfb "$display" -screen 0 2400x1600x24 -nolisten tcp >/dev/null 2>&1 &
-processes+=($!)
-export DISPLAY=$display QT_QPA_PLATFORM=xcb QT_SCALE_FACTOR=$scale HOME=$home
-export QGIS_PLUGINPATH=$home/plugins SAFESTATS_LOCAL_ROOT=$home/copies SAFESTATS_PICTURES=$folder
-for _ in $(seq 50); do [ -S "/tmp/.X11-unix/X${display#:}" ] && break; sleep 0.1; done
-openbox >/dev/null 2>&1 &
-processes+=($!)
-timeout 150 qgis --profiles-path "$home/profiles" --globalsettingsfile "$home/settings.ini" --nologo --noversioncheck \
+printf '\n[safestats]\npremises_list=%s\n' "$profile/premises.csv" >> "$profile/profiles/default/QGIS/QGIS3.ini"
+export QT_SCALE_FACTOR=$scale SAFESTATS_LOCAL_ROOT=$profile/copies SAFESTATS_PICTURES=$folder
+timeout 150 qgis --profiles-path "$profile" --profile default --nologo --noversioncheck \
     --code scripts/home_pictures.py > "$folder/log" 2>&1 || { tail -n 20 "$folder/log" >&2; exit 1; }
 ls "$folder"
 

@@ -1,5 +1,6 @@
 # To be read by scripts that drive a real QGIS without a screen; from the repository's root.
-#   on_a_display SIZE    a profile of its own ($profile) with the plugin as it is in the working tree, and a virtual display
+#   on_a_display SIZE    a profile of its own ($profile) with the plugin as it is in the working tree, and a virtual display;
+#                        what QGIS runs there may import what lies in scripts/
 # What is in ${processes[@]}, and the profile, go when the script ends.
 profile=$(mktemp -d)
 processes=()
@@ -26,9 +27,9 @@ newsFeed\disabled=true
 checkVersion=false
 INI
     local display=:$(( 90 + RANDOM % 900 ))
-    Xvfb "$display" -screen 0 "$1x24" -nolisten tcp >/dev/null 2>&1 &
+    Xvfb "$display" -screen 0 "$1x24" -dpi 96 -nolisten tcp >/dev/null 2>&1 &
     processes+=($!)
-    export DISPLAY=$display QT_QPA_PLATFORM=xcb
+    export DISPLAY=$display QT_QPA_PLATFORM=xcb PYTHONPATH=$PWD/scripts
     for _ in $(seq 50); do [ -S "/tmp/.X11-unix/X${display#:}" ] && break; sleep 0.1; done
     openbox >/dev/null 2>&1 &
     processes+=($!)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Copies pictures to docs/images/, shrunk: at most 1400 px wide, 256 colours or fewer, under 300 kB each. The same
-# pictures give the same bytes.
+# Copies pictures to docs/images/, shrunk: at most 1400 px wide, 256 colours or fewer, under 300 kB each (those of windows
+# under 120 kB). The same pictures give the same bytes.
 #   scripts/renew_images.sh            of the demonstration (build/demo/, made by `make run` without a display)
 #   scripts/renew_images.sh analyses   of the analyses (build/analyses/, made by scripts/analysis_pictures.sh)
+#   scripts/renew_images.sh windows    of every dock and dialog (build/windows/, made by scripts/walk_windows.sh)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 images=docs/images
@@ -36,7 +37,16 @@ analyses)
         "analysis-emerging-hot-spots emerging-hot-spots.png"
     )
     ;;
-*) stop "$1 is neither demo nor analyses." ;;
+windows)
+    from=build/windows log=1/walk.log makes=scripts/walk_windows.sh widest=1200 most_bytes=120000
+    grep -qs '^done' "$from/1.5/walk.log" || stop "$from/1.5 holds no finished pictures: run \`$makes\` first."
+    rm -rf "$images/windows"
+    mkdir -p "$images/windows"
+    pictures=()
+    for file in "$from"/1/*.png; do pictures+=("windows/$(basename "$file" .png)-100 1/$(basename "$file")"); done
+    for file in "$from"/1.5/*.png; do pictures+=("windows/$(basename "$file" .png)-150 1.5/$(basename "$file")"); done
+    ;;
+*) stop "$1 is none of demo, analyses and windows." ;;
 esac
 
 grep -qs '^done' "$from/$log" || stop "$from holds no finished pictures: run \`$makes\` on a machine without a display first."
@@ -47,7 +57,7 @@ done
 mkdir -p "$images"
 for picture in "${pictures[@]}"; do
     name=${picture%% *} file=$from/${picture#* }
-    for colours in 256 128 64 32; do
+    for colours in 256 128 64 32 16; do
         convert "$file" -resize "${widest}x>" -strip +dither -colors "$colours" \
             -define png:compression-level=9 -define png:exclude-chunks=date,time "PNG8:$images/$name.png"
         [ "$(stat -c %s "$images/$name.png")" -lt "$most_bytes" ] && break

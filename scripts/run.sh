@@ -56,6 +56,7 @@ export SAFESTATS_DEMO_PASSWORD_FILE=$PWD/$server_folder/demo-password
 export SAFESTATS_DEMO_FOLDER=$PWD/$demo
 export SAFESTATS_DEMO_REAL=${data:+1}
 export SAFESTATS_LOCAL_ROOT=$PWD/build/demo-local-copies
+export PYTHONPATH=$PWD/scripts  # demo_desk.py takes its steps with what lies beside it
 qgis=(qgis --profiles-path "$profile" --profile default --nologo --noversioncheck --code scripts/demo_desk.py)
 
 if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then

@@ -22,7 +22,7 @@ fi
 PACKAGES=(
     make git curl ca-certificates python3-venv libsqlite3-mod-spatialite
     postgresql-15 postgresql-15-postgis-3 chromium libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
-    xvfb openbox xauth imagemagick poppler-utils zip unzip
+    xvfb openbox xauth imagemagick poppler-utils zip unzip qttools5-dev-tools
     fonts-open-sans fonts-noto-core fonts-liberation2
 )
 # For the tests that let system calls fail (tests/end_to_end/faults.c), which `make test` leaves out without a compiler.

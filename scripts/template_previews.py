@@ -27,12 +27,12 @@ from safestats.qgis_plugin.core.breakdown import Area
 from safestats.qgis_plugin.core.hotspots import (
     HotspotResult,
     HotspotSettings,
-    IncidentFilter,
     Method,
     open_result,
     run_hotspots,
     temporary_path,
 )
+from safestats.qgis_plugin.core.incidents import IncidentFilter
 from safestats.qgis_plugin.core.page_material import breakdown_of, counts_of, run_before
 from safestats.qgis_plugin.core.periods import Period, month_of
 from safestats.qgis_plugin.core.points import PointSource

@@ -26,9 +26,9 @@ python=.venvs/server/bin/python
 desk=.venvs/desk/bin/python
 
 # Longest first, so that both lanes end at about the same time. The server's tests are halved by their names.
-parts=(end-to-end postgis-1 postgis-2 spatialite-1 spatialite-2 desk console)
-first=(tests/server/test_[a-l]*.py)
-second=(tests/server/test_[!a-l]*.py)
+parts=(end-to-end desk spatialite-1 spatialite-2 postgis-2 console postgis-1)
+first=(tests/server/test_[a-o]*.py)
+second=(tests/server/test_[!a-o]*.py)
 tests_of() { # PART MARKER: run its tests
     case $1 in
     postgis-1) SAFESTATS_TEST_ENGINE=postgis "$python" -m pytest -q -p no:cacheprovider "${first[@]}" -m "$on_postgis" ;;

@@ -23,11 +23,11 @@ from qgis.PyQt.QtGui import QColor, QImage, QPainter
 from safestats.qgis_plugin.core import layers
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.local_store import LocalStore
+from safestats.qgis_plugin.core.network import QgisNetwork
 from safestats.qgis_plugin.core.residents import Residents
 from safestats.qgis_plugin.core.resource_files import BOUNDARIES
 from safestats.qgis_plugin.core.settings import DeskSettings
 from safestats.qgis_plugin.core.time_answer import ChartKind
-from safestats.qgis_plugin.core.transport import QgisNetwork
 from safestats.qgis_plugin.gui.time_dock import TimeDock
 from safestats.qgis_plugin.layouts.sheet import Imprint
 from safestats.qgis_plugin.layouts.time_page import TimeChart, build_chart_layout

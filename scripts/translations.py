@@ -22,6 +22,18 @@ FOLDERS = ("qgis_plugin",)
 _DECLARED, _DECLARATIONS = "Analyses", ("Analysis", "Choice")
 _WORDS = ("words", "group", "help")
 
+# Sentences are looked up where they are made, fixed words of findings where they are shown.
+_SENTENCES = {"say": (0,), "say_number": (1, 2), "counted": (1,)}
+_FINDINGS = (
+    "core/analyses/*.py",
+    "core/cautions.py",
+    "core/chosen_bandwidth.py",
+    "core/usual_periods.py",
+    "core/hotspot_styles.py",
+    "core/hotspots.py",
+)
+_NO_FINDINGS = frozenset({"writing.py", "record.py", "registry.py", "drawing.py", "hotspot_runs.py"})
+
 Message = tuple[str, str, int]  # text, file, line
 
 
@@ -38,7 +50,15 @@ def gather(sources: dict[str, str]) -> dict[str, list[Message]]:
     own: dict[str, list[Message]] = defaultdict(list)
     heirs: dict[str, set[str]] = defaultdict(set)
     for file, source in sorted(sources.items()):
-        for node in ast.walk(ast.parse(source, file)):
+        tree = ast.parse(source, file)
+        if any(map(Path(file).match, _FINDINGS)):
+            own[_DECLARED].extend(_fixed_words(tree, file))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _SENTENCES:
+                own[_DECLARED].extend(_sentences(node, file))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "translated":
+                texts = filter(_is_text, ast.walk(node))
+                own[_DECLARED].extend((text.value, file, text.lineno) for text in texts if len(text.value) > 1)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _DECLARATIONS:
                 own[_DECLARED].extend(_declared(node, file))
             if isinstance(node, ast.ClassDef):
@@ -73,6 +93,43 @@ def _declared(call: ast.Call, file: str) -> Iterator[Message]:
     for text in given:
         if isinstance(text, ast.Constant) and isinstance(text.value, str):
             yield text.value, file, text.lineno
+
+
+def _sentences(call: ast.Call, file: str) -> Iterator[Message]:
+    """The texts that a sentence is made of; of things that are counted, one and many."""
+    for place in _SENTENCES[call.func.id]:
+        text = call.args[place] if place < len(call.args) else None
+        if not isinstance(text, ast.Constant):
+            if isinstance(text, (ast.JoinedStr, ast.BinOp)) and "{{" not in ast.unparse(text):
+                raise UntranslatableTextError(
+                    f"{file}:{call.lineno}: give {call.func.id}() a plain text, and fill it in afterwards."
+                )
+        elif call.func.id == "counted":
+            yield f"{{n}} {text.value}", file, text.lineno
+            yield f"{{n}} {text.value}s", file, text.lineno
+        else:
+            yield text.value, file, text.lineno
+
+
+def _fixed_words(tree: ast.Module, file: str) -> Iterator[Message]:
+    """Every text of a module of findings that is words: no docstring, no name of a column, nothing that is raised."""
+    if Path(file).name in _NO_FINDINGS:
+        return
+    passed: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Raise, ast.JoinedStr)) or (isinstance(node, ast.Expr) and _is_text(node.value)):
+            passed.update(id(part) for part in ast.walk(node))
+    for node in ast.walk(tree):
+        if _is_text(node) and id(node) not in passed and _is_words(node.value):
+            yield node.value, file, node.lineno
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _is_words(text: str) -> bool:
+    return any(map(str.isalpha, text)) and (" " in text.strip() or text[:1].isupper()) and not set("=_[") & set(text)
 
 
 def _all_heirs(name: str, heirs: dict[str, set[str]]) -> set[str]:

@@ -1,24 +1,19 @@
-"""Runs inside QGIS (``qgis --code``): takes the steps of docs/tutorial.md, in its order, and a picture of each.
-
-The steps are a generator: each ``yield`` waits until a condition holds, while QGIS goes on living.
-"""
+"""Runs inside QGIS (``qgis --code``): takes the steps of docs/tutorial.md, in its order, and a picture of each."""
 
 from __future__ import annotations
 
 import os
-import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from desk_steps import DeskSteps, Wait, choose_purpose, click
 from qgis.core import QgsProject, QgsVectorLayer
-from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
-from qgis.PyQt.QtWidgets import QApplication, QDialog, QDockWidget, QPushButton, QRadioButton, QWidget
-from qgis.utils import iface, plugins
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QDialog, QDockWidget
+from qgis.utils import iface
 from safestats.qgis_plugin.core.explore.selection import By, Within
 from safestats.qgis_plugin.core.hotspots import Method
 from safestats.qgis_plugin.core.time_answer import ChartKind
-from safestats.qgis_plugin.gui.publish_dialog import PublishDialog
 from safestats.qgis_plugin.layouts.export import Format
 from safestats.qgis_plugin.layouts.sheet import Mode, Page
 from safestats.qgis_plugin.layouts.templates import PageKind, Template
@@ -38,17 +33,13 @@ SHOWN_FOLDER = "/home/analyst/maps"
 STEP_SECONDS = 90
 DOCK_WIDTH, LAYERS_WIDTH = 480, 290
 
-Wait = Callable[[], bool]
 
-
-class Tutorial:
+class Tutorial(DeskSteps):
     """The steps, and the log that tells what a new analyst finds in each."""
 
     def __init__(self) -> None:
-        self.plugin = plugins["safestats"]
-        self.window = iface.mainWindow()
+        super().__init__(FOLDER / "tutorial.log", FOLDER, STEP_SECONDS)
         self.before: set[str] = set()  # the layers that no step has made
-        self.log = (FOLDER / "tutorial.log").open("w", encoding="utf-8", buffering=1)
 
     def steps(self) -> Iterator[Wait]:
         """All of them."""
@@ -63,7 +54,6 @@ class Tutorial:
         yield from self.time_charts(self.ambulance)
         yield from self.around()
         yield from self.publish()
-        self.log.write("done\n")
 
     # ------------------------------------------------------------------ the steps
 
@@ -124,11 +114,11 @@ class Tutorial:
         dock.count_button.click()
         yield lambda: dock.counted is not None and not dock.progress.running
         self.show(layer, False)
-        dock.map_button.click()
+        dock.results.map_button.click()
         yield lambda: not dock.progress.running
         yield lambda: self.drawn()
         yield self.pause(1.5)
-        self.log.write(f"explored: {dock.headline.text()}\n")
+        self.log.write(f"explored: {dock.results.headline.text()}\n")
         self.picture("4-explore")
 
     def hotspots(self, layer: QgsVectorLayer) -> Iterator[Wait]:
@@ -198,8 +188,8 @@ class Tutorial:
         yield lambda: dock.result is not None and dock.result is not before and not dock.progress.running
         yield lambda: self.drawn()
         dock.map_button.click()
-        yield lambda: self.dialog() is not None
-        dialog = self.dialog()
+        yield lambda: self.publish_dialog() is not None
+        dialog = self.publish_dialog()
         dialog.folder.setFilePath(SHOWN_FOLDER)
         dialog.mode_combo.setCurrentIndex(dialog.mode_combo.findData(Mode.PUBLICATION))
         dialog.formats[Format.PNG].setChecked(True)
@@ -219,7 +209,7 @@ class Tutorial:
         for path in written:
             path.rename(FOLDER / f"tutorial-10-page{path.suffix}")
         dialog.reject()
-        yield lambda: self.dialog() is None
+        yield lambda: self.publish_dialog() is None
 
     # ------------------------------------------------------------------ tools
 
@@ -254,73 +244,9 @@ class Tutorial:
             if node.layerId() not in self.before:
                 node.setItemVisibilityChecked(False)
 
-    def dialog(self) -> QDialog | None:
-        """The publish dialog that is open, if any."""
-        open_ones = [child for child in self.window.findChildren(PublishDialog) if child.isVisible()]
-        return open_ones[0] if open_ones else None
-
-    def drawn(self) -> bool:
-        return not iface.mapCanvas().isDrawing()
-
-    def pause(self, seconds: float) -> Wait:
-        until = time.monotonic() + seconds
-        return lambda: time.monotonic() >= until
-
     def picture(self, name: str, dialog: QDialog | None = None) -> None:
-        """What the screen shows of the window, or of one dialog, as PNG."""
         iface.messageBar().clearWidgets()
-        QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-        frame = self.window.screen().geometry() if dialog is None else dialog.frameGeometry()
-        image = self.window.screen().grabWindow(0, frame.x(), frame.y(), frame.width(), frame.height())
-        image.save(str(FOLDER / f"tutorial-{name}.png"))
-
-    def run(self) -> None:
-        """Drive the steps; ends QGIS, whatever happens."""
-        steps = self.steps()
-        waiting: list[Wait] = [lambda: True]
-        since = [time.monotonic()]
-
-        def tick() -> None:
-            try:
-                if waiting[0]():
-                    waiting[0] = next(steps)
-                    since[0] = time.monotonic()
-                elif time.monotonic() - since[0] > STEP_SECONDS:
-                    raise TimeoutError(f"nothing happened for {STEP_SECONDS} s")
-            except StopIteration:
-                self.end()
-            except Exception:
-                self.log.write(traceback.format_exc())
-                self.picture("trouble")
-                self.end()
-
-        self.timer = QTimer(self.window)
-        self.timer.timeout.connect(tick)
-        self.timer.start(50)
-
-    def end(self) -> None:
-        self.timer.stop()
-        self.log.close()
-        QgsProject.instance().clear()  # QGIS would ask whether layers in memory may be lost
-        QTimer.singleShot(500, iface.actionExit().trigger)
-
-
-def click(parent: QWidget, words: str) -> None:
-    """Press the button of that name."""
-    for button in parent.findChildren(QPushButton):
-        if button.text().replace("&", "") == words:
-            button.click()
-            return
-    raise LookupError(f"there is no button “{words}”")
-
-
-def choose_purpose(page: QWidget, code: str) -> None:
-    """Tick the purpose with that code."""
-    for button in page.findChildren(QRadioButton):
-        button.setChecked(True)
-        if page.purpose is not None and page.purpose.code == code:
-            return
-    raise LookupError(f"there is no purpose “{code}”")
+        super().picture(f"tutorial-{name}", dialog)
 
 
 tutorial = Tutorial()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -11,6 +12,7 @@ UNPLACED = "unplaced"  # the row has no place
 OUTSIDE = "outside"  # placed, but outside the areas that are covered
 LONDON = "london"  # all 33 boroughs; written in a grant, resolved when it is signed
 
+_NEARLY_ALL = 0.75  # of a layer's rows, in one borough of all that it is open for
 BOUNDARIES_FILE = "boundaries/london-lsoa-2011.gpkg"  # in resources/
 
 
@@ -64,3 +66,15 @@ class Boundaries:
         """The borough of an LSOA, or ``None`` where the edition does not hold the code."""
         lsoa = self.lsoas.get(lsoa_code)
         return self.boroughs.get(lsoa.parent) if lsoa else None
+
+
+def strays(opened: Collection[str], boroughs: Collection[str], rows: Mapping[str, int]) -> frozenset[str]:
+    """The boroughs that hold what strayed over the border of the one that a supplier covers.
+
+    Where a layer is open for all ``boroughs`` and nearly all its ``rows`` (by borough) are of one of them, the others'
+    few are no measure of what happened there.
+    """
+    most = max(rows.values(), default=0)
+    if set(boroughs) - set(opened) or most <= _NEARLY_ALL * sum(rows.values()):
+        return frozenset()
+    return frozenset(code for code in opened if 0 < rows.get(code, 0) < most)

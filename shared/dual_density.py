@@ -20,7 +20,8 @@ class Comparison(str, Enum):
 
 
 def compare(first: Density, second: Density, comparison: Comparison, by_share: bool = False) -> NDArray[np.float64]:
-    """The comparison by cell; NaN outside the study area.
+    """The comparison by cell, NaN outside the study area: a ratio is exact to 1e-12 of it, its logarithm to 1e-12, sum
+    and difference to 1e-12 of the larger of the two that are compared.
 
     Ratio and its logarithm are NaN where the second density is nought (the logarithm where the first is, too).
     ``by_share`` compares shares instead of numbers: each density is divided by its number of incidents and multiplied

@@ -91,8 +91,9 @@ def gi_star(
     """Gi* of ``values`` (counts, or sums of weights; none negative; shape of the grid) over ``study_area``'s cells.
 
     ``weights`` are the neighbourhood: 0 or 1, with odd sides, the cell itself included. Values outside the study area
-    are ignored. Of whole numbers z is exact to 1e-12, of others to 1e-9 of the largest z. Raises ``GiStarError`` for an
-    empty study area, one or two cells, no incident, the same value everywhere, and values below 0 or missing.
+    are ignored. Of whole numbers z is exact to 1e-12, of others to 1e-12 of the largest z. Raises
+    ``GiStarError`` for an empty study area, one or two cells, no incident, the same value everywhere, and values below
+    0 or missing.
     """
     spread = _spread_of(values[study_area])
     inside = np.where(study_area, values, values.dtype.type(0))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 API_VERSION = 1
@@ -112,6 +112,8 @@ class Manifest:
     sensitive: tuple[str, ...] = ()
     # Of a layer that several sites return: the months of which any return came. Empty for all others.
     returned: tuple[str, ...] = ()
+    # By column, the category's among them: the values, as rows hold them, that have no line of their own published.
+    sensitive_by_column: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def newest_day(self) -> str:
@@ -142,7 +144,18 @@ class Manifest:
         known["caveats"] = tuple(document["caveats"])
         for name in ("areas", "sensitive", "returned"):
             known[name] = tuple(document.get(name, ()))
+        known["sensitive_by_column"] = _by_column(document.get("sensitive_by_column", {}))
         return _checked(cls, known)
+
+
+def _by_column(document: Any) -> dict[str, tuple[str, ...]]:
+    """The guarded values of every column; raises ``TypeError`` where they are not lists of texts."""
+    if type(document) is not dict:
+        raise TypeError("“sensitive_by_column” is no object")
+    for values in document.values():
+        if type(values) not in (list, tuple) or not all(type(value) is str for value in values):
+            raise TypeError("“sensitive_by_column” holds more than texts")
+    return {column: tuple(values) for column, values in document.items()}
 
 
 def _known(cls: Any, document: dict[str, Any]) -> Any:

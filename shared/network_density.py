@@ -46,10 +46,10 @@ def network_density(
 ) -> NDArray[np.float64]:
     """Incidents per km at the middle of each lixel, shape ``(lixels,)``.
 
-    Simple: exact to 1e-9. Discontinuous: ways are added up in steps of bandwidth/400 (on large networks of up to
-    bandwidth/60), which is off by less than 0.5 % of the highest value. ``progress`` hears of work done and of all, and
-    ends it by raising. Raises ``NetworkError`` for a bandwidth that is none, no incident on a street, and a network too
-    large to add ways up on.
+    Simple: exact to 1e-9 of the highest value. Discontinuous: ways are added up in steps of bandwidth/400 (on large
+    networks of up to bandwidth/60), which is off by less than 0.5 % of the highest value. ``progress`` hears of work
+    done and of all, and ends it by raising. Raises ``NetworkError`` for a bandwidth that is none, no incident on a
+    street, and a network too large to add ways up on.
     """
     if not (bandwidth > 0 and math.isfinite(bandwidth)):
         raise NetworkError(f"The bandwidth must be more than 0 metres; it is {bandwidth:g}.")

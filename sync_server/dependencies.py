@@ -13,11 +13,11 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
-from .agreements.scope import Subject
 from .identity.network import UNKNOWN, client_network
 from .identity.permissions import Permission, require
 from .identity.refusals import audited_refusals, path_of
 from .identity.sessions import find_session, not_signed_in, subject_at_work, subject_of
+from .identity.subject import Subject
 from .services import Services
 
 _bearer = HTTPBearer(auto_error=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,14 @@ from .errors import SafeStatsError
 from .identity.passwords import Passwords
 from .identity.purposes import Purpose, read_purposes
 from .keys import Keys
+from .one_at_a_time import OneAtATime
 from .settings import Part, Settings
 from .spatial.backend import SpatialBackend, backend_of
 
 if TYPE_CHECKING:
     from .check.ground import Ground
     from .datasets.areas import AreaIndex
+    from .geocoding.gazetteer import Gazetteer
     from .identity.tries import SignInTries
     from .mail.sending import Mailer
     from .supplies.turns import CheckTurns
@@ -39,6 +41,7 @@ class Services:
     definitions: Mapping[str, DatasetDefinition]
     purposes: tuple[Purpose, ...]
     passwords: Passwords
+    long_counts: OneAtATime = field(default_factory=OneAtATime)  # of boroughs: a year of London's rows each
 
     @cached_property
     def spatial(self) -> SpatialBackend:
@@ -61,6 +64,14 @@ class Services:
 
         with self.database.read() as session:
             return AreaIndex.open(session)
+
+    @cached_property
+    def made_up_places(self) -> Gazetteer:
+        """The gazetteer of synthetic deliveries: unlike a real delivery's, nothing changes it while the server runs."""
+        from .geocoding.boroughs import Boroughs  # tables in memory, which few commands need
+        from .geocoding.gazetteer import read_made_up
+
+        return read_made_up(self.settings.resources_dir, Boroughs(self.areas))
 
     @cached_property
     def sign_in_tries(self) -> SignInTries:

@@ -8,7 +8,8 @@ from typing import Any
 import requests
 
 from ...qgis_plugin.core.desk_session import DeskSession
-from ...qgis_plugin.core.transport import Cancel, QgisNetwork, Transport, never
+from ...qgis_plugin.core.network import QgisNetwork
+from ...qgis_plugin.core.transport import Cancel, Transport, never
 
 PURPOSE = "needs-assessment"
 _VERSION = "0.1.0"

@@ -17,9 +17,9 @@ from ...qgis_plugin.core import layers
 from ...qgis_plugin.core.desk import Desk
 from ...qgis_plugin.core.hotspots import Method
 from ...qgis_plugin.core.local_store import AccountStore, LocalCopy, LocalStore
+from ...qgis_plugin.core.network import QgisNetwork
 from ...qgis_plugin.core.pull import PullResult
 from ...qgis_plugin.core.settings import DeskSettings
-from ...qgis_plugin.core.transport import QgisNetwork
 from ...qgis_plugin.gui.hotspot_dock import HotspotDock
 from ..measuring import Contender, Figure, Kind, Measure, take_turns
 from .application import answer

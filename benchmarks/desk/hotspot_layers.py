@@ -7,7 +7,8 @@ from typing import Any
 
 from qgis.core import QgsGeometry, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 
-from ...qgis_plugin.core.hotspots import HotspotSettings, IncidentFilter, open_result, run_hotspots
+from ...qgis_plugin.core.hotspots import HotspotSettings, open_result, run_hotspots
+from ...qgis_plugin.core.incidents import IncidentFilter
 from ...qgis_plugin.core.points import PointSource
 from ...qgis_plugin.core.study_areas import StudyArea
 from ..measuring import Contender, Kind, Measure, in_turns

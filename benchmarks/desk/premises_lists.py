@@ -14,7 +14,7 @@ from ...qgis_plugin.core.places import PlaceFinder
 from ...qgis_plugin.core.points import PointSource
 from ...qgis_plugin.core.premises import read_premises
 from ...qgis_plugin.core.premises_batch import run_batch
-from ...qgis_plugin.core.proximity import Question
+from ...qgis_plugin.core.proximity_question import Question
 from ...qgis_plugin.layouts.premises_page import PremisesPages
 from ...shared.windows import Window
 from ..measuring import Contender, Kind, Measure, in_turns

@@ -19,7 +19,8 @@ from ...qgis_plugin.core.coverage import CoverageMap
 from ...qgis_plugin.core.local_store import LocalStore
 from ...qgis_plugin.core.places import PlaceFinder
 from ...qgis_plugin.core.points import PointSource
-from ...qgis_plugin.core.proximity import Place, Plan, Question, plan, rank, search
+from ...qgis_plugin.core.proximity import Place, rank, search
+from ...qgis_plugin.core.proximity_question import Plan, Question, plan
 from ...shared.windows import Window
 from ..measuring import Contender, Kind, Measure, in_turns
 from .application import answer, processing_run

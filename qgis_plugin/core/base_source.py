@@ -21,7 +21,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QEventLoop, QSize, QTimer
 from qgis.PyQt.QtGui import QColor
 
-from .points import NATIONAL_GRID
+from .point_facts import NATIONAL_GRID
 
 FILE_NAME = "base-map.gpkg"
 WAIT_S = 8

@@ -17,9 +17,10 @@ from qgis.core import (
 
 from ...shared.disclosure import masking_of
 from .analysis_error import AnalysisError
-from .hotspots import IncidentFilter
+from .incidents import IncidentFilter
 from .periods import Period, month_number, month_of
-from .points import NATIONAL_GRID, CancelledCheck, PointSource, never_cancelled
+from .point_facts import NATIONAL_GRID
+from .points import CancelledCheck, PointSource, never_cancelled
 from .study_areas import Borough, BoroughMap, StudyArea, points_inside
 
 TREND_MONTHS = 36

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .analysis_error import AnalysisError
-from .points import PointFacts, Points, largest_stack
+from .point_facts import PointFacts
+from .points import Points, stacks
+from .sentences import say, say_number, translated
 
 FEW = 30
 # Longitude 0, latitude 0 in the National Grid, and the grid's own origin: where coordinates that are missing lie.
@@ -15,6 +19,12 @@ _LONELY_SHARE = 0.002  # so few incidents count as strays …
 _LONELY_TIMES = 5.0  # … where they lie so many times as far out as all the others
 _LONELY_M = 2_000.0
 _MIDNIGHT_SHARE = 0.2
+# More than chance: most incidents have their exact place with others; or so many do, or so many are on one point,
+# where at least a handful are on one.
+_MOSTLY_SHARING = 0.5
+_SHARING = 0.2
+_STACKED = 0.05
+_HANDFUL = 5
 
 
 def refuse_hopeless(points: Points, outside: int, unmapped: int, area_label: str, facts: PointFacts) -> None:
@@ -76,11 +86,15 @@ def at_null_island(eastings: np.ndarray, northings: np.ndarray) -> np.ndarray:
 
 def cautions(points: Points, facts: PointFacts, *, hours: bool = False, days: bool = False) -> tuple[str, ...]:
     """Sentences on what a reader might take for more than it is; ``hours`` and ``days``: the analysis uses them."""
-    found = [few_incidents(points), moved_points(points, facts), lonely_points(points)]
+    found = [filtered_layer(facts), few_incidents(points), shared_points(points, facts), lonely_points(points)]
     if hours:
-        found += [_unknown(points.hours, "hour"), _midnight(points.hours)]
+        known = points.hours[~np.isnan(points.hours)].astype(int)
+        found += [
+            unknown(points.hours, translated("hour")),
+            many_at_midnight(np.bincount(known, minlength=24)),
+        ]
     if days:
-        found.append(_unknown(points.days, "day"))
+        found.append(unknown(points.days, translated("day")))
     return tuple(filter(None, found))
 
 
@@ -88,17 +102,46 @@ def few_incidents(points: Points) -> str:
     """Of fewer than 30 incidents; empty where there are more."""
     if len(points) >= FEW:
         return ""
-    return (
-        f"Only {incidents_words(len(points))}: below {FEW} chance weighs more than any pattern, so take it as a hint."
+    return say(
+        "Only {incidents}: below {few} chance weighs more than any pattern, so take it as a hint.",
+        incidents=incidents_words(len(points)),
+        few=FEW,
     )
 
 
-def moved_points(points: Points, facts: PointFacts) -> str:
-    """Of points that the supplier moved; empty where none are shared."""
-    stack = largest_stack(points) if facts.snapped else 0
-    if stack < 2:
+def filtered_layer(facts: PointFacts) -> str:
+    """Of a layer that shows a part of its rows; empty where it shows all."""
+    if not facts.subset:
         return ""
-    return f"The supplier moves incidents to shared map points (up to {stack:,} on one): a hot cell may be one."
+    return say(
+        "“{title}” is filtered: only the incidents that its filter lets through count.",
+        title=facts.title,
+    )
+
+
+def shared_points(points: Points, facts: PointFacts) -> str:
+    """Of points on which several incidents lie, by the supplier's word or more than chance brings; else empty."""
+    sizes = stacks(points)
+    most = int(sizes.max(initial=0))
+    if most < 2:
+        return ""
+    if facts.snapped:
+        return say(
+            "The supplier moves incidents to shared map points (up to {stack:,} on one): a hot cell may be one.",
+            stack=most,
+        )
+    sharing = int(sizes[sizes > 1].sum())
+    heaped = most >= _HANDFUL and (sharing >= _SHARING * len(points) or most >= _STACKED * len(points))
+    if not heaped and sharing < _MOSTLY_SHARING * len(points):
+        return ""
+    return say(
+        "Several incidents share one point: {sharing:,} of {every:,} ({share:.0f} %), up to {most:,} on one. A hot "
+        "cell may be one address, or a place to which others were moved.",
+        sharing=sharing,
+        every=len(points),
+        share=100 * sharing / len(points),
+        most=most,
+    )
 
 
 def lonely_points(points: Points) -> str:
@@ -115,10 +158,18 @@ def lonely_points(points: Points) -> str:
     if not len(far):
         return ""
     first = far[-1]
-    return (
-        f"{incidents_words(len(far))} {_lie(len(far))} up to {distance[first] / 1000:,.0f} km from the middle of "
-        f"the others (at {points.eastings[first]:.0f}, {points.northings[first]:.0f}), all others within "
-        f"{rest / 1000:,.1f} km: look whether that place is right, for it stretches the study area and the bandwidth."
+    return say_number(
+        len(far),
+        "{n} incident lies up to {distance:,.0f} km from the middle of the others (at {eastings:.0f}, "
+        "{northings:.0f}), all others within {rest:,.1f} km: look whether that place is right, for it stretches the "
+        "study area and the bandwidth.",
+        "{n} incidents lie up to {distance:,.0f} km from the middle of the others (at {eastings:.0f}, "
+        "{northings:.0f}), all others within {rest:,.1f} km: look whether that place is right, for it stretches the "
+        "study area and the bandwidth.",
+        distance=distance[first] / 1000,
+        eastings=points.eastings[first],
+        northings=points.northings[first],
+        rest=rest / 1000,
     )
 
 
@@ -127,28 +178,43 @@ def far_from_streets(away: int, incidents: int, within_m: float) -> str:
     if not away:
         return ""
     share = 100 * away / incidents
-    return f"Left out, being farther than {within_m:g} m from any street: {away:,} of {incidents:,} ({share:.0f} %)."
+    return say(
+        "Left out, being farther than {within_m:g} m from any street: {away:,} of {incidents:,} ({share:.0f} %).",
+        within_m=within_m,
+        away=away,
+        incidents=incidents,
+        share=share,
+    )
 
 
-def _unknown(values: np.ndarray, what: str) -> str:
-    unknown = int(np.isnat(values).sum() if values.dtype.kind == "M" else np.isnan(values).sum())
-    if not unknown:
+def unknown(values: np.ndarray, what: str) -> str:
+    """Of incidents whose hour or day (``what``) is not known, so that they were left out; empty where all are."""
+    number = int(np.isnat(values).sum() if values.dtype.kind == "M" else np.isnan(values).sum())
+    if not number:
         return ""
-    share = 100 * unknown / len(values)
-    return f"{unknown:,} of {len(values):,} incidents ({share:.0f} %) do not tell their {what} and were left out."
+    share = 100 * number / len(values)
+    return say(
+        "{unknown:,} of {values:,} incidents ({share:.0f} %) do not tell their {what} and were left out.",
+        unknown=number,
+        values=len(values),
+        share=share,
+        what=what,
+    )
 
 
-def _midnight(hours: np.ndarray) -> str:
-    known = hours[~np.isnan(hours)].astype(int)
-    if len(known) < FEW:
+def many_at_midnight(by_hour: Sequence[float] | np.ndarray) -> str:
+    """Of numbers by hour (24) that look as if midnight stood for “not known”; empty where they do not."""
+    hours = np.asarray(by_hour, dtype=float)
+    number = float(hours.sum())
+    if number < FEW:
         return ""
-    by_hour = np.bincount(known, minlength=24)
     # More often “not known” than midnight, where a fifth of all are there and twice as many as in any other hour.
-    if by_hour[0] < _MIDNIGHT_SHARE * len(known) or by_hour[0] <= 2 * by_hour[1:].max():
+    if hours[0] < _MIDNIGHT_SHARE * number or hours[0] <= 2 * hours[1:].max():
         return ""
-    return (
-        f"{100 * by_hour[0] / len(known):.0f} % of the incidents are recorded in the hour after midnight, more than "
-        "twice as many as in any other: many of them may stand for “time not known”."
+    return say(
+        "{by_hour:.0f} % of the incidents are recorded in the hour after midnight, more than twice as many as in any "
+        "other: many of them may stand for “time not known”.",
+        by_hour=100 * hours[0] / number,
     )
 
 
@@ -159,7 +225,7 @@ def incidents_words(number: int) -> str:
 
 def counted(number: int, noun: str) -> str:
     """“1 cell”, “1,234 cells”: of nouns whose plural is made by an s."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return say_number(number, f"{{n}} {noun}", f"{{n}} {noun}s")
 
 
 def _lie(number: int) -> str:

@@ -13,6 +13,8 @@ import requests
 
 from .errors import CertificateTrouble, DeskError, ProxyTrouble, ServerTrouble, ServerUnreachable
 from .exchange import StalledError
+from .network import place_of
+from .proxy_tunnel import TunnelRefusedError
 
 _NO_WAY = {
     getattr(errno, name)
@@ -22,11 +24,26 @@ _NO_WAY = {
 # OpenSSL's numbers for what is wrong with a certificate.
 _EXPIRED, _NOT_YET_VALID = 10, 9
 _SIGNED_BY_NOBODY = {18, 19}
+# What a proxy answers that wants somebody to sign in, and one that gets no answer itself.
+_SIGN_IN = "407"
+_NO_ANSWER = {"502", "503", "504"}
+_PROXY_SAYS = {
+    "proxy-unknown": "there is none of that name",
+    "proxy-down": "it does not answer",
+    "proxy-no-way": "it cannot reach the server",
+    "proxy-refuses": "it refuses the connection",
+    "proxy-scheme": "it asks for a kind of sign-in that QGIS does not know",
+}
+_NAMELESS = "it asks for a user name and password, and QGIS has none for it"
+_REFUSED = "it refuses the user name and password that QGIS has for it"
 
 
 def trouble_with(error: Exception, base_url: str, host: str, proxy: str = "") -> DeskError:
     """The trouble that ``error``, raised by a request to ``base_url`` by way of ``proxy``, stands for."""
     causes = list(_causes(error))
+    tunnel = next((cause for cause in causes if isinstance(cause, TunnelRefusedError)), None)
+    if tunnel is not None:
+        return _proxy_words(tunnel.code, host, proxy, _listed(tunnel.schemes))
     # requests' ProxyError and SSLError are kinds of its ConnectionError: the order matters.
     if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):
         return _proxy_trouble(str(error), causes, host, proxy)
@@ -104,24 +121,37 @@ def _no_network(host: str) -> ServerUnreachable:
     )
 
 
-def _proxy_trouble(words: str, causes: list[BaseException], host: str, proxy: str) -> ProxyTrouble:
+def refused_login(error: requests.exceptions.ProxyError) -> bool:
+    """Whether the proxy wants somebody to sign in, or somebody else."""
+    return _tunnel_status(str(error)) == _SIGN_IN
+
+
+def _tunnel_status(words: str) -> str:
     status = re.search(r"Tunnel connection failed: (\d+)", words)
-    if status is None:
+    return status[1] if status else ""
+
+
+def _proxy_trouble(words: str, causes: list[BaseException], host: str, proxy: str) -> ProxyTrouble:
+    status = _tunnel_status(words)
+    if not status:
         unknown = any(isinstance(cause, socket.gaierror) for cause in causes)
-        what, code = (
-            ("there is none of that name", "proxy-unknown") if unknown else ("it does not answer", "proxy-down")
+        return _proxy_words("proxy-unknown" if unknown else "proxy-down", host, proxy)
+    if status == _SIGN_IN:
+        return _proxy_words("proxy-password", host, proxy)
+    return _proxy_words("proxy-no-way" if status in _NO_ANSWER else "proxy-refuses", host, proxy, f"status {status}")
+
+
+def _proxy_words(code: str, host: str, proxy: str, detail: str = "") -> ProxyTrouble:
+    what = _PROXY_SAYS.get(code, _REFUSED if "@" in proxy else _NAMELESS)
+    if detail:
+        what = f"{what} ({detail})"
+    if what.startswith(_NAMELESS):
+        place = ":".join(map(str, place_of(proxy)))
+        return ProxyTrouble(
+            f"Your network's proxy {place} stands between QGIS and {host}: {what}. Enter them in Settings → Options → "
+            "Network in QGIS, with this host and port, or ask your IT team to let this address through.",
+            code,
         )
-    elif status[1] == "407":
-        what = (
-            "it refuses the user name and password that QGIS has for it"
-            if "@" in proxy
-            else "it asks for a user name and password, and QGIS has none for it"
-        )
-        code = "proxy-password"
-    elif status[1] in ("502", "503", "504"):
-        what, code = f"it cannot reach the server (status {status[1]})", "proxy-no-way"
-    else:
-        what, code = f"it refuses the connection (status {status[1]})", "proxy-refuses"
     return ProxyTrouble(
         f"Your network's proxy stands between QGIS and {host}: {what}. Check Settings → Options → Network in QGIS, or "
         "ask your IT team to let this address through.",
@@ -129,9 +159,19 @@ def _proxy_trouble(words: str, causes: list[BaseException], host: str, proxy: st
     )
 
 
+def _listed(schemes: tuple[str, ...]) -> str:
+    return f"it wants {' or '.join(schemes)}" if schemes else ""
+
+
 def _tls_trouble(words: str, cause: BaseException | None, host: str) -> CertificateTrouble:
     if "wrong version number" in words.lower().replace("_", " "):
         return CertificateTrouble(f"{host} does not speak https at this port. Check the server's address.", "not-https")
+    if "certificate required" in words.lower().replace("_", " "):
+        return CertificateTrouble(
+            f"{host} lets in only computers with a certificate of their own (a client certificate), which SafeStats "
+            "does not send. Ask your IT team for an address that needs none.",
+            "client-certificate",
+        )
     number = getattr(cause, "verify_code", None)
     if number == _EXPIRED:
         why, code = "it has expired", "certificate-expired"
@@ -146,13 +186,14 @@ def _tls_trouble(words: str, cause: BaseException | None, host: str) -> Certific
     else:
         return CertificateTrouble(
             f"QGIS and {host} could not agree on an encrypted connection. Nothing was sent. Something on the way (a "
-            "firewall, a proxy) may break it, or one of the two is too old: ask your IT team.",
+            "firewall, a proxy) may break it, the server may want a certificate of this computer's (a client "
+            "certificate, which SafeStats does not send), or one of the two is too old: ask your IT team.",
             "tls",
         )
     return CertificateTrouble(
         f"The certificate of {host} was refused: {why}. Nothing was sent. If your organisation has its own certificate "
         "authority (many have, whose proxy looks into encrypted connections), add it in Settings → Options → "
-        "Authentication; otherwise tell the SafeStats team.",
+        "Authentication; otherwise tell the SafeStats team. An exception that was saved in QGIS is not used here.",
         code,
     )
 

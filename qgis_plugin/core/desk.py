@@ -6,19 +6,16 @@ with ``desk.record``. Nothing here waits for the network on the GUI thread.
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from qgis.core import QgsApplication, QgsProject, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from . import layers
-from .analyses.record import LayerName
 from .copy_watch import CopyWatch, Home
 from .desk_session import DeskSession, SessionState
 from .errors import (
@@ -34,11 +31,11 @@ from .events import EventKind, EventQueue
 from .house_styles import HouseRules, HouseStyles
 from .housekeeping import Housekeeper
 from .local_store import AccountStore, Holding, LocalCopy, LocalStore
+from .needed import needed
 from .offline import OfflineSession
-from .pull import PullResult, ask_months, pull_layer
+from .project_copies import ProjectCopies
+from .pull import PullResult, ask_months, pull_in_turn
 from .pull_period import MonthOffered, PullPeriod
-from .result_layers import close_rows
-from .saved_projects import SavedProjects, is_stand_in
 from .session_steps import SessionSteps
 from .settings import DeskSettings
 from .shown_copies import ShownCopies
@@ -50,7 +47,6 @@ from .uses import Use, require_use
 # QGIS runs as many tasks at once as there are processors. Ours mostly wait for the network, so a few pulls would hold
 # up everybody else's on a small machine.
 _TASKS_AT_ONCE = 8
-_LOOK_AGAIN_S = 0.3
 # An answer that is not understood may come from a server that was changed since the sign-in.
 _MAY_BE_ANOTHER_VERSION = {"unreadable", "not-safestats", "not-found"}
 # What the server answers an active session once new conditions are in force.
@@ -94,20 +90,16 @@ class Desk(QObject):
         self.house_styles = HouseStyles(store.root)
         self._listed: dict[Home, dict[str, Any]] = {}  # what the server last said of each dataset
         self._running: set[DeskTask] = set()
-        self._sending = threading.Lock()
         self._housekeeper = Housekeeper(self)
         self.shown_copies = ShownCopies(self._housekeeper, self)
         self._watch = CopyWatch(store, self._housekeeper, self)
-        self._watch.changed.connect(self._copy_changed_elsewhere)
-        self._saved = SavedProjects(store, self.is_unlocked)
-        self._opened_for = ""  # the account whose closed layers have been opened
-        self._saved.install()
-        self._shown_soon = QTimer(self)
-        self._shown_soon.setSingleShot(True)
-        self._shown_soon.timeout.connect(self._note_shown)
-        project.layersAdded.connect(self._layers_changed)
-        project.layersRemoved.connect(self._layers_changed)
-        project.readProject.connect(self._project_read)
+        self._shown = ProjectCopies(
+            project, store, self._watch, self.shown_copies, self._housekeeper, self.is_unlocked, self
+        )
+        self._shown.layer_opened.connect(self.layer_opened)
+        self._shown.opened_again.connect(self._record_opened)
+        self._shown.changed_elsewhere.connect(self._copy_changed_elsewhere)
+        self._shown.told.connect(self.told)
         self.session_changed.connect(self._open_waiting)
         threads = QgsApplication.taskManager().threadPool()
         self._former_threads = threads.maxThreadCount()
@@ -273,7 +265,7 @@ class Desk(QObject):
 
         Layers that were opened under former conditions are closed.
         """
-        self._close_all()
+        self._shown.close_all()
         return self._leave("Declining the conditions of use", lambda session: session.decline(), done)
 
     def sign_out(self, done: Callable[[], None]) -> DeskTask:
@@ -281,7 +273,7 @@ class Desk(QObject):
 
         The last notes of use go with it; where the server does not take them, they wait for the next sign-in.
         """
-        self._close_all()
+        self._shown.close_all()
 
         def leave(session: DeskSession) -> None:
             self.settle()
@@ -342,34 +334,24 @@ class Desk(QObject):
         ``period``: the months to hold; without one those of the copy that is here, or all.
         Where another QGIS pulls it, this one waits. Where there is no right to the layer any more, the copy goes.
         """
-        transport, copies, session, key = self.transport, self.copies, self.session, self._account_key()
-        assert copies is not None and session is not None
+        transport, key = self.transport, self._account_key()
+        copies, session = needed(self.copies, "account"), needed(self.session, "session")
         uses = _uses(self._listed.get((key, dataset)))
+        waiting = self.tr("Another QGIS on this computer is pulling this layer: waiting for it")
 
         def work(task: DeskTask) -> PullResult:
             self._send_events(session, task.isCanceled)
-            while True:
-                try:
-                    result = pull_layer(transport, copies, dataset, task.report, task.isCanceled, period)
-                    copy = copies.note_uses(dataset, uses) if uses is not None else None
-                    return replace(result, copy=copy) if copy is not None else result
-                except LocalCopyTrouble as trouble:
-                    if trouble.code != "copy-busy":
-                        raise
-                except ServerTrouble as trouble:
-                    if trouble.code in _MAY_BE_ANOTHER_VERSION:
-                        session.check_version(cancelled=task.isCanceled)
-                    raise
-                task.report(self.tr("Another QGIS on this computer is pulling this layer: waiting for it"), 0, 0)
-                task.stop_if_cancelled()
-                time.sleep(_LOOK_AGAIN_S)
+            try:
+                result = pull_in_turn(transport, copies, dataset, task.report, task.isCanceled, period, waiting)
+            except ServerTrouble as trouble:
+                if trouble.code in _MAY_BE_ANOTHER_VERSION:
+                    session.check_version(cancelled=task.isCanceled)
+                raise
+            copy = copies.note_uses(dataset, uses) if uses is not None else None
+            return replace(result, copy=copy) if copy is not None else result
 
         def pulled(result: PullResult) -> None:
-            self._watch.watch((key, dataset), result.copy)
-            for layer in layers.renew(self.project, result.copy):
-                self.layer_opened.emit(layer)
-            self._note_shown()
-            self.shown_copies.discard_superseded(copies, dataset)
+            self._shown.renewed((key, dataset), result.copy)
             self.copies_changed.emit(dataset)
             done(result)
 
@@ -385,14 +367,12 @@ class Desk(QObject):
         copies, key = self.copies, self._account_key()
         if copies is None:
             return False
-        closed = self._close(key, dataset)
         had = self.copy(dataset) is not None
-        self._watch.watch((key, dataset), None)
-        self._note_shown()
-        if had or closed:
+        if self._shown.close(key, [dataset]) or had:
             self.shown_copies.remove(copies, dataset)
             self.copies_changed.emit(dataset)
-        return had or bool(closed)
+            return True
+        return False
 
     def give_up_account(self, server: str, username: str) -> list[str]:
         """Close the layers of an account and delete its copies: its right to all of them is over. Their datasets."""
@@ -400,10 +380,7 @@ class Desk(QObject):
         copies = self.store.account_of_key(key)
         given_up = copies.datasets()
         self._housekeeper.do(copies.drop_pass)
-        for dataset in given_up:
-            self._close(key, dataset)
-            self._watch.watch((key, dataset), None)
-        self._note_shown()
+        self._shown.close(key, given_up)
         for dataset in given_up:
             self.shown_copies.remove(copies, dataset)
             self.copies_changed.emit(dataset)
@@ -416,9 +393,7 @@ class Desk(QObject):
     def remove_copy(self, account: str, dataset: str) -> None:
         """Take the layer of a copy out of the project and delete the copy, whoever's it is on this computer."""
         copies = self.store.account_of_key(account)
-        self._close(account, dataset)
-        self._watch.watch((account, dataset), None)
-        self._note_shown()
+        self._shown.close(account, [dataset])
         self.shown_copies.remove(copies, dataset)
         if account == self._account_key():
             self.copies_changed.emit(dataset)
@@ -502,8 +477,7 @@ class Desk(QObject):
         if copies is None:
             raise SessionEnded("You are not signed in. Sign in first, then open the layer.", "not-signed-in")
         copy = copies.valid_copy(dataset)
-        layer = layers.open_copy(self.project, copy)
-        self._watch.watch((self._account_key(), dataset), copy)
+        layer = self._shown.open((self._account_key(), dataset), copy)
         self.record(EventKind.LAYER_OPENED, dataset, {"release": copy.manifest.release}, copy.manifest.rows)
         self.layer_opened.emit(layer)
         return layer
@@ -518,13 +492,7 @@ class Desk(QObject):
         for task in list(self._running):
             task.abandon()
         self._running.clear()
-        self.project.layersAdded.disconnect(self._layers_changed)
-        self.project.layersRemoved.disconnect(self._layers_changed)
-        self.project.readProject.disconnect(self._project_read)
-        self._shown_soon.stop()
-        self._saved.remove()
-        self._watch.close()
-        self.shown_copies.close()
+        self._shown.shut()
         self._housekeeper.do(self._write_notes)
         self._housekeeper.close()
         QgsApplication.taskManager().threadPool().setMaxThreadCount(self._former_threads)
@@ -559,22 +527,6 @@ class Desk(QObject):
 
         return self.run(description, lambda _task: leave(session), lambda _result: done(), failed)
 
-    def _close_all(self) -> None:
-        """Take out of the project every copy, and every result that holds single incidents of one."""
-        layers.close_layers(self.project)
-        close_rows(self.project, self._is_ours)
-
-    def _close(self, account: str, dataset: str) -> list[str]:
-        """The same for one account's copy of ``dataset``; what its layers were called."""
-        names = layers.close_copy(self.project, account, dataset)
-        close_rows(self.project, lambda name: name.dataset == dataset and self._is_ours(name))
-        return names
-
-    def _is_ours(self, name: LayerName) -> bool:
-        # A layer of somebody else's goes by its own name, for want of a dataset.
-        known = any(name.dataset == dataset for _account, dataset in self._watch.known)
-        return bool(name.dataset) and (known or name.dataset != name.title)
-
     def _told_of(self, filters: dict[str, Any]) -> dict[str, Any]:
         """``filters`` with what the server cannot know of a session of which it has not heard."""
         if isinstance(self.session, OfflineSession):
@@ -602,113 +554,19 @@ class Desk(QObject):
         if session is None or isinstance(session, OfflineSession):
             return 0
         key = self.store.account_key(session.transport.base_url, session.user.username)
-        while not self._sending.acquire(timeout=_LOOK_AGAIN_S):  # several pulls begin at once: one sends for all
-            if cancelled():
-                raise Cancelled
-        try:
-            return self.events.send(key, session.transport, cancelled)
-        finally:
-            self._sending.release()
-
-    # ------------------------------------------------------------------ copies that the project shows
-
-    def _layers_changed(self, _layers: object) -> None:
-        self._shown_soon.start()
-
-    def _note_shown(self) -> None:
-        """Mark the files that the project shows, so that no other QGIS deletes them, then look whether one has gone."""
-        self._shown_soon.stop()
-        shown = layers.shown_copies(self.project)
-        paths = set()
-        for id_, home in shown.items():
-            layer = self.project.mapLayer(id_)
-            if not is_stand_in(layer):
-                paths.add(layers.shown_path(layer))
-            if home not in self._watch.known:
-                self._watch.watch(home, None)
-        self.shown_copies.show(paths)
-        if shown:
-            self._watch.look()
-
-    def _copy_changed_elsewhere(self, home: Home, copy: LocalCopy | None) -> None:
-        """Another QGIS has made, renewed or removed a copy: the layers here follow."""
-        account, dataset = home
-        copies = self.store.account_of_key(account)
-        if copy is None:
-            names = self._close(account, dataset)
-            if names:
-                self.told.emit(
-                    self.tr("{layers}: another QGIS removed the local copy, so the layer was closed here too.").format(
-                        layers=", ".join(names)
-                    )
-                )
-        else:
-            before = {id_: layers.shown_path(self.project.mapLayer(id_)) for id_ in layers.shown_copies(self.project)}
-            for layer in layers.renew(self.project, copy):
-                if before.get(layer.id()) != copy.path:
-                    self.layer_opened.emit(layer)
-        self._note_shown()
-        self.shown_copies.discard_superseded(copies, dataset)
-        if account == self._account_key():
-            self.copies_changed.emit(dataset)
+        return self.events.send(key, session.transport, cancelled)
 
     def _open_waiting(self) -> None:
-        """Somebody has just unlocked an account: open what a project had of its copies, which stood closed so far."""
-        key = self._account_key()
-        if not self.is_unlocked(key):
-            self._opened_for = ""
-            return
-        if self._opened_for == key:
-            return
-        self._opened_for = key
-        waiting = {
-            dataset
-            for id_, (account, dataset) in layers.shown_copies(self.project).items()
-            if account == key and is_stand_in(self.project.mapLayer(id_))
-        }
-        copies = self.store.account_of_key(key)
+        """Somebody may just have unlocked an account: what a project had of its copies stood closed so far."""
+        self._shown.open_waiting(self._account_key())
 
-        def opened(found: list[LocalCopy]) -> None:
-            if not self.is_unlocked(key):
-                return
-            for copy in found:
-                self._watch.watch((key, copy.manifest.dataset), copy)
-                for layer in layers.renew(self.project, copy):
-                    self.layer_opened.emit(layer)
-                told = {"release": copy.manifest.release, "project": True}
-                self.record(EventKind.LAYER_OPENED, copy.manifest.dataset, told, copy.manifest.rows)
-            self._note_shown()
+    def _record_opened(self, copy: LocalCopy) -> None:
+        told = {"release": copy.manifest.release, "project": True}
+        self.record(EventKind.LAYER_OPENED, copy.manifest.dataset, told, copy.manifest.rows)
 
-        if waiting:
-            self._housekeeper.do(lambda: _valid(copies, waiting), opened)
-
-    def _project_read(self) -> None:
-        """Renew the facts of the layers that a project was saved with, and tell of those without a copy."""
-        missing, locked = [], []
-        for id_, (account, dataset) in layers.shown_copies(self.project).items():
-            layer = self.project.mapLayer(id_)
-            copy = self._saved.copy(account, dataset)
-            if is_stand_in(layer):
-                valid = copy is not None and not copy.lapsed(datetime.now(timezone.utc))
-                (locked if valid and not self.is_unlocked(account) else missing).append(layer.name())
-            elif copy is not None and layers.shown_path(layer) == copy.path:
-                layers.describe(layer, copy.manifest)
-        if locked:
-            self.told.emit(self.tr("{layers}: closed until you sign in.").format(layers=", ".join(sorted(set(locked)))))
-        if missing:
-            self.told.emit(
-                self.tr(
-                    "{layers}: the local copy is no longer here or no longer valid, so nothing is shown. Pull the "
-                    "layer again."
-                ).format(layers=", ".join(sorted(set(missing))))
-            )
-        self._note_shown()
-
-
-def _valid(copies: AccountStore, datasets: set[str]) -> list[LocalCopy]:
-    found = [copies.copy(dataset) for dataset in sorted(datasets)]
-    now = datetime.now(timezone.utc)
-    return [copy for copy in found if copy is not None and not copy.lapsed(now)]
+    def _copy_changed_elsewhere(self, account: str, dataset: str) -> None:
+        if account == self._account_key():
+            self.copies_changed.emit(dataset)
 
 
 def _copy_of(copies: AccountStore, entry: dict[str, Any]) -> LocalCopy | None:

@@ -143,7 +143,11 @@ _NOT_UNDERSTOOD = (
 
 
 def from_problem(problem: ProblemDocument) -> DeskError:
-    """The error that a problem document of the server stands for; its sentence is the server's."""
+    """The error that a problem document of the server stands for; its sentence is the server's.
+
+    Of a request that was not understood the server's own words are in ``extra["why"]``.
+    """
     kind = AgreementRefused if problem.code.startswith(_TERMS) else _KINDS.get(problem.code, ServerTrouble)
-    sentence = _NOT_UNDERSTOOD if problem.code == "invalid-request" else problem.detail
-    return kind(sentence, problem.code, **problem.extra)
+    if problem.code == "invalid-request":
+        return kind(_NOT_UNDERSTOOD, problem.code, **{**problem.extra, "why": problem.detail})
+    return kind(problem.detail, problem.code, **problem.extra)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,13 +19,17 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QLockFile
 
-from .errors import DeskError, LocalCopyTrouble
+from .errors import Cancelled, DeskError, LocalCopyTrouble
 from .replacing import put_in_place
 from .transport import Cancel, Transport, never
 
 _AT_ONCE = 200
 _LOCK_WAIT_MS = 5000
+_LOOK_AGAIN_S = 0.3
 _INVALID = "invalid-request"
+_REFUSED = "note.refused"  # how the server is told of a note that it would not take
+_LONGEST_NOTE, _LONGEST_WHY = 2000, 500  # characters of it, and of why
+_TOLD = "told"
 _LARGEST_FILTER = 4000  # bytes of JSON; the server takes 4096
 _CUT = "cut"
 
@@ -47,6 +52,7 @@ class EventQueue:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._held: deque[tuple[str, dict[str, Any]]] = deque()
+        self._sending = threading.Lock()
 
     def hold(self, account: str, kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> None:
         """Keep one event in memory until ``write_held`` has put it on the disk."""
@@ -84,13 +90,23 @@ class EventQueue:
     def waiting(self, account: str) -> list[dict[str, Any]]:
         """The events of ``account`` that the server has not accepted yet, oldest first."""
         with self._locked():
-            return [entry["event"] for entry in self._entries() if entry["account"] == account]
+            return [entry["event"] for entry in self._entries(self._path) if entry["account"] == account]
 
     def send(self, account: str, transport: Transport, cancelled: Cancel = never) -> int:
         """Send what waits for ``account``; the number sent. What the server has leaves the queue.
 
         One that the server calls invalid is set aside in a file of its own: it must not hold up the others.
+        Several tasks may ask at once: one sends for all.
         """
+        while not self._sending.acquire(timeout=_LOOK_AGAIN_S):
+            if cancelled():
+                raise Cancelled
+        try:
+            return self._send(account, transport, cancelled)
+        finally:
+            self._sending.release()
+
+    def _send(self, account: str, transport: Transport, cancelled: Cancel) -> int:
         sent = 0
         while batch := self.waiting(account)[:_AT_ONCE]:
             try:
@@ -102,6 +118,7 @@ class EventQueue:
                 continue
             self._drop(batch)
             sent += len(batch)
+        self._tell_refused(account, transport, cancelled)
         return sent
 
     def _send_singly(self, account: str, batch: list[dict[str, Any]], transport: Transport, cancelled: Cancel) -> int:
@@ -114,14 +131,42 @@ class EventQueue:
                 if error.code != _INVALID:
                     raise
                 with self._locked():
-                    self._append(self._path.with_suffix(".refused"), account, event)
+                    self._append(self._refused, account, event, why=str(error.extra.get("why", error.sentence)))
             self._drop([event])
         return sent
+
+    @property
+    def _refused(self) -> Path:
+        return self._path.with_suffix(".refused")
+
+    def _tell_refused(self, account: str, transport: Transport, cancelled: Cancel) -> None:
+        """Tell the server what notes it would not take, so that somebody hears of them; each once.
+
+        A server that does not know how to be told leaves them to the next time.
+        """
+        with self._locked():
+            untold = [entry for entry in self._entries(self._refused) if _is_untold(entry, account)]
+        for first in range(0, len(untold), _AT_ONCE):
+            some = untold[first : first + _AT_ONCE]
+            try:
+                body = {"events": [_of_refused(entry) for entry in some]}
+                transport.post_json("/v1/events", body, cancelled=cancelled)
+            except DeskError as error:
+                if error.code != _INVALID:
+                    raise
+                return
+            told = {entry["event"]["id"] for entry in some}
+            with self._locked():
+                entries = self._entries(self._refused)
+                for entry in entries:
+                    if entry["account"] == account and entry["event"]["id"] in told:
+                        entry[_TOLD] = True
+                self._keep(entries, self._refused)
 
     def _drop(self, events: list[dict[str, Any]]) -> None:
         gone = {event["id"] for event in events}
         with self._locked():
-            self._keep([entry for entry in self._entries() if entry["event"]["id"] not in gone])
+            self._keep([entry for entry in self._entries(self._path) if entry["event"]["id"] not in gone], self._path)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -140,9 +185,10 @@ class EventQueue:
             lock.unlock()
 
     @staticmethod
-    def _append(path: Path, account: str, *events: dict[str, Any]) -> None:
+    def _append(path: Path, account: str, *events: dict[str, Any], **more: str) -> None:
         # Ended on both sides: whatever a killed QGIS left of its last line stays a line of its own.
-        lines = [json.dumps({"account": account, "event": event}, ensure_ascii=False) + "\n" for event in events]
+        entries = [{"account": account, "event": event, **more} for event in events]
+        lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
         line = "\n" + "".join(lines)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "ab") as file:
@@ -150,25 +196,27 @@ class EventQueue:
             file.flush()
             os.fsync(file.fileno())
 
-    def _entries(self) -> list[dict[str, Any]]:
-        if not self._path.exists():
+    @staticmethod
+    def _entries(path: Path) -> list[dict[str, Any]]:
+        if not path.exists():
             return []
         entries = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8").splitlines():
             try:
                 entries.append(json.loads(line))
             except ValueError:
                 continue  # the last line of a QGIS that was killed while writing
         return entries
 
-    def _keep(self, entries: list[dict[str, Any]]) -> None:
-        rest = self._path.with_suffix(".part")
+    @staticmethod
+    def _keep(entries: list[dict[str, Any]], path: Path) -> None:
+        rest = path.with_suffix(f"{path.suffix}.part")
         handle = os.open(rest, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
             file.flush()
             os.fsync(file.fileno())
-        put_in_place(rest, self._path)
+        put_in_place(rest, path)
 
 
 def _event(kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | None) -> dict[str, Any]:
@@ -179,6 +227,23 @@ def _event(kind: EventKind, dataset: str, filters: dict[str, Any], rows: int | N
         "dataset": dataset,
         "filter": _fitting(filters),
         "rows": rows,
+    }
+
+
+def _is_untold(entry: dict[str, Any], account: str) -> bool:
+    return entry["account"] == account and not entry.get(_TOLD)
+
+
+def _of_refused(entry: dict[str, Any]) -> dict[str, Any]:
+    """A note about a note: its id comes of the other's, so that telling it twice counts once."""
+    note = json.dumps(entry["event"], ensure_ascii=False)
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_REFUSED}:{entry['event']['id']}")),
+        "kind": _REFUSED,
+        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "dataset": "",
+        "filter": _fitting({"note": note[:_LONGEST_NOTE], "why": str(entry.get("why", ""))[:_LONGEST_WHY]}),
+        "rows": None,
     }
 
 

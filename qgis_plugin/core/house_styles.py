@@ -15,6 +15,7 @@ from ...shared.pictures import clean_png
 from .base_source import FILE_NAME, BaseSource, service, zoomstack_file
 from .download import Download
 from .errors import LocalCopyTrouble
+from .needed import needed
 from .replacing import put_in_place, write_in_place
 from .transport import Cancel, Transport, never
 
@@ -72,13 +73,12 @@ class HouseStyles:
         self, transport: Transport, rules: HouseRules, progress: Callable[[int], None], cancelled: Cancel = never
     ) -> BaseSource:
         """The base map that the server offers, put in its place in one step; for a task. Raises ``DeskError``."""
-        assert rules.base_map is not None
-        target = self.base_map_path
+        announced, target = needed(rules.base_map, "base map"), self.base_map_path
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            part = target.with_name(f"{rules.base_map.sha256[:16]}.part")
+            part = target.with_name(f"{announced.sha256[:16]}.part")
             part.touch(mode=0o600)
-            Download(transport, "/v1/base-map", rules.base_map, lambda _bytes: None, progress, cancelled).fetch(part)
+            Download(transport, "/v1/base-map", announced, lambda _bytes: None, progress, cancelled).fetch(part)
             put_in_place(part, target)
         except OSError as error:
             raise LocalCopyTrouble(

@@ -30,11 +30,29 @@ class KnownPlace:
     note: str = ""
 
 
+_NO_LIST = AnalysisError(
+    "No list of premises is chosen: choose one in Settings → Options → SafeStats; postcodes are found without it.",
+    "premises",
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found, and why no premises could be looked for; ``news`` is the same, but told a single time.
+
+    Having no list is no news: many need none.
+    """
+
+    places: tuple[KnownPlace, ...]
+    lacking: str = ""
+    news: str = ""
+
+
 class KnownPlaces:
     """Looks places up in the bundled postcodes and in the list of premises that ``listed`` names (or ``None``).
 
-    Nothing is read before the first question, and the list again only once its file has changed. Callable from any
-    thread.
+    Nothing is read before the first question, and the list again only once its file has changed, readable or not.
+    Callable from any thread.
     """
 
     def __init__(self, finder: PlaceFinder, listed: Callable[[], Path | None]) -> None:
@@ -43,16 +61,25 @@ class KnownPlaces:
         self._alone = threading.Lock()
         self._read: tuple[Path, int, int] | None = None  # which list, and of when
         self._premises: tuple[Premises, ...] = ()
+        self._trouble: AnalysisError | None = None  # why it could not be read
+        self._told = ""
 
-    def find(self, text: str, cancelled: CancelledCheck = never_cancelled) -> list[KnownPlace]:
-        """At most ``MOST_OF_A_KIND`` premises, then as many postcodes; raises ``AnalysisError``, ``Cancelled``.
+    def find(self, text: str, cancelled: CancelledCheck = never_cancelled) -> Found:
+        """At most ``MOST_OF_A_KIND`` premises, then as many postcodes; raises ``Cancelled``.
 
         Premises are found by words of their name (the beginning of each) or by the beginning of their reference.
+        Postcodes are found whether or not there is a list of premises that can be read.
         """
         found: list[KnownPlace] = []
+        lacking = news = ""
         wanted = text.casefold().split()
         if len(text.strip()) >= _SHORTEST_NAME:
-            for one in self._listed_premises(cancelled):
+            try:
+                premises = self._listed_premises(cancelled)
+            except AnalysisError as error:
+                premises, lacking = (), error.sentence
+                news = self._news(error)
+            for one in premises:
                 if len(found) == MOST_OF_A_KIND:
                     break
                 if _named(one, wanted):
@@ -66,12 +93,19 @@ class KnownPlaces:
                 except AnalysisError:
                     continue  # it has no position good enough to go to
                 found.append(KnownPlace(place.label, "postcode", place, note=place.warning))
-        return found
+        return Found(tuple(found), lacking, news)
+
+    def _news(self, trouble: AnalysisError) -> str:
+        with self._alone:
+            if trouble is _NO_LIST or trouble.sentence == self._told:
+                return ""
+            self._told = trouble.sentence
+            return trouble.sentence
 
     def _listed_premises(self, cancelled: CancelledCheck) -> tuple[Premises, ...]:
         path = self._listed()
         if path is None:
-            return ()
+            raise _NO_LIST
         with self._alone:
             try:
                 now = path.stat()
@@ -83,8 +117,15 @@ class KnownPlaces:
                 ) from error
             read = (path, now.st_mtime_ns, now.st_size)
             if read != self._read:
-                self._premises = read_premises(path, self._finder, cancelled).premises
+                self._premises, self._trouble = (), None
+                try:
+                    self._premises = read_premises(path, self._finder, cancelled).premises
+                except AnalysisError as error:
+                    self._trouble = error
                 self._read = read
+                self._told = ""
+            if self._trouble is not None:
+                raise self._trouble
             return self._premises
 
 

@@ -7,6 +7,7 @@ from qgis.PyQt.QtCore import QDateTime, Qt
 
 from ...shared.manifest import Manifest
 from .days import day_in_words, day_of
+from .grid_ways import way_words
 from .layer_time import months_held
 from .local_store import last_day
 
@@ -38,7 +39,7 @@ def metadata_of(layer: QgsVectorLayer, manifest: Manifest) -> QgsLayerMetadata:
     metadata = QgsLayerMetadata()
     metadata.setIdentifier(f"safestats:{manifest.dataset}:{manifest.release}")
     metadata.setTitle(layer_title(manifest))
-    metadata.setAbstract(abstract(manifest))
+    metadata.setAbstract("\n".join([abstract(manifest), *([way_words()] if layer.isSpatial() else [])]))
     metadata.setType("dataset")
     metadata.setLanguage("ENG")
     metadata.setCrs(layer.crs())

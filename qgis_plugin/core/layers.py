@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,7 +12,6 @@ from qgis.core import (
     Qgis,
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
-    QgsDatumTransform,
     QgsExpression,
     QgsLayerTreeGroup,
     QgsMapLayer,
@@ -29,6 +30,7 @@ from qgis.PyQt.QtGui import QColor
 
 from ...shared.manifest import FID_COLUMN, Manifest
 from .errors import LocalCopyTrouble
+from .grid_ways import NATIONAL_GRID, choose_ways
 from .layer_metadata import abstract, layer_title, metadata_of
 from .layer_time import keep_time, months_held, widen_project_time
 from .local_store import LocalCopy
@@ -71,6 +73,7 @@ class LayerFacts:
     threshold: int  # smaller counts are not published
     sensitive: tuple[str, ...]  # categories that are published among others only
     returned: tuple[str, ...]  # of a layer that several sites return: the months of which any return came
+    sensitive_by_column: Mapping[str, tuple[str, ...]]  # values of any column that are published among others only
 
 
 def facts(layer: QgsMapLayer) -> LayerFacts | None:
@@ -82,6 +85,8 @@ def facts(layer: QgsMapLayer) -> LayerFacts | None:
         value = layer.customProperty(_PREFIX + name, "")
         if kind.startswith("tuple"):
             value = tuple(value or ())
+        elif kind.startswith("Mapping"):
+            value = {column: tuple(held) for column, held in json.loads(value or "{}").items()}
         elif kind == "int":
             value = int(value or 0)
         elif kind == "bool":
@@ -121,7 +126,8 @@ def open_copy(project: QgsProject, copy: LocalCopy) -> QgsVectorLayer:
     copy.require_valid(datetime.now(timezone.utc))
     for layer in renew(project, copy):
         return layer
-    options = QgsVectorLayer.LayerOptions()
+    choose_ways(project)
+    options = QgsVectorLayer.LayerOptions(project.transformContext())  # it asks for the way to degrees by itself
     options.loadDefaultStyle = False  # a style can hold actions and forms that run: ours comes from here
     layer = QgsVectorLayer(_source(copy), layer_title(copy.manifest), "ogr", options)
     if not layer.isValid():
@@ -141,21 +147,10 @@ def open_copy(project: QgsProject, copy: LocalCopy) -> QgsVectorLayer:
 
 
 def prepare_project(project: QgsProject) -> None:
-    """The National Grid for a project without layers, and a way to longitude and latitude that this computer has.
-
-    The best way needs the grid file OSTN15, which many installations lack: without it QGIS would warn at each start,
-    and use the next best (2 m) all the same.
-    """
-    if project.mapLayers():
-        return
-    national, world = (QgsCoordinateReferenceSystem(name) for name in ("EPSG:27700", "EPSG:4326"))
-    ways = QgsDatumTransform.operations(national, world)
-    there = [way for way in ways if way.isAvailable]
-    if there and not ways[0].isAvailable:
-        context = project.transformContext()
-        context.addCoordinateOperation(national, world, there[0].proj)
-        project.setTransformContext(context)
-    project.setCrs(national)
+    """The National Grid for a project without layers, and ways from it to other systems that this computer has."""
+    choose_ways(project)  # first: a new system makes QGIS ask for the way to degrees at once
+    if not project.mapLayers():
+        project.setCrs(QgsCoordinateReferenceSystem(NATIONAL_GRID))
 
 
 def renew(project: QgsProject, copy: LocalCopy) -> list[QgsVectorLayer]:
@@ -223,6 +218,8 @@ def describe(layer: QgsVectorLayer, manifest: Manifest) -> None:
         value = getattr(manifest, name)
         if kind.startswith("tuple"):
             value = list(value)
+        elif kind.startswith("Mapping"):
+            value = json.dumps({column: list(held) for column, held in value.items()})
         elif kind == "bool":
             value = "true" if value else "false"
         layer.setCustomProperty(_PREFIX + name, value)

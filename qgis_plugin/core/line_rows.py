@@ -16,8 +16,10 @@ from qgis.core import (
 )
 
 from .analysis_error import AnalysisError
+from .brought import brought_words
 from .errors import Cancelled
-from .points import CHECK_EVERY, NATIONAL_GRID, CancelledCheck, never_cancelled
+from .point_facts import NATIONAL_GRID
+from .points import CHECK_EVERY, CancelledCheck, never_cancelled
 from .study_areas import StudyArea
 
 _NAMES = ("name", "name1", "street", "street_name", "roadname", "road_name")
@@ -26,13 +28,15 @@ _NAMES = ("name", "name1", "street", "street_name", "roadname", "road_name")
 @dataclass(frozen=True)
 class Lines:
     """Lines in EPSG:27700 that come near the study area, whole: ``shapes`` are arrays of (vertices, 2); ``names`` are
-    the streets' names, empty where the layer has none. A multi-line becomes several lines of one name.
+    the streets' names, empty where the layer has none. A multi-line becomes several lines of one name. ``brought`` says
+    how they came to the National Grid, empty where they were there.
     """
 
     title: str
     attribution: str
     shapes: tuple[np.ndarray, ...]
     names: tuple[str, ...]
+    brought: str = ""
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -55,6 +59,7 @@ class LineSource:
         self.layer_id, self.title = layer.id(), layer.name()
         self.attribution = "; ".join(layer.metadata().rights())
         self._context = project.transformContext()
+        self.brought = brought_words(layer.crs(), self._context)
         self._source = QgsVectorLayerFeatureSource(layer)
         names = {field.name().lower(): field.name() for field in layer.fields()}
         self._name = next((names[name] for name in _NAMES if name in names), "")
@@ -76,4 +81,4 @@ class LineSource:
                 if len(shape) > 1:
                     shapes.append(shape)
                     names.append(name)
-        return Lines(self.title, self.attribution, tuple(shapes), tuple(names))
+        return Lines(self.title, self.attribution, tuple(shapes), tuple(names), self.brought)

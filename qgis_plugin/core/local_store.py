@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -21,13 +20,14 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from qgis.PyQt.QtCore import QLockFile, QStorageInfo
+from qgis.PyQt.QtCore import QLockFile
 
 from ...shared.manifest import Manifest
 from .days import day_in_words
 from .errors import LocalCopyTrouble
 from .in_use import is_in_use
 from .lock_files import try_lock
+from .private_folder import is_private, refuse_remote
 from .pull_period import EVERYTHING, PullPeriod
 from .replacing import delete, flush, flush_folder, put_in_place, write_in_place
 
@@ -40,22 +40,6 @@ _PROBE_BYTES = 4096
 _PARTS_KEPT = timedelta(days=2)
 _BESIDE = "+"  # between the name of a copy and that of what was worked out of it
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_REMOTE_FILE_SYSTEMS = {
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb",
-    "smb2",
-    "smb3",
-    "smbfs",
-    "afpfs",
-    "webdav",
-    "davfs",
-    "fuse.sshfs",
-}
-_CLOUD_FOLDERS = re.compile(
-    r"^(onedrive\b.*|dropbox\b.*|google ?drive|my drive|icloud ?drive|nextcloud|owncloud|box sync)$", re.I
-)
 
 
 @dataclass(frozen=True)
@@ -198,7 +182,7 @@ class LocalStore:
         """
         cleared = []
         for folder in sorted(path for path in self.root.glob("*/*") if path.is_dir()):
-            if not (_is_private(folder) and _is_private(folder.parent)):
+            if not (is_private(folder) and is_private(folder.parent)):
                 continue  # nobody else's folder is cleared
             account = AccountStore(self.root, folder.parent)
             try:
@@ -425,34 +409,11 @@ class AccountStore:
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.chmod(0o700)
         for path in folders:
-            if not _is_private(path):
+            if not is_private(path):
                 raise LocalCopyTrouble(
                     f"The folder {path} is not yours alone, so no copy may be kept in it: delete it, then pull again.",
                     "unsafe-folder",
                 )
-
-
-def refuse_remote(root: Path) -> None:
-    """Raise ``LocalCopyTrouble`` where ``root`` is on a network drive or in a folder that a cloud copies."""
-    cloud = next((part for part in root.parts if _CLOUD_FOLDERS.match(part)), "")
-    existing = next(path for path in (root, *root.parents) if path.exists())
-    file_system = bytes(QStorageInfo(str(existing)).fileSystemType()).decode("ascii", "replace").lower()
-    if cloud or file_system in _REMOTE_FILE_SYSTEMS or str(root).startswith("\\\\"):
-        raise LocalCopyTrouble(
-            f"Local copies may not be kept in {root}, which is "
-            f"{'copied to a cloud' if cloud else 'on a network drive'}. Set the folder of local copies "
-            "(safestats/local_root in QGIS's advanced settings) to one on this machine.",
-            "unsafe-folder",
-        )
-
-
-def _is_private(folder: Path) -> bool:
-    """Whether the folder is a real one, this user's, and nobody else may write in it."""
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        return False
-    # Windows has neither owners as numbers nor these bits; a profile's folder there is its user's.
-    return os.name == "nt" or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
 
 
 def _safe(name: str) -> str:

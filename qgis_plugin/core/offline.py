@@ -14,7 +14,7 @@ from typing import Any
 
 from .days import day_in_words
 from .desk_session import About, Conditions, DeskSession, Purpose, SessionState, User
-from .errors import LocalCopyTrouble, SessionEnded, SignInRefused
+from .errors import DeskError, LocalCopyTrouble, PurposeHeld, SessionEnded, SignInRefused
 from .local_store import AccountStore, instant
 from .password_proof import PasswordProof
 from .transport import Cancel, Transport, never
@@ -22,6 +22,8 @@ from .transport import Cancel, Transport, never
 _VERSION = 1
 _MOST_TRIES = 10
 _CLOCKS_DIFFER = timedelta(hours=1)
+_REQUESTS = "requests"
+_SHORTEST_REQUEST = 20  # characters, as the server has it
 
 
 def keep_pass(session: DeskSession, copies: AccountStore, now: datetime) -> None:
@@ -38,6 +40,7 @@ def keep_pass(session: DeskSession, copies: AccountStore, now: datetime) -> None
         "until": (now + timedelta(days=session.about.lease_days)).isoformat(timespec="seconds"),
         "seen": now.isoformat(timespec="seconds"),
         "tries": 0,
+        _REQUESTS: kept_requests(copies),
     }
     copies.keep_pass(json.dumps(document, ensure_ascii=False).encode())
 
@@ -46,6 +49,38 @@ def may_unlock(copies: AccountStore, now: datetime) -> bool:
     """Whether the copies of an account can be unlocked now, given its password."""
     document = _read(copies)
     return document is not None and now < instant(document["until"]) and bool(copies.datasets())
+
+
+def kept_requests(copies: AccountStore) -> list[str]:
+    """Purposes in the person's own words that the SafeStats team has not heard of yet, oldest first."""
+    document = _read(copies)
+    return [str(words) for words in document.get(_REQUESTS, [])] if document is not None else []
+
+
+def put_requests(session: DeskSession, copies: AccountStore, cancelled: Cancel = never) -> list[str]:
+    """Put what was asked offline to the SafeStats team, in an active session whose purpose stays; what was put.
+
+    Where the server cannot be asked it stays for the next sign-in. Raises ``OSError``, ``LocalCopyTrouble``.
+    """
+    held = next((purpose for purpose in session.purposes if purpose.held), None)
+    waiting, put = kept_requests(copies), []
+    for words in waiting if held is not None else ():
+        try:
+            session.change_purpose(held.code, words, cancelled=cancelled)
+        except PurposeHeld:  # which is how the server says that it was passed on
+            put.append(words)
+        except DeskError:
+            break
+    if put:
+        _keep_requests(copies, [words for words in waiting if words not in put])
+    return put
+
+
+def _keep_requests(copies: AccountStore, requests: list[str]) -> None:
+    document = _read(copies)
+    if document is not None:
+        document[_REQUESTS] = requests
+        copies.keep_pass(json.dumps(document, ensure_ascii=False).encode())
 
 
 class OfflineSession(DeskSession):
@@ -94,11 +129,32 @@ class OfflineSession(DeskSession):
         self.state = SessionState.PENDING
 
     def accept(self, purpose: str, detail: str = "", *, cancelled: Cancel = never) -> None:
-        """Accept the kept conditions for ``purpose``."""
+        """Accept the kept conditions for ``purpose``.
+
+        One in the person's own words cannot be approved here: ``detail`` is kept for the SafeStats team, and
+        ``PurposeHeld`` raised, as the server does.
+        """
         if self.state is not SessionState.PENDING:
             raise SessionEnded("Unlock the local copies first.", "not-signed-in")
-        self.purpose = self._known_purpose(purpose)
+        chosen = self._known_purpose(purpose)
+        if chosen is not None and chosen.held:
+            self._keep_request(" ".join(detail.split()))
+            raise PurposeHeld(
+                "Your purpose is kept and put to the SafeStats team when you sign in with a connection; until they "
+                "have approved it, choose another purpose."
+            )
+        self.purpose = chosen
         self.state = SessionState.OFFLINE
+
+    def _keep_request(self, words: str) -> None:
+        if len(words) < _SHORTEST_REQUEST:
+            raise DeskError(
+                f"Describe your purpose in at least {_SHORTEST_REQUEST} characters, so that it can be decided on.",
+                "purpose-detail-missing",
+            )
+        waiting = kept_requests(self._copies)
+        if words not in waiting:
+            _keep_requests(self._copies, [*waiting, words])
 
     def read_conditions(self, *, cancelled: Cancel = never) -> None:
         """They are those of the last sign-in."""

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .sql_text import quoted
+
 _CELL = np.dtype([("id", ">i8"), ("min_x", ">f4"), ("max_x", ">f4"), ("min_y", ">f4"), ("max_y", ">f4")])
 _HEAD_BYTES = 4
 _ROOT = 1
@@ -66,17 +68,20 @@ def pack(fids: np.ndarray, x: np.ndarray, y: np.ndarray, node_bytes: int) -> Pac
 def fill(connection: sqlite3.Connection, index: str, tree: Callable[[int], PackedTree | None]) -> None:
     """Write ``tree(bytes of a node)`` into the empty R-tree ``index``; ``None`` leaves it empty.
 
-    ``index`` is a plain name. The connection must not have looked into the R-tree, which keeps what it read.
+    The connection must not have looked into the R-tree, which keeps what it read.
     """
-    (node_bytes,) = connection.execute(f'SELECT length(data) FROM "{index}_node" WHERE nodeno = {_ROOT}').fetchone()
+    node, rowid, parent = (quoted(f"{index}_{part}") for part in ("node", "rowid", "parent"))
+    query = f"SELECT length(data) FROM {node} WHERE nodeno = ?"  # nosec B608 # quoted names
+    (node_bytes,) = connection.execute(query, (_ROOT,)).fetchone()
     made = tree(node_bytes)
     if made is None:
         return
-    connection.execute(f'DELETE FROM "{index}_node"')
-    connection.executemany(f'INSERT INTO "{index}_node" (nodeno, data) VALUES (?, ?)', made.nodes)
+    connection.execute(f"DELETE FROM {node}")  # nosec B608 # quoted names
+    connection.executemany(f"INSERT INTO {node} (nodeno, data) VALUES (?, ?)", made.nodes)  # nosec B608 # quoted names
     rows = made.rows[np.argsort(made.rows[:, 0])]
-    connection.executemany(f'INSERT INTO "{index}_rowid" (rowid, nodeno) VALUES (?, ?)', rows.tolist())
-    connection.executemany(f'INSERT INTO "{index}_parent" (nodeno, parentnode) VALUES (?, ?)', made.parents.tolist())
+    connection.executemany(f"INSERT INTO {rowid} (rowid, nodeno) VALUES (?, ?)", rows.tolist())  # nosec B608
+    of_nodes = made.parents.tolist()
+    connection.executemany(f"INSERT INTO {parent} (nodeno, parentnode) VALUES (?, ?)", of_nodes)  # nosec B608
 
 
 def placed(nodes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -8,14 +8,8 @@ from dataclasses import dataclass
 
 from .analysis_error import AnalysisError
 from .breakdown import Area, AreaCount, Breakdown, break_down, count_areas
-from .hotspots import (
-    HotspotResult,
-    HotspotRun,
-    IncidentFilter,
-    in_classes_of,
-    run_hotspots,
-    temporary_path,
-)
+from .hotspots import HotspotResult, HotspotRun, in_classes_of, run_hotspots, temporary_path
+from .incidents import IncidentFilter
 from .periods import Period, held_before
 from .points import CancelledCheck, PointSource, never_cancelled
 

@@ -1,31 +1,23 @@
-"""Reads a point layer for analysis: what its columns mean, and its rows as NumPy arrays, off the window's thread."""
+"""Reads the rows of a point layer as NumPy arrays, off the window's thread; what columns mean tells ``point_facts``."""
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from qgis.core import (
-    Qgis,
-    QgsCategorizedSymbolRenderer,
-    QgsCoordinateReferenceSystem,
     QgsExpression,
     QgsFeatureRequest,
-    QgsFields,
     QgsRectangle,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
-    QgsWkbTypes,
 )
-from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType
+from qgis.PyQt.QtCore import QDate, QDateTime
 
-from ...shared.held_months import HeldMonths
 from ...shared.presets import Exclusion
 from ...shared.windows import Window
 from . import file_rows, layers
@@ -33,12 +25,11 @@ from .analysis_error import AnalysisError
 from .errors import Cancelled
 from .file_rows import PointFile, UnexpectedShape
 from .periods import Period
+from .point_facts import Column, ColumnKind, PointFacts, check_layer, describe
+from .sql_text import literal
 
-NATIONAL_GRID = "EPSG:27700"
-_CODE = re.compile("[a-z0-9]+([-_][a-z0-9]+)*")
-_SNAPPED = re.compile(r"\bsnap|map points\b", re.IGNORECASE)
 NOTHING = Exclusion()
-_OCCURRED = "occurred_on"  # an emergency department tells the day of arrival, too
+_NOT_ARRAYS = ("extra", "guarded")
 CHECK_EVERY = 5000  # rows between two looks at the cancel flag
 
 CancelledCheck = Callable[[], bool]
@@ -49,82 +40,6 @@ def never_cancelled() -> bool:
     return False
 
 
-class ColumnKind(Enum):
-    """What a column holds."""
-
-    NUMBER = "number"
-    TEXT = "text"
-    MOMENT = "moment"  # a day, or a day and a time
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a layer: its name, its words for people, what it holds."""
-
-    name: str
-    words: str
-    kind: ColumnKind
-
-
-@dataclass(frozen=True)
-class PointFacts:
-    """What a point layer's name, columns and notes are; an empty column name where the layer has none.
-
-    A layer that SafeStats opened tells most itself (``core.layers.facts``); any other is known by the names and types
-    of its columns.
-    """
-
-    layer_id: str
-    title: str
-    dataset: str
-    category_field: str
-    category_labels: tuple[tuple[str, str], ...]
-    month_field: str
-    date_field: str
-    hour_field: str
-    precision_field: str
-    easting_field: str
-    attribution: str
-    caveats: tuple[str, ...]
-    synthetic: bool
-    first_month: str
-    newest_month: str
-    newest_day: str = ""  # of data that come in as things happen
-    flag_fields: tuple[str, ...] = ()  # columns of yes and no
-    areas: tuple[str, ...] = ()  # codes of the areas in which incidents are held; empty where nobody has told
-    threshold: int = 0  # smaller counts are not published; 0 where nobody has told
-    sensitive: tuple[str, ...] = ()  # categories that are published among others only
-    returned: tuple[str, ...] = ()  # of what several sites return: the months of which any return came
-    columns: tuple[Column, ...] = ()  # those of numbers, texts and moments
-
-    @property
-    def held(self) -> HeldMonths:
-        """The months that are held; of rows that are dated."""
-        return HeldMonths.of(self.first_month, self.newest_month, self.returned)
-
-    def label(self, category: str) -> str:
-        """The words for a category's value; a bare code such as ``violent-crime`` is written as words."""
-        words = dict(self.category_labels).get(category, category)
-        if _CODE.fullmatch(words):
-            words = re.sub("[-_]", " ", words).capitalize()
-        return words or "Not stated"
-
-    @property
-    def months(self) -> tuple[str, ...]:
-        """The first and the newest month held; empty where rows are not dated."""
-        return (self.first_month, self.newest_month) if self.newest_month else ()
-
-    @property
-    def timed(self) -> bool:
-        """Whether the hour and the day of the week are told."""
-        return bool(self.hour_field and self.date_field)
-
-    @property
-    def snapped(self) -> bool:
-        """Whether the supplier's caveats say that points were moved to shared map points."""
-        return any(_SNAPPED.search(caveat) for caveat in self.caveats)
-
-
 @dataclass(frozen=True)
 class Points:
     """Rows with a place, as arrays of equal length.
@@ -133,6 +48,7 @@ class Points:
     ``hours``, ``weekdays`` (0 for Monday … 6) and ``precision`` (metres) are NaN where unknown; ``days`` are
     ``datetime64[D]``, NaT where unknown. ``extra`` holds further columns, by name: numbers as floats
     (NaN where empty), moments as ``datetime64[s]`` without a time zone (NaT where empty), texts as ``str``.
+    ``guarded`` marks rows with a value that is published among others only; ``None`` where the layer has no such.
     """
 
     eastings: np.ndarray
@@ -144,127 +60,21 @@ class Points:
     precision: np.ndarray
     days: np.ndarray
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    guarded: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.eastings)
 
     def where(self, mask: np.ndarray) -> Points:
         """The rows that a boolean mask or an index array picks."""
-        arrays = {name: getattr(self, name)[mask] for name in self.__dataclass_fields__ if name != "extra"}
-        return Points(**arrays, extra={name: values[mask] for name, values in self.extra.items()})
+        arrays = {name: getattr(self, name)[mask] for name in self.__dataclass_fields__ if name not in _NOT_ARRAYS}
+        extra = {name: values[mask] for name, values in self.extra.items()}
+        return Points(**arrays, extra=extra, guarded=None if self.guarded is None else self.guarded[mask])
 
-
-def check_layer(layer: QgsVectorLayer | None) -> QgsVectorLayer:
-    """The layer, where it can be analysed; else ``AnalysisError`` in one sentence."""
-    if layer is None or not layer.isValid():
-        raise AnalysisError("No layer is chosen: open a SafeStats layer first, then choose it here.", "layer")
-    if QgsWkbTypes.geometryType(layer.wkbType()) != Qgis.GeometryType.Point:
-        raise AnalysisError(
-            f"“{layer.name()}” holds no points, so nothing can be measured in it: choose a point layer.", "layer"
-        )
-    if layer.crs() != QgsCoordinateReferenceSystem(NATIONAL_GRID):
-        found = layer.crs().authid() or "no coordinate system"
-        raise AnalysisError(
-            f"“{layer.name()}” is in {found}, not in the British National Grid ({NATIONAL_GRID}): save it in "
-            f"{NATIONAL_GRID}, by a transformation that you trust to the metre, and choose that copy.",
-            "layer",
-        )
-    return layer
-
-
-def describe(layer: QgsVectorLayer) -> PointFacts:
-    """The facts of a layer that ``check_layer`` accepts; on the layer's own thread only."""
-    ours = layers.facts(layer)
-    fields = layer.fields()
-    category = ours.category_field if ours is not None else ""
-    if category not in fields.names():
-        category = _guess_category(layer, fields)
-    month = "month" if _is_text(fields, "month") else ""
-    dates = [f.name() for f in fields if f.type() in (QMetaType.Type.QDate, QMetaType.Type.QDateTime)]
-    date_field = _OCCURRED if _OCCURRED in dates else dates[0] if dates else ""
-    first, newest = (ours.first_period, ours.newest_period) if ours is not None else ("", "")
-    if not newest:
-        first, newest = _held(layer, fields, month, date_field)
-    return PointFacts(
-        layer_id=layer.id(),
-        title=layer.name(),
-        dataset=ours.dataset if ours is not None else layer.name(),
-        category_field=category,
-        category_labels=_labels(layer, category),
-        month_field=month,
-        date_field=date_field,
-        hour_field="hour" if "hour" in fields.names() else "",
-        precision_field="precision_m" if "precision_m" in fields.names() else "",
-        easting_field="easting" if "easting" in fields.names() else "",
-        attribution=ours.attribution if ours is not None else "; ".join(layer.metadata().rights()),
-        caveats=ours.caveats if ours is not None else (),
-        synthetic=ours.synthetic if ours is not None else False,
-        first_month=first,
-        newest_month=newest[:7],
-        newest_day=ours.newest_day if ours is not None else "",
-        flag_fields=tuple(f.name() for f in fields if f.type() == QMetaType.Type.Bool),
-        areas=ours.areas if ours is not None else (),
-        threshold=ours.threshold if ours is not None else 0,
-        sensitive=ours.sensitive if ours is not None else (),
-        returned=ours.returned if ours is not None else (),
-        columns=tuple(_columns(layer)),
-    )
-
-
-def _columns(layer: QgsVectorLayer) -> Iterator[Column]:
-    for found in layer.fields():
-        if found.type() in (QMetaType.Type.QDate, QMetaType.Type.QDateTime):
-            kind = ColumnKind.MOMENT
-        elif found.isNumeric():
-            kind = ColumnKind.NUMBER
-        elif found.type() == QMetaType.Type.QString:
-            kind = ColumnKind.TEXT
-        else:
-            continue
-        yield Column(found.name(), found.displayName(), kind)
-
-
-def _is_text(fields: QgsFields, name: str) -> bool:
-    index = fields.indexOf(name)
-    return index >= 0 and fields.at(index).type() == QMetaType.Type.QString
-
-
-def _guess_category(layer: QgsVectorLayer, fields: QgsFields) -> str:
-    if isinstance(layer.renderer(), QgsCategorizedSymbolRenderer):
-        name = layer.renderer().classAttribute()
-        if name in fields.names():
-            return name
-    for name in ("category", "incident_group", "crime_type", "type"):
-        if _is_text(fields, name):
-            return name
-    return ""
-
-
-def _labels(layer: QgsVectorLayer, category: str) -> tuple[tuple[str, str], ...]:
-    renderer = layer.renderer()
-    if not isinstance(renderer, QgsCategorizedSymbolRenderer) or renderer.classAttribute() != category:
-        return ()
-    return tuple((str(c.value()), c.label()) for c in renderer.categories() if c.value() and c.label())
-
-
-def _held(layer: QgsVectorLayer, fields: QgsFields, month: str, date_field: str) -> tuple[str, str]:
-    name = month or date_field
-    if not name:
-        return "", ""
-    index, file = fields.indexOf(name), PointFile.of(layer)
-    try:
-        found = file.range(file_rows.column(name)) if file is not None else None
-    except sqlite3.Error:
-        found = None
-    least, greatest = found or (layer.minimumValue(index), layer.maximumValue(index))
-    first, newest = _month_text(least), _month_text(greatest)
-    return (first, newest) if first and newest else ("", "")
-
-
-def _month_text(value: object) -> str:
-    if isinstance(value, (QDate, QDateTime)):
-        return value.toString("yyyy-MM") if value.isValid() else ""
-    return value[:7] if isinstance(value, str) else ""
+    @property
+    def number_guarded(self) -> int:
+        """How many rows are guarded."""
+        return 0 if self.guarded is None else int(self.guarded.sum())
 
 
 class Rows(Protocol):
@@ -358,8 +168,9 @@ class PointSource:
         wanted = (facts.category_field, facts.month_field, facts.date_field, facts.hour_field, facts.precision_field)
         columns = [self._fields.indexOf(name) if name else -1 for name in wanted]
         more = [self._fields.indexOf(column.name) for column in further]
+        guarded = [(self._fields.indexOf(name), frozenset(held)) for name, held in facts.guarded_values.items()]
         request = QgsFeatureRequest()
-        request.setSubsetOfAttributes([index for index in (*columns, *more) if index >= 0])
+        request.setSubsetOfAttributes([index for index in (*columns, *more, *(at for at, _ in guarded)) if index >= 0])
         if extent is not None:
             request.setFilterRect(extent)
         expression = self._expression(period, categories, leave_out)
@@ -388,10 +199,11 @@ class PointSource:
                     _number(feature[hour]) if hour >= 0 else np.nan,
                     date.toString("yyyy-MM-dd") if date else None,
                     _number(feature[precision]) if precision >= 0 else np.nan,
+                    any(_text(feature[at]) in held for at, held in guarded),
                     *(feature[index] for index in more),
                 )
             )
-        return _points(rows, further)
+        return _points(rows, further, bool(guarded))
 
     def _further(self, names: Sequence[str]) -> list[Column]:
         """The columns of these names; raises ``AnalysisError`` where one is not there."""
@@ -485,6 +297,7 @@ class PointSource:
             file_rows.column(facts.hour_field) if facts.hour_field else "NULL",
             f"substr({file_rows.column(facts.date_field)}, 1, 10)" if facts.date_field else "NULL",
             file_rows.column(facts.precision_field) if facts.precision_field else "NULL",
+            self._guarded_of_file(),
             *(file_rows.column(column.name) for column in further),
         ]
         box = None
@@ -498,8 +311,8 @@ class PointSource:
             if progress is not None:
                 progress(len(rows))
         if not rows:
-            return _points([], further)
-        _geometries, category, month, hour, day, precision, *more = zip(*rows)
+            return _points([], further, bool(facts.guarded_values))
+        _geometries, category, month, hour, day, precision, guarded, *more = zip(*rows)
         x, y = np.concatenate(places).T
         return _arranged(
             x,
@@ -510,15 +323,33 @@ class PointSource:
             day=day,
             precision=_numbers(precision),
             extra={column.name: _values_of(column, values) for column, values in zip(further, more)},
+            guarded=np.array(guarded, dtype=bool) if facts.guarded_values else None,
         )
 
+    def _guarded_of_file(self) -> str:
+        """1 for a row with a value that is published among others only, in SQL."""
+        held = [
+            f"coalesce({file_rows.column(name)} IN ({', '.join(map(literal, values))}), 0)"
+            for name, values in self.facts.guarded_values.items()
+        ]
+        return f"({' OR '.join(held)})" if held else "0"
+
     def _places_of_file(self, file: PointFile, conditions: str, cancelled: CancelledCheck) -> Points:
-        name = self.facts.precision_field
-        x, y, precision = file.places(file_rows.column(name) if name else "", conditions, cancelled)
+        name, marks = self.facts.precision_field, None
+        precise = file_rows.column(name) if name else ""
+        if self.facts.guarded_values:
+            each = (f"NOT {self._guarded_of_file()}", self._guarded_of_file())
+            sets = [" AND ".join(filter(None, (conditions, one))) for one in each]
+            parts = [file.places(precise, one, cancelled) for one in sets]
+            x, y, precision = (np.concatenate(values) for values in zip(*parts))
+            marks = np.arange(len(x)) >= len(parts[0][0])
+        else:
+            x, y, precision = file.places(precise, conditions, cancelled)
         x, y = _whole_metres(x, y)
         unknown = np.full(len(x), np.nan)
         nothing = np.full(len(x), "")
-        return Points(x, y, nothing, nothing, unknown, unknown, precision, np.full(len(x), "NaT", "datetime64[D]"))
+        days = np.full(len(x), "NaT", "datetime64[D]")
+        return Points(x, y, nothing, nothing, unknown, unknown, precision, days, guarded=marks)
 
     def _month_of_file(self) -> str:
         if self.facts.month_field:
@@ -534,9 +365,9 @@ class PointSource:
             parts.append(f"{self._month_of_file()} BETWEEN '{period.first}' AND '{period.last}'")
         name = file_rows.column(self.facts.category_field) if self.facts.category_field else ""
         if categories:
-            parts.append(f"{name} IN ({', '.join(map(file_rows.text, categories))})")
+            parts.append(f"{name} IN ({', '.join(map(literal, categories))})")
         if leave_out.categories:
-            parts.append(f"coalesce({name}, '') NOT IN ({', '.join(map(file_rows.text, leave_out.categories))})")
+            parts.append(f"coalesce({name}, '') NOT IN ({', '.join(map(literal, leave_out.categories))})")
         parts += [f"coalesce({file_rows.column(flag)}, 0) = 0" for flag in leave_out.flags]
         return " AND ".join(parts)
 
@@ -622,9 +453,9 @@ def _moment(value: object) -> str:
     return value[:19] if isinstance(value, str) and value else "NaT"
 
 
-def _points(rows: list[tuple], further: Sequence[Column]) -> Points:
-    columns = zip(*rows) if rows else ((),) * (7 + len(further))
-    eastings, northings, categories, months, hours, days, precision, *more = columns
+def _points(rows: list[tuple], further: Sequence[Column], guards: bool) -> Points:
+    columns = zip(*rows) if rows else ((),) * (8 + len(further))
+    eastings, northings, categories, months, hours, days, precision, guarded, *more = columns
     return _arranged(
         np.array(eastings, dtype=float),
         np.array(northings, dtype=float),
@@ -634,6 +465,7 @@ def _points(rows: list[tuple], further: Sequence[Column]) -> Points:
         day=days,
         precision=np.array(precision, dtype=float),
         extra={column.name: _values_of(column, values) for column, values in zip(further, more)},
+        guarded=np.array(guarded, dtype=bool) if guards else None,
     )
 
 
@@ -647,6 +479,7 @@ def _arranged(
     day: Sequence[str | None],
     precision: np.ndarray,
     extra: Mapping[str, np.ndarray],
+    guarded: np.ndarray | None,
 ) -> Points:
     x, y = _whole_metres(x, y)
     days = np.array([text or "NaT" for text in day], dtype="datetime64[D]")
@@ -660,6 +493,7 @@ def _arranged(
         precision=precision,
         days=days,
         extra=extra,
+        guarded=guarded,
     )
 
 
@@ -680,8 +514,13 @@ def _weekdays(days: np.ndarray) -> np.ndarray:
 
 def largest_stack(points: Points) -> int:
     """The greatest number of incidents on one and the same point; 0 without points."""
+    return int(stacks(points).max(initial=0))
+
+
+def stacks(points: Points) -> np.ndarray:
+    """How many incidents each point has, in no order; empty without points."""
     if not len(points):
-        return 0
+        return np.empty(0, dtype=np.int64)
     # One number a point is sorted many times faster than two: the real part counts first, then the imaginary.
     places = points.eastings.astype(float) + 1j * points.northings
     if points.eastings.dtype.kind == "i":
@@ -689,4 +528,4 @@ def largest_stack(points: Points) -> int:
         places = (points.eastings - points.eastings.min()) * (int(north.max()) + 1) + north
     places.sort()
     ends = np.flatnonzero(np.append(places[1:] != places[:-1], True))
-    return int(np.diff(ends, prepend=-1).max())
+    return np.diff(ends, prepend=-1)

@@ -19,7 +19,8 @@ from .held_rows import HeldRows
 from .periods import Period
 from .places import PlaceFinder
 from .points import CancelledCheck, never_cancelled
-from .proximity import Part, PlaceSearch, Plan, Report, no_report, search
+from .proximity import PlaceSearch, Report, no_report, search
+from .proximity_question import Part, Plan
 
 MOST_PREMISES = 20_000
 LARGEST_FILE = 20_000_000

@@ -6,7 +6,7 @@ import hashlib
 import re
 import zipfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,8 +18,9 @@ from .places import PlaceFinder
 from .points import CancelledCheck, Rows, never_cancelled
 from .premises import Premises, Rejected, answer_premises, read_premises
 from .premises_workbook import PremisesWorkbook
-from .proximity import PlaceSearch, Question, Report, no_report, plan
-from .replacing import put_in_place
+from .proximity import PlaceSearch, Report, no_report
+from .proximity_question import Question, plan
+from .replacing import delete, put_in_place
 
 WORKBOOK, PAGES = "premises.xlsx", "premises-pages.zip"
 _UNFIT = re.compile(r"[^\w&' .()-]+")
@@ -124,8 +125,7 @@ class _Archive:
         except OSError as error:
             raise self._unwritable(error) from error
         finally:
-            with suppress(OSError):
-                self._part.unlink()
+            delete(self._part)
 
     def _unwritable(self, error: OSError) -> AnalysisError:
         return AnalysisError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Union
@@ -15,7 +14,7 @@ from ...shared.change import RateChange
 from ...shared.ring_answer import AnswerRow, RingAnswer
 from .analysis_error import AnalysisError
 from .premises import Premises, Rejected
-from .replacing import put_in_place
+from .replacing import PATIENCE_S, delete, put_in_place
 
 _MOST_ROWS = 1_000_000  # of a sheet; Excel ends at 1,048,576
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -73,8 +72,7 @@ class PremisesWorkbook:
         except OSError as trouble:
             raise _unwritable(self._path, trouble.strerror or str(trouble)) from trouble
         finally:
-            with suppress(OSError):
-                self._part.unlink()
+            delete(self._part)
 
     def add(self, premises: Premises, answer: RingAnswer) -> None:
         """The rows of an answer."""
@@ -150,7 +148,7 @@ def _create(part: Path, path: Path) -> ogr.DataSource:
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(b"")  # GDAL would tell only at the end
-        part.unlink()
+        delete(part, PATIENCE_S)
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from error
     return driver.CreateDataSource(str(part))

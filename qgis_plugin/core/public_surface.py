@@ -8,9 +8,11 @@ import numpy as np
 from qgis.core import QgsGeometry, QgsRasterLayer, QgsRectangle
 
 from ...shared.disclosure import published_surface, smallest_bandwidth_m
+from ...shared.grids import Grid
 from .analysis_error import AnalysisError
 from .hotspot_styles import style_raster
-from .hotspots import HotspotResult, HotspotSurface, Method, class_areas, temporary_path
+from .hotspot_surface import HotspotSurface
+from .hotspots import HotspotResult, Method, class_areas, temporary_path
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,14 @@ def public_surface(result: HotspotResult) -> PublicSurface | None:
 
 def cold_shape(surface: HotspotSurface) -> QgsGeometry:
     """The cold cells of a Gi* surface as one shape, empty where there are none."""
-    cold = surface.mask & (np.nan_to_num(surface.columns["class"]) < 0)
-    grid, runs = surface.grid, []
-    for row in np.flatnonzero(cold.any(axis=1)).tolist():
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], cold[row].astype(np.int8), [0]])))
+    return shape_of(surface.grid, surface.mask & (np.nan_to_num(surface.columns["class"]) < 0))
+
+
+def shape_of(grid: Grid, cells: np.ndarray) -> QgsGeometry:
+    """Some cells as one shape, empty where there are none; ``cells`` marks them, southernmost row first."""
+    runs = []
+    for row in np.flatnonzero(cells.any(axis=1)).tolist():
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], cells[row].astype(np.int8), [0]])))
         south = grid.bottom + row * grid.cell
         for first, end in zip(edges[::2].tolist(), edges[1::2].tolist()):
             west, east = grid.left + first * grid.cell, grid.left + end * grid.cell
@@ -65,6 +71,14 @@ def too_fine_to_publish(result: HotspotResult) -> float | None:
     needed = smallest_bandwidth_m(result.precision_m)
     used = result.settings.bandwidth_m
     return needed if result.method.is_density and used is not None and used < needed else None
+
+
+def too_narrow_to_publish(result: HotspotResult) -> float | None:
+    """How many metres across the neighbourhoods of Gi* must be to be published; ``None`` where they are."""
+    needed = smallest_bandwidth_m(result.precision_m)
+    if result.method.is_density or result.settings.cell_m is None:
+        return None
+    return needed if (2 * result.settings.neighbours + 1) * result.settings.cell_m < needed else None
 
 
 def nearby_counts(surface: HotspotSurface, neighbours: int) -> np.ndarray:

@@ -9,40 +9,33 @@ from __future__ import annotations
 import errno
 import re
 import sqlite3
+import time
 import uuid
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ...shared.manifest import API_VERSION, FID_COLUMN, GEOMETRY_COLUMN, Artefact, Manifest, Slice, Snapshot
+from ...shared.manifest import API_VERSION, FID_COLUMN, GEOMETRY_COLUMN, Manifest, Slice, Snapshot
 from . import geopackage
 from .download import Download
 from .errors import Cancelled, LocalCopyTrouble, PluginTooOld, ServerTrouble, WrongDigest
 from .geopackage import RowCounts
 from .local_store import AccountStore, Changes, LocalCopy, instant
 from .pull_period import EVERYTHING, MonthOffered, PullPeriod, months_offered
+from .pull_plan import PullPlan, left_over, plan_pull, room_needed, same_shape, slice_names
 from .replacing import held_open
 from .row_digest import prove_month
-from .transport import Transport
+from .transport import Cancel, Transport
 from .unpacking import Unpacking
 
 Progress = Callable[[str, float, float], None]  # what is going on, bytes done, bytes in all (0: not counted in bytes)
-Cancel = Callable[[], bool]
 
 CATEGORIES_WITH_COLOUR = 10
-# To weigh the ways against each other: an office line, and what was measured on 1 M rows, taken with caution.
-_BYTES_PER_SECOND = 5e6
-_ROWS_PER_SECOND_INTO_INDEX = 40_000
-_ROWS_PER_SECOND_THEN_INDEX = 30_000
-_ROWS_PER_SECOND_PROVED = 150_000
-# Of a month that is here already: how much of it a correction is expected to touch.
-_CORRECTED_SHARE = 0.1
-_MONTH_LENGTH = len("2026-11")
 _COPY_BYTES = 4 * 1024 * 1024
+_LOOK_AGAIN_S = 0.3
 
 
 class PullKind(Enum):
@@ -60,45 +53,6 @@ class PullResult:
     copy: LocalCopy
     kind: PullKind
     downloaded: int
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Where to start (the copy here, the snapshot, or nothing), and the months to take out and in."""
-
-    base: LocalCopy | Snapshot | None
-    gone: tuple[Slice, ...]
-    new: tuple[Slice, ...]
-
-    @property
-    def downloads(self) -> tuple[Artefact, ...]:
-        whole = (self.base,) if isinstance(self.base, Snapshot) else ()
-        return (*whole, *self.new)
-
-    @property
-    def bytes(self) -> int:
-        return sum(artefact.size for artefact in self.downloads)
-
-    @property
-    def seconds(self) -> float:
-        arriving = sum(month.rows for month in self.new)
-        estimate = self.bytes / _BYTES_PER_SECOND + arriving / _ROWS_PER_SECOND_PROVED
-        if self.base is None:
-            return estimate + arriving / _ROWS_PER_SECOND_THEN_INDEX
-        # By month: days that are now a month, or the other way round, are mostly the same rows.
-        rows_gone, rows_new = (_rows_by_month(slices) for slices in (self.gone, self.new))
-        touched = 0.0
-        for month in {*rows_gone, *rows_new}:
-            old, new = rows_gone[month], rows_new[month]
-            touched += abs(new - old) + _CORRECTED_SHARE * min(old, new)
-        return estimate + touched / _ROWS_PER_SECOND_INTO_INDEX
-
-
-def _rows_by_month(slices: tuple[Slice, ...]) -> Counter[str]:
-    rows: Counter[str] = Counter()
-    for one in slices:
-        rows[one.period[:_MONTH_LENGTH]] += one.rows
-    return rows
 
 
 def pull_layer(
@@ -125,6 +79,28 @@ def pull_layer(
             return _pull(transport, store, dataset, progress, cancelled, period)
 
 
+def pull_in_turn(
+    transport: Transport,
+    store: AccountStore,
+    dataset: str,
+    progress: Progress,
+    cancelled: Cancel,
+    period: PullPeriod | None,
+    waiting: str,
+) -> PullResult:
+    """As ``pull_layer``, once no other QGIS of this computer pulls ``dataset``; ``waiting`` says so meanwhile."""
+    while True:
+        try:
+            return pull_layer(transport, store, dataset, progress, cancelled, period)
+        except LocalCopyTrouble as trouble:
+            if trouble.code != "copy-busy":
+                raise
+        progress(waiting, 0, 0)
+        if cancelled():
+            raise Cancelled
+        time.sleep(_LOOK_AGAIN_S)
+
+
 def ask_months(transport: Transport, dataset: str, cancelled: Cancel) -> tuple[MonthOffered, ...]:
     """The months that the server offers of ``dataset``, to choose from; raises ``DeskError``."""
     return months_offered(_manifest(transport, dataset, cancelled))
@@ -146,13 +122,13 @@ def _pull(
     try:
         if (
             former is not None
-            and _names(former.manifest) == _names(manifest)
-            and _same_shape(former.manifest, manifest)
+            and slice_names(former.manifest) == slice_names(manifest)
+            and same_shape(former.manifest, manifest)
         ):
             renewed = store.renew(dataset, former, manifest, period)
             store.discard_parts(dataset)  # an earlier try may have been killed between its last two steps
             return PullResult(renewed, PullKind.UNCHANGED, 0)
-        plan = _plan(manifest, former, cancelled)
+        plan = plan_pull(manifest, former, cancelled)
         if isinstance(plan.base, LocalCopy) and not (plan.gone or plan.new):
             # Only names are new: days that have closed into their month.
             renewed = store.renew(dataset, plan.base, manifest, period)
@@ -164,7 +140,7 @@ def _pull(
             if not isinstance(plan.base, LocalCopy) or isinstance(error, sqlite3.OperationalError):
                 raise
             # The copy that is here may have been damaged since: once more, without it.
-            afresh = _plan(manifest, None, cancelled)
+            afresh = plan_pull(manifest, None, cancelled)
             return _carry_out(transport, store, manifest, period, former, afresh, progress, cancelled)
     except (OSError, sqlite3.OperationalError) as error:
         raise LocalCopyTrouble(
@@ -239,89 +215,18 @@ def _require_plain(manifest: Manifest, dataset: str) -> None:
     instant(manifest.agreement_until)
 
 
-def _names(manifest: Manifest) -> set[str]:
-    return {month.name for month in manifest.slices}
-
-
-def _same_shape(one: Manifest, other: Manifest) -> bool:
-    return (one.layer_name, one.geometry, one.columns) == (other.layer_name, other.geometry, other.columns)
-
-
-def _plan(manifest: Manifest, former: LocalCopy | None, cancelled: Cancel) -> _Plan:
-    """The way that takes the least time, by the estimates above."""
-    plans = []
-    if manifest.snapshot is not None:
-        held = set(manifest.snapshot.slices)
-        plans.append(_Plan(manifest.snapshot, (), tuple(s for s in manifest.slices if s.name not in held)))
-    if former is not None and _same_shape(former.manifest, manifest):
-        wanted = _names(manifest)
-        closed = _closed(manifest, former, cancelled)
-        here = _names(former.manifest) | {month.name for month in closed}
-        gone = tuple(
-            s
-            for s in former.manifest.slices
-            if s.name not in wanted and not any(_lies_in(s, month) for month in closed)
-        )
-        plans.append(_Plan(former, gone, tuple(s for s in manifest.slices if s.name not in here)))
-    if manifest.slices:
-        plans.append(_Plan(None, (), manifest.slices))
-    if not plans:
-        raise LocalCopyTrouble(
-            f"There is nothing to pull of {manifest.title} yet: no month has been published.", "empty"
-        )
-    return min(plans, key=lambda plan: plan.seconds)
-
-
-def _lies_in(one: Slice, other: Slice) -> bool:
-    return other.fid_from <= one.fid_from and one.fid_to <= other.fid_to
-
-
-def _closed(manifest: Manifest, former: LocalCopy, cancelled: Cancel) -> tuple[Slice, ...]:
-    """The months whose rows the copy has already, proved by their digest: they were days before."""
-    here = _names(former.manifest)
-    closed = []
-    for month in manifest.slices:
-        days = [s for s in former.manifest.slices if _lies_in(s, month) and s.period != month.period]
-        if month.name in here or not days or sum(day.rows for day in days) != month.rows:
-            continue
-        try:
-            prove_month(former.path, manifest, month, cancelled)
-        except (geopackage.UnprovedError, sqlite3.DatabaseError):
-            if cancelled():
-                raise Cancelled from None
-            continue  # corrected, or damaged: it is downloaded
-        closed.append(month)
-    return tuple(closed)
-
-
-def _left(gone: tuple[Slice, ...], new: tuple[Slice, ...]) -> list[Slice]:
-    """What of the slices that go no new one takes the place of."""
-    left = []
-    for old in gone:
-        first = old.fid_from
-        for month in sorted(new, key=lambda month: month.fid_from):
-            if month.fid_to < first or month.fid_from > old.fid_to:
-                continue
-            if month.fid_from > first:
-                left.append(replace(old, fid_from=first, fid_to=month.fid_from - 1))
-            first = month.fid_to + 1
-        if first <= old.fid_to:
-            left.append(replace(old, fid_from=first))
-    return left
-
-
 def _carry_out(
     transport: Transport,
     store: AccountStore,
     manifest: Manifest,
     period: PullPeriod,
     former: LocalCopy | None,
-    plan: _Plan,
+    plan: PullPlan,
     progress: Progress,
     cancelled: Cancel,
 ) -> PullResult:
     dataset, table = manifest.dataset, manifest.layer_name
-    store.require_room(dataset, _room(plan))
+    store.require_room(dataset, room_needed(plan))
     columns = [column.name for column in manifest.columns]
     placed = manifest.geometry != "none"
     if placed:
@@ -348,7 +253,7 @@ def _carry_out(
         else:
             there = 1
     counts = RowCounts()
-    for month in _left(plan.gone, plan.new):
+    for month in left_over(plan.gone, plan.new):
         counts += geopackage.remove_month(built, table, month, cancelled)
     for month, source in months[there:]:
         counts += geopackage.put_month(built, table, source, month, columns, cancelled)
@@ -432,16 +337,6 @@ def _changes(former: LocalCopy, manifest: Manifest, period: PullPeriod, counts: 
     came = sum(part.rows for part in manifest.slices if not former.period.holds(part))
     went = sum(part.rows for part in former.manifest.slices if not period.holds(part))
     return Changes(former.pulled_at, counts.added - came, counts.changed, counts.withdrawn - went, rights_changed)
-
-
-def _room(plan: _Plan) -> int:
-    if isinstance(plan.base, LocalCopy):
-        base = plan.base.path.stat().st_size
-    elif plan.base is not None:
-        base = plan.base.file_size
-    else:
-        base = 5 * plan.bytes
-    return plan.bytes + base + sum(max(month.file_size, 8 * month.size) for month in plan.new)
 
 
 class _Arriving:

@@ -15,9 +15,9 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from .analyses.record import LayerName, has_record, record_of
 from .analysis_error import AnalysisError
 from .replacing import delete
+from .run_record import LayerName, has_record, record_of
 
 _BESIDE = ("", "-wal", "-shm", "-journal")  # a GeoPackage and what SQLite keeps with it
 

@@ -19,7 +19,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from .points import NATIONAL_GRID
+from .point_facts import NATIONAL_GRID
 from .proximity import PlaceSearch
 
 _LINE = "#1c3d5a"

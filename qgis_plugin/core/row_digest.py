@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ...shared.manifest import FID_COLUMN, GEOMETRY_COLUMN, Column, Manifest, Slice, slice_digest
-from .geopackage import UnprovedError, quoted, read_only, read_points, watched
+from .geopackage import UnprovedError, read_only, read_points, watched
+from .sql_text import quoted
 
 _BATCH_ROWS = 2_000  # a batch holds Python, and with it the window, for some milliseconds
 
@@ -36,7 +37,7 @@ def prove_month(path: Path, manifest: Manifest, month: Slice, cancelled: Callabl
     placed = manifest.geometry != "none"
     names = [FID_COLUMN, *([GEOMETRY_COLUMN] if placed else []), *(column.name for column in manifest.columns)]
     query = (
-        f"SELECT {', '.join(map(quoted, names))} FROM {quoted(manifest.layer_name)} "
+        f"SELECT {', '.join(map(quoted, names))} FROM {quoted(manifest.layer_name)} "  # nosec B608 # quoted names
         f"WHERE {FID_COLUMN} BETWEEN ? AND ? ORDER BY {FID_COLUMN}"
     )
     encoders = [encoder(column) for column in manifest.columns]

@@ -76,6 +76,11 @@ def is_stand_in(layer: QgsMapLayer) -> bool:
     return layer.source().startswith(f"{_STAND_INS}/")
 
 
+def is_copy(path: str) -> bool:
+    """Whether a path, absolute or relative, is that of a local copy or of what stands for one."""
+    return _COPY.fullmatch(path) is not None
+
+
 def home(layer: QgsMapLayer) -> tuple[str, str] | None:
     """The account's key and the dataset that the layer's path tells; ``None`` for any but a local copy."""
     path = QgsProviderRegistry.instance().decodeUri("ogr", layer.source()).get("path") or ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .desk_session import DeskSession, OwnSession, SessionState
 from .errors import Cancelled, DeskError
 from .local_store import AccountStore
-from .offline import OfflineSession, keep_pass, may_unlock
+from .offline import OfflineSession, keep_pass, may_unlock, put_requests
 from .password_proof import PasswordProof
 from .tasks import DeskTask
 from .transport import Cancel, Transport, server_address
@@ -96,6 +96,7 @@ class SessionSteps:
     def accept(self, purpose: str, detail: str, done: Done, failed: Failed) -> DeskTask:
         """Accept the conditions shown, for ``purpose`` (a code); the session is active afterwards."""
         session = self._desk.pending()
+        put: list[str] = []
 
         def work(cancelled: Cancel) -> None:
             session.accept(purpose, detail, cancelled=cancelled)
@@ -103,9 +104,15 @@ class SessionSteps:
                 # Whoever cannot unlock the copies later has no offline work, which is no reason to refuse this.
                 with suppress(OSError, DeskError):
                     copies = self._copies(session.transport.base_url, session.user.username)
+                    put.extend(put_requests(session, copies, cancelled))
                     keep_pass(session, copies, datetime.now(timezone.utc))
 
-        return self._change("Accepting the conditions of use", work, done, failed)
+        def accepted(opened: DeskSession) -> None:
+            done(opened)
+            for words in put:
+                self._desk.told.emit(f"Your purpose “{words}” of your work offline was put to the SafeStats team.")
+
+        return self._change("Accepting the conditions of use", work, accepted, failed)
 
     def read_conditions(self, done: Done, failed: Failed) -> DeskTask:
         """Ask for new conditions: the session is pending, as the server has it already."""

@@ -23,21 +23,31 @@ from qgis.core import (
 
 from ...shared.areas import Boundaries
 from .analysis_error import AnalysisError
-from .points import NATIONAL_GRID
+from .brought import brought_words
+from .point_facts import NATIONAL_GRID
 from .resource_files import BOUNDARIES
+from .sentences import say
 
 
 @dataclass(frozen=True)
 class StudyArea:
     """The area that a result is about, in EPSG:27700; ``edition`` names the source of its boundary.
 
-    ``codes`` are those of the boroughs that make it up; empty for any other area.
+    ``codes`` are those of the boroughs that make it up; empty for any other area. ``brought`` says how it came to the
+    National Grid (``brought_words``), empty where it was there.
     """
 
     label: str
     geometry: QgsGeometry
     edition: str = ""
     codes: tuple[str, ...] = ()
+    brought: str = ""
+
+    @property
+    def words(self) -> str:
+        """Label, edition, and how it came to the National Grid."""
+        told = "; ".join(filter(None, (self.edition, self.brought and say("brought {how}", how=self.brought))))
+        return f"{self.label} ({told})" if told else self.label
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,12 @@ def polygon_area(layer: QgsVectorLayer | None, project: QgsProject) -> StudyArea
     """The polygons of a layer (the selected ones, where some are) as one area, brought to the National Grid."""
     if layer is None or QgsWkbTypes.geometryType(layer.wkbType()) != Qgis.GeometryType.Polygon:
         raise AnalysisError("The study area is empty: choose a layer of polygons, or choose boroughs.", "study area")
+    if not layer.crs().isValid():
+        raise AnalysisError(
+            f"“{layer.name()}” has no coordinate system, so nobody knows where its polygons lie: set it first, in the "
+            "layer's properties.",
+            "study area",
+        )
     request = QgsFeatureRequest()
     if layer.selectedFeatureCount():
         request.setFilterFids(layer.selectedFeatureIds())
@@ -147,7 +163,8 @@ def polygon_area(layer: QgsVectorLayer | None, project: QgsProject) -> StudyArea
         shape = QgsGeometry(feature.geometry())
         shape.transform(transform)
         shapes.append(shape if shape.isGeosValid() else shape.makeValid())
-    return checked_area(StudyArea(layer.name(), QgsGeometry.unaryUnion(shapes), ""))
+    brought = brought_words(layer.crs(), project.transformContext())
+    return checked_area(StudyArea(layer.name(), QgsGeometry.unaryUnion(shapes), "", brought=brought))
 
 
 def checked_area(area: StudyArea) -> StudyArea:

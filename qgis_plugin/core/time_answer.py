@@ -15,7 +15,8 @@ from .analysis_error import AnalysisError
 from .errors import Cancelled
 from .explore.area_sets import AreaSets
 from .periods import Period, latest_year
-from .points import CancelledCheck, PointFacts, never_cancelled
+from .point_facts import PointFacts, mostly_guarded
+from .points import CancelledCheck, never_cancelled
 from .residents import Residents
 from .time_patterns import (
     Calendar,
@@ -86,7 +87,7 @@ class TimeAnswer:
 
     ``rows`` incidents lie in the period, ``undated`` of those read have no month at all. ``missing`` are the months
     of the period that were not delivered. ``names_rows``: the layer's filter picks single rows. ``masking`` is the
-    largest count withheld in public.
+    largest count withheld in public. ``guarded``: few others lie beside what is published among others only.
     """
 
     facts: PointFacts
@@ -106,6 +107,7 @@ class TimeAnswer:
     troubles: Mapping[ChartKind, str] = field(default_factory=dict)
     names_rows: bool = False
     public: bool = False
+    guarded: bool = False
     where: str = ""  # which boroughs the copy holds, in words; empty of a layer that is no copy
 
     @property
@@ -166,12 +168,19 @@ def answer(
         peers=_peers(source, period, question.own, residents, reading.rows, troubles),
         troubles=troubles,
         where=held_words(facts.areas) if source.ours else "",
+        guarded=_guarded(facts, reading.rows, period),
     )
     if made.years is not None and not made.years.pairs:
         troubles[ChartKind.YEARS] = (
             f"“{facts.title}” does not hold a month of the period together with the same month a year before."
         )
     return made
+
+
+def _guarded(facts: PointFacts, every: TimeRows, period: Period) -> bool:
+    """Judged by the rows of the layer's filter, as what is selected is never published: the period's, and all."""
+    inside = every.guarded[every.within(period.first, period.last)]
+    return any(mostly_guarded(facts, len(marks), int(marks.sum())) for marks in (inside, every.guarded))
 
 
 def held_words(areas: Sequence[str]) -> str:
@@ -249,7 +258,7 @@ def _peers(
         residents,
         own,
         areas.neighbours([own]) if own else (),
-        in_layer=tuple(every.boroughs.counts()),
+        in_layer=every.boroughs.counts(),
     )
     if len(made.lines) < 2:
         troubles[ChartKind.PEERS] = (
@@ -279,12 +288,12 @@ def published(made: TimeAnswer, kind: ChartKind) -> TimeAnswer:
             "The layer's filter names single rows, so that it is a selection: of two such charts the difference would "
             "be a few incidents. Filter by months, categories or boroughs, or make the chart for operational use."
         )
-    masking, labels = made.masking, {made.facts.label(code) for code in made.facts.sensitive}
-    if made.categories and all(line.label in labels for line in made.categories):
+    if made.guarded:
         raise AnalysisError(
-            "What is counted is of categories that are published among others only: put others beside them, or make "
-            "the chart for operational use."
+            "What is counted is mostly of kinds that are published among others only: let at least as many others "
+            "count, or make the chart for operational use."
         )
+    masking, labels = made.masking, {made.facts.label(code) for code in made.facts.sensitive}
     bare = replace(made, week=None, calendar=None, months=(), years=None, categories=(), peers=None, public=True)
     if kind is ChartKind.WEEK and made.week is not None:
         return replace(bare, week=published_week(made.week, masking))

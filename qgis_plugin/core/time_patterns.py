@@ -14,6 +14,7 @@ from typing import Optional, Union
 import numpy as np
 
 from ...shared.aoristic import aoristic_week
+from ...shared.areas import strays
 from ...shared.change import RateChange, change
 from ...shared.ring_answer import SINGLE_DAYS
 from ...shared.windows import YEAR
@@ -272,20 +273,23 @@ def peers(
     residents: Residents | None,
     own: str = "",
     neighbours: Sequence[str] = (),
-    in_layer: Sequence[str] = (),
+    in_layer: Mapping[str, int] | None = None,
 ) -> Peers:
     """The boroughs of ``names`` (by code) compared by the incidents of ``rows`` per 1,000 residents.
 
     ``areas``: codes of boroughs and LSOAs whose incidents are held (empty: nobody has told, and what occurs is taken
     to be held); ``lsoas`` are those of each borough. A borough held in part would look quieter than it is: it is left
-    out. So is one that the layer, ``in_layer``, has nothing of at any time.
+    out. So is one that the layer has nothing of at any time, or only strays: ``in_layer`` are all its rows by borough.
     """
     counts = rows.boroughs.counts()
+    ever = counts if in_layer is None else in_layer
     there = set(areas)
     whole = {code for code in names if not there or code in there or (lsoas.get(code) and there >= set(lsoas[code]))}
     touched = {code for code in names if code in there or there & set(lsoas.get(code, ()))} - whole
-    partly = touched | {code for code in counts if code in names and code not in whole}
-    none_held = {code for code in whole if code not in set(in_layer) and not counts.get(code)}
+    strayed = strays(whole, names, {code: number for code, number in ever.items() if code in names})
+    whole -= strayed
+    partly = strayed | touched | {code for code in counts if code in names and code not in whole}
+    none_held = {code for code in whole if not ever.get(code) and not counts.get(code)}
     lines = []
     for code in whole - none_held:
         inhabitants = residents.values.get(code) if residents is not None else None

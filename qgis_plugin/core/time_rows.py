@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -21,20 +20,21 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType
 
 from ...shared.areas import Boundaries
-from ...shared.manifest import FID_COLUMN
 from ...shared.windows import newest_full_month
 from . import layers
 from .analysis_error import AnalysisError
 from .errors import Cancelled
+from .filter_text import names_rows
 from .geopackage import read_only
 from .periods import month_number, month_of
-from .points import CHECK_EVERY, CancelledCheck, PointFacts, describe, never_cancelled
+from .point_facts import PointFacts, describe
+from .points import CHECK_EVERY, CancelledCheck, never_cancelled
 from .resource_files import BOUNDARIES
+from .sql_text import quoted
 
 BOROUGH_FIELD, LSOA_FIELD = "borough_code", "lsoa_code"
 _AT_ONCE = 4_000
 _NEVER = np.iinfo(np.int64).min  # as NumPy keeps what is not a time
-_NAMES_ROWS = re.compile(rf"\b({FID_COLUMN}|rowid|_rowid_|oid)\b|[$@]id\b", re.IGNORECASE)
 _MEASURED = {"measure", "withheld"}  # the columns of a layer of counts
 
 
@@ -67,7 +67,8 @@ class TimeRows:
 
     ``ids`` are the features', ``days`` datetime64[D] and ``months`` datetime64[M] (NaT: not known), ``hours`` 0 to 23
     or NaN, ``boroughs`` codes (empty: in none). ``begins`` and ``ends`` are datetime64[m], NaT where a layer has no
-    such columns: between them the incident happened.
+    such columns: between them the incident happened. ``guarded`` marks rows with a value that is published among
+    others only.
     """
 
     ids: np.ndarray
@@ -78,6 +79,7 @@ class TimeRows:
     boroughs: Coded
     begins: np.ndarray
     ends: np.ndarray
+    guarded: np.ndarray
 
     def __len__(self) -> int:
         return len(self.months)
@@ -128,6 +130,15 @@ def dated_facts(layer: QgsVectorLayer | None) -> PointFacts:
     return facts
 
 
+def is_dated(layer: QgsVectorLayer) -> bool:
+    """Whether its rows are incidents that tell when they happened."""
+    try:
+        dated_facts(layer)
+    except AnalysisError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Reading:
     """The rows of a layer's filter and the months that were delivered: good until the layer's content changes."""
@@ -151,10 +162,12 @@ class _Columns:
     area: str
     begin: str
     end: str
+    guarded: tuple[tuple[str, frozenset[str]], ...]  # columns, and their values that are published among others only
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (self.category, self.month, self.day, self.hour, self.area, self.begin, self.end)
+        told = (self.category, self.month, self.day, self.hour, self.area, self.begin, self.end)
+        return (*told, *(name for name, _ in self.guarded))
 
 
 class TimeSource:
@@ -164,6 +177,7 @@ class TimeSource:
         self.facts = facts
         self.selected = frozenset(layer.selectedFeatureIds()) if only_selected else frozenset()
         self.ours = layers.facts(layer) is not None
+        self.file = Path(layer.source().split("|", 1)[0])
         self.subset = layer.subsetString()
         # A reading that was kept stands for the content as long as this stays the same.
         self.identity = None if layer.isEditable() else (layer.id(), layer.source(), layer.featureCount())
@@ -176,7 +190,7 @@ class TimeSource:
     @property
     def names_rows(self) -> bool:
         """Whether the layer's filter picks single rows, as one made of a drawn shape does."""
-        return _NAMES_ROWS.search(self.subset) is not None
+        return names_rows(self.subset)
 
     @property
     def tells_boroughs(self) -> bool:
@@ -260,7 +274,10 @@ class _Reader:
     def add(self, rows: list[tuple]) -> None:
         if not rows:
             return
-        ids, category, month, day, hour, area, begin, end = zip(*rows)
+        ids, category, month, day, hour, area, begin, end, *further = zip(*rows)
+        guarded = np.zeros(len(rows), dtype=bool)
+        for (_, held), values in zip(self._columns.guarded, further):
+            guarded |= np.array([_word(value) in held for value in values], dtype=bool)
         days = _dates([self._days[value] for value in day], "D")
         if self._columns.month:
             months = _dates([self._days[value] for value in month], "D").astype("datetime64[M]")
@@ -279,6 +296,7 @@ class _Reader:
                 np.array([areas.setdefault(value, len(areas)) for value in map(_word, area)], dtype=np.int64),
                 _dates([self._moments[value] for value in begin], "m") if spans else nothing,
                 _dates([self._moments[value] for value in end], "m") if spans else nothing,
+                guarded,
             )
         )
 
@@ -292,6 +310,7 @@ class _Reader:
             "int64",
             "datetime64[m]",
             "datetime64[m]",
+            "bool",
         )
         empty = tuple(np.array([], dtype=kind) for kind in kinds)
         columns = [np.concatenate(parts) for parts in zip(*(self._parts or [empty]))]
@@ -342,6 +361,7 @@ def _columns(fields: QgsFields, facts: PointFacts) -> _Columns:
         area=next((name for name in (BOROUGH_FIELD, LSOA_FIELD) if name in names), ""),
         begin=begin,
         end=end,
+        guarded=tuple((name, frozenset(held)) for name, held in facts.guarded_values.items()),
     )
 
 
@@ -362,22 +382,18 @@ class _File:
         return None if not table or layer.isEditable() or whole_statement else cls(path, table)
 
     def rows(self, columns: Sequence[str], subset: str) -> Iterator[list[tuple]]:
-        names = ", ".join(["rowid", *(_quoted(name) if name else "NULL" for name in columns)])
+        names = ", ".join(["rowid", *(quoted(name) if name else "NULL" for name in columns)])
         where = f" WHERE ({subset})" if subset else ""
         with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
-            cursor = connection.execute(f"SELECT {names} FROM {_quoted(self.table)}{where}")
+            cursor = connection.execute(f"SELECT {names} FROM {quoted(self.table)}{where}")  # nosec B608 # quoted names
             while part := cursor.fetchmany(_AT_ONCE):
                 yield part
 
     def months(self, column: str) -> set[str]:
         with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
-            found = connection.execute(f"SELECT DISTINCT substr({_quoted(column)}, 1, 7) FROM {_quoted(self.table)}")
+            query = f"SELECT DISTINCT substr({quoted(column)}, 1, 7) FROM {quoted(self.table)}"  # nosec B608
+            found = connection.execute(query)
             return {month for (month,) in found if month}
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
 
 
 def _plain(value: object) -> object:

@@ -18,11 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from ...shared.problems import ProblemDocument
-from .connection_trouble import trouble_with, without_system_proxy
+from .connection_trouble import refused_login, trouble_with, without_system_proxy
 from .errors import (
     AddressTrouble,
     CertificateTrouble,
@@ -35,8 +34,8 @@ from .errors import (
 from .exchange import Exchange, StalledError
 from .multipart import MultipartForm
 from .network import DIRECT, Network, ProxySearch
-from .network import QgisNetwork as QgisNetwork  # for those who make a Transport
 from .proxy_ways import ProxyWays
+from .trusting_adapter import TrustingAdapter
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
@@ -44,6 +43,7 @@ _SLOWEST_UPLOAD_BYTES_S = 20_000  # a file may take so long beside the time-out
 _LARGEST_DOCUMENT = 64 * 1024 * 1024
 _BUSY = {429, 502, 503, 504}
 _LARGEST_PORT = 65_535
+_HTTPS_PORT = 443
 _SIGN_IN_TO_THE_NETWORK = 511
 # What is wrong with a proxy that another one may not have.
 _THIS_PROXY = {"proxy-down", "proxy-unknown", "proxy-kind"}
@@ -118,15 +118,17 @@ class Transport:
 
     def __init__(self, address: str, network: Network, plugin_version: str) -> None:
         self.base_url = server_address(address)
-        self.host = urlsplit(self.base_url).netloc
+        parts = urlsplit(self.base_url)
+        self.host, self._name, self._port = parts.netloc, parts.hostname or "", parts.port or _HTTPS_PORT
         self._http = requests.Session()
         # Tasks share the session, so nothing in it changes while one is at work: cookies are not kept, and the
         # headers are exchanged as a whole.
         self._http.trust_env = False
         self._http.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._http.headers.update({"X-SafeStats-Client": f"qgis/{plugin_version}", "Accept-Encoding": "identity"})
-        self._http.mount("https://", _TrustingAdapter(_context(network.trusted_authorities())))
-        here = is_loopback(urlsplit(self.base_url).hostname or "")
+        self._trusting = TrustingAdapter(_context(network.trusted_authorities()))
+        self._http.mount("https://", self._trusting)
+        here = is_loopback(self._name)
         search = ProxySearch(lambda: (DIRECT,)) if here else network.proxy_search(self.base_url)
         self._ways = ProxyWays(search, self.host)
 
@@ -204,6 +206,21 @@ class Transport:
         def send() -> requests.Response:
             nonlocal way
             way = self._ways.current()
+            signed = self._trusting.signs_in(way)
+            try:
+                try:
+                    return request()
+                except requests.exceptions.ProxyError as error:
+                    if signed or not refused_login(error) or not self._trusting.sign_in(way, self._name, self._port):
+                        raise
+                    signed = True
+                return request()
+            except requests.exceptions.ProxyError as error:
+                if signed and refused_login(error):
+                    self._trusting.forget(way)
+                raise
+
+        def request() -> requests.Response:
             return self._http.request(
                 method,
                 self.base_url + path,
@@ -328,24 +345,6 @@ class Transport:
             f"What answers at {self.base_url} is not a SafeStats server (status {status}). Check the address.",
             "not-safestats",
         )
-
-
-class _TrustingAdapter(HTTPAdapter):
-    """Verifies against the authorities of one context, and against nothing else."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options, ssl_context=self._context)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        return super().proxy_manager_for(proxy, **options, ssl_context=self._context)
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        # requests would add its own bundle of authorities here; the context already says whom to trust.
-        conn.cert_reqs = "CERT_REQUIRED"
 
 
 def _context(authorities: str) -> ssl.SSLContext:

@@ -115,6 +115,10 @@ class MonthRange(QWidget):
             box.setEnabled(bool(months))
         self.changed.emit()
 
+    def shown(self) -> tuple[str, str]:
+        """The months that are shown, in whichever order; empty for all dates."""
+        return self.first.currentData() or "", self.last.currentData() or ""
+
     def choose(self, period: Period | None) -> None:
         """Choose these months, as far as they are held; ``None``: all of them."""
         newest = self.last.count() - 1

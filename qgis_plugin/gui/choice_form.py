@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from qgis.core import QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsMapLayerComboBox
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -17,9 +18,9 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..core.analyses.analysis import Choice, Kind
-from ..core.analyses.words import translated
 from ..core.periods import Period, latest_year
-from ..core.points import PointFacts
+from ..core.point_facts import PointFacts
+from ..core.sentences import translated
 from .analysis_widgets import MonthRange, caption
 from .surfaces import GAP
 
@@ -161,6 +162,12 @@ class ChoiceForm(QWidget):
             elif choice.kind is Kind.PERIOD:
                 widget.offer(facts)
 
+    def tell_before(self, before: Period | None) -> None:
+        """Show which months the automatic period before is; ``None`` where there is none."""
+        for choice in self._choices:
+            if choice.kind is Kind.PERIOD:
+                self._inputs[choice.name].tell_before(before)
+
     def values(self) -> dict[str, object]:
         """The values by name, ``None`` for automatic or none; of a layer, its name. ``AnalysisError`` for a period the
         wrong way round."""
@@ -226,7 +233,8 @@ class PeriodInput(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GAP)
         self.which = QComboBox(self)
-        self.which.addItems([self.tr("the period just before (automatic)"), self.tr("these months")])
+        self.which.addItems(["", self.tr("these months")])
+        self.tell_before(None)
         narrow(self.which)
         self.months = MonthRange(self)
         self.months.hide()
@@ -241,6 +249,12 @@ class PeriodInput(QWidget):
             self.months.set_held("", "", None)
         else:
             self.months.set_held(facts.first_month, facts.newest_month, latest_year(facts.months))
+
+    def tell_before(self, before: Period | None) -> None:
+        """Name the months of the period before, where there is one."""
+        words = self.tr("automatic: {months}").format(months=before.label) if before else ""
+        self.which.setItemText(0, words or self.tr("the period just before (automatic)"))
+        self.which.setItemData(0, words, Qt.ItemDataRole.ToolTipRole)
 
     def choose(self, period: Period | None) -> None:
         """Choose these months; ``None``: the period before."""

@@ -48,7 +48,7 @@ class ConditionsPage(Page):
         column.addWidget(heading(QLabel(self.tr("What do you want the data for?"), self), 1.1))
         column.addWidget(self.chooser, 4)
         column.addWidget(self.agreed)
-        self.setFocusProxy(self.text)
+        self.starts_at = self.text
 
     @property
     def purpose(self) -> Purpose | None:

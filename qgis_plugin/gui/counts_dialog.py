@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -24,6 +24,7 @@ from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError, ServerTrouble
 from ..core.tasks import DeskTask
 from .icons import icon
+from .screens import within
 from .surfaces import MARGIN, Strip, Tone, heading, plain, small
 
 
@@ -39,7 +40,7 @@ class CountsDialog(QDialog):
         self.setObjectName("SafeStatsCounts")
         self.setWindowTitle(self.tr("Counts around a postcode"))
         self.setWindowIcon(icon("proximity"))
-        self.resize(620, 700)
+        self.resize(within(QSize(620, 700), self))
         self.postcode = self._field(self.tr("Postcode"), "NW1 8QP", 16)
         self.first = self._field(self.tr("First month"), self.tr("empty: the newest twelve whole months"), 7)
         self.last = self._field(self.tr("Last month"), self.tr("such as 2025-08, where other months may be asked"), 7)

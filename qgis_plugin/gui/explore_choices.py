@@ -25,9 +25,10 @@ from qgis.PyQt.QtWidgets import (
 from ...shared.rings import OwnBand
 from ..core.analysis_error import AnalysisError
 from ..core.explore.area_sets import AreaSet, Place
-from ..core.explore.counting import CopyTable
+from ..core.explore.copy_table import CopyTable
 from ..core.explore.selection import By, Selection, Within
 from ..core.explore.wording import BY_WORDS
+from ..core.needed import needed
 from ..core.periods import Period, latest_year
 from ..core.study_areas import polygon_area
 from .analysis_widgets import MonthRange, caption
@@ -51,13 +52,14 @@ class ChoicesForm(QWidget):
         self._table: CopyTable | None = None
         self._refined_by = ""
         self._drawn = QgsGeometry()
+        self._brought = ""
         self._lsoas: Mapping[str, Place] = {}
         self._form = QFormLayout(self)
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.setSpacing(GAP)
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.months = MonthRange(self)
-        self._form.addRow(caption(self.tr("P&eriod"), self.months), self.months)
+        self._form.addRow(caption(self.tr("Per&iod"), self.months), self.months)
         self._build_hours()
         self._build_tree()
         self._build_areas(boroughs)
@@ -65,7 +67,7 @@ class ChoicesForm(QWidget):
     # ------------------------------------------------------------------ building
 
     def _build_hours(self) -> None:
-        self.hours_check = QCheckBox(self.tr("&Hours"), self)
+        self.hours_check = QCheckBox(self.tr("Ho&urs"), self)
         self.hours_check.setToolTip(self.tr("Count only some hours of the day; incidents without an hour are left out"))
         self._hours = QWidget(self)
         self.first_hour, self.last_hour = QSpinBox(self._hours), QSpinBox(self._hours)
@@ -109,7 +111,7 @@ class ChoicesForm(QWidget):
         self.tree.header().setSectionResizeMode(1, self.tree.header().ResizeMode.ResizeToContents)
         line = self.fontMetrics().height() + 6
         self.tree.setFixedHeight(line * _TREE_LINES)
-        self._form.addRow(caption(self.tr("&Categories"), self.tree), self.tree)
+        self._form.addRow(caption(self.tr("Cate&gories"), self.tree), self.tree)
 
     def _build_areas(self, boroughs: Mapping[str, str]) -> None:
         self.area_box = QComboBox(self)
@@ -123,7 +125,7 @@ class ChoicesForm(QWidget):
         ):
             self.area_box.addItem(words, value)
         _narrow(self.area_box)
-        self._form.addRow(caption(self.tr("&Within"), self.area_box), self.area_box)
+        self._form.addRow(caption(self.tr("Withi&n"), self.area_box), self.area_box)
         self.borough_box = self._ticked(self.tr("Choose boroughs"), self.tr("Boroughs"))
         for code, name in sorted(boroughs.items(), key=lambda item: item[1]):
             self.borough_box.addItemWithCheckState(name, Qt.CheckState.Unchecked, code)
@@ -131,7 +133,7 @@ class ChoicesForm(QWidget):
         self.lsoa_edit = QLineEdit(self)
         self.lsoa_edit.setPlaceholderText(self.tr("codes, such as E01000907, or names, divided by commas"))
         self.lsoa_edit.setAccessibleName(self.tr("LSOAs"))
-        self.draw_button = QPushButton(self.tr("&Draw …"), self)
+        self.draw_button = QPushButton(self.tr("Draw …"), self)
         self.draw_button.setCheckable(True)
         self.draw_button.setToolTip(self.tr("Click the corners on the map, then click right"))
         self.draw_button.clicked.connect(self.draw_asked)
@@ -200,7 +202,7 @@ class ChoicesForm(QWidget):
                 box.setItemCheckState(row, Qt.CheckState.Unchecked)
         self.lsoa_edit.clear()
         self._drawn = QgsGeometry()
-        self.draw_button.setText(self.tr("&Draw …"))
+        self.draw_button.setText(self.tr("Draw …"))
         self.area_box.setCurrentIndex(0)
         self.by_box.setCurrentIndex(0)
 
@@ -237,9 +239,9 @@ class ChoicesForm(QWidget):
         """The LSOAs that may be named."""
         self._lsoas = lsoas
 
-    def set_drawn(self, shape: QgsGeometry) -> None:
-        """The area that was drawn, in EPSG:27700."""
-        self._drawn = shape
+    def set_drawn(self, shape: QgsGeometry, brought: str = "") -> None:
+        """The area that was drawn, in EPSG:27700, and how it came there in words."""
+        self._drawn, self._brought = shape, brought
         self.draw_button.setChecked(False)
         words = self.tr("Drawn: {km2:,.2f} km² – draw again …").format(km2=shape.area() / 1e6)
         self.draw_button.setText(words)
@@ -267,6 +269,7 @@ class ChoicesForm(QWidget):
         chosen = self.area_box.currentData()
         within = Within.SHAPE if chosen == _SELECTED else Within(chosen)
         categories = self._categories()
+        shape, brought = self._shape(chosen)
         return Selection(
             dataset=self._table.facts.dataset,
             period=self.months.period(),
@@ -275,8 +278,9 @@ class ChoicesForm(QWidget):
             categories=categories,
             within=within,
             codes=self._codes(within),
-            shape=self._shape(chosen),
+            shape=shape,
             by=self.by_box.currentData(),
+            brought=brought,
         )
 
     def _hours_asked(self) -> OwnBand | None:
@@ -322,20 +326,21 @@ class ChoicesForm(QWidget):
             found.append(code)
         return tuple(dict.fromkeys(found))
 
-    def _shape(self, chosen: str) -> str:
+    def _shape(self, chosen: str) -> tuple[str, str]:
+        """The polygon as WKT, and how it came to the National Grid; empty where none is asked for."""
         if chosen == Within.SHAPE.value:
             if self._drawn.isEmpty():
                 raise AnalysisError(self.tr("No area is drawn: press Draw, click its corners on the map."), "area")
-            return self._drawn.asWkt(0)
+            return self._drawn.asWkt(0), self._brought
         if chosen == _SELECTED:
-            return polygon_area(self.polygon_box.currentLayer(), self._project).geometry.asWkt(3)
-        return ""
+            area = polygon_area(self.polygon_box.currentLayer(), self._project)
+            return area.geometry.asWkt(3), area.brought
+        return "", ""
 
     def show_question(self, asked: Selection) -> list[str]:
         """Fill the form with a question; sentences on what of it this copy cannot show."""
         told = []
-        table = self._table
-        assert table is not None
+        table = needed(self._table, "layer")
         if asked.period is not None:
             told += self._show_period(asked.period, table)
         self.hours_check.setChecked(asked.hours is not None and table.timed)
@@ -413,7 +418,7 @@ class ChoicesForm(QWidget):
         item.setData(0, _VALUE, value)
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(0, Qt.CheckState.Unchecked)
-        item.setTextAlignment(1, int(Qt.AlignmentFlag.AlignRight))
+        item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight)
         return item
 
 

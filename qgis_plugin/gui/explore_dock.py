@@ -11,50 +11,48 @@ from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QFileDialog,
     QFormLayout,
-    QFrame,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
-    QScrollArea,
-    QTableView,
-    QTreeWidget,
-    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
 from ..core.analysis_error import AnalysisError
+from ..core.brought import brought_words
 from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
 from ..core.explore import table_files
 from ..core.explore.area_sets import AreaSet, AreaSets, Place
 from ..core.explore.choropleth import open_choropleth, write_choropleth
-from ..core.explore.counting import CopyTable, Counted, category_tree, count, rows_of
-from ..core.explore.pivot import Across, Lines, Pivot, lines_of, pivot
-from ..core.explore.rates import Base, Bases, Beside, Compared, compare
+from ..core.explore.copy_table import CopyTable, category_tree
+from ..core.explore.counting import Counted, count
+from ..core.explore.elsewhere import Elsewhere, ask_elsewhere, can_be_asked
+from ..core.explore.filter_question import keep_question, taken_question
+from ..core.explore.rates import Bases, boroughs_of, compare
+from ..core.explore.row_filter import rows_of
 from ..core.explore.saved_queries import SavedQuery
 from ..core.explore.selection import By, Selection, Within
-from ..core.explore.wording import area_words, audited, category_words, period_words
-from ..core.points import NATIONAL_GRID
+from ..core.explore.wording import area_words, audited, category_words
+from ..core.needed import needed
+from ..core.point_facts import NATIONAL_GRID
 from ..core.tasks import DeskTask
 from ..core.uses import Use
 from .analysis_widgets import ProgressLine, caption
+from .choice_form import narrow
 from .draw_area import DrawAreaTool
 from .explore_choices import ChoicesForm
-from .explore_table import ByNumber, PivotModel
+from .explore_results import ExploreResults
 from .icons import icon
 from .saved_queries_row import SavedQueriesRow, SaveQueryDialog
-from .surfaces import GAP, MARGIN, Strip, Tone, heading, plain, small
+from .screens import scrolled
+from .surfaces import GAP, MARGIN, Strip, Tone, small
 
-_MOST_NAMED_ROWS = 20_000  # of a shape, in a layer's filter
 _NOTES_SHOWN = 4
-_LINES_AT_ONCE = 2_000  # of the table, without making the window wait
 
 
 class ExploreDock(QgsDockWidget):
@@ -68,10 +66,7 @@ class ExploreDock(QgsDockWidget):
         self._canvas = iface.mapCanvas()
         self._sets = AreaSets()
         self._server = ""  # whose wards these are
-        self._bases = Bases()
         self._table: CopyTable | None = None
-        self._counted: Counted | None = None
-        self._compared: tuple[Compared, ...] = ()
         self._map_layer_id = ""
         self._to_show: Selection | None = None  # a saved query that waits for its layer's categories
         self._tool: DrawAreaTool | None = None
@@ -92,7 +87,7 @@ class ExploreDock(QgsDockWidget):
     @property
     def counted(self) -> Counted | None:
         """What is shown, if anything."""
-        return self._counted
+        return self.results.counted
 
     # ------------------------------------------------------------------ what is shown
 
@@ -112,9 +107,9 @@ class ExploreDock(QgsDockWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.layer_box = QComboBox(body)
         self.layer_box.setToolTip(self.tr("One layer at a time: incidents of several services are not added up"))
-        _narrow(self.layer_box)
+        narrow(self.layer_box)
         self.layer_box.currentIndexChanged.connect(self._layer_chosen)
-        form.addRow(caption(self.tr("&Layer"), self.layer_box), self.layer_box)
+        form.addRow(caption(self.tr("La&yer"), self.layer_box), self.layer_box)
         column.addLayout(form)
         names = {code: area.name for code, area in self._sets.boundaries.boroughs.items()}
         self.choices = ChoicesForm(self._desk.project, names, body)
@@ -128,23 +123,20 @@ class ExploreDock(QgsDockWidget):
         column.addWidget(self.progress)
         self.message = Strip(body)
         column.addWidget(self.message)
-        column.addWidget(self._results(body), 1)
+        self.results = ExploreResults(self._desk, self._sets, body)
+        self.results.map_asked.connect(self._map)
+        self.results.export_asked.connect(self._export)
+        column.addWidget(self.results, 1)
         self._hint = small(QLabel(
             self.tr("Counts come from your local copy. Rates need a denominator that the server has loaded."), body
         ))  # fmt: skip
         self._hint.setWordWrap(True)
         column.addWidget(self._hint)
         column.addStretch(0)
-        scroll = QScrollArea(self)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(body)
-        scroll.setMinimumWidth(body.minimumSizeHint().width())
-        self.setWidget(scroll)
+        self.setWidget(scrolled(body, self))
 
     def _buttons(self, parent: QWidget) -> QHBoxLayout:
-        self.count_button = QPushButton(icon("layers"), self.tr("Co&unt"), parent)
+        self.count_button = QPushButton(icon("layers"), self.tr("Coun&t"), parent)
         self.count_button.setToolTip(self.tr("Count what is asked, in your local copy"))
         self.count_button.clicked.connect(self.start)
         self.filter_button = QPushButton(self.tr("&Filter the layer"), parent)
@@ -156,85 +148,6 @@ class ExploreDock(QgsDockWidget):
         row.addStretch(1)
         row.addWidget(self.filter_button)
         return row
-
-    def _results(self, parent: QWidget) -> QWidget:
-        self.results = QWidget(parent)
-        column = QVBoxLayout(self.results)
-        column.setContentsMargins(0, GAP, 0, 0)
-        column.setSpacing(GAP)
-        self.headline = heading(plain(QLabel(self.results)), 1.3)
-        self.headline.setWordWrap(True)
-        self.question = small(plain(QLabel(self.results)))
-        self.question.setWordWrap(True)
-        column.addWidget(self.headline)
-        column.addWidget(self.question)
-        self.base_box = QComboBox(self.results)
-        self.base_box.setToolTip(self.tr("What counts are divided by, with its edition; without one there is no rate"))
-        _narrow(self.base_box)
-        self.base_box.currentIndexChanged.connect(self._show)
-        self.lines_box = self._choice((self.tr("areas"), Lines.AREAS), (self.tr("categories"), Lines.CATEGORIES),
-                                      (self.tr("areas and categories"), Lines.BOTH))  # fmt: skip
-        self.across_box = self._choice((self.tr("months"), Across.MONTHS), (self.tr("categories"), Across.CATEGORIES),
-                                       (self.tr("sums only"), Across.NOTHING))  # fmt: skip
-        form = QFormLayout()
-        form.setSpacing(GAP)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(caption(self.tr("&Rates"), self.base_box), self.base_box)
-        layout_row = QHBoxLayout()
-        layout_row.addWidget(self.lines_box, 1)
-        layout_row.addWidget(QLabel(self.tr("by"), self.results))
-        layout_row.addWidget(self.across_box, 1)
-        form.addRow(caption(self.tr("&Table"), self.lines_box), layout_row)
-        column.addLayout(form)
-        self.model = PivotModel(self)
-        sorted_model = ByNumber(self)
-        sorted_model.setSourceModel(self.model)
-        self.table = QTableView(self.results)
-        self.table.setModel(sorted_model)
-        self.table.setSortingEnabled(True)
-        self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setAlternatingRowColors(True)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + GAP)
-        self.table.setAccessibleName(self.tr("Counts"))
-        self.table.setMinimumHeight(11 * self.fontMetrics().height())
-        self.table.setWordWrap(False)
-        column.addWidget(self.table, 1)
-        self.compared = QTreeWidget(self.results)
-        self.compared.setAccessibleName(self.tr("Beside London and neighbouring boroughs"))
-        self.compared.setHeaderLabels([self.tr("Beside others"), self.tr("Incidents"), self.tr("Rate")])
-        self.compared.setRootIsDecorated(False)
-        self.compared.header().setStretchLastSection(False)
-        self.compared.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.compared.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.compared.setFixedHeight(9 * self.fontMetrics().height())
-        column.addWidget(self.compared)
-        self.notes = small(plain(QLabel(self.results)))
-        self.notes.setWordWrap(True)
-        column.addWidget(self.notes)
-        self.map_button = QPushButton(self.tr("&Map of it"), self.results)
-        self.map_button.setToolTip(self.tr("The areas on the map, in classes of counts or of the rate chosen"))
-        self.map_button.clicked.connect(self._map)
-        self.export_button = QPushButton(icon("print"), self.tr("E&xport …"), self.results)
-        self.export_button.setToolTip(self.tr("Save as CSV or XLSX, where your agreement grants export; it is audited"))
-        self.export_button.clicked.connect(self._export)
-        row = QHBoxLayout()
-        row.addWidget(self.map_button)
-        row.addStretch(1)
-        row.addWidget(self.export_button)
-        column.addLayout(row)
-        self.results.hide()
-        return self.results
-
-    def _choice(self, *items: tuple[str, object]) -> QComboBox:
-        box = QComboBox(self.results)
-        for words, value in items:
-            box.addItem(words, value)
-        _narrow(box, 6)
-        box.setAccessibleName(self.tr("Layout of the table"))
-        box.currentIndexChanged.connect(self._show)
-        return box
 
     # ------------------------------------------------------------------ layer and session
 
@@ -252,7 +165,7 @@ class ExploreDock(QgsDockWidget):
         self._fill_layers()
         self.queries.refresh()
         self.queries.setEnabled(self._desk.signed_in)
-        self._bases = Bases()
+        self.results.bases = Bases()
         if self._desk.session is None:
             self.choices.reset()
             if self._tool is not None:
@@ -262,13 +175,9 @@ class ExploreDock(QgsDockWidget):
             self._desk.run(
                 self.tr("Asking for denominators"),
                 lambda task: Bases.from_json(transport.get_json("/v1/denominators", cancelled=task.isCanceled)),
-                self._bases_told,
+                self.results.take_bases,
                 lambda _error: None,  # an older server has none: then there are counts, and no rates
             )
-
-    def _bases_told(self, bases: Bases) -> None:
-        self._bases = bases
-        self._fill_bases()
 
     def _layers_changed(self, *_layers: object) -> None:
         self._fill_soon.start()
@@ -330,6 +239,8 @@ class ExploreDock(QgsDockWidget):
             self.message.say(error.sentence, Tone.TROUBLE)
             return
         self.choices.set_table(self._table)
+        if self._to_show is None:
+            self._to_show = taken_question(layer)
         table = self._table
         self._desk.run(
             self.tr("Reading the categories"),
@@ -347,16 +258,13 @@ class ExploreDock(QgsDockWidget):
             self._show_question(asked)
 
     def _clear(self) -> None:
-        self._counted, self._compared = None, ()
-        self.results.hide()
-        self.map_button.setEnabled(False)
-        self.export_button.setEnabled(False)
+        self.results.clear()
         self._hint.show()
         self.message.clear()
 
     def _rights_changed(self, *_args: object) -> None:
         """A copy has ended: what was counted in it is shown no longer."""
-        if self._counted is not None and not self._desk.has_right([self._counted.asked.dataset]):
+        if self.results.counted is not None and not self._desk.has_right([self.results.counted.asked.dataset]):
             self._clear()
 
     # ------------------------------------------------------------------ areas
@@ -400,7 +308,8 @@ class ExploreDock(QgsDockWidget):
                 self._desk.project.transformContext(),
             )
         )
-        self.choices.set_drawn(there)
+        canvas_crs, context = self._canvas.mapSettings().destinationCrs(), self._desk.project.transformContext()
+        self.choices.set_drawn(there, brought_words(canvas_crs, context))
         if self._former_tool is not None:
             self._canvas.setMapTool(self._former_tool)
         else:
@@ -414,13 +323,12 @@ class ExploreDock(QgsDockWidget):
             return
         self.message.clear()
         try:
-            asked, table = self.choices.question(), self._table
-            assert table is not None
+            asked, table = self.choices.question(), needed(self._table, "layer")
             transport = self._desk.transport if self.choices.needs_wards and self._desk.signed_in else None
         except DeskError as error:
             self._failed(error)
             return
-        sets, chosen, session = self._sets, self._boroughs_of(asked), self._desk.session
+        sets, chosen, session = self._sets, boroughs_of(asked, self._sets), self._desk.session
 
         def done(counted: Counted) -> None:
             if self._desk.session is session:
@@ -436,18 +344,6 @@ class ExploreDock(QgsDockWidget):
 
         self.count_button.setEnabled(False)
         self.progress.follow(self._desk.run(self.tr("Counting incidents"), work, done, self._failed))
-
-    def _boroughs_of(self, asked: Selection) -> tuple[str, ...]:
-        """The boroughs that the question is of, to be put beside others; none where it is of a shape or of all."""
-        if asked.within is Within.BOROUGHS:
-            return asked.codes
-        known = self._sets.known(By.WARD) if asked.within is Within.WARDS else None
-        if known is not None:
-            return tuple(sorted({known.places[code].borough for code in asked.codes if code in known.places}))
-        if asked.within is Within.LSOAS:
-            lsoas = self._sets.boundaries.lsoas
-            return tuple(sorted({lsoas[code].parent for code in asked.codes if code in lsoas}))
-        return ()
 
     def _ended(self) -> None:
         self.progress.finish()
@@ -469,114 +365,44 @@ class ExploreDock(QgsDockWidget):
         except DeskError as error:
             self._failed(error)
             return
-        self._counted = counted
-        self._fill_bases()
         self._hint.hide()
-        self.results.show()
-        self.export_button.setEnabled(True)
+        self.results.take(counted)
         self._desk.record(
             EventKind.EXPLORED,
             counted.asked.dataset,
             audited(counted.asked),
             counted.total if counted.additive else None,
         )
+        self._ask_elsewhere(counted)
 
-    def _fill_bases(self) -> None:
-        if self._counted is None:
+    def _ask_elsewhere(self, counted: Counted) -> None:
+        """The boroughs that the copy does not hold are asked of the server, where it answers such a question."""
+        lacking = any(one.count is None for one in self.results.beside)
+        if not (lacking and self._desk.signed_in and counted.additive and can_be_asked(counted.asked)):
             return
-        blocked = self.base_box.blockSignals(True)
-        before = self.base_box.currentData()
-        self.base_box.clear()
-        bases = self._bases.of(self._counted.asked.by) if self._counted.additive else ()
-        self.base_box.addItem(self.tr("counts only") if bases else self.tr("no denominator: no rates"), None)
-        for base in bases:
-            self.base_box.addItem(base.title, base)
-            self.base_box.setItemData(self.base_box.count() - 1, base.source, Qt.ItemDataRole.ToolTipRole)
-            if before is not None and before.kind == base.kind:
-                self.base_box.setCurrentIndex(self.base_box.count() - 1)
-        self.base_box.setEnabled(bool(bases))
-        self.base_box.blockSignals(blocked)
-        self._show()
+        transport, session = self._desk.transport, self._desk.session
 
-    @property
-    def base(self) -> Base | None:
-        """What counts are divided by, if anything."""
-        return self.base_box.currentData()
+        def told(elsewhere: Elsewhere) -> None:
+            if counted is self.results.counted and self._desk.session is session:
+                self.results.take_elsewhere(elsewhere)
 
-    def _show(self, *_index: object) -> None:
-        counted = self._counted
-        if counted is None:
-            return
-        if counted.additive:
-            words = self.tr("{number:,} incidents") if counted.total != 1 else self.tr("{number:,} incident")
-            self.headline.setText(words.format(number=counted.total))
-        else:
-            self.headline.setText(self.tr("Numbers of people: not added up"))
-        asked = counted.asked
-        told = [category_words(asked), area_words(asked, self._sets), period_words(asked)]
-        told += [asked.hours.words] if asked.hours else []
-        title = counted.facts.title + (self.tr(" (synthetic)") if counted.facts.synthetic else "")
-        self.question.setText(f"{title}: {', '.join(told)}")
-        self._lay_out(counted)
-        for box in (self.lines_box, self.across_box):
-            box.setEnabled(counted.additive)
-        self._show_compared(counted)
-        notes = [*counted.notes, self.tr("Boundaries: {edition}.").format(edition=counted.edition)]
-        if self.base is not None:
-            notes.append(
-                self.tr("Denominator: {title}; {source}.").format(title=self.base.title, source=self.base.source)
-            )
-            notes.append(self.tr("Rates are of the whole period, not of a year."))
-        self.notes.setText("\n".join(notes if counted.edition else counted.notes))
-        self.map_button.setEnabled(counted.additive and asked.by is not By.WHOLE)
-
-    def _lay_out(self, counted: Counted) -> None:
-        """Fill the table, in a task where it is long."""
-        chosen = (self.lines_box.currentData(), self.across_box.currentData(), self.base)
-
-        def show(table: Pivot) -> None:
-            if counted is self._counted and chosen == (
-                self.lines_box.currentData(),
-                self.across_box.currentData(),
-                self.base,
-            ):
-                self.model.show(table)
-                self.table.resizeColumnsToContents()
-
-        bases = self._bases
-        if lines_of(counted, chosen[0]) <= _LINES_AT_ONCE:
-            show(pivot(counted, *chosen, bases))
-        else:
-            self._desk.run(self.tr("Laying out the table"), lambda _task: pivot(counted, *chosen, bases), show)
-
-    def _show_compared(self, counted: Counted) -> None:
-        self.compared.clear()
-        self._compared = ()
-        base = self.base
-        if base is not None and base.by is not By.BOROUGH:
-            base = next((one for one in self._bases.of(By.BOROUGH) if one.kind == base.kind), None)
-        if counted.boroughs:
-            self._compared = compare(counted, self._boroughs_of(counted.asked), base, self._bases, self._sets)
-        for one in self._compared:
-            name = one.name if one.beside is not Beside.PEER else self.tr("{name} (neighbour)").format(name=one.name)
-            number = "–" if one.count is None else f"{one.count:,}"
-            rate = "–" if one.rate is None else f"{one.rate:,.1f}"
-            item = QTreeWidgetItem([f"{name} *" if one.caution else name, number, rate])
-            for at in range(3):
-                item.setToolTip(at, one.caution)
-                if at:
-                    item.setTextAlignment(at, int(Qt.AlignmentFlag.AlignRight))
-            self.compared.addTopLevelItem(item)
-        self.compared.setVisible(bool(self._compared))
+        self._desk.run(
+            self.tr("Asking for London and neighbouring boroughs"),
+            lambda task: ask_elsewhere(transport, counted.asked, task.isCanceled),
+            told,
+            lambda error: None if isinstance(error, Cancelled) else told(Elsewhere(why=error.sentence)),
+        )
 
     # ------------------------------------------------------------------ layer, map, file
 
     def _filter(self, on: bool) -> None:
         layer, table = self._layer(), self._table
-        if layer is None or table is None:
+        if layer is None or table is None or self.progress.running:
+            self.filter_button.setChecked(not on)
             return
         if not on:
             layer.setSubsetString("")
+            keep_question(layer, None)
             return
         try:
             asked = self.choices.question()
@@ -587,29 +413,45 @@ class ExploreDock(QgsDockWidget):
 
         def work(task: DeskTask) -> str:
             wards = sets.get(By.WARD, wards_by, task.isCanceled) if asked.within is Within.WARDS else None
-            return rows_of(table, asked, wards, _MOST_NAMED_ROWS, task.isCanceled)
+            return rows_of(table, asked, wards, task.isCanceled, task.report)
 
         def found(sql: str) -> None:
-            if self._table is table and self._layer() is layer:
-                layer.setSubsetString(sql)
-                self.filter_button.setChecked(bool(sql))
+            self._ended()
+            if self._table is not table or self._layer() is not layer:
+                return
+            try:
+                self._desk.require_right(asked.dataset, table.facts.title)
+            except DeskError as error:
+                self._unfiltered(error)
+                return
+            if not layer.setSubsetString(sql):
+                words = self.tr("“{layer}” could not be filtered: end its editing, or pull the layer again.")
+                self._unfiltered(AnalysisError(words.format(layer=layer.name()), "layer"))
+                return
+            self.filter_button.setChecked(bool(sql))
+            keep_question(layer, asked)
+            self._desk.record(EventKind.EXPLORED, asked.dataset, {**audited(asked), "filtered": True}, None)
 
-        self._desk.run(self.tr("Filtering the layer"), work, found, self._unfiltered)
+        self.progress.follow(self._desk.run(self.tr("Filtering the layer"), work, found, self._unfiltered))
 
     def _unfiltered(self, error: DeskError) -> None:
+        self._ended()
         layer = self._layer()
         self.filter_button.setChecked(layer is not None and bool(layer.subsetString()))
-        self.message.say(error.sentence, Tone.TROUBLE)
+        if isinstance(error, Cancelled):
+            self.message.say(self.tr("It was stopped; the layer is filtered as before."), Tone.NOTE)
+        else:
+            self.message.say(error.sentence, Tone.TROUBLE)
 
     def _map(self) -> None:
-        counted, base, bases, sets = self._counted, self.base, self._bases, self._sets
+        counted, base, bases, sets = self.results.counted, self.results.base, self.results.bases, self._sets
         if counted is None or self.progress.running:
             return
         areas = sets.known(counted.asked.by)
 
         def opened(path: Path) -> None:
             self._ended()
-            if counted is not self._counted:
+            if counted is not self.results.counted:
                 return  # the session or the copy has ended meanwhile
             project = self._desk.project
             former = project.layerTreeRoot().findLayer(self._map_layer_id)
@@ -624,10 +466,10 @@ class ExploreDock(QgsDockWidget):
         self.progress.follow(self._desk.run(self.tr("Making a map"), work, opened, self._failed))
 
     def _export(self) -> None:
-        if self._counted is None:
+        if self.results.counted is None:
             return
         try:
-            self._desk.require_use(self._counted.asked.dataset, self._counted.facts.title, Use.EXPORT)
+            self._desk.require_use(self.results.counted.asked.dataset, self.results.counted.facts.title, Use.EXPORT)
         except DeskError as error:
             self.message.say(error.sentence, Tone.TROUBLE)
             return
@@ -641,7 +483,7 @@ class ExploreDock(QgsDockWidget):
 
     def export_to(self, path: Path) -> None:
         """Write what is shown to a CSV or XLSX file, where the agreement grants it, once the audit has its note."""
-        counted, session = self._counted, self._desk.session
+        counted, session = self.results.counted, self._desk.session
         if counted is None or self.progress.running:
             return
         self.message.clear()
@@ -650,8 +492,8 @@ class ExploreDock(QgsDockWidget):
             purpose=session.purpose.title if session and session.purpose else "",
             version=session.conditions.version if session and session.conditions else "",
         )
-        told = table_files.about(counted, self._sets, self.base, under, date.today())
-        tables = table_files.sheets(counted, self.base, self._bases, self._compared)
+        told = table_files.about(counted, self._sets, self.results.base, under, date.today())
+        tables = table_files.sheets(counted, self.results.base, self.results.bases, self.results.beside)
         write = table_files.write_csv if path.suffix.lower() == ".csv" else table_files.write_workbook
         filters = {**audited(counted.asked), "format": path.suffix.lower().lstrip(".")}
         try:
@@ -748,9 +590,3 @@ def _of_wards(asked: Selection) -> bool:
 
 def _dataset(layer: QgsVectorLayer) -> str:
     return CopyTable.of(layer).facts.dataset
-
-
-def _narrow(box: QComboBox, least: int = 12) -> None:
-    """Let a list of long names be narrower than its longest."""
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(least)

@@ -56,7 +56,8 @@ class PivotModel(QAbstractTableModel):
         if role == NUMBER:
             return float(value) if isinstance(value, (int, float)) else -1.0 if figure else str(value)
         if role == Qt.ItemDataRole.TextAlignmentRole and figure:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            return int(getattr(flags, "value", flags))  # a number in a QVariant; Qt 6's flags are none
         if role == Qt.ItemDataRole.ToolTipRole:
             return line.note or None
         return None

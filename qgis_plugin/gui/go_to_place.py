@@ -13,7 +13,7 @@ from qgis.core import (
 from qgis.gui import QgsMapCanvas
 
 from ...shared.ring_answer import Place
-from ..core.points import NATIONAL_GRID
+from ..core.grid_ways import NATIONAL_GRID, choose_ways
 
 _SCALE = 2_500  # a few streets around it
 
@@ -21,6 +21,7 @@ _SCALE = 2_500  # a few streets around it
 def go_to(canvas: QgsMapCanvas, project: QgsProject, place: Place) -> bool:
     """Centre ``canvas`` on ``place``, no farther off than a few streets; whether its projection has the place."""
     grid = QgsCoordinateReferenceSystem(NATIONAL_GRID)
+    choose_ways(project)
     point = QgsPointXY(place.easting, place.northing)
     try:
         centre = QgsCoordinateTransform(grid, canvas.mapSettings().destinationCrs(), project).transform(point)

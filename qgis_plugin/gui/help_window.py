@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.PyQt.QtCore import Qt, QUrl
+from qgis.PyQt.QtCore import QSize, Qt, QUrl
 from qgis.PyQt.QtWidgets import QDialog, QHBoxLayout, QListWidget, QListWidgetItem, QSplitter, QTextBrowser, QWidget
 
 from ..core.resource_files import HELP
+from .screens import within
 from .surfaces import MARGIN
 
 _WIDTH, _HEIGHT = 46, 34  # in times the height of a line of text
@@ -41,7 +42,7 @@ class HelpWindow(QDialog):
         parts.setSizes([_TOPICS * line, (_WIDTH - _TOPICS) * line])
         row = QHBoxLayout(self)
         row.addWidget(parts)
-        self.resize(_WIDTH * line, _HEIGHT * line)
+        self.resize(within(QSize(_WIDTH * line, _HEIGHT * line), self))
         self.topics.setCurrentRow(0)
 
     def show_topic(self, name: str) -> bool:

@@ -6,48 +6,67 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsMapLayer, QgsProject, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsLayerTreeLayer,
+    QgsMapLayer,
+    QgsProject,
+    QgsVectorLayer,
+)
 from qgis.gui import QgisInterface, QgsDockWidget, QgsFileWidget
 from qgis.PyQt.QtCore import Qt, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QStandardItemModel
 from qgis.PyQt.QtWidgets import (
     QComboBox,
     QFormLayout,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QMenu,
     QPushButton,
-    QScrollArea,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
 
-from ..core.analyses.analysis import Analysis, Kind
+from ..core.analyses.analysis import Analysis, Kind, OutputKind
 from ..core.analyses.hotspot_runs import choices_of, method_named, settings_of, tell_hotspots
-from ..core.analyses.record import LayerName, RunRecord, has_record, record_of
 from ..core.analyses.registry import ANALYSES
-from ..core.analyses.running import AnalysisRun, Inputs, check_needs, checked_values, run_analysis, temporary_file
-from ..core.analyses.words import translated
+from ..core.analyses.running import (
+    AnalysisRun,
+    Inputs,
+    check_needs,
+    check_recorded,
+    checked_values,
+    run_analysis,
+    temporary_file,
+)
 from ..core.analyses.writing import hand_over, open_layers
 from ..core.analysis_error import AnalysisError
 from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
+from ..core.filter_text import filter_words, names_rows
+from ..core.hotspot_styles import leave_out_band
 from ..core.hotspots import HotspotResult, Method, open_result, run_hotspots, temporary_path
 from ..core.line_rows import LineSource
-from ..core.points import NATIONAL_GRID, PointFacts, PointSource, check_layer
+from ..core.point_facts import NATIONAL_GRID, PointFacts, check_layer
+from ..core.points import PointSource
 from ..core.resource_files import BOUNDARIES
 from ..core.result_layers import delete_temporary
+from ..core.run_record import LayerName, RunRecord, has_record, record_of
+from ..core.sentences import translated
 from ..core.study_areas import Borough, BoroughMap, StudyArea
 from ..core.tasks import DeskTask
 from ..core.uses import Use
+from ..core.usual_periods import Usual, period_before
 from .analysis_widgets import ProgressLine, caption
 from .choice_form import ChoiceForm, narrow
 from .findings_text import page
 from .icons import icon
 from .incident_form import IncidentForm
+from .layer_boxes import OnlyCopy
+from .screens import scrolled
 from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 
@@ -56,7 +75,7 @@ class HotspotDock(QgsDockWidget):
 
     Its keys (Alt and the letter underlined) are those that QGIS's own menus leave free.
 
-    ``map_requested(HotspotResult)`` asks for a printed map of a density or of hot and cold spots.
+    ``map_requested(HotspotResult | AnalysisRun)`` asks for a printed map of what was found.
     """
 
     map_requested = pyqtSignal(object)
@@ -87,6 +106,7 @@ class HotspotDock(QgsDockWidget):
         desk.session_changed.connect(self._rights_changed)
         desk.copies_changed.connect(self._rights_changed)
         self.incidents.choose(self.incidents.layer_box.currentLayer())
+        self._only_copy = OnlyCopy(self.incidents.layer_box, desk)
         self._method_chosen()
 
     @property
@@ -114,8 +134,19 @@ class HotspotDock(QgsDockWidget):
             form = ChoiceForm(choices, self._desk.project, self._choices)
             form.offer(self._facts)
             self._choices.layout().addWidget(form)
+            self._put_after_method(form)
             self._forms[key] = form
         return self._forms[key]
+
+    def _put_after_method(self, form: ChoiceForm) -> None:
+        """Let Tab lead through the form where it is seen, not after all that was made before it."""
+        parts, part = [], form.nextInFocusChain()
+        while form.isAncestorOf(part):
+            if part.focusPolicy() != Qt.FocusPolicy.NoFocus:
+                parts.append(part)
+            part = part.nextInFocusChain()
+        for before, part in zip([self.method_box, *parts], parts):
+            QWidget.setTabOrder(before, part)
 
     # ------------------------------------------------------------------ what is shown
 
@@ -126,6 +157,7 @@ class HotspotDock(QgsDockWidget):
         column.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         self.incidents = IncidentForm(self._desk.project, self._boroughs, body)
         self.incidents.layer_described.connect(self._described)
+        self.incidents.months.changed.connect(self._tell_before)
         column.addWidget(self.incidents)
         column.addLayout(self._methods(body))
         self._choices = QWidget(body)
@@ -152,13 +184,7 @@ class HotspotDock(QgsDockWidget):
         small(self._hint)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         column.addWidget(self._hint, 1)
-        scroll = QScrollArea(self)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(body)
-        scroll.setMinimumWidth(body.minimumSizeHint().width())
-        self.setWidget(scroll)
+        self.setWidget(scrolled(body, self))
 
     @staticmethod
     def _form() -> QFormLayout:
@@ -223,10 +249,10 @@ class HotspotDock(QgsDockWidget):
         self.repeat_button.setMenu(self.repeat_menu)
         self.map_button = QPushButton(self.tr("Map …"), self)
         self.map_button.setToolTip(
-            self.tr("A map of a kernel density or of Gi* with all its furniture, to print or export")
+            self.tr("A page of this map with all its furniture, for colleagues or for everybody")
         )
         self.map_button.setEnabled(False)
-        self.map_button.clicked.connect(lambda: self.map_requested.emit(self._result))
+        self.map_button.clicked.connect(lambda: self.map_requested.emit(self._result or self._findings))
         row = QHBoxLayout()
         row.addWidget(self.run_button)
         row.addWidget(self.repeat_button)
@@ -248,6 +274,21 @@ class HotspotDock(QgsDockWidget):
         self._facts = facts
         for form in self._forms.values():
             form.offer(facts)
+        self._tell_before()
+
+    def _usual(self) -> Usual:
+        method = self.method_box.currentData()
+        return method.usual if isinstance(method, Analysis) else Usual.YEAR
+
+    def _tell_before(self) -> None:
+        """Name the months that are compared with, where none are chosen for it."""
+        try:
+            period = self.incidents.months.period()
+        except AnalysisError:  # the wrong way round; the run says so
+            period = None
+        before = period_before(self._usual(), period, self._facts) if period and self._facts else None
+        for form in self._forms.values():
+            form.tell_before(before)
 
     def _method_chosen(self, *_args: object) -> None:
         method = self.method_box.currentData()
@@ -257,6 +298,8 @@ class HotspotDock(QgsDockWidget):
         wanted = self.form
         for form in self._forms.values():
             form.setVisible(form is wanted)
+        self.incidents.take_usual(self._usual())
+        self._tell_before()
         self._help.setText(translated(method.help) if isinstance(method, Analysis) else "")
         self._help.setVisible(isinstance(method, Analysis))
         suffix = self._suffix(method)
@@ -309,7 +352,7 @@ class HotspotDock(QgsDockWidget):
             return
         inputs = self._inputs(method, source, area)
         checked_values(method, inputs.values)
-        check_needs(method, source.facts, wanted)
+        check_needs(method, source.facts)
         self._require_export(inputs.sources, path)
         target = path or temporary_file(method)
 
@@ -328,7 +371,9 @@ class HotspotDock(QgsDockWidget):
                 lines[name] = LineSource(layer, self._desk.project)
             else:
                 points[name] = PointSource(check_layer(layer))
-        return Inputs(source, area, self.incidents.wanted(), self.form.values(), points, lines)
+        return Inputs(
+            source, area, self.incidents.wanted(), self.form.values(), points, lines, self.incidents.usual_words
+        )
 
     def _require_export(self, sources: Sequence[PointSource], path: Path | None) -> None:
         if path is not None:
@@ -397,6 +442,7 @@ class HotspotDock(QgsDockWidget):
         filters = {"method": result.method.value, "area": result.study_area.label, "categories": result.what}
         if result.period is not None:
             filters.update({"from": result.period.first, "to": result.period.last})
+        filters.update(result.audited_filter)
         self._note(result.source_layer_id, result.dataset, filters, result.used)
 
     def _found(self, found: tuple[AnalysisRun, list[QgsVectorLayer]]) -> None:
@@ -411,13 +457,12 @@ class HotspotDock(QgsDockWidget):
         outputs = run.findings.outputs
         self._tables = {output.name: layer.id() for output, layer in zip(outputs, layers)}
         self._show(page(run.title, run.findings.answer, run.parameters, outputs), run.notes)
-        self.map_button.setEnabled(False)
+        self.map_button.setEnabled(outputs[0].kind is not OutputKind.TABLE)
         filters = {"method": run.analysis.name, "area": run.area.label, "categories": run.what}
         if run.wanted.period is not None:
             filters.update({"from": run.wanted.period.first, "to": run.wanted.period.last})
-        self._note(run.facts.layer_id, run.facts.dataset, filters, run.record.incidents)
-        for facts, used in run.others:
-            self._note(facts.layer_id, facts.dataset, filters, used)
+        for facts, used in ((run.facts, run.record.incidents), *run.others):
+            self._note(facts.layer_id, facts.dataset, {**filters, **facts.audited_filter}, used)
 
     def _note(self, layer_id: str, dataset: str, filters: dict, used: int) -> None:
         """Note for the audit what was made of a local copy."""
@@ -438,7 +483,9 @@ class HotspotDock(QgsDockWidget):
         parent = root.insertGroup(0, title) if len(layers) > 1 else root
         for number, layer in enumerate(layers):
             self._desk.project.addMapLayer(layer, False)
-            parent.insertLayer(number, layer)
+            node = QgsLayerTreeLayer(layer)
+            leave_out_band(node)
+            parent.insertChildNode(number, node)
         self._zoom(area)
 
     def _zoom(self, area: StudyArea) -> None:
@@ -505,14 +552,16 @@ class HotspotDock(QgsDockWidget):
                 "choose another method.",
                 "method",
             )
+        check_recorded(method.choices if isinstance(method, Analysis) else choices_of(method), record.values)
         source = self._find_again(record.source)
         others = {name: self._find_again(layer) for name, layer in record.others.items()}
-        self.incidents.fill(record, source)
         self.method_box.setCurrentIndex(self.method_box.findData(method))
+        self.incidents.fill(record, source)
         self.form.fill(record.values, others)
-        self.message.say(
-            self.tr("This is the run of {day}. Start it, or change it first.").format(day=record.run_on), Tone.NOTE
-        )
+        told = [self.tr("This is the run of {day}. Start it, or change it first.").format(day=record.run_on)]
+        if record.source.subset:
+            told.append(self.tr("The layer's own filter was set as it was then."))
+        self.message.say(" ".join(told), Tone.NOTE)
 
     def _find_again(self, name: LayerName) -> QgsVectorLayer:
         """The project's layer by its id, else by its dataset, else by its name; ``AnalysisError`` where it is gone."""
@@ -525,6 +574,21 @@ class HotspotDock(QgsDockWidget):
             layer = next(iter(project.mapLayersByName(name.title)), None)
         if layer is None:
             raise AnalysisError(f"The run used “{name.title}”, which is not open: open it first.", "layer")
+        if layer.subsetString() == name.subset:
+            return layer
+        if names_rows(name.subset):  # in another copy these may be other incidents
+            raise AnalysisError(
+                f"The run used “{name.title}” filtered to single rows, which may be others by now: filter the layer in "
+                "Explore as it was, and choose the run's settings by hand.",
+                "layer",
+            )
+        if not layer.setSubsetString(name.subset):
+            then = f"the filter {filter_words(name.subset)}" if name.subset else "no filter"
+            raise AnalysisError(
+                f"The run used “{name.title}” with {then}, and that cannot be set now: end the editing of the layer, "
+                "or open the layer that the run used.",
+                "layer",
+            )
         return layer
 
     def close_down(self) -> None:

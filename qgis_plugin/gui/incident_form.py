@@ -7,16 +7,16 @@ from qgis.gui import QgsCheckableComboBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QLabel, QStackedWidget, QWidget
 
-from ..core.analyses.record import RunRecord
 from ..core.analysis_error import AnalysisError
-from ..core.hotspots import IncidentFilter
-from ..core.periods import latest_year
-from ..core.points import PointFacts, check_layer, describe
+from ..core.incidents import IncidentFilter
+from ..core.point_facts import PointFacts, check_layer, describe
+from ..core.run_record import RunRecord
 from ..core.study_areas import BoroughMap, StudyArea, boroughs_held, extent_area, polygon_area
+from ..core.usual_periods import Usual, UsualPeriod, usual_period
 from .analysis_widgets import MonthRange, caption
 from .choice_form import narrow
 from .layer_boxes import WithoutResults
-from .surfaces import GAP
+from .surfaces import GAP, small
 
 BOROUGHS, EXTENT, POLYGONS, EARLIER = range(4)
 _LSOA_FIELD = "lsoa_code"
@@ -35,6 +35,8 @@ class IncidentForm(QWidget):
         self.facts: PointFacts | None = None
         self._earlier: StudyArea | None = None  # of a run that is to be repeated
         self._ticked: frozenset[str] = frozenset()  # by the form itself
+        self._usual = Usual.YEAR
+        self._own: UsualPeriod | None = None  # the months that the form itself chose
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(GAP)
@@ -61,6 +63,10 @@ class IncidentForm(QWidget):
 
         self.months = MonthRange(self)
         form.addRow(caption(self.tr("Per&iod"), self.months), self.months)
+        self.usual_label = small(QLabel(self))
+        self.usual_label.setWordWrap(True)
+        self.months.changed.connect(self._tell_usual)
+        form.addRow("", self.usual_label)
 
     def _study_area(self, form: QFormLayout) -> None:
         self.area_box = QComboBox(self)
@@ -100,6 +106,7 @@ class IncidentForm(QWidget):
             except AnalysisError as error:
                 trouble = error.sentence
         if self.facts is None:
+            self._own = None
             self.months.set_held("", "", None)
         else:
             self._offer(layer, self.facts)
@@ -112,8 +119,33 @@ class IncidentForm(QWidget):
             for value, label in sorted(names.items(), key=lambda pair: pair[1]):
                 self.category_box.addItemWithCheckState(label, Qt.CheckState.Unchecked, value)
         self.category_box.setEnabled(bool(facts.category_field))
-        self.months.set_held(facts.first_month, facts.newest_month, latest_year(facts.months))
+        self._own = usual_period(self._usual, facts)
+        self.months.set_held(facts.first_month, facts.newest_month, self._own and self._own.period)
         self._tick_boroughs(layer, facts.areas)
+
+    # ------------------------------------------------------------------ the usual months
+
+    @property
+    def usual_words(self) -> str:
+        """Which months are shown, in words, where they are those that the form itself chose; else empty."""
+        own = self._own
+        return own.words if own is not None and self.months.shown() == (own.period.first, own.period.last) else ""
+
+    def take_usual(self, usual: Usual) -> None:
+        """Show the months that an analysis usually takes, unless somebody has chosen others."""
+        untouched = bool(self.usual_words)
+        self._usual = usual
+        if self.facts is None:
+            return
+        self._own = usual_period(usual, self.facts)
+        if untouched and self._own is not None:
+            self.months.choose(self._own.period)
+        self._tell_usual()
+
+    def _tell_usual(self) -> None:
+        words = self.usual_words
+        self.usual_label.setText(self.tr("automatic: {which}").format(which=words) if words else "")
+        self.usual_label.setVisible(bool(words))
 
     def _tick_boroughs(self, layer: QgsVectorLayer, agreed: tuple[str, ...]) -> None:
         """Tick the boroughs that the layer covers, unless somebody has chosen others.

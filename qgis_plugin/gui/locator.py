@@ -9,10 +9,12 @@ from qgis.core import Qgis, QgsFeedback, QgsLocatorContext, QgsLocatorFilter, Qg
 from qgis.PyQt.QtWidgets import QWidget
 
 from ...shared.ring_answer import Place
-from ..core.errors import Cancelled, DeskError
+from ..core.errors import Cancelled
 from ..core.known_places import KnownPlace, KnownPlaces
 from ..core.tasks import LOG_TAG
 from .icons import icon
+
+_CHOOSE_LIST = "choose-list"
 
 
 class _Action(IntEnum):
@@ -61,26 +63,37 @@ class PlaceLocator(QgsLocatorFilter):
         """Show it."""
         self._configure()
 
-    def fetchResults(self, text: str, _context: QgsLocatorContext, feedback: QgsFeedback) -> None:
-        """QGIS calls this in a thread."""
+    def fetchResults(self, text: str, context: QgsLocatorContext, feedback: QgsFeedback) -> None:
+        """QGIS calls this in a thread, at every key."""
         try:
             found = self._places.find(text, feedback.isCanceled)
         except Cancelled:
             return
-        except DeskError as error:  # a list that cannot be read must not end QGIS's own search
-            QgsMessageLog.logMessage(error.sentence, LOG_TAG, Qgis.MessageLevel.Warning)
-            return
-        for rank, place in enumerate(found):
+        if found.news:
+            QgsMessageLog.logMessage(found.news, LOG_TAG, Qgis.MessageLevel.Warning)
+        for rank, place in enumerate(found.places):
             self.resultFetched.emit(self._result(place, rank))
+        if found.lacking and context.usingPrefix and not found.places:  # asked alone: an empty list would tell nothing
+            self.resultFetched.emit(self._lacking(found.lacking))
 
     def triggerResult(self, result: QgsLocatorResult) -> None:
-        """Enter: the map goes there."""
-        self._go(result.userData)
+        """Enter: the map goes there, or the options open where a list of premises is lacking."""
+        if result.userData == _CHOOSE_LIST:
+            self._configure()
+        else:
+            self._go(result.userData)
 
     def triggerResultFromAction(self, result: QgsLocatorResult, action: int) -> None:
         """From the menu of a result."""
         if action == _Action.SEARCH_AROUND:
             self._search(result.userData)
+
+    def _lacking(self, sentence: str) -> QgsLocatorResult:
+        result = QgsLocatorResult()
+        result.displayString = sentence
+        result.icon = icon("information")
+        result.setUserData(_CHOOSE_LIST)
+        return result
 
     def _result(self, known: KnownPlace, rank: int) -> QgsLocatorResult:
         result = QgsLocatorResult()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
-from html import escape
 from pathlib import Path
 
 from qgis.core import (
@@ -21,33 +18,22 @@ from qgis.core import (
 )
 from qgis.gui import QgisInterface, QgsDockWidget, QgsMapMouseEvent, QgsMapTool, QgsMapToolEmitPoint
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtGui import QPalette, QResizeEvent
 from qgis.PyQt.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QMenu,
     QPushButton,
     QSizePolicy,
-    QSplitter,
-    QTextBrowser,
     QToolButton,
-    QTreeWidget,
-    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
 from ...shared.presets import read_presets
-from ...shared.ring_answer import AnswerRow, DatasetAnswer, RingAnswer, RingFigure
-from ...shared.rings import Band
-from ..core.analyses.record import has_record
 from ..core.analysis_error import AnalysisError
 from ..core.borough_ranks import BoroughRanks
 from ..core.coverage import CoverageMap
@@ -55,17 +41,22 @@ from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
 from ..core.places import PlaceFinder
-from ..core.points import NATIONAL_GRID, PointSource
+from ..core.point_facts import NATIONAL_GRID
+from ..core.points import PointSource
 from ..core.premises_batch import Batch, run_batch
-from ..core.proximity import Place, PlaceSearch, Plan, Question, incidents_expression, plan, rank, search, unranked
+from ..core.proximity import Place, PlaceSearch, incidents_expression, rank, search, unranked
+from ..core.proximity_question import Plan, Question, plan
 from ..core.resource_files import PRESETS
 from ..core.ring_layers import ring_layer
+from ..core.run_record import has_record
 from ..core.tasks import DeskTask
 from ..core.uses import Use
 from ..layouts.premises_page import PremisesPages
 from .analysis_widgets import ProgressLine, caption
 from .icons import icon
 from .question_form import QuestionForm
+from .ring_results import RingResults
+from .screens import scrolled
 from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 _MARGIN = 1.15  # of the outer ring, when the map moves there
@@ -132,25 +123,11 @@ class ProximityDock(QgsDockWidget):
         column.addWidget(self.progress)
         self.message = Strip(body)
         column.addWidget(self.message)
-        self._where = QLabel(body)
-        self._where.setWordWrap(True)
-        self._where.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._where.hide()
-        column.addWidget(self._where)
-        self._results = QWidget(body)
-        parts = QSplitter(Qt.Orientation.Vertical, self._results)
-        parts.setChildrenCollapsible(False)
-        parts.addWidget(self._table())
-        parts.addWidget(self._remarks())
-        parts.setStretchFactor(0, 3)
-        parts.setStretchFactor(1, 1)
-        below = QVBoxLayout(self._results)
-        below.setContentsMargins(0, 0, 0, 0)
-        below.setSpacing(GAP)
-        below.addWidget(parts, 1)
-        below.addLayout(self._further())
-        self._results.hide()
-        column.addWidget(self._results, 1)
+        self.results = RingResults(body)
+        self.results.incidents_requested.connect(self._list_incidents)
+        self.results.report_requested.connect(lambda: self.report_requested.emit(self._result))
+        self.results.hide()
+        column.addWidget(self.results, 1)
         self._hint = QLabel(
             self.tr("Type a postcode or pick a point on the map. Incidents on the ring itself count as inside."), body
         )
@@ -158,7 +135,7 @@ class ProximityDock(QgsDockWidget):
         small(self._hint)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         column.addWidget(self._hint, 1)
-        self.setWidget(body)
+        self.setWidget(scrolled(body, self))
 
     def _inputs(self) -> QFormLayout:
         form = QFormLayout()
@@ -181,7 +158,7 @@ class ProximityDock(QgsDockWidget):
         place = QHBoxLayout()
         place.addWidget(self.place_edit, 1)
         place.addWidget(self.pick_button)
-        form.addRow(caption(self.tr("&Postcode"), self.place_edit), place)
+        form.addRow(caption(self.tr("Pos&tcode"), self.place_edit), place)
 
         self.layer_list = QListWidget(self)
         self.layer_list.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -189,20 +166,20 @@ class ProximityDock(QgsDockWidget):
         self.layer_list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.layer_list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.layer_list.itemChanged.connect(self._layers_chosen)
-        form.addRow(caption(self.tr("&Layers"), self.layer_list), self.layer_list)
+        form.addRow(caption(self.tr("La&yers"), self.layer_list), self.layer_list)
 
         return form
 
     def _buttons(self) -> QHBoxLayout:
-        self.search_button = QPushButton(self.tr("&Search"), self)
+        self.search_button = QPushButton(self.tr("Se&arch"), self)
         self.search_button.setIcon(icon("proximity"))
         self.search_button.setToolTip(self.tr("Count the incidents in the rings"))
         self.search_button.clicked.connect(self.start)
-        self.clear_button = QPushButton(self.tr("&Clear"), self)
+        self.clear_button = QPushButton(self.tr("Clear"), self)
         self.clear_button.setToolTip(self.tr("Empty the table and take the rings off the map"))
         self.clear_button.clicked.connect(self.clear)
         self.premises_button = QToolButton(self)
-        self.premises_button.setText(self.tr("Pre&mises …"))
+        self.premises_button.setText(self.tr("Prem&ises …"))
         self.premises_button.setToolTip(
             self.tr("The same search around every premises of a list (CSV): a workbook, and a page for each")
         )
@@ -213,43 +190,6 @@ class ProximityDock(QgsDockWidget):
         row.addStretch(1)
         row.addWidget(self.premises_button)
         return row
-
-    def _further(self) -> QHBoxLayout:
-        """What can be done with a result."""
-        self.incidents_button = QToolButton(self)
-        self.incidents_button.setText(self.tr("&Incidents"))
-        self.incidents_button.setToolTip(self.tr("List the incidents that were counted, with all that is held of them"))
-        self.incidents_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.incidents_button.setMenu(QMenu(self.incidents_button))
-        self.incidents_button.setEnabled(False)
-        self.report_button = QPushButton(self.tr("Repor&t …"), self)
-        self.report_button.setToolTip(self.tr("A one-page report of this search, to print or export"))
-        self.report_button.clicked.connect(lambda: self.report_requested.emit(self._result))
-        self.report_button.setEnabled(False)
-        row = QHBoxLayout()
-        row.addWidget(self.incidents_button)
-        row.addStretch(1)
-        row.addWidget(self.report_button)
-        return row
-
-    def _table(self) -> QTreeWidget:
-        self.table = QTreeWidget(self)
-        self.table.setAccessibleName(self.tr("Incidents by layer, category and ring"))
-        self.table.setAlternatingRowColors(True)
-        self.table.setUniformRowHeights(True)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setMinimumHeight(140)
-        self.table.setIndentation(_INDENT)
-        font = self.table.font()
-        font.setPointSizeF(font.pointSizeF() * _TABLE_TYPE)
-        self.table.setFont(font)
-        return self.table
-
-    def _remarks(self) -> QTextBrowser:
-        self.remarks = QTextBrowser(self)
-        self.remarks.setAccessibleName(self.tr("What to know about these figures"))
-        self.remarks.setMinimumHeight(70)
-        return self.remarks
 
     # ------------------------------------------------------------------ layers, months
 
@@ -501,15 +441,8 @@ class ProximityDock(QgsDockWidget):
         """Show no result any more."""
         self._end_ranking()
         self._result = None
-        self.table.clear()
-        self._where.clear()
-        self.remarks.clear()
-        self.incidents_button.menu().clear()
-        for widget in (self._where, self._results):
-            widget.hide()
+        self.results.clear()
         self._hint.show()
-        self.report_button.setEnabled(False)
-        self.incidents_button.setEnabled(False)
         self._remove_rings()
 
     def _rights_changed(self, *_args: object) -> None:
@@ -548,8 +481,10 @@ class ProximityDock(QgsDockWidget):
             self.place_edit.setText(result.place.postcode)
         self._show(result)
         self._draw(result)
-        self.report_button.setEnabled(True)
-        self._offer_incidents(result)
+        project = self._desk.project
+        self.results.offer_incidents(
+            [part for part in result.answer.datasets if project.mapLayer(result.layers[part.code]) is not None]
+        )
         self._record(result)
         self._compare(planned, result.place)
 
@@ -571,124 +506,17 @@ class ProximityDock(QgsDockWidget):
     # ------------------------------------------------------------------ the result
 
     def _show(self, result: PlaceSearch) -> None:
-        answer = result.answer
-        place = answer.place
-        where = f"<b>{escape(place.label)}</b>" + (f", {escape(place.borough)}" if place.borough else "")
-        before = f", {answer.compared_words}" if answer.compared_words else ""
-        self._where.setText(
-            f"{where}. {escape(place.accuracy)}<br>{escape(answer.now.label)}{escape(before)}. "
-            f"{escape(answer.boundary_note)}"
-        )
-        self._where.show()
-        if place.warning:
-            self.message.say(place.warning, Tone.NOTE)
-        self.table.clear()
-        outer = answer.radii[-1]
-        headers = [self.tr("Incidents"), *(f"{radius} m" for radius in answer.radii)]
-        headers += [self.tr("change"), self.tr("rank"), self.tr("per km²")]
-        self.table.setHeaderLabels(headers)
-        tips = (
-            self.tr("Within {} m, against the months before; grey where a count is below 10"),
-            self.tr("Within {} m: the share of the borough's postcodes that have fewer"),
-            self.tr("Within {} m, per km² of land on which these data are held"),
-        )
-        for column, tip in enumerate(tips, start=len(answer.radii) + 1):
-            self.table.headerItem().setToolTip(column, tip.format(outer))
-        for part in answer.datasets:
-            self._add(part, answer)
-        self._set_widths(len(headers))
-        self.remarks.setHtml("".join(f"<p style='margin:0 0 5px 0'>{line}</p>" for line in _remarks(answer)))
+        if result.answer.place.warning:
+            self.message.say(result.answer.place.warning, Tone.NOTE)
+        self.results.show_answer(result.answer)
         self._hint.hide()
-        self._results.show()
 
-    def _set_widths(self, columns: int) -> None:
-        """Figures as wide as they are; the labels get the rest, and never so little that they cannot be read."""
-        header = self.table.header()
-        header.setStretchLastSection(False)
-        header.setMinimumSectionSize(30)
-        for number in range(1, columns):
-            header.setSectionResizeMode(number, QHeaderView.ResizeMode.ResizeToContents)
-        figures = sum(header.sectionSize(number) for number in range(1, columns))
-        least = self.table.fontMetrics().averageCharWidth() * _LABEL_CHARACTERS
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
-        header.resizeSection(0, max(self.table.viewport().width() - figures, least))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep the labels as wide as there is room."""
-        super().resizeEvent(event)
-        if self.table.topLevelItemCount():
-            self._set_widths(self.table.columnCount())
-
-    def _add(self, part: DatasetAnswer, answer: RingAnswer) -> None:
-        everything = all(row.band is Band.ALL for row in answer.rows)
-        for total in part.totals():
-            title = part.title if everything else f"{part.title}, {total.band.words}"
-            top = QTreeWidgetItem([title])
-            item = self._row(total, answer)
-            font = top.font(0)
-            font.setBold(True)
-            top.setFont(0, font)
-            for number in range(item.columnCount()):
-                item.setFont(number, font)
-            self.table.addTopLevelItem(top)
-            top.setFirstColumnSpanned(True)
-            top.addChild(item)
-            said = total.figures[-1].sentence
-            if said:
-                words = QTreeWidgetItem([self.tr("{radius} m: {words}").format(radius=answer.radii[-1], words=said)])
-                words.setToolTip(0, words.text(0))
-                top.addChild(words)
-                words.setFirstColumnSpanned(True)
-            top.addChildren([self._row(row, answer) for row in part.by_category() if row.band == total.band])
-            top.setExpanded(True)
-
-    def _row(self, row: AnswerRow, answer: RingAnswer) -> QTreeWidgetItem:
-        outer = row.figures[-1]
-        cells = [row.label, *(f"{figure.count:,}" for figure in row.figures), _change_words(outer)]
-        cells.append(_rank_words(outer))
-        cells.append("–" if outer.rate_per_km2 is None else f"{outer.rate_per_km2:,.0f}")
-        item = QTreeWidgetItem(cells)
-        item.setToolTip(0, row.label)
-        for number in range(1, len(cells)):
-            item.setTextAlignment(number, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        for column, figure in enumerate(row.figures, start=1):
-            item.setToolTip(column, self._in_full(figure, answer))
-        last = len(row.figures)
-        item.setToolTip(last + 1, self._change_tip(outer))
-        item.setToolTip(last + 2, outer.sentence)
-        if outer.change is None or outer.change.weak:
-            grey = self.palette().color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.Text)
-            item.setForeground(last + 1, grey)
-        return item
-
-    def _in_full(self, figure: RingFigure, answer: RingAnswer) -> str:
-        """A figure in a sentence."""
-        tip = self.tr("{count:,} within {radius} m").format(count=figure.count, radius=figure.radius_m)
-        if figure.rate_per_km2 is not None:
-            tip += self.tr(", {rate:,.1f} per km²").format(rate=figure.rate_per_km2)
-        if figure.before is not None and answer.before is not None:
-            tip += self.tr("; {count:,} in {period}").format(count=figure.before, period=answer.before.label)
-        return f"{tip}; {figure.sentence}" if figure.sentence else tip
-
-    def _change_tip(self, figure: RingFigure) -> str:
-        if figure.change is None:
-            return self.tr("The months before are not held in full, or were not asked for")
-        return self.tr("95 % sure to lie between {low} and {high}: {words}").format(
-            low=_percent(figure.change.low - 1), high=_percent(figure.change.high - 1), words=figure.change_told
-        )
-
-    def _offer_incidents(self, result: PlaceSearch) -> None:
-        menu = self.incidents_button.menu()
-        menu.clear()
-        for part in result.answer.datasets:
-            layer = self._desk.project.mapLayer(result.layers[part.code])
-            if layer is not None:
-                action = menu.addAction(part.title)
-                action.triggered.connect(lambda _=False, layer=layer: self._list_incidents(layer, result))
-        self.incidents_button.setEnabled(not menu.isEmpty())
-
-    def _list_incidents(self, layer: QgsVectorLayer, result: PlaceSearch) -> None:
-        self._iface.showAttributeTable(layer, incidents_expression(self._source_of(layer), result))
+    def _list_incidents(self, code: str) -> None:
+        if self._result is None:
+            return
+        layer = self._desk.project.mapLayer(self._result.layers[code])
+        if isinstance(layer, QgsVectorLayer):
+            self._iface.showAttributeTable(layer, incidents_expression(self._source_of(layer), self._result))
 
     def _draw(self, result: PlaceSearch) -> None:
         self._remove_rings()
@@ -732,31 +560,3 @@ def _is_points(layer: QgsMapLayer) -> bool:
 
 def _datasets(result: PlaceSearch) -> list[str]:
     return [part.code for part in result.answer.datasets]
-
-
-def _change_words(figure: RingFigure) -> str:
-    if figure.change is None or figure.change.ratio is None:
-        return "–"
-    return _percent(figure.change.ratio - 1)
-
-
-def _percent(change: float) -> str:
-    percent = math.inf if math.isinf(change) else round(100 * change)
-    return "∞" if percent == math.inf else "0%" if not percent else f"{percent:+,}%".replace("-", "−")
-
-
-def _rank_words(figure: RingFigure) -> str:
-    return "–" if figure.share_below is None else f"{int(figure.share_below)} %"
-
-
-def _remarks(answer: RingAnswer) -> Sequence[str]:
-    lines = [f"<b>{escape(_sentence(sentence))}</b>" for sentence in answer.notes]
-    for part in answer.datasets:
-        notes = [*part.notes, *part.caveats]
-        lines.append(f"<b>{escape(part.title)}</b>: " + " ".join(escape(_sentence(note)) for note in notes))
-    lines.append("Datasets are never added up: each service records the same event in its own way.")
-    return lines
-
-
-def _sentence(text: str) -> str:
-    return text if re.search(r"[.!?]$", text) else f"{text}."

@@ -19,7 +19,6 @@ from qgis.core import (
 )
 from qgis.gui import QgsFileWidget, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QEventLoop, QSize, Qt, QTimer
-from qgis.PyQt.QtGui import QPixmap
 from qgis.PyQt.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -37,6 +36,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..core.analyses.running import AnalysisRun
 from ..core.analysis_error import AnalysisError
 from ..core.base_source import BOUNDARIES_ONLY, BaseKind, BaseSource, trouble_with, zoomstack_file
 from ..core.breakdown import areas_of_layer, boroughs_in
@@ -45,6 +45,7 @@ from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
 from ..core.hotspots import HotspotResult, HotspotRun, open_result, run_hotspots, temporary_path
 from ..core.house_styles import HouseRules
+from ..core.needed import needed
 from ..core.page_material import AreaCounts, breakdown_of, counts_of, run_before
 from ..core.points import PointSource
 from ..core.proximity import PlaceSearch
@@ -64,21 +65,27 @@ from ..layouts.templates import TEMPLATES, Material, PageKind, Template
 from ..layouts.time_page import TimeChart
 from .analysis_widgets import ProgressLine
 from .findings_list import FindingsList
+from .page_preview import PagePreview
+from .screens import within
 from .surfaces import GAP, MARGIN, Strip, Tone, small
 from .template_gallery import Choice, TemplateGallery
 
 LONGEST_TITLE = 220
-PREVIEW = QSize(560, 560)
+USUAL_SIZE = QSize(1060, 640)
 PREVIEW_DPI = 96
 REDRAW_AFTER_MS = 400
 _OWN_TEMPLATES = "safestats_templates"
 
 
 class PublishDialog(QDialog):
-    """The page of one result (of ``HotspotResult``, ``PlaceSearch`` or ``TimeChart``), drawn again as it is changed."""
+    """The page of one result, drawn again as it is changed."""
 
     def __init__(
-        self, desk: Desk, iface: Any, content: HotspotResult | PlaceSearch | TimeChart, parent: QWidget | None = None
+        self,
+        desk: Desk,
+        iface: Any,
+        content: HotspotResult | AnalysisRun | PlaceSearch | TimeChart,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._desk = desk
@@ -126,10 +133,8 @@ class PublishDialog(QDialog):
         form.addRow(self.tr("Files"), formats)
         self._form = form
 
-        self.preview = QLabel(self.tr("Drawing the page…"))
+        self.preview = PagePreview(self.tr("Drawing the page…"), self)
         self.preview.setAccessibleName(self.tr("Preview of the page"))
-        self.preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.preview.setMinimumSize(PREVIEW)
         self.strip = Strip(self)
         self.findings = FindingsList(self)
         self.findings.mended.connect(self._show_mended)
@@ -149,14 +154,14 @@ class PublishDialog(QDialog):
         left.addWidget(self.progress)
         columns = QHBoxLayout()
         columns.setSpacing(2 * MARGIN)
-        columns.addLayout(left, 1)
-        columns.addWidget(self.preview)
+        columns.addLayout(left, 4)
+        columns.addWidget(self.preview, 5)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         whole.setSpacing(MARGIN)
         whole.addLayout(columns)
         whole.addWidget(self._buttons())
-        self.resize(1060, 640)
+        self.resize(within(USUAL_SIZE, self))
         self._show_rows()
         self._connect()
 
@@ -482,15 +487,8 @@ class PublishDialog(QDialog):
             self.strip.say(error.sentence, Tone.WARNING)
 
     def _show_page(self) -> None:
-        layout = self._layout
-        assert layout is not None
-        image = QgsLayoutExporter(layout).renderPageToImage(0, QSize(), PREVIEW_DPI)
-        ratio = self.devicePixelRatioF()
-        shown = QPixmap.fromImage(image).scaled(
-            PREVIEW * ratio, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-        )
-        shown.setDevicePixelRatio(ratio)
-        self.preview.setPixmap(shown)
+        layout = needed(self._layout, "page")
+        self.preview.show_page(QgsLayoutExporter(layout).renderPageToImage(0, QSize(), PREVIEW_DPI))
         self.strip.clear()
         self.notes.setText("\n".join(self._notes))
         self.notes.setVisible(bool(self._notes))
@@ -511,12 +509,16 @@ class PublishDialog(QDialog):
 
     def _found(self) -> list[Finding]:
         """Everything that keeps the page from leaving: rights, furniture, and files to be written."""
-        assert self._layout is not None
-        found = []
+        layout, found = needed(self._layout, "page"), []
         if forbidden := self._forbidden():
             found.append(Finding(forbidden, ""))
+        if self.imprint.mode is Mode.PUBLICATION:
+            found.extend(self._product.guarded)
+            if self.kind is PageKind.TWO_PERIODS and self._material.before is not None:
+                before = HotspotProduct(self._material.before).guarded
+                found.extend(one for one in before if one.sentence not in {other.sentence for other in found})
         found.extend(self._too_fine())
-        found.extend(remedied(self._layout))
+        found.extend(remedied(layout))
         if not self._chosen():
             found.append(Finding(self.tr("No kind of file is chosen."), self.tr("Tick at least one.")))
         return found

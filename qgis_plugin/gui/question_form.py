@@ -24,7 +24,7 @@ from ...shared.rings import FIXED_RADII, AnyBand, Band, OwnBand
 from ...shared.windows import Window
 from ..core.analysis_error import AnalysisError
 from ..core.periods import latest_year
-from ..core.proximity import Question, parse_radii
+from ..core.proximity_question import Question, parse_radii
 from ..core.study_areas import checked_area, polygon_area
 from .analysis_widgets import MonthRange, caption
 from .surfaces import GAP
@@ -47,7 +47,7 @@ class QuestionForm(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(GAP)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(caption(self.tr("Pr&eset"), self.preset_box), self.preset_box)
+        form.addRow(caption(self.tr("Preset"), self.preset_box), self.preset_box)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GAP)
@@ -57,12 +57,14 @@ class QuestionForm(QWidget):
     def _more(self) -> QgsCollapsibleGroupBox:
         self.more = QgsCollapsibleGroupBox(self.tr("More choices"), self)
         self.more.setCollapsed(True)
+        # QGIS shows whatever is inside when the box opens.
+        self.more.collapsedStateChanged.connect(self._show_own_hours)
         form = QFormLayout(self.more)
         form.setSpacing(GAP)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.radii_edit = QLineEdit(", ".join(str(radius) for radius in FIXED_RADII), self.more)
         self.radii_edit.setToolTip(self.tr("Radii in metres, up to five, separated by commas"))
-        form.addRow(caption(self.tr("&Rings (m)"), self.radii_edit), self.radii_edit)
+        form.addRow(caption(self.tr("Rin&gs (m)"), self.radii_edit), self.radii_edit)
         self.hours_box = QComboBox(self.more)
         self.hours_box.addItem(self.tr("as the preset says"), _AS_PRESET)
         for band in Band:
@@ -70,7 +72,7 @@ class QuestionForm(QWidget):
         self.hours_box.addItem(self.tr("hours of my own"), _OWN_HOURS)
         self.hours_box.setToolTip(self.tr("Only layers that hold the hour can be narrowed to a time of day"))
         self.hours_box.currentIndexChanged.connect(self._show_own_hours)
-        form.addRow(caption(self.tr("&Hours"), self.hours_box), self.hours_box)
+        form.addRow(caption(self.tr("Ho&urs"), self.hours_box), self.hours_box)
         form.addRow("", self._own_hours())
         self.full_year = QCheckBox(self.tr("Last 12 full months"), self.more)
         self.full_year.setChecked(True)
@@ -79,7 +81,7 @@ class QuestionForm(QWidget):
         form.addRow("", self.full_year)
         self.months = MonthRange(self.more)
         self.months.setEnabled(False)
-        form.addRow(caption(self.tr("Peri&od"), self.months), self.months)
+        form.addRow(caption(self.tr("Period"), self.months), self.months)
         self.compare = QCheckBox(self.tr("Compare with the months before"), self.more)
         self.compare.setChecked(True)
         self.compare.setToolTip(self.tr("As many months just before, where the layer reaches back so far"))
@@ -92,7 +94,7 @@ class QuestionForm(QWidget):
         self.area_box.setToolTip(
             self.tr("Count only inside the polygons of this layer (the selected ones, where some are)")
         )
-        form.addRow(caption(self.tr("&Within"), self.area_box), self.area_box)
+        form.addRow(caption(self.tr("Within"), self.area_box), self.area_box)
         return self.more
 
     def _own_hours(self) -> QWidget:
@@ -129,7 +131,7 @@ class QuestionForm(QWidget):
         self._own.hide()
         return self._own
 
-    def _show_own_hours(self, _index: int = 0) -> None:
+    def _show_own_hours(self, *_changed: object) -> None:
         self._own.setVisible(self.hours_box.currentData() == _OWN_HOURS)
 
     def set_held(self, months: Sequence[str], timed: bool) -> None:

@@ -52,17 +52,16 @@ class SavedQueriesRow(QWidget):
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.box.setMinimumContentsLength(10)
         self.box.currentIndexChanged.connect(self._chosen)
-        self.open_button = QPushButton(self.tr("&Open"), self)
+        self.open_button = QPushButton(self.tr("Open"), self)
         self.open_button.setToolTip(self.tr("Fill the form with this query; it is answered from your own copy"))
         self.open_button.clicked.connect(self._open)
-        self.save_button = QPushButton(self.tr("&Save …"), self)
+        self.save_button = QPushButton(self.tr("S&ave …"), self)
         self.save_button.setToolTip(self.tr("Keep what the form asks, for yourself or for your organisation"))
         self.save_button.clicked.connect(self.save_asked)
         self.delete_button = QToolButton(self)
         self.delete_button.setIcon(QgsApplication.getThemeIcon("mActionDeleteSelected.svg"))
         self.delete_button.setAutoRaise(True)
-        self.delete_button.setAccessibleName(self.tr("Delete this query of yours"))
-        self.delete_button.setToolTip(self.tr("Delete this query of yours"))
+        self.delete_button.setAccessibleName(self.tr("Delete this query"))
         self.delete_button.clicked.connect(self._delete)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -110,7 +109,15 @@ class SavedQueriesRow(QWidget):
     def _chosen(self) -> None:
         query = self.box.currentData()
         self.open_button.setEnabled(query is not None)
-        self.delete_button.setEnabled(query is not None and query.own)
+        self.delete_button.setEnabled(query is not None and query.removable)
+        left = query is not None and query.removable and not query.own
+        self.delete_button.setToolTip(
+            self.tr(
+                "Delete this query for everybody: {owner} has left, and you manage the organisation's people"
+            ).format(owner=query.owner)
+            if left
+            else self.tr("Delete this query of yours")
+        )
         self.box.setToolTip(query.reason or query.title if query is not None else "")
 
     def _open(self) -> None:
@@ -128,7 +135,8 @@ class SavedQueriesRow(QWidget):
         query: SavedQuery = self.box.currentData()
 
         def gone(_nothing: object) -> None:
-            self.told.emit(self.tr("“{name}” is deleted.").format(name=query.name))
+            named = self.tr("“{name}” is deleted.").format(name=query.name)
+            self.told.emit(named if query.name else self.tr("The query is deleted."))
             self.refresh()
 
         self._run(

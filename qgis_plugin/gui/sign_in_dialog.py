@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qgis.PyQt.QtCore import QPoint, QRect, QSize
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -20,10 +21,11 @@ from ..core.errors import DeskError, PurposeHeld, SessionEnded
 from ..core.tasks import DeskTask
 from .conditions_page import ConditionsPage
 from .icons import icon
+from .screens import within
 from .sign_in_pages import CodePage, EnrolmentPage, OrganisationPage, Page, PasswordPage
 from .surfaces import MARGIN, Strip, Tone, heading, plain, small
 
-_NARROW, _WIDE = 460, (820, 740)
+_NARROW, _WIDE = 460, QSize(820, 740)
 
 
 class SignInDialog(QDialog):
@@ -143,7 +145,7 @@ class SignInDialog(QDialog):
         else:
             self.adjustSize()
             self._fit()
-        page.setFocus()
+        page.begin_here()
 
     def _page_changed(self) -> None:
         page = self.page
@@ -179,16 +181,16 @@ class SignInDialog(QDialog):
     def _widen(self) -> None:
         """Room for the text, in the middle of where the narrow window was and inside the screen."""
         middle = self.geometry().center()
-        self.resize(*_WIDE)
+        edge = self.frameGeometry().size() - self.size()  # which the window manager draws
+        self.resize(within(_WIDE, self))
         if self.isVisible():
-            frame = self.geometry()
-            frame.moveCenter(middle)
             screen = self.screen().availableGeometry()
-            frame.moveTo(
-                max(screen.left(), min(frame.left(), screen.right() - frame.width())),
-                max(screen.top(), min(frame.top(), screen.bottom() - frame.height())),
+            frame = QRect(QPoint(0, 0), self.size() + edge)
+            frame.moveCenter(middle)
+            self.move(
+                max(screen.left(), min(frame.left(), screen.right() + 1 - frame.width())),
+                max(screen.top(), min(frame.top(), screen.bottom() + 1 - frame.height())),
             )
-            self.setGeometry(frame)
 
     def _submit(self) -> None:
         if self._task is not None or self._closed:

@@ -40,6 +40,11 @@ class Page(QWidget):
     words = ""
     action = ""  # what the first button says; empty: there is none
     refusal = ""  # what the other one says
+    starts_at: QWidget | None = None  # a focus proxy instead would let Tab jump to it, past what is before it
+
+    def begin_here(self) -> None:
+        """Put the cursor where the step begins."""
+        (self.starts_at or self).setFocus()
 
     def begin(self, done: Done, failed: Failed) -> DeskTask | None:
         """Start the step with what was entered; ``None`` where it cannot begin, which was said then."""
@@ -105,12 +110,12 @@ class PasswordPage(Page):
         self.refusal = self.tr("Cancel")
         self.server = self._field("server", self.tr("Server address"), server)
         self.server.setPlaceholderText("https://safestats.example.org")
+        self.servers = ServerField(desk.settings, self.server, self)
+        self.servers.textActivated.connect(self._server_chosen)
         self.username = self._field("username", self.tr("User name"), self._last_user(server))
         self.password = self._field("password", self.tr("Password"))
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         self.other_button = self._link(self.tr("Sign in with my &organisation…"), self.other_way.emit)
-        self.servers = ServerField(desk.settings, self.server, self)
-        self.servers.textActivated.connect(self._server_chosen)
         self.offline_button = self._link(self.tr("&Work offline"), self._work_offline)
         self.offline_button.setToolTip(self.tr("Open the local copies that are here with your password"))
         self.offline_button.hide()
@@ -124,7 +129,7 @@ class PasswordPage(Page):
         column.addWidget(self.other_button, 0, Qt.AlignmentFlag.AlignRight)
         column.addWidget(self.offline_button, 0, Qt.AlignmentFlag.AlignRight)
         column.addStretch(1)
-        self.setFocusProxy(self.password if self.username.text() else self.username)
+        self.starts_at = self.password if self.username.text() else self.username
 
     def begin(self, done: Done, failed: Failed) -> DeskTask | None:
         fields = (self.server, self.username, self.password)
@@ -188,6 +193,8 @@ class OrganisationPage(Page):
         self.listener.refused.connect(self._refused)
         self.listener.expired.connect(self._expired)
         self.server = self._field("server", self.tr("Server address"), server)
+        self.servers = ServerField(desk.settings, self.server, self)
+        self.servers.textActivated.connect(lambda _server: self._suggest())
         self.organisation = self._field("organisation", self.tr("Code of the organisation"), self._remembered(server))
         self.organisation.setPlaceholderText(self.tr("as the SafeStats team gave it to you"))
         self.waiting = plain(QLabel(self))
@@ -196,8 +203,6 @@ class OrganisationPage(Page):
         self.code.setPlaceholderText(self.tr("only if the browser shows one"))
         self.again_button = self._link(self.tr("Open the browser again"), self._open)
         self.other_button = self._link(self.tr("Use user name and password"), self.other_way.emit)
-        self.servers = ServerField(desk.settings, self.server, self)
-        self.servers.textActivated.connect(lambda _server: self._suggest())
         self._form_layout = self._form()
         self._form_layout.addRow(self.tr("Ser&ver"), self.servers)
         self._form_layout.addRow(self.tr("&Organisation"), self.organisation)
@@ -211,7 +216,7 @@ class OrganisationPage(Page):
         column.addWidget(self.other_button, 0, Qt.AlignmentFlag.AlignRight)
         column.addStretch(1)
         self.server.editingFinished.connect(self._suggest)
-        self.setFocusProxy(self.organisation)
+        self.starts_at = self.organisation
         self._show(waiting=False)
 
     @property
@@ -345,7 +350,7 @@ class CodePage(Page):
         column.addLayout(form)
         column.addWidget(hint)
         column.addStretch(1)
-        self.setFocusProxy(self.code)
+        self.starts_at = self.code
 
     def begin(self, done: Done, failed: Failed) -> DeskTask | None:
         if not self.code.text().strip():
@@ -392,7 +397,7 @@ class EnrolmentPage(Page):
         column.addWidget(where)
         column.addWidget(self.open_button, 0, Qt.AlignmentFlag.AlignLeft)
         column.addStretch(1)
-        self.setFocusProxy(self.open_button)
+        self.starts_at = self.open_button
 
     def begin(self, _done: Done, _failed: Failed) -> DeskTask | None:
         return None

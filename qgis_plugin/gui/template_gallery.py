@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
 from ..core.errors import DeskError
 from ..layouts.own_templates import SUFFIX, OwnTemplates
 from ..layouts.templates import TEMPLATES, Template
+from .screens import within
 from .surfaces import MARGIN, Strip, Tone
 
 PICTURE = QSize(200, 150)
@@ -56,7 +57,7 @@ class TemplateGallery(QDialog):
         column.addWidget(self.list, 1)
         column.addWidget(self.strip)
         column.addWidget(buttons)
-        self.resize(980, 680)
+        self.resize(within(QSize(980, 680), self))
         self._fill()
 
     def _fill(self) -> None:

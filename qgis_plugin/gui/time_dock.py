@@ -12,12 +12,10 @@ from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QMenu,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -26,13 +24,13 @@ from ..core.desk import Desk
 from ..core.errors import Cancelled, DeskError
 from ..core.events import EventKind
 from ..core.explore.area_sets import AreaSets
-from ..core.periods import latest_year
 from ..core.points import PointFacts
 from ..core.residents import Residents, ask_residents
 from ..core.tasks import DeskTask
 from ..core.time_answer import ChartKind, TimeAnswer, TimeQuestion, answer
-from ..core.time_rows import Reading, TimeSource, dated_facts
+from ..core.time_rows import Reading, TimeSource, dated_facts, is_dated
 from ..core.uses import Use
+from ..core.usual_periods import Usual, UsualPeriod, usual_period
 from ..layouts.checks import mode_of
 from ..layouts.drawing import Drawing
 from ..layouts.sheet import Mode, number
@@ -41,7 +39,8 @@ from ..layouts.time_page import TimeChart, place_chart
 from .analysis_widgets import MonthRange, ProgressLine, caption
 from .chart_view import ChartView
 from .icons import icon
-from .layer_boxes import WithoutResults
+from .layer_boxes import OnlyCopy, WithoutResults
+from .screens import scrolled
 from .surfaces import GAP, MARGIN, Strip, Tone, small
 
 REDO_AFTER_MS = 250  # a selection that is being drawn changes many times
@@ -68,6 +67,7 @@ class TimeDock(QgsDockWidget):
         self._layer: QgsVectorLayer | None = None
         self._facts: PointFacts | None = None
         self._answer: TimeAnswer | None = None
+        self._usual: UsualPeriod | None = None  # the months that the dock itself chose
         self._residents: Residents | None = None
         self._reading: Reading | None = None  # of the layer, so that a selection is counted without reading anew
         self._reading_of: object = None
@@ -85,6 +85,7 @@ class TimeDock(QgsDockWidget):
         desk.copies_changed.connect(self._rights_changed)
         self.visibilityChanged.connect(self._later)
         self._layer_chosen(self.layer_box.currentLayer())
+        self._only_copy = OnlyCopy(self.layer_box, desk, is_dated)
 
     @property
     def answer(self) -> TimeAnswer | None:
@@ -115,13 +116,7 @@ class TimeDock(QgsDockWidget):
         self.chart = ChartView(body)
         column.addWidget(self.chart, 1)
         column.addLayout(self._buttons())
-        scroll = QScrollArea(self)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(body)
-        scroll.setMinimumWidth(body.minimumSizeHint().width())
-        self.setWidget(scroll)
+        self.setWidget(scrolled(body, self))
 
     def _form(self) -> QFormLayout:
         form = QFormLayout()
@@ -214,10 +209,11 @@ class TimeDock(QgsDockWidget):
             except DeskError as error:
                 self.message.say(error.sentence, Tone.TROUBLE)
         facts = self._facts
+        self._usual = usual_period(Usual.YEAR, facts, self._today()) if facts else None
         self.months.set_held(
             facts.first_month if facts else "",
             facts.newest_month if facts else "",
-            latest_year(facts.months) if facts else None,
+            self._usual.period if self._usual else None,
         )
         self._show()
         self._later()
@@ -341,6 +337,7 @@ class TimeDock(QgsDockWidget):
             "selected": made.selected,
             "filtered": made.filtered,
             "weighted": question.weighted,
+            **facts.audited_filter,
         }
         self._desk.record(EventKind.TIME_CHARTS, facts.dataset, filters, made.rows)
 
@@ -390,6 +387,9 @@ class TimeDock(QgsDockWidget):
                 else self.tr("{n} without a date are in no chart.")
             )
             told += " " + undated.format(n=number(made.undated))
+        if self._usual is not None and made.period == self._usual.period:
+            automatic = self.tr("Period: {months} (automatic: {which}).")
+            told += " " + automatic.format(months=made.period.label, which=self._usual.words)
         return told
 
     # ------------------------------------------------------------------ what leaves

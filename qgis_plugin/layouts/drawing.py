@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from qgis.PyQt.QtCore import QLineF, QPointF, QRectF, Qt
 from qgis.PyQt.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
@@ -204,9 +204,9 @@ class Drawing:
         weight = ' font-weight="bold"' if shape.bold else ""
         families = ", ".join(dict.fromkeys(filter(None, (self.family, *FAMILIES, "sans-serif"))))
         return (
-            f'<text x="{_fine(shape.x)}" y="{_fine(shape.y + capitals * size / 2)}" font-family={quoteattr(families)} '
+            f'<text x="{_fine(shape.x)}" y="{_fine(shape.y + capitals * size / 2)}" font-family="{escape(families)}" '
             f'font-size="{_fine(size)}"{weight} fill="{shape.colour}" text-anchor="{shape.anchor.value}">'
-            f"{escape(shape.words)}</text>"
+            f"{escape(shape.words, quote=False)}</text>"
         )
 
 

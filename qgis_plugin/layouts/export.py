@@ -27,7 +27,7 @@ from qgis.core import (
 
 from ...shared.pictures import clean_png, clean_svg
 from ..core.errors import Cancelled, DeskError
-from ..core.replacing import put_in_place
+from ..core.replacing import delete, put_in_place
 from .checks import ExportRefused, FurnitureMissing, author_of, check, maps_of, missing_furniture, mode_of
 from .html_twin import twin_of
 from .sheet import Mode, tr
@@ -123,8 +123,7 @@ def leave(
         ) from error
     finally:
         for part in parts:
-            with contextlib.suppress(OSError):
-                part.unlink()
+            delete(part)
     return targets
 
 

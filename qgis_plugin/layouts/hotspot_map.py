@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+from typing import Protocol
 
 from qgis.core import (
     QgsLayoutItemMap,
@@ -20,15 +22,17 @@ from qgis.PyQt.QtGui import QColor
 
 from ...shared.furniture import FurnitureItem
 from ..core.base_source import BOUNDARIES_ONLY, BaseSource
-from ..core.hotspots import COUNT_PARAMETERS, OF_SPARSE_CELLS, HotspotResult, HotspotSurface
+from ..core.hotspot_surface import HotspotSurface
+from ..core.hotspots import COUNT_PARAMETERS, OF_SPARSE_CELLS, HotspotResult
 from ..core.periods import month_words
 from ..core.public_surface import cold_shape, public_surface
+from ..core.study_areas import StudyArea
 from . import base_map, items
 from .base_map import BaseMap
 from .html_twin import TwinTable, attach_table, describe
 from .page_frame import Notes, boundary_attribution, footer, header, joined
 from .sheet import Imprint, Mode, Sheet, day, tr
-from .small_numbers import sentence, shown, shown_value, without_figures
+from .small_numbers import printed_value, sentence, shown, shown_value, without_figures
 
 PANEL_WIDTH = 68.0
 STRIP_HEIGHT = 52.0
@@ -36,6 +40,33 @@ SEE_THROUGH = 0.65
 MOST_GROUND_ENTRIES = 3
 LEGEND_SIZES = (7, 6.5, 6, 5.5, 5)
 PANEL_SIZES = (8, 7.75, 7.5, 7.25, 7, 6.75, 6.5, 6.25, 6, 5.75, 5.5)
+
+
+class Printed(Protocol):
+    """What the parts beside a map need to know of what it shows; of ``HotspotResult`` and of an analysis's run."""
+
+    @property
+    def study_area(self) -> StudyArea: ...
+    @property
+    def legend_title(self) -> str: ...
+    @property
+    def used(self) -> int: ...
+    @property
+    def outside(self) -> int: ...
+    @property
+    def unmapped(self) -> int | None: ...
+    @property
+    def largest_stack(self) -> int: ...
+    @property
+    def masking(self) -> int: ...
+    @property
+    def dataset_title(self) -> str: ...
+    @property
+    def newest_month(self) -> str: ...
+    @property
+    def run_on(self) -> date: ...
+    @property
+    def attribution(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -152,7 +183,7 @@ def class_table(result: HotspotResult) -> TwinTable:
     return TwinTable(result.legend_title, (tr("Class"), tr("Part of the study area")), tuple(rows))
 
 
-def legend_entries(main: HotspotFrame, result: HotspotResult) -> list[items.LegendEntry]:
+def legend_entries(main: HotspotFrame, result: Printed) -> list[items.LegendEntry]:
     """What the legend explains; the first of a ground's layers where it has many."""
     return [
         items.LegendEntry(main.printed, heading=result.legend_title),
@@ -167,7 +198,7 @@ def side_column(
     rect: QRectF,
     entries: Sequence[items.LegendEntry],
     blocks: Sequence[items.Block],
-    result: HotspotResult,
+    result: Printed,
 ) -> None:
     """Legend, words and inset below one another."""
     inset_height = sheet.mm(25)
@@ -185,7 +216,7 @@ def side_row(
     rect: QRectF,
     entries: Sequence[items.LegendEntry],
     blocks: Sequence[items.Block],
-    result: HotspotResult,
+    result: Printed,
 ) -> None:
     """Legend, words in two columns, and inset beside one another."""
     gap = sheet.mm(4)
@@ -260,9 +291,9 @@ def method_block(result: HotspotResult, mode: Mode) -> items.Block:
     """The parameters as lines, without the counts, which the foot of the page tells in sentences."""
     counts = [result.used, result.outside, result.unmapped or 0, result.largest_stack]
     lines = "\n".join(
-        f"{name}: {shown_value(value, counts, mode, result.masking)}"
-        for name, value in result.parameters
-        if name not in COUNT_PARAMETERS and not (mode is Mode.PUBLICATION and name in OF_SPARSE_CELLS)
+        f"{parameter[0]}: {shown_value(printed_value(parameter, mode), counts, mode, result.masking)}"
+        for parameter in result.parameters
+        if parameter[0] not in COUNT_PARAMETERS and not (mode is Mode.PUBLICATION and parameter[0] in OF_SPARSE_CELLS)
     )
     return items.Block("method", tr("How it was made"), lines)
 
@@ -277,7 +308,7 @@ def care_block(result: HotspotResult, mode: Mode) -> list[items.Block]:
     return [items.Block("caveats", tr("Read with care"), " ".join(map(sentence, care)))] if care else []
 
 
-def notes_of(result: HotspotResult, mode: Mode, ground: BaseMap) -> Notes:
+def notes_of(result: Printed, mode: Mode, ground: BaseMap) -> Notes:
     """The words at the foot of the page."""
 
     def told(count: int) -> str:

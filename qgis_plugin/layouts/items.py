@@ -50,6 +50,7 @@ PAPER = "#ffffff"
 SHADE = "#e9edf1"
 FAINT = "#8a949e"
 _FURNITURE = {item.value for item in FurnitureItem}
+_RUNS_WIDER = 1.06  # letters in print type, than they were measured
 ROUNDING = 0.1  # a row that misses the frame by a hair is not drawn
 
 
@@ -280,10 +281,9 @@ def legend(
     for size in sizes:
         _legend_type(sheet, item, size)
         needed = QgsLegendRenderer(item.model(), item.legendSettings()).minimumSize(render_context())
-        if needed.height() <= rect.height() and needed.width() <= rect.width():
+        if needed.height() <= rect.height() and needed.width() * _RUNS_WIDER <= rect.width():
             break
-    # In print type runs a little wider than it was measured.
-    width = max(needed.width() + 0.5, min(needed.width() + sheet.mm(2), rect.width()))
+    width = max(needed.width() * _RUNS_WIDER, min(needed.width() + sheet.mm(2), rect.width()))
     place(item, QRectF(rect.x(), rect.y(), width, needed.height() + 0.5))
     return item
 

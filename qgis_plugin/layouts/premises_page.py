@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from qgis.core import QgsGeometry
 from qgis.PyQt.QtCore import QBuffer, QByteArray, QIODevice, QMarginsF, QPointF, QRectF, QSizeF, Qt
@@ -278,6 +279,11 @@ def _font(pixels: int, bold: bool = False) -> QFont:
     return font
 
 
+def _number(flag: Any) -> int:
+    """A flag of Qt's as a number: a painter takes two kinds of flags as one, and those of Qt 6 are no numbers."""
+    return int(getattr(flag, "value", flag))
+
+
 def _line(
     painter: QPainter,
     rect: QRectF,
@@ -295,7 +301,9 @@ def _line(
     painter.setFont(_font(_PIXELS, bold))
     painter.setPen(QColor(colour))
     room = QRectF(0, 0, rect.width() / scale, rect.height() / scale)
-    painter.drawText(room, int(align | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip), text)
+    painter.drawText(
+        room, _number(align) | _number(Qt.AlignmentFlag.AlignVCenter) | _number(Qt.TextFlag.TextDontClip), text
+    )
     painter.restore()
 
 

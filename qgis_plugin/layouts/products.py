@@ -1,4 +1,6 @@
-"""What can be made into a page: a hotspot map in any of the gallery's templates, or a report around a place."""
+"""What can be made into a page: a hotspot map in any of the gallery's templates, the map of an analysis, a chart, or a
+report around a place.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,14 @@ from typing import Protocol
 
 from qgis.core import QgsPrintLayout, QgsProject, QgsRectangle
 
+from ..core.analyses.published import too_fine, too_narrow
+from ..core.analyses.running import AnalysisRun
 from ..core.base_source import BaseSource
 from ..core.hotspots import HotspotResult
 from ..core.proximity import PlaceSearch
+from ..core.public_surface import too_narrow_to_publish
+from .analysis_map import AnalysisMap, build_analysis_layout
+from .checks import Finding
 from .incident_points import incidents_of
 from .proximity_report import ProximityReport, build_proximity_layout
 from .sheet import Imprint, Mode, tr
@@ -47,10 +54,48 @@ class Product(Protocol):
     def extent(self) -> QgsRectangle:
         """What its map shows, in EPSG:27700."""
 
+    @property
+    def guarded(self) -> tuple[Finding, ...]:
+        """What keeps it from everybody, whatever its page looks like; what can be made anew is told elsewhere."""
+
     def build(
         self, project: QgsProject, kind: PageKind, imprint: Imprint, base: BaseSource, material: Material
     ) -> QgsPrintLayout:
         """The page as a layout of ``project``."""
+
+
+def guarded_categories() -> Finding:
+    """That few others are counted beside what is published among others only."""
+    return Finding(
+        tr("What is counted is mostly of kinds of incident that are published among others only."),
+        tr("Let at least as many others count, or make the page for operational use."),
+    )
+
+
+def named_rows() -> Finding:
+    """That a layer's filter picks single rows, so that the difference of two maps would be a few incidents."""
+    return Finding(
+        tr("The layer's filter names single rows, which is a selection, and such are not published."),
+        tr("Filter by months, categories or boroughs, or make the page for operational use."),
+    )
+
+
+def _guards(result: HotspotResult | AnalysisRun | PlaceSearch) -> list[Finding]:
+    return [*([guarded_categories()] if result.guarded else []), *([named_rows()] if result.names_rows else [])]
+
+
+def _too_narrow(needed: float | None) -> list[Finding]:
+    """That cells tell places too exactly, where so many metres are needed."""
+    if needed is None:
+        return []
+    return [
+        Finding(
+            tr("The cells, or the neighbourhoods of cells, would tell places too exactly."),
+            tr("Make the run again with cells, or neighbourhoods, of {needed} m or more across.").format(
+                needed=f"{needed:,.0f}"
+            ),
+        )
+    ]
 
 
 class HotspotProduct:
@@ -79,6 +124,11 @@ class HotspotProduct:
     def extent(self) -> QgsRectangle:
         """The study area's."""
         return self.result.study_area.geometry.boundingBox()
+
+    @property
+    def guarded(self) -> tuple[Finding, ...]:
+        """Guarded kinds of incident, single rows, and a neighbourhood of Gi* that tells places too exactly."""
+        return (*_guards(self.result), *_too_narrow(too_narrow_to_publish(self.result)))
 
     def build(
         self, project: QgsProject, kind: PageKind, imprint: Imprint, base: BaseSource, material: Material
@@ -117,12 +167,69 @@ class ReportProduct:
         """The outer ring's."""
         return self.result.rings[-1].boundingBox()
 
+    @property
+    def guarded(self) -> tuple[Finding, ...]:
+        """What layers' own filters choose; else its public page groups guarded kinds of incident."""
+        return tuple(_guards(self.result))
+
     def build(
         self, project: QgsProject, kind: PageKind, imprint: Imprint, base: BaseSource, material: Material
     ) -> QgsPrintLayout:
         """The one page that there is of it; single incidents are drawn for colleagues only."""
         incidents = incidents_of(self.result, self._open_in) if imprint.mode is Mode.OPERATIONAL else ()
         return build_proximity_layout(project, ProximityReport(self.result, imprint, incidents, base))
+
+
+class AnalysisProduct:
+    """The map of an analysis of the registry."""
+
+    in_templates = False
+    has_map = True
+    upright = False
+
+    def __init__(self, run: AnalysisRun) -> None:
+        self.run = run
+        self.name = f"analysis-{run.analysis.name}"
+        self.words = tr("Map of an analysis")
+
+    @property
+    def title(self) -> str:
+        """That of the run; synthetic data have a label of their own."""
+        return self.run.title.replace(" (synthetic)", "")
+
+    @property
+    def datasets(self) -> tuple[UsedDataset, ...]:
+        """Those that the run read."""
+        facts, used = self.run.facts, self.run.record.incidents
+        every = {facts.dataset: UsedDataset(facts.dataset, facts.title, used)}
+        for other, number in self.run.others:
+            every.setdefault(other.dataset, UsedDataset(other.dataset, other.title, number))
+        return tuple(every.values())
+
+    @property
+    def extent(self) -> QgsRectangle:
+        """The study area's."""
+        return self.run.area.geometry.boundingBox()
+
+    @property
+    def guarded(self) -> tuple[Finding, ...]:
+        """Guarded kinds of incident, single rows, and what tells places too exactly."""
+        found = _guards(self.run)
+        if (needed := too_fine(self.run)) is not None:
+            found.append(
+                Finding(
+                    tr("The bandwidth would tell places too exactly."),
+                    tr("Make the run again with {needed} m or more.").format(needed=f"{needed:,.0f}"),
+                )
+            )
+        found.extend(_too_narrow(too_narrow(self.run)))
+        return tuple(found)
+
+    def build(
+        self, project: QgsProject, kind: PageKind, imprint: Imprint, base: BaseSource, material: Material
+    ) -> QgsPrintLayout:
+        """The one page that there is of it."""
+        return build_analysis_layout(project, AnalysisMap(self.run, imprint, base))
 
 
 class ChartProduct:
@@ -153,6 +260,11 @@ class ChartProduct:
         """Nowhere: there is no map."""
         return QgsRectangle()
 
+    @property
+    def guarded(self) -> tuple[Finding, ...]:
+        """Nothing: its public page groups them, or is refused."""
+        return ()
+
     def build(
         self, project: QgsProject, kind: PageKind, imprint: Imprint, base: BaseSource, material: Material
     ) -> QgsPrintLayout:
@@ -160,8 +272,10 @@ class ChartProduct:
         return build_chart_layout(project, self.chart, imprint)
 
 
-def product_of(result: HotspotResult | PlaceSearch | TimeChart, open_in: QgsProject) -> Product:
+def product_of(result: HotspotResult | AnalysisRun | PlaceSearch | TimeChart, open_in: QgsProject) -> Product:
     """The product of a finished run, search or chart."""
+    if isinstance(result, AnalysisRun):
+        return AnalysisProduct(result)
     if isinstance(result, TimeChart):
         return ChartProduct(result)
     return HotspotProduct(result) if isinstance(result, HotspotResult) else ReportProduct(result, open_in)

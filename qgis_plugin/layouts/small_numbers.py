@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ...shared.disclosure import published_count, published_words
+from ..core.exact import Exact
 from .sheet import Mode, number
 
 # A number by itself: none that is part of a name, such as that of an edition (“V3”).
@@ -23,6 +24,11 @@ def shown_value(value: str, counts: Iterable[int], mode: Mode, masking: int) -> 
         return value
     exact = {number(count): shown(count, mode, masking) for count in counts}
     return _WHOLE_NUMBER.sub(lambda found: exact.get(found[0], found[0]), value)
+
+
+def printed_value(parameter: tuple[str, str], mode: Mode) -> str:
+    """The value of a parameter as it is printed; in public only what of it is for everybody."""
+    return parameter.public if mode is Mode.PUBLICATION and isinstance(parameter, Exact) else parameter[1]
 
 
 def without_figures(sentences: Iterable[str], mode: Mode) -> list[str]:

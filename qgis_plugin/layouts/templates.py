@@ -11,6 +11,7 @@ from qgis.core import QgsPrintLayout, QgsProject
 from ..core.base_source import BaseSource
 from ..core.breakdown import AreaCount, Breakdown
 from ..core.hotspots import HotspotResult
+from ..core.needed import needed
 from ..core.periods import Period
 from ..core.resource_files import RESOURCES
 from .atlas import Atlas, build_atlas_layout
@@ -91,12 +92,12 @@ def build_page(
 ) -> QgsPrintLayout:
     """The page as a layout of ``project``; the material of its kind must be there."""
     if kind is PageKind.TWO_PERIODS:
-        assert material.before is not None
-        return build_two_periods_layout(project, TwoPeriods(result, imprint, base, material.before))
+        before = needed(material.before, "map of the period before")
+        return build_two_periods_layout(project, TwoPeriods(result, imprint, base, before))
     if kind is PageKind.MAP_AND_CHARTS:
-        assert material.breakdown is not None
-        return build_map_and_charts_layout(project, MapAndCharts(result, imprint, base, material.breakdown))
+        breakdown = needed(material.breakdown, "breakdown")
+        return build_map_and_charts_layout(project, MapAndCharts(result, imprint, base, breakdown))
     if kind is PageKind.ATLAS:
-        assert material.areas
-        return build_atlas_layout(project, Atlas(result, imprint, base, material.areas, material.areas_before))
+        areas = needed(material.areas or None, "area")
+        return build_atlas_layout(project, Atlas(result, imprint, base, areas, material.areas_before))
     return build_hotspot_layout(project, HotspotMap(result, imprint, base))

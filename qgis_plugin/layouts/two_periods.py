@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import Qt
 from ...shared.change import change as rate_change
 from ...shared.disclosure import published_change, published_count, published_table, published_words
 from ..core.hotspots import HotspotResult
+from ..core.needed import needed
 from . import items
 from .hotspot_map import (
     HotspotMap,
@@ -40,8 +41,8 @@ class TwoPeriods(HotspotMap):
 
 def build_two_periods_layout(project: QgsProject, content: TwoPeriods) -> QgsPrintLayout:
     """The page as a layout of ``project``: the period before at the left, the period at the right."""
-    assert content.before is not None
-    result, before, mode = content.result, content.before, content.imprint.mode
+    before = needed(content.before, "map of the period before")
+    result, mode = content.result, content.imprint.mode
     sheet = Sheet(project, content.imprint, content.synthetic)
     ground = ground_of(sheet, content)
     top = header(sheet)
@@ -107,9 +108,9 @@ def percent(ratio: float) -> str:
 
 
 def _notes(content: TwoPeriods, notes: Notes) -> Notes:
-    assert content.before is not None
+    then = needed(content.before, "map of the period before")
     before = tr("In the period before, {n} incidents make the map.").format(
-        n=shown(content.before.used, content.imprint.mode, content.before.masking)
+        n=shown(then.used, content.imprint.mode, then.masking)
     )
     return replace(notes, counts=f"{notes.counts} {before}")
 

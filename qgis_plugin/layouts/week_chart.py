@@ -8,6 +8,7 @@ from qgis.PyQt.QtCore import QRectF
 
 from ...shared.disclosure import ROUNDING
 from ...shared.ring_answer import DatasetAnswer
+from ..core.needed import needed
 from .items import PAPER, Cell, table, text
 from .sheet import Sheet, number, tr
 from .typography import INK, QUIET, text_format, text_width
@@ -22,7 +23,7 @@ HEIGHT = HEADING_HEIGHT + 9 * ROW_HEIGHT + 1.6
 
 def week_chart(sheet: Sheet, rect: QRectF, dataset: DatasetAnswer, radius: int, public: bool) -> float:
     """The chart of a dataset that tells hours, with its heading and key; where it ends, in mm."""
-    assert dataset.hours is not None
+    by_day = needed(dataset.hours, "hours")
     heading = tr("{dataset} within {radius} m, by hour and weekday").format(
         dataset=dataset.title, radius=number(radius)
     )
@@ -30,11 +31,11 @@ def week_chart(sheet: Sheet, rect: QRectF, dataset: DatasetAnswer, radius: int, 
     text(sheet, "week_heading", place, heading, (7.5, 7, 6.5, 6, 5.5), bold=True)
     step, groups = dataset.hour_step, dataset.weekdays
     unit = ROUNDING if public else 1
-    highest = classes([count or 0 for day in dataset.hours for count in day], unit)
+    highest = classes([count or 0 for day in by_day for count in day], unit)
     hours = [tr("hour") if step == 1 else tr("hours"), *(_hours(first, step) for first in range(0, 24, step))]
     rows = [[Cell(words, colour=QUIET, centre=bool(place)) for place, words in enumerate(hours)]]
     for days in groups:
-        counts = dataset.hours[days[0]][::step]
+        counts = by_day[days[0]][::step]
         rows.append([Cell(_days(days)), *(_cell(count, highest) for count in counts)])
     widths = [sheet.mm(DAY_WIDTH), *[(rect.width() - sheet.mm(DAY_WIDTH)) * step / 24] * (24 // step)]
     size = _size(sheet, rows, widths[1])

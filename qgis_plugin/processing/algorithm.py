@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, ClassVar
+from traceback import clear_frames
+from typing import Any, ClassVar, Protocol
 
 from qgis.core import (
     QgsMapLayer,
@@ -24,11 +26,12 @@ from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
 from ...shared.windows import Window
-from ..core.errors import Cancelled, DeskError
+from ..core.errors import Cancelled, DeskError, LocalCopyTrouble
 from ..core.events import EventKind, EventQueue
 from ..core.local_store import LocalStore
 from ..core.periods import Period
-from ..core.points import PointSource, check_layer
+from ..core.point_facts import check_layer
+from ..core.points import PointSource
 from ..core.resource_files import ICONS
 from ..core.settings import DeskSettings
 from ..core.uses import Use, require_use
@@ -39,10 +42,18 @@ def tr(text: str) -> str:
     return QCoreApplication.translate("SafeStatsProcessing", text)
 
 
+class OfFile(Protocol):
+    """What is read of a file, which may be a local copy."""
+
+    @property
+    def file(self) -> Path: ...
+
+
 class SafeStatsAlgorithm(QgsProcessingAlgorithm):
-    """An algorithm of the provider ``safestats``. ``NAME``, ``TITLE``, ``HELP`` and ``TAGS`` are its own."""
+    """An algorithm of the provider ``safestats``. ``NAME``, ``TITLE``, ``HELP``, ``TAGS`` and ``ICON`` are its own."""
 
     NAME = ""
+    ICON = "safestats"
     TITLE = ""
     HELP = ""
     TAGS = ""
@@ -63,7 +74,28 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
         return self.TAGS.split()
 
     def icon(self) -> QIcon:
-        return QIcon(str(ICONS / "safestats.svg"))
+        return QIcon(self.svgIconPath())
+
+    def svgIconPath(self) -> str:
+        return str(ICONS / f"{self.ICON}.svg")
+
+    def processAlgorithm(
+        self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict:
+        """The outputs; nothing where cancelled, ``QgsProcessingException`` with the sentence at trouble."""
+        try:
+            return self._run(parameters, context, feedback)
+        except Cancelled:
+            feedback.pushInfo(tr("Cancelled: nothing was made."))
+            return {}
+        except DeskError as error:
+            # QGIS never lets go of what it catches here: at least what was read goes.
+            clear_frames(error.__traceback__)
+            raise QgsProcessingException(error.sentence) from None
+
+    def _run(self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict:
+        """The algorithm's own work."""
+        raise NotImplementedError
 
     # ------------------------------------------------------------------ for the algorithms
 
@@ -108,25 +140,33 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
         except DeskError as error:
             raise QgsProcessingException(error.sentence) from error
 
-    def require_export(self, sources: list[PointSource], parameters: dict) -> None:
-        """Raise ``QgsProcessingException`` where a file is to be kept of a local copy whose export is not granted.
+    def require_copies(self, sources: Sequence[OfFile], parameters: dict) -> None:
+        """Raise ``QgsProcessingException`` where a local copy may be used no more, or not for a file that is kept.
 
         What is made in memory or in QGIS's temporary folder goes when QGIS closes.
         """
-        if not any(_is_kept(parameters.get(output.name())) for output in self.destinationParameterDefinitions()):
-            return
+        kept = any(_is_kept(parameters.get(output.name())) for output in self.destinationParameterDefinitions())
         store = copies()
         for source in sources:
             owner = store.owner_of(source.file)
-            copy = store.account_of_key(owner[0]).copy(owner[1]) if owner is not None else None
-            if copy is None:
+            if owner is None:
                 continue
+            account, dataset = owner
             try:
-                require_use(copy.uses, Use.EXPORT, copy.manifest.title)
+                copy = store.account_of_key(account).copy(dataset)
+                if copy is None:
+                    words = tr(
+                        "The local copy of “{dataset}” is no longer here, or what may be done with it cannot be read, "
+                        "so nothing is made of it: pull the layer again in the layers dock."
+                    )
+                    raise LocalCopyTrouble(words.format(dataset=dataset), "no-copy")
+                copy.require_valid(datetime.now(timezone.utc))
+                if kept:
+                    require_use(copy.uses, Use.EXPORT, copy.manifest.title)
             except DeskError as error:
                 raise QgsProcessingException(error.sentence) from error
 
-    def note_use(self, source: PointSource, kind: EventKind, filters: dict[str, Any], rows: int | None) -> None:
+    def note_use(self, source: OfFile, kind: EventKind, filters: dict[str, Any], rows: int | None) -> None:
         """Note for the audit what was done with a local copy; it is sent when its user is next signed in.
 
         Layers of other sources are their owners' own business.
@@ -136,16 +176,6 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
         if owner is not None:
             account, dataset = owner
             EventQueue(store.events_path).record(account, kind, dataset, {**filters, "by": self.NAME}, rows)
-
-    def run_checked(self, work: Callable[[], dict], feedback: QgsProcessingFeedback) -> dict:
-        """``work()``'s outputs; nothing where cancelled, ``QgsProcessingException`` with the sentence at trouble."""
-        try:
-            return work()
-        except Cancelled:
-            feedback.pushInfo(tr("Cancelled: nothing was made."))
-            return {}
-        except DeskError as error:
-            raise QgsProcessingException(error.sentence) from error
 
 
 class AfterLoading(QgsProcessingLayerPostProcessorInterface):

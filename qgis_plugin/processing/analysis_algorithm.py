@@ -22,17 +22,16 @@ from qgis.core import (
     QgsProcessingParameterVectorLayer,
     QgsProject,
 )
-from qgis.PyQt.QtGui import QIcon
 
 from ..core.analyses.analysis import Analysis, Choice, Kind
 from ..core.analyses.running import AnalysisRun, Inputs, check_needs, checked_values, run_analysis
-from ..core.analyses.words import translated
 from ..core.analyses.writing import dress, layer_name, open_layers, source_of
 from ..core.analysis_error import AnalysisError
 from ..core.events import EventKind
 from ..core.line_rows import LineSource
-from ..core.points import ColumnKind, PointSource, check_layer, describe
-from ..core.resource_files import ICONS
+from ..core.point_facts import ColumnKind, check_layer, describe
+from ..core.points import PointSource
+from ..core.sentences import translated
 from ..core.version import plugin_version
 from .algorithm import AfterLoading, advanced, period_of, progress, tr, with_help
 from .incident_algorithm import IncidentAlgorithm
@@ -52,6 +51,7 @@ _LAYER_TYPES = {
 class AnalysisAlgorithm(IncidentAlgorithm):
     """One analysis. A choice ``band_m`` is the parameter ``BAND_M``; a period is two, ``…_FROM`` and ``…_TO``."""
 
+    ICON = "hotspot"
     OUTPUT, LAYER, ANSWER = "OUTPUT", "LAYER", "ANSWER"
 
     def __init__(self, analysis: Analysis) -> None:
@@ -79,12 +79,6 @@ class AnalysisAlgorithm(IncidentAlgorithm):
 
     def tags(self) -> list[str]:
         return ["safestats", "crime", *self._analysis.name.split("-")]
-
-    def icon(self) -> QIcon:
-        return QIcon(str(ICONS / "hotspot.svg"))
-
-    def svgIconPath(self) -> str:
-        return str(ICONS / "hotspot.svg")
 
     # ------------------------------------------------------------------ parameters
 
@@ -204,7 +198,7 @@ class AnalysisAlgorithm(IncidentAlgorithm):
         self.look_at_incidents(parameters, context)
         checked_values(self._analysis, self.values(parameters, context))
         layer = check_layer(self.parameterAsVectorLayer(parameters, self.INPUT, context))
-        check_needs(self._analysis, describe(layer), self.wanted(parameters, context))
+        check_needs(self._analysis, describe(layer))
 
     def sources(self, parameters: dict, context: QgsProcessingContext) -> list[PointSource]:
         """The incidents and the further layers of points; streets are made ready beside them."""
@@ -226,23 +220,24 @@ class AnalysisAlgorithm(IncidentAlgorithm):
                 self._trouble = error
         return [self._source, *self._points.values()]
 
-    def processAlgorithm(
-        self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> dict:
-        return self.run_checked(lambda: self._run(parameters, context, feedback), feedback)
-
     def _run(self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict:
         if self._trouble is not None:
             raise self._trouble
-        wanted = self.wanted(parameters, context)
-        inputs = Inputs(self._source, self._area, wanted, self.values(parameters, context), self._points, self._lines)
+        inputs = Inputs(
+            self._source,
+            self._area,
+            self.wanted(parameters, context),
+            self.values(parameters, context),
+            self._points,
+            self._lines,
+        )
         path = self.parameterAsFileOutput(parameters, self.OUTPUT, context)
         run = run_analysis(
             self._analysis, inputs, Path(path), plugin_version(), feedback.isCanceled, progress(feedback)
         )
         open_layers(run)  # which keeps style and record with the files
         self._tell(run, feedback)
-        filters = self.filters(self._analysis.name, wanted)
+        filters = self.filters(self._analysis.name, run.wanted)
         self.note_use(self._source, EventKind.HOTSPOT_RUN, filters, run.record.incidents)
         for source, (_facts, used) in zip(self._points.values(), run.others):
             self.note_use(source, EventKind.HOTSPOT_RUN, filters, used)

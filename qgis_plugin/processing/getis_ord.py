@@ -15,8 +15,9 @@ from qgis.core import (
     QgsProcessingParameterNumber,
 )
 
-from ..core.hotspots import CORRECTION_WORDS, HotspotSettings, HotspotSurface, Method
-from ..core.points import NATIONAL_GRID
+from ..core.hotspot_surface import HotspotSurface
+from ..core.hotspots import CORRECTION_WORDS, HotspotSettings, Method
+from ..core.point_facts import NATIONAL_GRID
 from .algorithm import advanced, tr, with_help
 from .hotspot_algorithm import HotspotAlgorithm
 
@@ -27,6 +28,7 @@ class GetisOrd(HotspotAlgorithm):
     NAME = "getisord"
     TITLE = "Hot and cold spots (Getis-Ord Gi*)"
     TAGS = "safestats crime hotspot cold spot getis ord gi star significance grid"
+    ICON = "hotspot"
     HELP = (
         "Counts incidents in square cells and tells where counts cluster, high or low, more than chance would have it "
         "(Ord and Getis 1995; binary weights with the cell itself; two-sided).\n\n"
@@ -52,10 +54,13 @@ class GetisOrd(HotspotAlgorithm):
             )
         )
         self.addParameter(
-            advanced(
-                QgsProcessingParameterEnum(
-                    self.CORRECTION, tr("Correction"), list(CORRECTION_WORDS.values()), defaultValue=0
-                )
+            with_help(
+                advanced(
+                    QgsProcessingParameterEnum(
+                        self.CORRECTION, tr("Correction"), list(CORRECTION_WORDS.values()), defaultValue=0
+                    )
+                ),
+                tr("Many cells are tested at once: a correction keeps chance from making hot spots."),
             )
         )
         self.addParameter(

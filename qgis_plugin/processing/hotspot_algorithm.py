@@ -13,20 +13,14 @@ from qgis.core import (
 )
 
 from ..core.analyses.hotspot_runs import tell_layer, values_of
-from ..core.analyses.record import RunRecord
 from ..core.analysis_error import AnalysisError
 from ..core.cautions import cautions
 from ..core.events import EventKind
-from ..core.hotspots import (
-    HotspotSettings,
-    HotspotSurface,
-    Incidents,
-    check_cells,
-    classes_of,
-    compute,
-    gather,
-    style,
-)
+from ..core.hotspot_surface import HotspotSurface
+from ..core.hotspots import HotspotSettings, check_cells, classes_of, compute, style
+from ..core.incidents import Incidents, gather
+from ..core.point_facts import filter_parameter
+from ..core.run_record import RunRecord
 from ..core.version import plugin_version
 from .algorithm import AfterLoading, tr, with_help
 from .incident_algorithm import IncidentAlgorithm
@@ -80,11 +74,6 @@ class HotspotAlgorithm(IncidentAlgorithm):
                     "bandwidth or smaller cells."
                 ).format(bandwidth=settings.bandwidth_m, cell=settings.cell_m)
             )
-
-    def processAlgorithm(
-        self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> dict:
-        return self.run_checked(lambda: self._run(parameters, context, feedback), feedback)
 
     def _run(self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict:
         if self._trouble is not None:
@@ -140,7 +129,8 @@ class HotspotAlgorithm(IncidentAlgorithm):
 
     def _figures(self, incidents: Incidents) -> tuple[tuple[str, str], ...]:
         return (
-            (tr("Study area"), self._area.label),
+            *filter_parameter(self._source.facts),
+            (tr("Study area"), self._area.words),
             (tr("In the study area"), f"{len(incidents.points):,}"),
             (tr("Outside it, left out"), f"{incidents.outside:,}"),
             (tr("Without a place"), f"{incidents.unmapped:,}"),

@@ -13,7 +13,7 @@ from qgis.core import (
 )
 
 from ..core.analysis_error import AnalysisError
-from ..core.hotspots import IncidentFilter
+from ..core.incidents import IncidentFilter
 from ..core.points import PointSource
 from ..core.resource_files import BOUNDARIES
 from ..core.study_areas import BoroughMap, StudyArea, polygon_area
@@ -30,7 +30,14 @@ class IncidentAlgorithm(SafeStatsAlgorithm):
     def add_incidents(self) -> None:
         """The parameters of layer, study area, categories and months."""
         add = self.addParameter
-        add(QgsProcessingParameterVectorLayer(self.INPUT, tr("Incidents"), [QgsProcessing.SourceType.TypeVectorPoint]))
+        add(
+            with_help(
+                QgsProcessingParameterVectorLayer(
+                    self.INPUT, tr("Incidents"), [QgsProcessing.SourceType.TypeVectorPoint]
+                ),
+                tr("A layer of points, an incident each."),
+            )
+        )
         add(
             with_help(
                 QgsProcessingParameterVectorLayer(
@@ -54,8 +61,20 @@ class IncidentAlgorithm(SafeStatsAlgorithm):
                 tr("Values of the layer's category column, separated by commas; empty for all."),
             )
         )
-        add(QgsProcessingParameterString(self.FROM, tr("First month, such as 2025-03"), optional=True))
-        add(QgsProcessingParameterString(self.TO, tr("Last month"), optional=True))
+        add(
+            with_help(
+                QgsProcessingParameterString(self.FROM, tr("First month, such as 2025-03"), optional=True),
+                tr(
+                    "Empty, with the last month empty too, for all months, or for those that an analysis usually takes."
+                ),
+            )
+        )
+        add(
+            with_help(
+                QgsProcessingParameterString(self.TO, tr("Last month"), optional=True),
+                tr("Included; empty for the first month alone."),
+            )
+        )
 
     def add_counts(self) -> None:
         """The numbers of incidents that every run gives back."""
@@ -97,7 +116,7 @@ class IncidentAlgorithm(SafeStatsAlgorithm):
             self._area = self._study_area(parameters, context)
         except AnalysisError as error:
             self._trouble = error
-        self.require_export(self.sources(parameters, context), parameters)
+        self.require_copies(self.sources(parameters, context), parameters)
         return True
 
     def sources(self, _parameters: dict, _context: QgsProcessingContext) -> list[PointSource]:
@@ -111,4 +130,4 @@ class IncidentAlgorithm(SafeStatsAlgorithm):
             found["categories"] = list(wanted.categories)
         if wanted.period is not None:
             found.update({"from": wanted.period.first, "to": wanted.period.last})
-        return found
+        return {**found, **self._source.facts.audited_filter}

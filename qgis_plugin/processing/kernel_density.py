@@ -14,7 +14,8 @@ from qgis.core import (
 )
 
 from ..core.hotspot_styles import DensityClasses
-from ..core.hotspots import HotspotSettings, HotspotSurface, Method
+from ..core.hotspot_surface import HotspotSurface
+from ..core.hotspots import HotspotSettings, Method
 from .algorithm import advanced, tr, with_help
 from .hotspot_algorithm import HotspotAlgorithm
 
@@ -25,6 +26,7 @@ class KernelDensity(HotspotAlgorithm):
     NAME = "kerneldensity"
     TITLE = "Kernel density of incidents"
     TAGS = "safestats crime hotspot heatmap kde kernel density quartic"
+    ICON = "hotspot"
     HELP = (
         "Incidents per km² at the centre of each cell of the study area, by the quartic kernel: the volume under the "
         "surface is the number of incidents. Incidents are clipped to the study area first.\n\n"
@@ -50,15 +52,21 @@ class KernelDensity(HotspotAlgorithm):
             )
         )
         self.addParameter(
-            advanced(
-                QgsProcessingParameterBoolean(
-                    self.EDGE, tr("Correct for the edge of the study area"), defaultValue=False
-                )
+            with_help(
+                advanced(
+                    QgsProcessingParameterBoolean(
+                        self.EDGE, tr("Correct for the edge of the study area"), defaultValue=False
+                    )
+                ),
+                tr("Give back to each incident what its kernel would lose outside the study area."),
             )
         )
         words = [tr("Multiples of the mean"), tr("Five equal parts (quantiles)")]
         self.addParameter(
-            advanced(QgsProcessingParameterEnum(self.CLASSES, tr("Classes of the map"), words, defaultValue=0))
+            with_help(
+                advanced(QgsProcessingParameterEnum(self.CLASSES, tr("Classes of the map"), words, defaultValue=0)),
+                tr("How the density is cut into classes for the map."),
+            )
         )
         self.addParameter(QgsProcessingParameterRasterDestination(self.OUTPUT, tr("Density (incidents per km²)")))
         self.add_figures()

@@ -24,7 +24,7 @@ from ..core.coverage import CoverageMap
 from ..core.events import EventKind
 from ..core.places import PlaceFinder
 from ..core.premises_batch import PAGES, WORKBOOK, run_batch
-from ..core.proximity import Question, parse_radii
+from ..core.proximity_question import Question, parse_radii
 from ..core.resource_files import PRESETS
 from ..layouts.premises_page import PremisesPages
 from .algorithm import SafeStatsAlgorithm, advanced, copies, progress, tr, window_of, with_help
@@ -36,6 +36,7 @@ class PremisesBatch(SafeStatsAlgorithm):
     NAME = "premisesbatch"
     TITLE = "Search around a list of premises"
     TAGS = "safestats crime incidents postcode licensing premises batch csv workbook"
+    ICON = "proximity"
     HELP = (
         "Makes the same search as “Search around a postcode or point” around every premises of a list, and puts the "
         "figures into one workbook and, if wanted, a page for each premises (PDF) into a zip.\n\n"
@@ -51,22 +52,50 @@ class PremisesBatch(SafeStatsAlgorithm):
     def initAlgorithm(self, _configuration: dict | None = None) -> None:
         add = self.addParameter
         add(
-            QgsProcessingParameterMultipleLayers(
-                self.INPUT, tr("Incident layers"), QgsProcessing.SourceType.TypeVectorPoint
+            with_help(
+                QgsProcessingParameterMultipleLayers(
+                    self.INPUT, tr("Incident layers"), QgsProcessing.SourceType.TypeVectorPoint
+                ),
+                tr("Point layers of incidents. Each is counted by itself; they are never added up."),
             )
         )
-        add(QgsProcessingParameterFile(self.LIST, tr("List of premises (CSV)"), extension="csv"))
+        add(
+            with_help(
+                QgsProcessingParameterFile(self.LIST, tr("List of premises (CSV)"), extension="csv"),
+                tr("Its first line names the columns: postcode, or easting and northing."),
+            )
+        )
         titles = [preset.title for preset in read_presets(PRESETS)]
-        add(QgsProcessingParameterEnum(self.PRESET, tr("Preset"), titles, defaultValue=0))
+        add(
+            with_help(
+                QgsProcessingParameterEnum(self.PRESET, tr("Preset"), titles, defaultValue=0),
+                tr("Which hours and days are counted, and what is left out."),
+            )
+        )
         add(
             with_help(
                 QgsProcessingParameterString(self.RADII, tr("Radii (m)"), "100, 250, 500"),
                 tr("Whole metres separated by commas."),
             )
         )
-        add(advanced(QgsProcessingParameterString(self.FROM, tr("First month"), optional=True)))
-        add(advanced(QgsProcessingParameterString(self.TO, tr("Last month"), optional=True)))
-        add(QgsProcessingParameterBoolean(self.MAKE_PAGES, tr("A page for each premises"), True))
+        add(
+            with_help(
+                advanced(QgsProcessingParameterString(self.FROM, tr("First month"), optional=True)),
+                tr("Such as 2025-03; empty, with the last month empty too, for the last 12 months that all hold."),
+            )
+        )
+        add(
+            with_help(
+                advanced(QgsProcessingParameterString(self.TO, tr("Last month"), optional=True)),
+                tr("Included; empty for the first month alone."),
+            )
+        )
+        add(
+            with_help(
+                QgsProcessingParameterBoolean(self.MAKE_PAGES, tr("A page for each premises"), True),
+                tr("A PDF each, together in a zip file."),
+            )
+        )
         add(QgsProcessingParameterFolderDestination(self.FOLDER, tr("Folder for the files")))
         self.addOutput(QgsProcessingOutputFile(self.BOOK, tr("Workbook")))
         self.addOutput(QgsProcessingOutputFile(self.ZIP, tr("Pages")))
@@ -91,13 +120,8 @@ class PremisesBatch(SafeStatsAlgorithm):
     ) -> bool:
         layers = self.parameterAsLayerList(parameters, self.INPUT, context)
         self._sources = [self.point_source(layer) for layer in layers]
-        self.require_export(self._sources, parameters)
+        self.require_copies(self._sources, parameters)
         return True
-
-    def processAlgorithm(
-        self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> dict:
-        return self.run_checked(lambda: self._run(parameters, context, feedback), feedback)
 
     def _run(self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict:
         question = self._question(parameters, context)

@@ -8,14 +8,16 @@ from qgis.PyQt.QtGui import QIcon
 from ..core.analyses.registry import ANALYSES
 from ..core.resource_files import ICONS
 from .analysis_algorithm import AnalysisAlgorithm
+from .explore_counts import ExploreCounts
 from .getis_ord import GetisOrd
 from .kernel_density import KernelDensity
 from .premises_batch import PremisesBatch
 from .proximity_search import ProximitySearch
+from .time_counts import TimeCounts
 
 
 class SafeStatsProvider(QgsProcessingProvider):
-    """Offers ``proximitysearch``, ``premisesbatch``, ``kerneldensity``, ``getisord`` and the registry's."""
+    """Offers an algorithm for each tool of the docks, and for each analysis of the registry."""
 
     def id(self) -> str:
         return "safestats"
@@ -30,7 +32,7 @@ class SafeStatsProvider(QgsProcessingProvider):
         return str(ICONS / "safestats.svg")
 
     def loadAlgorithms(self) -> None:
-        for algorithm in (ProximitySearch, PremisesBatch, KernelDensity, GetisOrd):
+        for algorithm in (ProximitySearch, PremisesBatch, ExploreCounts, TimeCounts, KernelDensity, GetisOrd):
             self.addAlgorithm(algorithm())
         for analysis in ANALYSES:
             self.addAlgorithm(AnalysisAlgorithm(analysis))

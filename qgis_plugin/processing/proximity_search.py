@@ -35,8 +35,9 @@ from ..core.borough_ranks import BoroughRanks
 from ..core.coverage import CoverageMap
 from ..core.events import EventKind
 from ..core.places import PlaceFinder
-from ..core.points import NATIONAL_GRID
-from ..core.proximity import PlaceSearch, Question, parse_radii, plan, rank, search
+from ..core.point_facts import NATIONAL_GRID
+from ..core.proximity import PlaceSearch, rank, search
+from ..core.proximity_question import Question, parse_radii, plan
 from ..core.resource_files import PRESETS
 from .algorithm import SafeStatsAlgorithm, advanced, copies, progress, tr, window_of, with_help
 
@@ -49,6 +50,7 @@ class ProximitySearch(SafeStatsAlgorithm):
     NAME = "proximitysearch"
     TITLE = "Search around a postcode or point"
     TAGS = "safestats crime incidents postcode licensing rings buffer count"
+    ICON = "proximity"
     HELP = (
         "Counts the incidents of one or several point layers in rings around a postcode or a point, per category, "
         "for the last 12 full months (or months of your own) and, where held, for as many before them; tells the "
@@ -67,8 +69,11 @@ class ProximitySearch(SafeStatsAlgorithm):
     def initAlgorithm(self, _configuration: dict | None = None) -> None:
         add = self.addParameter
         add(
-            QgsProcessingParameterMultipleLayers(
-                self.INPUT, tr("Incident layers"), QgsProcessing.SourceType.TypeVectorPoint
+            with_help(
+                QgsProcessingParameterMultipleLayers(
+                    self.INPUT, tr("Incident layers"), QgsProcessing.SourceType.TypeVectorPoint
+                ),
+                tr("Point layers of incidents. Each is counted by itself; they are never added up."),
             )
         )
         add(
@@ -89,11 +94,31 @@ class ProximitySearch(SafeStatsAlgorithm):
                 tr("Whole metres separated by commas."),
             )
         )
-        add(QgsProcessingParameterString(self.FROM, tr("First month"), optional=True))
-        add(QgsProcessingParameterString(self.TO, tr("Last month"), optional=True))
-        add(advanced(QgsProcessingParameterBoolean(self.COMPARE, tr("Compare with the months before"), True)))
+        add(
+            with_help(
+                QgsProcessingParameterString(self.FROM, tr("First month"), optional=True),
+                tr("Such as 2025-03; empty, with the last month empty too, for the last 12 months that all hold."),
+            )
+        )
+        add(
+            with_help(
+                QgsProcessingParameterString(self.TO, tr("Last month"), optional=True),
+                tr("Included; empty for the first month alone."),
+            )
+        )
+        add(
+            with_help(
+                advanced(QgsProcessingParameterBoolean(self.COMPARE, tr("Compare with the months before"), True)),
+                tr("Tells the change from as many months just before, where they are held."),
+            )
+        )
         titles = [preset.title for preset in read_presets(PRESETS)]
-        add(QgsProcessingParameterEnum(self.PRESET, tr("Preset"), titles, defaultValue=0))
+        add(
+            with_help(
+                QgsProcessingParameterEnum(self.PRESET, tr("Preset"), titles, defaultValue=0),
+                tr("Which hours and days are counted, and what is left out."),
+            )
+        )
         add(
             with_help(
                 advanced(QgsProcessingParameterBoolean(self.RANK, tr("Rank among the borough's postcodes"), True)),
@@ -137,13 +162,8 @@ class ProximitySearch(SafeStatsAlgorithm):
     ) -> bool:
         layers = self.parameterAsLayerList(parameters, self.INPUT, context)
         self._sources = [self.point_source(layer) for layer in layers]
-        self.require_export(self._sources, parameters)
+        self.require_copies(self._sources, parameters)
         return True
-
-    def processAlgorithm(
-        self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> dict:
-        return self.run_checked(lambda: self._run(parameters, context, feedback), feedback)
 
     def _run(self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict:
         postcode = self.parameterAsString(parameters, self.POSTCODE, context)

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING
 
 from ..datasets.definitions import FieldGroup
 from .models import Precision, Use
 from .months import months_back
-
-if TYPE_CHECKING:
-    from .scope import GrantProfile
+from .opened import GrantProfile
 
 _FROM_FINE_TO_COARSE = tuple(Precision)
 

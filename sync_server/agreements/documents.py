@@ -17,8 +17,8 @@ from .models import Agreement, AgreementState
 from .recording import record
 
 if TYPE_CHECKING:
+    from ..identity.subject import Subject
     from ..services import Services
-    from .scope import Subject
 
 DOCUMENTS_FOLDER = "documents"
 MOST_BYTES = 20 * 1024 * 1024

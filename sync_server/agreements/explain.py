@@ -13,13 +13,15 @@ from sqlalchemy.orm import Session
 from ..audit.events import COMMAND_LINE, EventType
 from ..identity.models import Role, User
 from ..identity.service import find_user
+from ..identity.subject import Subject
 from ..instants import london_today
 from .ceiling import precision_in_words
 from .grants import describe_grant
 from .models import Agreement, Precision, Use
+from .opened import GrantProfile, Refusal, Scope
 from .readable import open_rows, rows_by_grant
 from .review import Standing, standing
-from .scope import GrantProfile, Refusal, Scope, Subject, opened_scope, profile_of
+from .scope import opened_scope, profile_of
 
 if TYPE_CHECKING:
     from ..datasets.areas import AreaIndex

@@ -17,8 +17,8 @@ from ..errors import SafeStatsError
 from ..instants import london_today
 from .ceiling import Ceiling, precision_in_words
 from .models import Agreement, AgreementState, Grant, GrantArea, Precision, Use
+from .opened import GrantProfile
 from .recording import record
-from .scope import GrantProfile
 from .terms import ceiling_on
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from ..datasets.incidents import incident_table
 from ..datasets.periods import is_day, month_of, period_range
 from ..spatial.backend import backend_of
 from .models import Precision
-from .scope import GrantProfile, Scope
+from .opened import GrantProfile, Scope
 
 _FID = {Precision.POINT: "fid_point", Precision.GRID: "fid_grid", Precision.AREA: "fid_area"}
 _NOTHING = GrantProfile((), (), Precision.AREA, 0, "", "", frozenset())

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -23,12 +22,9 @@ from .grants import check_excess, require_draft, unsign
 from .models import (
     Agreement,
     AgreementState,
-    Contact,
     ContactRole,
-    ControllerStatus,
     Grant,
     GrantArea,
-    Party,
     Signature,
 )
 from .recording import record
@@ -37,12 +33,10 @@ from .terms import ceiling_on
 
 if TYPE_CHECKING:
     from ..services import Services
+from .details import Details, details_of, one_line, write_details
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9./-]{0,63}")
 _VERSION = re.compile(r"\.v\d+$")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
-_REVIEW_AFTER = timedelta(days=365)
-_FIRST_YEAR, _LAST_YEAR = 2000, 2199  # beyond lies a slip of the pen
 
 # Where each state may go; the rest is refused.
 _NEXT: dict[AgreementState, frozenset[AgreementState]] = {
@@ -52,40 +46,6 @@ _NEXT: dict[AgreementState, frozenset[AgreementState]] = {
     AgreementState.SUSPENDED: frozenset({AgreementState.ACTIVE, AgreementState.ENDED}),
     AgreementState.ENDED: frozenset(),
 }
-
-
-@dataclass(frozen=True)
-class PartyDetails:
-    """A controller beside the organisation."""
-
-    name: str
-    status: ControllerStatus = ControllerStatus.INDEPENDENT
-
-
-@dataclass(frozen=True)
-class ContactDetails:
-    """Whom to ask."""
-
-    role: ContactRole
-    name: str
-    email: str
-
-
-@dataclass(frozen=True)
-class Details:
-    """What an agreement says beside its grants. No ``purposes``: any that the conditions of use permit.
-
-    ``status`` is the organisation's own; without ``review_on`` the review is a year after the start.
-    """
-
-    lawful_basis: str = ""
-    purposes: tuple[str, ...] = ()
-    controllers: tuple[PartyDetails, ...] = ()
-    contacts: tuple[ContactDetails, ...] = ()
-    review_on: date | None = None
-    onward_sharing: str = ""
-    retention: str = ""
-    status: ControllerStatus = ControllerStatus.INDEPENDENT
 
 
 def draft(
@@ -119,7 +79,7 @@ def draft(
         state_since=now(),
     )
     check_excess(ceiling, agreement, ())
-    _write_details(services, agreement, details or Details(), starts, ends)
+    write_details(services, agreement, details or Details(), starts, ends)
     session.add(agreement)
     session.flush()
     record(services, actor, EventType.AGREEMENT_ADDED, agreement, _summary(agreement))
@@ -137,24 +97,10 @@ def change(
 ) -> None:
     """Give a draft other details, and dates where told; what was signed of it is void."""
     require_draft(agreement)
-    _write_details(services, agreement, details, starts or agreement.starts, ends or agreement.ends, session)
+    write_details(services, agreement, details, starts or agreement.starts, ends or agreement.ends, session)
     unsign(agreement)
     session.flush()
     record(services, actor, EventType.AGREEMENT_CHANGED, agreement, _summary(agreement))
-
-
-def details_of(agreement: Agreement) -> Details:
-    """The details as they are, to be changed in part."""
-    return Details(
-        lawful_basis=agreement.lawful_basis,
-        purposes=tuple(agreement.purposes.split()),
-        controllers=tuple(PartyDetails(p.name, ControllerStatus(p.status)) for p in agreement.parties[1:]),
-        contacts=tuple(ContactDetails(ContactRole(c.role), c.name, c.email) for c in agreement.contacts),
-        review_on=agreement.review_on,
-        onward_sharing=agreement.onward_sharing,
-        retention=agreement.retention,
-        status=ControllerStatus(agreement.parties[0].status) if agreement.parties else ControllerStatus.INDEPENDENT,
-    )
 
 
 def amend(services: Services, session: Session, actor: str, agreement: Agreement, reference: str = "") -> Agreement:
@@ -235,10 +181,10 @@ def sign(
     agreement.signatures.append(
         Signature(
             party=party,
-            signed_by=_line(signed_by, "The name of who signed"),
+            signed_by=one_line(signed_by, "The name of who signed"),
             signed_on=signed_on,
             schedule_sha256=current.sha256,
-            paper=_line(paper, "The reference of the paper") if paper else "",
+            paper=one_line(paper, "The reference of the paper") if paper else "",
             recorded_by=actor,
             recorded_at=now(),
         )
@@ -292,7 +238,7 @@ def activate(services: Services, session: Session, actor: str, agreement: Agreem
 
 def suspend(services: Services, session: Session, actor: str, agreement: Agreement, reason: str) -> None:
     """Refuse access from the next request on, until resumed."""
-    reason = _line(reason, "The reason for suspending an agreement")
+    reason = one_line(reason, "The reason for suspending an agreement")
     _hold(session, agreement)
     if agreement.state != AgreementState.ACTIVE:
         raise SafeStatsError(f"Agreement {agreement.reference} is {agreement.state}: only an active one is suspended.")
@@ -325,7 +271,7 @@ def end(
     services: Services, session: Session, actor: str, agreement: Agreement, reason: str, today: date | None = None
 ) -> None:
     """End it for good, today at the latest; a draft is dropped in this way too."""
-    reason = _line(reason, "The reason for ending an agreement")
+    reason = one_line(reason, "The reason for ending an agreement")
     _hold(session, agreement)
     if agreement.state == AgreementState.ENDED:
         raise SafeStatsError(f"Agreement {agreement.reference} has ended already.")
@@ -454,51 +400,6 @@ def _move(agreement: Agreement, state: AgreementState, reason: str = "") -> None
     agreement.state, agreement.state_reason, agreement.state_since = state, reason, now()
 
 
-def _write_details(
-    services: Services,
-    agreement: Agreement,
-    details: Details,
-    starts: date,
-    ends: date,
-    session: Session | None = None,
-) -> None:
-    if ends < starts:
-        raise SafeStatsError(f"The agreement would end ({ends}) before it starts ({starts}).")
-    if starts.year < _FIRST_YEAR or ends.year > _LAST_YEAR:
-        raise SafeStatsError(f"An agreement starts and ends between {_FIRST_YEAR} and {_LAST_YEAR}: check its dates.")
-    known = {purpose.code: purpose for purpose in services.purposes}
-    for code in details.purposes:
-        if code not in known:
-            raise SafeStatsError(f"There is no purpose “{code}”; there are: {', '.join(known)}.")
-        if not (known[code].allowed or known[code].by_decision):
-            raise SafeStatsError(f"“{known[code].title}” is not a purpose of SafeStats: no agreement can be for it.")
-    review_on = details.review_on or min(ends, starts + _REVIEW_AFTER)
-    if not starts <= review_on <= ends:
-        raise SafeStatsError(f"The review ({review_on}) is not between the first day ({starts}) and the last ({ends}).")
-    parties = [
-        PartyDetails(agreement.organisation.name, details.status),
-        *(PartyDetails(_line(party.name, "A controller's name"), party.status) for party in details.controllers),
-    ]
-    if len({party.name for party in parties}) != len(parties):
-        raise SafeStatsError("A party is named twice; the organisation itself is a party already.")
-    contacts = [
-        Contact(role=contact.role, name=_line(contact.name, "A contact's name"), email=_email(contact.email))
-        for contact in details.contacts
-    ]
-    agreement.starts, agreement.ends, agreement.review_on = starts, ends, review_on
-    agreement.lawful_basis = _prose(details.lawful_basis)
-    agreement.purposes = " ".join(dict.fromkeys(details.purposes))
-    agreement.onward_sharing = _prose(details.onward_sharing)
-    agreement.retention = _prose(details.retention)
-    agreement.contacts[:] = contacts
-    agreement.parties.clear()
-    if session is not None:
-        session.flush()  # a name is there once
-    agreement.parties[:] = [
-        Party(position=number, name=party.name, status=party.status) for number, party in enumerate(parties, start=1)
-    ]
-
-
 def _copied(grant: Grant) -> Grant:
     return Grant(
         position=grant.position,
@@ -528,22 +429,3 @@ def _summary(agreement: Agreement) -> dict[str, Any]:
         "purposes": agreement.purposes.split(),
         "parties": [party.name for party in agreement.parties],
     }
-
-
-def _line(text: str, what: str) -> str:
-    text = " ".join(text.split())
-    if not text or not text.isprintable():
-        raise SafeStatsError(f"{what} is missing or holds characters that cannot be printed.")
-    return text
-
-
-def _prose(text: str) -> str:
-    """Several lines at most, without control characters: it is printed on terminals and in the schedule."""
-    lines = (" ".join("".join(c if c.isprintable() else " " for c in line).split()) for line in text.splitlines())
-    return "\n".join(line for line in lines if line)
-
-
-def _email(text: str) -> str:
-    if not _EMAIL.fullmatch(text.strip()):
-        raise SafeStatsError(f"“{text}” is no e-mail address.")
-    return text.strip()

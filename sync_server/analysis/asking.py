@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from ..agreements.models import Use
-from ..agreements.scope import Scope, Subject, scope
+from ..agreements.opened import Scope
+from ..agreements.scope import scope
 from ..audit.log import EventType, Outcome
 from ..datasets.definitions import DatasetDefinition, layer_fields
+from ..identity.subject import Subject
 from ..problems import Problem
 from ..services import Services
 

@@ -23,8 +23,8 @@ from ...shared.cell_key import Records, perturbed
 from ...shared.presets import Exclusion
 from ...shared.rings import FIXED_RADII, Band, in_band, squared_distances
 from ...shared.windows import MOST_BEHIND, Window, comparison, month_number, month_of, newest_full_month
+from ..agreements.opened import Scope
 from ..agreements.readable import Bounds, countable, open_rows
-from ..agreements.scope import Scope
 from ..database import PERSONS_PATIENCE_MS, is_busy
 from ..datasets import periods
 from ..datasets.definitions import DatasetDefinition
@@ -89,7 +89,7 @@ def counts_around(
     asked = {
         "dataset": definition.code,
         "release": permitted.release,
-        "rights": _rights(permitted),
+        "rights": rights_digest(permitted),
         "easting": easting,
         "northing": northing,
         "first": window.first,
@@ -100,11 +100,11 @@ def counts_around(
     if known is not None:
         return tuple(map(_from_json, known.rows))
     rows = _count(services, session, permitted, easting, northing, window, leave_out)
-    _keep(services, CellAnswer(**asked, rows=[_to_json(row) for row in rows], answered_at=now()))
+    keep_answer(services, CellAnswer(**asked, rows=[_to_json(row) for row in rows], answered_at=now()))
     return rows
 
 
-def _keep(services: Services, answer: CellAnswer) -> None:
+def keep_answer(services: Services, answer: CellAnswer) -> None:
     """Keep it where nobody has meanwhile; where the database is busy the next who asks gets the same anew."""
     try:
         with services.database.write(PERSONS_PATIENCE_MS // 8) as writing:
@@ -116,7 +116,7 @@ def _keep(services: Services, answer: CellAnswer) -> None:
             raise
 
 
-def _rights(permitted: Scope) -> str:
+def rights_digest(permitted: Scope) -> str:
     """What decides which rows count, and how, as SHA-256: those with equal rights get the same answers."""
     rights = {
         "threshold": permitted.threshold,

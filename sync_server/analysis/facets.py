@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, case, func
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Scope, Subject
+from ..agreements.opened import Scope
 from ..audit.log import EventType
 from ..datasets.definitions import Counting, layer_fields
+from ..identity.subject import Subject
 from ..problems import Problem
 from ..services import Services
 from .asking import Question, declared_only

@@ -13,10 +13,11 @@ from ..instants import UtcDateTime
 
 
 class CellAnswer(Base):
-    """The perturbed counts around one place: of a release, to everybody whose rights to count have this digest.
+    """The perturbed counts around one place, or (at 0, 0) of boroughs.
 
-    ``first`` and ``last`` are the months of the window, ``left_out`` what the question left out. Nothing exact is in
-    it. It goes when another release is published.
+    They are of a release, told to everybody whose rights to count have this digest. ``first`` and ``last`` are the
+    months of the window, ``left_out`` what the question left out. Nothing exact is in it. It goes when another release
+    is published.
     """
 
     __tablename__ = "cell_answer"

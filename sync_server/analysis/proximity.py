@@ -18,10 +18,12 @@ from ...shared.rings import FIXED_RADII, Band
 from ...shared.small_counts import ROUNDING, published_count
 from ...shared.windows import Window
 from ..agreements.models import Precision
+from ..agreements.opened import Scope
 from ..agreements.readable import Bounds, countable, open_rows
-from ..agreements.scope import Scope, Subject, countable_scope
+from ..agreements.scope import countable_scope
 from ..audit.log import EventType
 from ..datasets.definitions import Geometry
+from ..identity.subject import Subject
 from ..instants import london_today
 from ..problems import Problem
 from ..services import Services
@@ -232,7 +234,10 @@ def _rounded(
 
 
 def _unplaced_counted(session: Session, permitted: Scope, window: Window) -> list[RoundedMonth]:
-    """Those of the whole of the agreement's area that lie in no ring, by month: the same whatever the place."""
+    """Those of the whole of the agreement's area that lie in no ring, by month: the same whatever the place.
+
+    Every month is told, and one with a few as one with none.
+    """
     open_rows(session, permitted)
     rows = countable(permitted).subquery("countable")
     within = rows.c.month.between(window.first, window.last)
@@ -241,11 +246,13 @@ def _unplaced_counted(session: Session, permitted: Scope, window: Window) -> lis
         .where(rows.c.aggregate == 1, within, rows.c.x.is_(None))
         .subquery("without_place")
     )
-    months = session.execute(
-        select(unplaced.c.month, func.count()).group_by(unplaced.c.month).order_by(unplaced.c.month)
-    )
+    found = session.execute(select(unplaced.c.month, func.count()).group_by(unplaced.c.month))
+    number_of = {month: int(number) for month, number in found}
     largest_masked = max(permitted.threshold - 1, 0)
-    return [RoundedMonth(month=name, rows=published_count(number, largest_masked)) for name, number in months]
+    return [
+        RoundedMonth(month=month, rows=published_count(number_of.get(month, 0), largest_masked) or None)
+        for month in window.months
+    ]
 
 
 def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Path, Request
 
 from ..answers import problems
 from ..dependencies import ReadDep, ServicesDep, SubjectDep
+from . import borough_counts, service
 from . import facets as facet_counts
 from . import proximity as proximity_counts
-from . import service
 from .parameters import FACETS_PARAMETERS
-from .schemas import FacetsAnswer, PostcodeAnswer, ProximityAnswer, ProximityRequest
+from .schemas import BoroughsAnswer, FacetsAnswer, Month, PostcodeAnswer, ProximityAnswer, ProximityRequest
 
 router = APIRouter(prefix="/v1", tags=["analysis"], responses=problems(401, 403, 404))
 
@@ -35,6 +35,19 @@ def facets(
 ) -> FacetsAnswer:
     """How many of the visible rows have each value of a property."""
     return facet_counts.count_facets(services, session, subject, dataset, request.query_params.multi_items())
+
+
+@router.get("/layers/{dataset}/boroughs")
+def boroughs(
+    dataset: Annotated[str, Path(max_length=32)],
+    services: ServicesDep,
+    session: ReadDep,
+    subject: SubjectDep,
+    from_month: Month | None = None,
+    to_month: Month | None = None,
+) -> BoroughsAnswer:
+    """Perturbed counts of whole boroughs and of London in a fixed year, for who may count there."""
+    return borough_counts.count_boroughs(services, session, subject, dataset, from_month, to_month)
 
 
 @router.post("/proximity", responses=problems(400))

@@ -140,8 +140,41 @@ class RoundedValue(BaseModel):
     rows: int
 
 
+class BoroughCounts(BaseModel):
+    """Perturbed counts of a whole borough, or of London (whose ``code`` is its name): all, and by category."""
+
+    code: str
+    name: str
+    rows: int
+    table: list[RoundedValue]
+
+
+class BoroughsAnswer(BaseModel):
+    """Counts of a fixed year, perturbed: they do not add up, and 0 may be a few.
+
+    A category that is not in a table has 0, which may be a few, too.
+
+    ``boroughs`` are those of which everything may be counted; ``london`` is there where these are all of them. ``by``
+    is the property of the tables, empty where the agreement does not let it be told.
+    """
+
+    dataset: str
+    title: str
+    release: int
+    agreement: str
+    from_month: str
+    to_month: str
+    rounding: int
+    fewer_than: int
+    by: str
+    boroughs: list[BoroughCounts]
+    london: BoroughCounts | None
+    caveats: list[str]
+    attribution: str
+
+
 class RoundedMonth(BaseModel):
-    """A month's count, rounded; ``null`` where it is small."""
+    """A month's count, rounded; ``null`` where it is small or nothing."""
 
     month: str
     rows: int | None

@@ -1,4 +1,4 @@
-"""Places to search around."""
+"""Postcodes found for whoever may ask, and audited; nothing of incidents."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ...shared.postcodes import (
     PostcodeWithoutPlace,
     UnknownPostcode,
 )
-from ..agreements.scope import Subject
 from ..audit.log import EventType, Outcome
+from ..identity.subject import Subject
 from ..problems import Problem
 from ..services import Services
 from .schemas import PostcodeAnswer

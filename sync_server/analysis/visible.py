@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
+from ..agreements.opened import Scope
 from ..agreements.readable import Bounds, open_rows, readable
-from ..agreements.scope import Scope
 from ..datasets.definitions import Field, FieldType
 from ..problems import Problem
 from ..spatial.backend import backend_of

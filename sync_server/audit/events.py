@@ -130,6 +130,12 @@ class EventType(StrEnum):
     )
     POSTCODE_LOOKUP = "postcode.lookup", Recorder.SERVER, "A postcode was looked up", {"postcode": "if it is one"}
     PROXIMITY_COUNTED = "proximity.count", Recorder.SERVER, "Incidents were counted around a place, online"
+    BOROUGHS_COUNTED = (
+        "boroughs.count",
+        Recorder.SERVER,
+        "Incidents of whole boroughs and of London were counted online, perturbed",
+        {"from_month": "of the year asked for", "to_month": "likewise; both empty: the newest"},
+    )
     PLACE_CHECKED = (
         "check.answer",
         Recorder.SERVER,
@@ -171,11 +177,17 @@ class EventType(StrEnum):
         "Counts of a pulled copy were exported as a table",
         {"format": "of the file"},
     )
+    NOTE_REFUSED = (
+        "note.refused",
+        Recorder.DESK,
+        "A desk's note of what was done was no valid event: its beginning stands here; it counts in no figure of use",
+        {"note": "the beginning of its text", "why": "it was refused, in the server's words"},
+    )
     QUERY_SAVED = (
         "query.save",
         Recorder.SERVER,
-        "A query was kept, changed or shared",
-        {"query": "its id", "shared": "with the organisation"},
+        "A query was kept, changed or shared, or refused",
+        {"query": "its id, empty where a new one was refused", "shared": "with the organisation"},
     )
     QUERY_OPENED = (
         "query.open",
@@ -183,7 +195,12 @@ class EventType(StrEnum):
         "What a query asks was told, or refused to somebody who may not run it",
         {"query": "its id"},
     )
-    QUERY_REMOVED = "query.remove", Recorder.SERVER, "A query was deleted", {"query": "its id"}
+    QUERY_REMOVED = (
+        "query.remove",
+        Recorder.SERVER,
+        "A query was deleted, or that was refused",
+        {"query": "its id", "owner": "whose it was, if they have left: the administrator or the worker deleted it"},
+    )
 
     CASE_STUDY_WRITTEN = (
         "case-study.write",
@@ -336,6 +353,12 @@ class EventType(StrEnum):
         Recorder.TEAM,
         "Events were written to files",
         {"first": "number", "last": "number", "sha256": "of the events' file"},
+    )
+    NOTES_ACKNOWLEDGED = (
+        "audit.notes-acknowledge",
+        Recorder.TEAM,
+        "Whoever reads the audit took note of the notes of desks that were refused",
+        {"until": "the number of the newest of them that was shown"},
     )
     AUDIT_KEY = (
         "audit.key",

@@ -23,17 +23,20 @@ from ...shared.presets import Preset
 from ...shared.ring_answer import Place
 from ...shared.rings import FIXED_RADII
 from ..agreements.models import Use
-from ..agreements.scope import Subject, opened_scope
+from ..agreements.scope import opened_scope
 from ..audit.log import EventType, Outcome
 from ..errors import SafeStatsError
 from ..identity.models import Channel, Role, User
+from ..identity.subject import Subject
 from ..instants import now
 from ..problems import Problem
 from ..services import Services
-from .answering import Answering, Question, Tables, refusals_heard
+from .answering import refusals_heard
+from .asking import Asking, Tables
 from .models import BatchState, CheckBatch
 from .planning import permitted_scopes
 from .premises import Premises, Rejected, read_premises
+from .question import Question
 from .report import ReportKind, as_reported, render
 from .workbook import PremisesWorkbook
 
@@ -108,7 +111,7 @@ def request_batch(
         refusals_heard(services, subject, EventType.CHECK_BATCH, told),
         services.database.read() as session,
     ):
-        Answering.prepare(services, session, subject, (), kind.use)
+        Asking.prepare(services, session, subject, (), kind.use)
     with services.database.write() as session:
         asked_today = session.scalars(
             select(CheckBatch.total).where(
@@ -325,7 +328,7 @@ def _answer_all(services: Services, batch: CheckBatch, workbook: PremisesWorkboo
             # Anew each time: what was suspended meanwhile is not told any more.
             with services.database.read() as session:
                 _refuse_closed(session, batch, subject)
-                asking = Answering.prepare(services, session, subject, (), kind.use, tables)
+                asking = Asking.prepare(services, session, subject, (), kind.use, tables)
                 for done, (line, name, reference, place) in enumerate(batch.premises[first : first + _AT_ONCE], first):
                     if done % _NOTE_EVERY == 0:
                         _note(services, batch, done, goes_on)

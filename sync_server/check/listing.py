@@ -14,14 +14,15 @@ from ...shared import rings
 from ...shared.windows import Window
 from ..agreements.models import Use
 from ..agreements.readable import Bounds
-from ..agreements.scope import Subject
 from ..analysis.visible import VisibleRows, json_value
 from ..audit.log import EventType
+from ..identity.subject import Subject
 from ..instants import london_today
 from ..problems import Problem
 from ..services import Services
-from .answering import Question, refusals_heard
+from .answering import refusals_heard
 from .planning import Part, parts_of, permitted_scopes, plan
+from .question import Question
 from .reading import incidents_of, shown_query
 
 MOST_LISTED = 500

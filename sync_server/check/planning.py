@@ -16,9 +16,11 @@ from ...shared.presets import Exclusion, Preset, exclusion
 from ...shared.rings import AnyBand, Band
 from ...shared.windows import Window, common_end, comparison, month_words, newest_full_month, trend
 from ..agreements.models import Precision, Use
-from ..agreements.scope import GrantProfile, Refusal, Scope, Subject, opened_scope
+from ..agreements.opened import GrantProfile, Refusal, Scope
+from ..agreements.scope import opened_scope
 from ..datasets import periods
 from ..datasets.definitions import FieldType, Geometry
+from ..identity.subject import Subject
 from ..publishing.models import Release
 from ..quality.register import returned_months
 from ..services import Services

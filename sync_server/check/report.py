@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
@@ -21,17 +21,21 @@ from ...shared.ring_answer import AnswerRow, DatasetAnswer, RingAnswer
 from ...shared.rings import Band
 from ...shared.small_counts import small_mark
 from ..agreements.models import Use
-from ..agreements.scope import Scope, Subject
+from ..agreements.opened import Scope
 from ..audit.log import EventType
 from ..house_style.service import find as find_house_style
+from ..identity.subject import Subject
 from ..instants import london_today
+from ..page_templates import templates_in
 from ..printing import laid_out, written
 from ..problems import Problem
 from ..ranks.building import question_of
 from ..services import Services
 from . import wording
-from .answering import Answered, Answering, Question, record_answer, refusals_heard
+from .answering import answer, record_answer, refusals_heard
+from .asking import Asking
 from .drawing import TREND_UNITS, View, place_map, trend_chart, week_chart
+from .question import Answered, Question
 
 TEMPLATES = Path(__file__).parent / "templates"
 _MAP_UNITS = 360
@@ -107,13 +111,13 @@ def reported_answer(
     services: Services, session: Session, subject: Subject, question: Question, kind: ReportKind
 ) -> Answered:
     """The answer as the report tells it, of the rows whose grants permit the report; raises ``Problem``."""
-    asking = Answering.prepare(services, session, subject, question.datasets, kind.use)
+    asking = Asking.prepare(services, session, subject, question.datasets, kind.use)
     return as_reported(asking, question, kind)
 
 
-def as_reported(asking: Answering, question: Question, kind: ReportKind) -> Answered:
+def as_reported(asking: Asking, question: Question, kind: ReportKind) -> Answered:
     """The answer as a report of the kind tells it; raises ``Problem``."""
-    answered = asking.answer(question)
+    answered = answer(asking, question)
     if kind == ReportKind.OPERATIONAL:
         return answered.settled()
     try:
@@ -122,7 +126,7 @@ def as_reported(asking: Answering, question: Question, kind: ReportKind) -> Answ
         raise Problem(422, "not-publishable", "This cannot be published", str(error)) from error
 
 
-def published(asking: Answering, question: Question, answered: Answered) -> Answered:
+def published(asking: Asking, question: Question, answered: Answered) -> Answered:
     """The answer for the public. Counts that were perturbed already are told as they are."""
     answer = answered.answer
     exact = [one for number, one in enumerate(answer.datasets) if number not in answered.counted]
@@ -142,7 +146,7 @@ def published(asking: Answering, question: Question, answered: Answered) -> Answ
 class _Standing:
     """Puts published counts among the borough's postcodes, in words."""
 
-    def __init__(self, asking: Answering, question: Question) -> None:
+    def __init__(self, asking: Asking, question: Question) -> None:
         self._asking = asking
         self._question = question
         self._parts = {part.dataset: part for part in asking.planned.parts if not part.counted}
@@ -239,13 +243,7 @@ def _outermost(dataset: DatasetAnswer) -> int:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_in(TEMPLATES)
     environment.globals.update(words=wording, style=lambda: Markup((TEMPLATES / "report.css").read_text("utf-8")))
     environment.filters["day"] = lambda value: f"{value:%-d %B %Y}"
     return environment

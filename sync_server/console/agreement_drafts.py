@@ -7,6 +7,7 @@ from datetime import timedelta
 from fastapi import Response
 
 from ..agreements import service
+from ..agreements.details import ContactDetails, Details, PartyDetails
 from ..agreements.models import Agreement, ContactRole
 from ..database import PERSONS_PATIENCE_MS
 from ..identity.permissions import Permission
@@ -119,7 +120,7 @@ def change(step: str, visit: MemberDep, form: PostedDep) -> Response:
         return _new_page(visit, form, found(visit, session, step))
 
 
-def _details(form: Form) -> service.Details | None:
+def _details(form: Form) -> Details | None:
     """What the form says beside the dates; ``None``, with its troubles noted, where something is missing."""
     basis = form.required("lawful_basis", "State the lawful basis of the sharing.")
     name = form.required("contact_name", "Name the contact for data protection.")
@@ -127,13 +128,11 @@ def _details(form: Form) -> service.Details | None:
     review_on = form.day("review_on", "the day of the review") if form.text("review_on") else None
     if form.errors:
         return None
-    return service.Details(
+    return Details(
         lawful_basis=basis,
         purposes=tuple(form.all("purposes")),
-        controllers=tuple(
-            service.PartyDetails(line.strip()) for line in form.text("controllers").splitlines() if line.strip()
-        ),
-        contacts=(service.ContactDetails(ContactRole.DATA_PROTECTION, name, email),),
+        controllers=tuple(PartyDetails(line.strip()) for line in form.text("controllers").splitlines() if line.strip()),
+        contacts=(ContactDetails(ContactRole.DATA_PROTECTION, name, email),),
         review_on=review_on,
         onward_sharing=form.text("onward_sharing"),
         retention=form.text("retention"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any
 
@@ -13,17 +14,20 @@ from ..audit.events import EventType, Outcome
 from ..audit.log import Event
 from ..audit.seals import Seal
 from ..audit.search import AuditScope, Page, search
-from ..audit.store import Criteria
+from ..audit.store import Criteria, StoredEvent
 from ..identity.permissions import Permission
 from ..identity.service import users
-from ..instants import LONDON, iso
+from ..instants import LONDON, iso, now
 from .choices import dataset_options, organisation_options
 from .forms import Form, PostedDep
 from .routes import console_router
 from .signed_in import MemberDep
-from .visits import gone, with_query
+from .visits import Visit, gone, with_query
 
 MOST_SEALS = 100
+_MOST_NOTES = 1000  # that are counted
+_NOTES_DAYS = 30  # so old a note is told of no more
+_MOST_NAMED = 5  # of those who reported them
 _FILTERS = ("event", "outcome", "actor", "organisation", "dataset", "since", "until", "text")
 
 router = console_router()
@@ -51,9 +55,16 @@ def audit(visit: MemberDep, before: Annotated[int | None, Query(ge=1, lt=2**62)]
     )
     found = search(visit.services.audit, AuditScope.everything(visit.who.user_id), criteria, Page(before))
     further = with_query("/console/audit", {**asked, "before": str(found.next.before)}) if found.next else ""
+    notes = _open_notes(visit)
+    reporters = list(dict.fromkeys(names.get(note.actor) or note.actor for note in notes[:_MOST_NOTES]))
     return visit.page(
         "audit.html",
         form=form,
+        notes=f"more than {_MOST_NOTES:,}" if len(notes) > _MOST_NOTES else len(notes),
+        newest_note=Event.read(notes[0]) if notes else None,
+        reporters=reporters[:_MOST_NAMED],
+        further_reporters=len(reporters[_MOST_NAMED:]),
+        notes_page=with_query("/console/audit", {"event": EventType.NOTE_REFUSED.value}),
         events_found=found.events,
         names=names,
         next=further,
@@ -63,6 +74,27 @@ def audit(visit: MemberDep, before: Annotated[int | None, Query(ge=1, lt=2**62)]
         organisations=organisations,
         datasets=dataset_options(visit),
     )
+
+
+def _open_notes(visit: Visit) -> Sequence[StoredEvent]:
+    """The refused notes of the last days that nobody has acknowledged, the newest first; one more than are counted."""
+    store = visit.services.audit.store
+    acknowledged = store.search(Criteria(event=EventType.NOTES_ACKNOWLEDGED), None, 1)
+    until = int(Event.read(acknowledged[0]).body["filter"]["until"]) if acknowledged else 0
+    since = iso(now() - timedelta(days=_NOTES_DAYS))
+    notes = store.search(Criteria(event=EventType.NOTE_REFUSED, since=since), None, _MOST_NOTES + 1)
+    return [note for note in notes if note.number > until]
+
+
+@router.post("/audit/notes")
+def acknowledge(visit: MemberDep, form: PostedDep) -> Response:
+    """Take note of the refused notes up to the newest that the page showed: those that came meanwhile stay."""
+    visit.require(Permission.READ_AUDIT)
+    shown = next((note.number for note in _open_notes(visit) if str(note.number) == form.text("until")), None)
+    if shown is None:
+        return visit.go("/audit", "Nothing was acknowledged: somebody else was quicker.")
+    visit.services.audit.record(EventType.NOTES_ACKNOWLEDGED, actor=visit.who.user_id, filter={"until": shown})
+    return visit.go("/audit", "The notes are acknowledged. They stay in the audit.")
 
 
 def _names(session: Session) -> dict[str, str]:

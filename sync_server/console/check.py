@@ -14,11 +14,12 @@ from ...shared.rings import EVERY_DAY, FIXED_RADII, AnyBand, OwnBand
 from ...shared.small_counts import small_mark
 from ..agreements.models import Use
 from ..check import wording
-from ..check.answering import LARGEST_RADIUS, MOST_RADII, Answered, Question, answer_around
+from ..check.answering import answer_around
 from ..check.drawing import View, as_picture, place_map, trend_chart, week_chart
 from ..check.listing import MOST_LISTED, list_incidents
 from ..check.places import place_of
 from ..check.planning import permitted_scopes
+from ..check.question import LARGEST_RADIUS, MOST_RADII, Answered, Question
 from ..check.report import ReportKind, report_on
 from ..errors import SafeStatsError
 from ..identity.permissions import Permission

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..agreements.scope import Subject
 from ..identity.permissions import Permission, permitted
+from ..identity.subject import Subject
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ..identity.service import organisations
 from ..needs import requests
 from ..needs.model import Mode
 from ..needs.models import RequestState
-from ..needs.pack import Question
+from ..needs.question import Question
 from ..needs.routes import attached
 from ..quality.readers import areas_of
 from .forms import Form, PostedDep

@@ -12,8 +12,9 @@ from ..identity.permissions import Permission, sees_all
 from ..identity.service import organisations
 from ..instants import london_today
 from ..oversight.periods import month_in_words, months_until
-from ..quality import packs, rendering
+from ..quality import rendering
 from ..quality.card import Card, feedback_card
+from ..quality.packs import monthly_pack
 from ..quality.readers import areas_of
 from ..quality.register import Standing, last_whole_month, read_register
 from .choices import dataset_options, title_of
@@ -137,10 +138,8 @@ def make_pack(
     if not _MONTH.fullmatch(month) or ending not in _MEDIA:
         raise gone()
     try:
-        if area == _LONDON:
-            pack = packs.monthly_pack(visit.services, visit.who, dataset, month, home, ending)
-        else:
-            pack = packs.borough_pack(visit.services, visit.who, dataset, month, home, area, ending)
+        borough = "" if area == _LONDON else area
+        pack = monthly_pack(visit.services, visit.who, dataset, month, home, ending, borough)
     except SafeStatsError as error:
         form.errors[""] = str(error)
         return _packs_page(visit, form)

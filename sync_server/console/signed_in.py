@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Subject
 from ..identity.models import Channel, SignInState
 from ..identity.refusals import audit_refusal, path_of
 from ..identity.sessions import Found, find_session, not_active, subject_at_work, subject_of
+from ..identity.subject import Subject
 from ..problems import Problem
 from .visits import HOME, Elsewhere, GuestDep, Visit, with_query
 

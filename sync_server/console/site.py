@@ -8,10 +8,10 @@ from datetime import date, datetime
 from pathlib import Path
 
 from fastapi import Request, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..instants import LONDON
 from ..oversight.rendering import TEMPLATES as REPORTS
+from ..page_templates import templates_in
 from ..quality.rendering import TEMPLATES as CARDS
 from .prose import prose
 
@@ -36,13 +36,7 @@ class Site:
         files = [*styles, resources / "icons" / "safestats.svg"]
         self.statics = {file.address: file for file in map(_static, files)}
         by_name = {path.name: f"/console/static/{address}" for path, address in zip(files, self.statics, strict=True)}
-        self.templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self.templates = templates_in(HERE / "templates")
         self.templates.globals["static"] = by_name.__getitem__
         self.templates.filters.update(day=day, moment=moment, number=number, prose=prose, slug=slug, words=words)
 

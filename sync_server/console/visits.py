@@ -14,10 +14,10 @@ from urllib.parse import quote, urlsplit
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from ..agreements.scope import Subject
 from ..dependencies import AddressDep, ServicesDep
 from ..identity.permissions import Permission, permitted, require
 from ..identity.sessions import Found
+from ..identity.subject import Subject
 from ..problems import Problem
 from ..services import Services
 from . import cookies

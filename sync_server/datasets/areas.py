@@ -271,3 +271,13 @@ def _boroughs_of(session: Session, file: Path, shapes: NDArray) -> list[str]:
     points, polygons = tree.query_nearest(inner, all_matches=False)
     found = dict(zip(points.tolist(), polygons.tolist(), strict=True))
     return [boroughs[found[index]].code for index in range(len(shapes))]
+
+
+def borough_code_of(areas: AreaIndex, borough: str) -> str:
+    """The code of a borough that is told by it or by its name; raises ``SafeStatsError``."""
+    if borough in areas.boroughs:
+        return borough
+    for code, name in areas.boroughs.items():
+        if name.casefold() == borough.strip().casefold():
+            return code
+    raise SafeStatsError(f"There is no borough {borough[:30]}: name one as in Camden, or by its code, as in E09000007.")

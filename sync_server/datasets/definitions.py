@@ -171,8 +171,13 @@ class DatasetDefinition:
     @property
     def sensitive_categories(self) -> tuple[str, ...]:
         """The sensitive ones among the categories, as rows hold them."""
-        codes = self.field(self.category_field).codes
-        return tuple(codes[code] for code in self.sensitive.get(self.category_field, ()))
+        return self.sensitive_by_column.get(self.category_field, ())
+
+    @property
+    def sensitive_by_column(self) -> dict[str, tuple[str, ...]]:
+        """The sensitive values of every column that has any, as rows hold them."""
+        codes = {declared.name: declared.codes for declared in BUILT_IN_FIELDS + self.fields}
+        return {name: tuple(codes[name][code] for code in guarded) for name, guarded in self.sensitive.items()}
 
     def field(self, name: str) -> Field:
         """The field of that name; raises ``KeyError``."""

@@ -7,6 +7,7 @@ A row version is valid from ``from_release`` until before ``to_release`` (open w
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from geoalchemy2 import Geometry
 from sqlalchemy import (
@@ -51,16 +52,20 @@ _TYPES: dict[FieldType, Callable[[], TypeEngine]] = {
 }
 
 
-def incident_table(definition: DatasetDefinition, metadata: MetaData | None = None) -> Table:
-    """The table ``incident_<code>``: housekeeping columns, built-in fields, declared fields, geometry."""
-    name = f"incident_{definition.code}"
-    if metadata is None:
-        metadata = MetaData()
-    if name in metadata.tables:
-        return metadata.tables[name]
+def incident_table(definition: DatasetDefinition) -> Table:
+    """The table ``incident_<code>``: housekeeping columns, built-in fields, declared fields, geometry.
+
+    To definitions with the same fields it is one and the same, so that a statement on it is compiled once: whoever
+    alters it alters a copy.
+    """
+    return _table(f"incident_{definition.code}", tuple((field.name, field.type) for field in definition.fields))
+
+
+@lru_cache(maxsize=64)
+def _table(name: str, fields: tuple[tuple[str, FieldType], ...]) -> Table:
     return Table(
         name,
-        metadata,
+        MetaData(),
         Column("row_id", _long(), primary_key=True),
         Column("identity", _text(64), nullable=False),
         Column("content", _text(64), nullable=False),
@@ -82,7 +87,7 @@ def incident_table(definition: DatasetDefinition, metadata: MetaData | None = No
         Column("northing", Integer),
         Column("location_method", _text()),
         Column("precision_m", Integer),
-        *(Column(field.name, _TYPES[field.type]()) for field in definition.fields),
+        *(Column(field, _TYPES[kind]()) for field, kind in fields),
         Column("geometry", Geometry("POINT", SRID, spatial_index=False)),
         Index(f"ix_{name}_head", "identity", "to_release"),
         Index(f"ix_{name}_period", "period", "area_code"),

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ...shared.postcodes import POSTCODES_FILE
 from .boroughs import Boroughs
 from .levels import GeoLevel
 from .trigrams import TrigramIndex
@@ -325,3 +326,10 @@ def spans(words: Sequence[str]) -> Iterable[tuple[int, int]]:
     for length in range(min(_LONGEST_NAME, len(words)), 0, -1):
         for start in range(len(words) - length + 1):
             yield start, start + length
+
+
+def read_made_up(resources: Path, boroughs: Boroughs) -> Gazetteer:
+    """The gazetteer of synthetic deliveries: what comes with the project, made-up streets and venues included."""
+    supplied = resources / GAZETTEER_FOLDER
+    entries = [*read_entries(supplied / "stations.csv"), *read_entries(supplied / "synthetic.csv.gz")]
+    return Gazetteer.build(entries, [read_supplied_postcodes(resources / POSTCODES_FILE, boroughs)], boroughs, supplied)

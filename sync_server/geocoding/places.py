@@ -71,16 +71,13 @@ class Places:
 
 def open_gazetteer(services: Services, boroughs: Boroughs, *, synthetic: bool) -> Gazetteer:
     """The gazetteer of a synthetic or of a real delivery."""
-    supplied = services.settings.resources_dir / GAZETTEER_FOLDER
-    entries = read_entries(supplied / "stations.csv")
-    postcodes = [read_supplied_postcodes(services.settings.resources_dir / POSTCODES_FILE, boroughs)]
     if synthetic:
-        entries += read_entries(supplied / "synthetic.csv.gz")
-    else:
-        loaded = store.read_all(services.settings.data_dir, boroughs)
-        entries = loaded.entries_with(entries)
-        postcodes = [*loaded.postcodes, *postcodes]
-    return Gazetteer.build(entries, postcodes, boroughs, supplied)
+        return services.made_up_places
+    supplied = services.settings.resources_dir / GAZETTEER_FOLDER
+    postcodes = [read_supplied_postcodes(services.settings.resources_dir / POSTCODES_FILE, boroughs)]
+    loaded = store.read_all(services.settings.data_dir, boroughs)
+    entries = loaded.entries_with(read_entries(supplied / "stations.csv"))
+    return Gazetteer.build(entries, [*loaded.postcodes, *postcodes], boroughs, supplied)
 
 
 def review_key(described: Described) -> str:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from ..problems import Problem
 from .models import Role
-
-if TYPE_CHECKING:
-    from ..agreements.scope import Subject
+from .subject import Subject
 
 
 class Permission(StrEnum):

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 from fastapi import Request
 
-from ..agreements.scope import Subject
 from ..audit.log import AuditLog, EventType, Outcome
 from ..instants import now
 from ..problems import Problem
+from .subject import Subject
 
 
 def path_of(request: Request) -> str:

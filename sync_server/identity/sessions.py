@@ -17,7 +17,6 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, defaultload, lazyload
 
-from ..agreements.scope import Subject
 from ..audit.log import EventType, Outcome
 from ..database import PERSONS_PATIENCE_MS, Database
 from ..instants import end_of_day, now
@@ -28,6 +27,7 @@ from .conditions import current_conditions
 from .models import Channel, ConditionsOfUse, Organisation, Role, SignIn, SignInState, User
 from .permissions import NEEDS_SECOND_FACTOR
 from .purpose_choice import Chosen, choose
+from .subject import Subject
 from .tokens import digest, new_id, new_token
 
 # Clocks are set by a little every day; one that is set back by more would lengthen sessions.

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Subject
 from ..audit.log import EventType
 from ..ingest.models import Delivery
 from ..instants import now
@@ -19,6 +18,7 @@ from .models import Role
 from .permissions import not_permitted
 from .refusals import audited_refusals
 from .sessions import find_session, subject_at_work, subject_of
+from .subject import Subject
 
 MOST = 200
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload
 
-from ..agreements.scope import Subject
 from ..audit.log import EventType
 from ..datasets.definitions import DatasetDefinition
 from ..errors import SafeStatsError
 from ..identity.authority import authorise
 from ..identity.models import Organisation, User
 from ..identity.permissions import Permission, permitted
+from ..identity.subject import Subject
 from ..instants import now
 from ..services import Services
 from .models import CaseStudy, Stage, StudyState

@@ -17,10 +17,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..agreements import service
+from ..agreements.details import ContactDetails, Details, PartyDetails
 from ..agreements.grants import GrantTerms, add_grant
 from ..agreements.models import Agreement, AgreementState, ContactRole, ControllerStatus, Precision, Use
 from ..agreements.profiles import Profile, apply_profile
-from ..agreements.service import ContactDetails, Details, PartyDetails
 from ..agreements.terms import load_terms
 from ..datasets.definitions import FieldGroup
 from ..errors import SafeStatsError

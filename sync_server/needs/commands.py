@@ -13,7 +13,7 @@ from . import making
 from .denominators import list_denominators, load_denominators
 from .model import Mode
 from .models import Kind, Level
-from .pack import Question
+from .question import Question
 
 commands = typer.Typer()
 denominators = typer.Typer(

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import Session
 
 from ...shared.windows import Window, comparison, newest_full_month, trend
-from ..agreements.scope import Scope
+from ..agreements.opened import Scope
 from ..analysis.visible import VisibleRows
 from ..datasets import periods
 from ..publishing.models import Release

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..agreements.scope import GrantProfile, Scope
+from ..agreements.opened import GrantProfile, Scope
 from ..datasets.areas import AreaIndex
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from ..agreements.scope import Subject
 from ..audit.events import EventType, Outcome
+from ..datasets.areas import borough_code_of
+from ..identity.subject import Subject
 from ..problems import Problem
-from ..quality.packs import borough_code_of
 from ..services import Services
 from .model import NeedsPack
-from .pack import Question, needs_pack, reader_for, require_open
+from .pack import needs_pack, require_open
+from .question import Question, reader_for
 from .rendering import pack_html, pack_pdf
 from .workbook import pack_workbook
 

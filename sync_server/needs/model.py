@@ -193,7 +193,8 @@ class NeedsPack:
     numbers: Sequence[Numbers]
     left_out: Sequence[LeftOut]
     overlaps: Sequence[Overlap]
-    divisors: Mapping[Kind, Divisor]
+    divisors: Mapping[Kind, Divisor]  # of boroughs
+    lsoa_residents: Divisor | None
     few_residents: int
     shapes: Mapping[str, shapely.Geometry]  # of the borough's LSOAs
     edition: str  # of the boundaries

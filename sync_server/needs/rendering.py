@@ -7,13 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from ...shared.change import RateChange
 from ...shared.windows import month_number, month_words
 from ..instants import LONDON
 from ..oversight.rendering import stylesheet as report_style
+from ..page_templates import templates_in
 from ..printing import printed
 from ..quality.charts import area_map, class_ranges, swatch
 from ..quality.rendering import changed, percent
@@ -104,7 +105,7 @@ def _part(pack: NeedsPack, one: Service) -> dict[str, Any]:
             scale_km=1,
         ),
         "classes": class_ranges([count for count in counts.values() if count]),
-        "lsoas": tables.lsoas(one, _LSOAS_LISTED) if not one.no_map else None,
+        "lsoas": tables.lsoas(pack, one, _LSOAS_LISTED) if not one.no_map else None,
         "boroughs": tables.comparison(pack, one, near=True),
         "rates": rate_bars(rated, london, f"{one.definition.title} by borough", "per 1,000 residents")
         if compared
@@ -155,13 +156,7 @@ def _is_weak(row: list[Cell]) -> bool:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader([TEMPLATES, _QUALITY_TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_in(TEMPLATES, _QUALITY_TEMPLATES)
     environment.filters.update(
         cell=cell,
         ratio=_ratio,

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from sqlalchemy import select, update
 
-from ..agreements.scope import Subject
 from ..audit.events import EventType, Outcome
 from ..errors import SafeStatsError
 from ..identity.models import Channel, Role
+from ..identity.subject import Subject
 from ..instants import now
 from ..problems import Problem
 from ..publishing.worker_lock import worker_lives
@@ -28,7 +28,8 @@ from ..services import Services
 from .making import make_files, refuse_closed, told
 from .model import Mode
 from .models import NeedsRequest, RequestState
-from .pack import Question, reader_for, require_still_open
+from .pack import require_still_open
+from .question import Question, reader_for
 
 KEPT = timedelta(hours=24)
 LONGEST_WAIT = timedelta(minutes=30)  # in which a pack is made while its person waits, if ever

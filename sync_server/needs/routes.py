@@ -12,7 +12,7 @@ from ..errors import SafeStatsError
 from ..problems import Problem
 from . import requests
 from .making import Format
-from .pack import Question
+from .question import Question
 from .schemas import PackAnswer, PackRequest
 
 MEDIA = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from ...shared.change import RateChange
 from ...shared.windows import month_words
+from .denominators import Divisor
 from .model import NOT_HELD, NOTHING_HELD, PART, AreaLine, Mode, NeedsPack, Service, Told
 from .models import Kind
 
@@ -85,7 +86,8 @@ def overview(pack: NeedsPack) -> Table:
         "What each service recorded",
         columns,
         rows,
-        "Each line is one service’s own count. They are not added up: an event may be in several.",
+        "Each line is one service’s own count. They are not added up: an event may be in several."
+        + (f" {_divide_by(pack.divisors)}" if kinds else ""),
     )
 
 
@@ -126,7 +128,7 @@ def categories(one: Service) -> Table:
     return Table(f"{one.definition.code} categories", f"{title}, {one.now_window.label}", columns, rows)
 
 
-def lsoas(one: Service, most: int | None = None) -> Table:
+def lsoas(pack: NeedsPack, one: Service, most: int | None = None) -> Table:
     """The LSOAs of a service, most first."""
     shown = [line for line in one.lsoas if most is None or line.count.count][:most]
     rated = any(line.rates for line in shown)
@@ -138,7 +140,8 @@ def lsoas(one: Service, most: int | None = None) -> Table:
         columns.append(Column("Per 1,000 residents", Shown.RATE))
     if most is None:
         rows.append(["", "No LSOA is known", one.no_lsoa, *([None] if rated else [])])
-    return Table(f"{one.definition.code} LSOAs", f"LSOAs, {one.now_window.label}", columns, rows)
+    note = _divide_by({Kind.RESIDENTS: pack.lsoa_residents}) if rated and pack.lsoa_residents else ""
+    return Table(f"{one.definition.code} LSOAs", f"LSOAs, {one.now_window.label}", columns, rows, note)
 
 
 def week(one: Service) -> Table | None:
@@ -171,7 +174,8 @@ def comparison(pack: NeedsPack, one: Service, near: bool = False) -> Table:
         rows.append(row(one.london))
     columns = [Column("Borough", _TEXT), Column("Neighbour", _TEXT), Column("Incidents")]
     columns += [Column(f"Per {kind.per:,} {kind.words}", Shown.RATE) for kind in kinds]
-    return Table(f"{one.definition.code} boroughs", f"Boroughs, {one.now_window.label}", columns, rows)
+    note = _divide_by(pack.divisors) if kinds else ""
+    return Table(f"{one.definition.code} boroughs", f"Boroughs, {one.now_window.label}", columns, rows, note)
 
 
 def numbers(pack: NeedsPack) -> list[Table]:
@@ -232,6 +236,11 @@ def denominators(pack: NeedsPack) -> Table:
     return Table("Denominators", "What rates are divided by", columns, rows)
 
 
+def _divide_by(divisors: Mapping[Kind, Divisor]) -> str:
+    """The editions beside a table of rates: of synthetic numbers they say that they are."""
+    return "Rates divide by " + "; ".join(f"{kind.words}, {one.edition}" for kind, one in divisors.items()) + "."
+
+
 def _short(month: str) -> str:
     words = month_words(month)
     return f"{words[:3]} {words[-4:]}"
@@ -244,7 +253,7 @@ def all_tables(pack: NeedsPack) -> list[Table]:
         made += [table for table in (categories(one), week(one)) if table is not None]
         made += [comparison(pack, one)]
         if one.lsoas:
-            made.append(lsoas(one))
+            made.append(lsoas(pack, one))
     made += [*numbers(pack), quality(pack), denominators(pack)]
     return [table for table in made if table.rows]
 
@@ -262,7 +271,7 @@ def basis(pack: NeedsPack) -> list[str]:
     else:
         counts = "Counts are true ones, small ones too: this pack is not to be published."
     rates = (
-        "Rates divide by " + "; ".join(f"{kind.words}, {one.edition}" for kind, one in pack.divisors.items()) + "."
+        _divide_by(pack.divisors)
         if pack.divisors
         else "There are no rates: no residents, workday population or licensed premises are loaded to divide by."
     )

@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 
 from ..agreements.models import Use
 from ..agreements.months import months_back
-from ..agreements.scope import Refusal, Scope, Subject, scope
+from ..agreements.opened import Refusal, Scope
+from ..agreements.scope import scope
 from ..analysis.asking import Question, declared_only
 from ..analysis.places import in_regions
 from ..analysis.visible import CountsLieNowhere, VisibleRows, json_value
 from ..audit.log import EventType
 from ..datasets.definitions import Field, FieldType, Geometry
+from ..identity.subject import Subject
 from ..instants import iso, now
 from ..problems import Problem
 from ..services import Services

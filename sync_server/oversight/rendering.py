@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
+from ..page_templates import templates_in
 from ..printing import printed
 from .document import Cell, Column, Document, Section, document_of
 from .report import OversightReport
@@ -69,13 +70,7 @@ def render_pdf(report: OversightReport | SupplierUse) -> bytes:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_in(TEMPLATES)
     environment.filters["shown"] = _shown
     environment.globals.update(style=lambda: Markup(stylesheet()), bars=_bars, is_number=_is_number)
     return environment

@@ -11,7 +11,9 @@ from ..audit.log import AuditLog, Event
 from ..audit.store import Criteria
 
 PULLS = frozenset({EventType.LAYER_PULL})
-QUESTIONS = frozenset({EventType.ITEMS_READ, EventType.FACETS_READ, EventType.PROXIMITY_COUNTED})
+QUESTIONS = frozenset(
+    {EventType.ITEMS_READ, EventType.FACETS_READ, EventType.PROXIMITY_COUNTED, EventType.BOROUGHS_COUNTED}
+)
 EXPORTS = frozenset({EventType.MAP_EXPORT})
 USES = PULLS | QUESTIONS | EXPORTS | {EventType.PACK_MADE}
 # Whoever mistypes a password is not refused data.

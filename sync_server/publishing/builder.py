@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Scope
+from ..agreements.opened import Scope
 from ..database import Database
 from ..instants import now
 from ..progress import ReportsProgress

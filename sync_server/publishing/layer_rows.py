@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
 from ...shared.manifest import slice_digest
+from ..agreements.opened import Scope
 from ..agreements.readable import open_rows, readable
-from ..agreements.scope import Scope
 from ..errors import SafeStatsError
 from ..spatial.backend import backend_of
 from .geopackage import POINT, nothing, rows_schema

@@ -9,7 +9,8 @@ from datetime import date, timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Scope, live_scopes
+from ..agreements.opened import Scope
+from ..agreements.scope import live_scopes
 from ..datasets.definitions import DatasetDefinition
 from ..datasets.incidents import changed_days_of_month, changes_by_period
 from ..datasets.periods import is_day, month_of, period_of_day

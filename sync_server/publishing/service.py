@@ -9,7 +9,7 @@ from datetime import date
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Scope
+from ..agreements.opened import Scope
 from ..analysis.models import CellAnswer
 from ..audit.log import COMMAND_LINE, EventType
 from ..datasets.definitions import DatasetDefinition

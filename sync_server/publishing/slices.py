@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..agreements.scope import Scope
+from ..agreements.opened import Scope
 from ..datasets.periods import is_day
 
 

@@ -22,6 +22,7 @@ from ..instants import london_today
 from ..needs import requests as needs
 from ..problems import Problem
 from ..progress import ReportsProgress, silent
+from ..queries.forgetting import forget_queries
 from ..recall.watching import see_to_recalls
 from ..services import Services
 from ..supplies.loading import any_waits, load_next
@@ -46,7 +47,7 @@ _LOOK_SECONDS = 0.4
 
 
 def work(services: Services, goes_on: Callable[[], bool]) -> None:
-    """Do jobs as they come, until ``goes_on`` says no; tidies up every hour: files, and what is known of sign-ins."""
+    """Do jobs as they come, until ``goes_on`` says no; tidies up every hour: files, and what people who left leave."""
 
     def watched(step: str, done: int, total: int) -> None:
         if not goes_on():
@@ -61,6 +62,7 @@ def work(services: Services, goes_on: Callable[[], bool]) -> None:
                 if time.monotonic() - tidied_at >= COLLECT_SECONDS:
                     tidied_at = time.monotonic()
                     forget(services.database)
+                    forget_queries(services)
                     see_to_recalls(with_fresh_definitions(services), watched)
                     tidy(services, goes_on)
                 did = jobs.any_open() and do_next(services, jobs, progress=watched)

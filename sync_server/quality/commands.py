@@ -17,9 +17,10 @@ from ..identity.service import find_organisation
 from ..instants import london_today
 from ..oversight.periods import months_until
 from ..services import Services
-from . import packs, rendering
+from . import rendering
 from .card import feedback_card
 from .pack import Pack
+from .packs import monthly_pack
 from .readers import areas_of
 from .register import Standing, last_whole_month, read_register
 
@@ -95,7 +96,7 @@ def pack(dataset: Dataset, organisation: For, month: Month = "", format: As = Fo
     """The monthly pack of all London, for MOPAC or the Violence Reduction Unit."""
     _refuse_terminal(format, out)
     with initialised() as services:
-        made = packs.monthly_pack(services, None, dataset, _month(month), organisation, format)
+        made = monthly_pack(services, None, dataset, _month(month), organisation, format)
         _write(_pack_content(made, format), out)
 
 
@@ -114,7 +115,7 @@ def borough(
     _refuse_terminal(format, out)
     with initialised() as services:
         wanted = area or _own_area(services, organisation)
-        made = packs.borough_pack(services, None, dataset, _month(month), organisation, wanted, format)
+        made = monthly_pack(services, None, dataset, _month(month), organisation, format, wanted)
         _write(_pack_content(made, format), out)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import Session
 
 from ...shared.disclosure import PublishedCount, published_count, published_table, published_words
-from ..agreements.scope import Scope
+from ..agreements.opened import Scope
 from ..analysis.visible import VisibleRows
 from ..datasets.definitions import RETURN_MONTH, SITE, DatasetDefinition, Field, FieldGroup
 

@@ -10,7 +10,7 @@ from datetime import datetime
 import shapely
 
 from ...shared.disclosure import PublishedCount
-from ..agreements.scope import Scope
+from ..agreements.opened import Scope
 from ..datasets.definitions import DatasetDefinition
 from .counting import Publisher
 from .measuring import Part

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from ...shared.disclosure import SMALLEST_BASE, PublishedCount, published_change, published_share
-from ..agreements.scope import Scope
+from ..agreements.opened import Scope
 from ..datasets.areas import AreaIndex
 from ..datasets.definitions import DatasetDefinition
 from ..instants import now

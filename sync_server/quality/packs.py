@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
-from ..agreements.scope import Scope, Subject
-from ..datasets.areas import AreaIndex
+from ..agreements.opened import Scope
+from ..datasets.areas import AreaIndex, borough_code_of
 from ..datasets.definitions import Geometry
 from ..errors import SafeStatsError
+from ..identity.subject import Subject
 from ..instants import london_today
 from ..oversight.periods import month_in_words
 from ..problems import Problem
@@ -26,51 +27,16 @@ def monthly_pack(
     month: str,
     organisation: str,
     form: str,
+    borough: str = "",
     today: date | None = None,
 ) -> Pack:
-    """The pack of all London for an organisation whose agreement opens it; ``asking`` is ``None`` on the command line.
+    """The pack of all London, or one page of a ``borough`` (code or name), for whose agreement opens it.
 
-    ``form`` is the format that is asked for, for the audit. Raises ``Problem`` where the agreement, or the role of who
-    asks, stands against it, and ``SafeStatsError`` where there is nothing to make a pack of.
+    ``asking`` is ``None`` on the command line; ``form`` is the format that is asked for, for the audit. Raises
+    ``Problem`` where the agreement, or the role of who asks, stands against it, and ``SafeStatsError`` where there is
+    nothing to make a pack of.
     """
-    return _pack(services, asking, dataset, month, organisation, "", form, today)
-
-
-def borough_pack(
-    services: Services,
-    asking: Subject | None,
-    dataset: str,
-    month: str,
-    organisation: str,
-    borough: str,
-    form: str,
-    today: date | None = None,
-) -> Pack:
-    """As ``monthly_pack``, one page of a borough, told by its code or name."""
-    code = borough_code_of(services.areas, borough)
-    return _pack(services, asking, dataset, month, organisation, code, form, today)
-
-
-def borough_code_of(areas: AreaIndex, borough: str) -> str:
-    """The code of a borough that is told by it or by its name; raises ``SafeStatsError``."""
-    if borough in areas.boroughs:
-        return borough
-    for code, name in areas.boroughs.items():
-        if name.casefold() == borough.strip().casefold():
-            return code
-    raise SafeStatsError(f"There is no borough {borough[:30]}: name one as in Camden, or by its code, as in E09000007.")
-
-
-def _pack(
-    services: Services,
-    asking: Subject | None,
-    dataset: str,
-    month: str,
-    organisation: str,
-    borough: str,
-    form: str,
-    today: date | None,
-) -> Pack:
+    borough = borough and borough_code_of(services.areas, borough)
     today = today or london_today()
     definition = services.definition(dataset)
     if definition.geometry == Geometry.COUNTS:

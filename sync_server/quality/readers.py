@@ -12,11 +12,13 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from ..agreements.models import Use
-from ..agreements.scope import Refusal, Scope, Subject, scope
+from ..agreements.opened import Refusal, Scope
+from ..agreements.scope import scope
 from ..audit.events import COMMAND_LINE, EventType, Outcome
 from ..identity.models import Organisation, Role
 from ..identity.permissions import Permission, not_permitted, require, sees_all
 from ..identity.service import find_organisation
+from ..identity.subject import Subject
 from ..problems import Problem
 from ..services import Services
 from .standards import STANDARDS_FILE

@@ -7,13 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from ...shared.disclosure import SMALLEST_BASE
 from ..instants import LONDON
 from ..oversight.periods import month_in_words
 from ..oversight.rendering import stylesheet as report_style
+from ..page_templates import templates_in
 from ..printing import printed
 from .card import Card
 from .charts import Bar, area_map, class_ranges, hour_grid, level_bars, month_bars, swatch
@@ -194,13 +195,7 @@ def _page(title: str, period: str, body: Markup) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_in(TEMPLATES)
     environment.filters.update(
         percent=percent,
         changed=changed,

@@ -42,5 +42,5 @@ def change(query_id: _Id, body: QueryRequest, services: ServicesDep, subject: Su
 
 @router.delete("/{query_id}", status_code=204)
 def remove(query_id: _Id, services: ServicesDep, subject: SubjectDep) -> None:
-    """Delete one of one's own."""
+    """Delete one of one's own; who manages the organisation's people, also a shared one whose author has left."""
     service.remove(services, subject, query_id)

@@ -75,6 +75,7 @@ class QueryAnswer(BaseModel):
     title: str
     owner: str
     own: bool
+    removable: bool  # it is the reader's own, or its author has left and the reader manages the organisation's people
     shared: bool
     changed_at: str
     reason: str = ""

@@ -7,15 +7,20 @@ may name categories, places and hours that only those who hold the rows should c
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import shapely
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Refusal, Scope, Subject, scope
+from ..agreements.opened import Refusal, Scope
+from ..agreements.scope import scope
 from ..audit.log import EventType, Outcome
 from ..datasets.definitions import DatasetDefinition
 from ..identity.models import User
+from ..identity.permissions import Permission, permitted
+from ..identity.subject import Subject
 from ..instants import now
 from ..problems import Problem
 from ..services import Services
@@ -33,7 +38,7 @@ _OF_SHAPES = ("wards", "ward", "shape")
 def listed(services: Services, session: Session, subject: Subject) -> list[QueryAnswer]:
     """The subject's own queries and those shared in the organisation, by name; those without one are last."""
     found = session.execute(
-        select(SavedQuery, User.display_name, User.username)
+        select(SavedQuery, User)
         .join(User, User.id == SavedQuery.user_id)
         .where(
             SavedQuery.organisation_id == subject.organisation_id,
@@ -41,7 +46,7 @@ def listed(services: Services, session: Session, subject: Subject) -> list[Query
         )
     ).all()
     rights = _Rights(services, session, subject)
-    answers = [_answer(rights, query, shown or name) for query, shown, name in found]
+    answers = [_answer(rights, query, owner) for query, owner in found]
     return sorted(answers, key=lambda one: (not one.name, one.name.casefold(), one.title, one.id))
 
 
@@ -61,14 +66,19 @@ def opened(services: Services, session: Session, subject: Subject, query_id: str
     )
     if refusal is not None:
         raise refusal
-    return OpenedQuery(query=_answer(rights, query, owner.display_name or owner.username), definition=definition)
+    return OpenedQuery(query=_answer(rights, query, owner), definition=definition)
 
 
 def save(services: Services, subject: Subject, body: QueryRequest, query_id: str = "") -> QueryAnswer:
-    """Keep a query, or put it in the place of one's own; audited. Raises ``Problem``, among others where the subject
-    could not run it."""
-    with services.database.write() as session:
-        definition = body.definition
+    """Keep a query, or put it in the place of one's own; audited, refused or not. Raises ``Problem``, among others
+    where the subject could not run it."""
+    definition = body.definition
+    told = {"query": query_id, "shared": body.shared}
+    dataset = definition.dataset if definition.dataset in services.definitions else ""
+    with (
+        _refusals_audited(services, EventType.QUERY_SAVED, subject, dataset, told),
+        services.database.write() as session,
+    ):
         _check_values(services.definitions.get(definition.dataset), definition)
         rights = _Rights(services, session, subject)
         refusal = rights.refusal(definition)
@@ -92,17 +102,48 @@ def save(services: Services, subject: Subject, body: QueryRequest, query_id: str
             filter={"query": query.id, "shared": query.shared},
         )
         owner = session.get_one(User, query.user_id)
-        return _answer(rights, query, owner.display_name or owner.username)
+        return _answer(rights, query, owner)
 
 
 def remove(services: Services, subject: Subject, query_id: str) -> None:
-    """Delete one of the subject's own; audited. Raises ``Problem`` where there is none."""
-    with services.database.write() as session:
-        query = _find(session, subject, query_id, own=True)
+    """Delete one of the subject's own; for who manages the organisation's people also a shared one whose author left.
+
+    Audited, refused or not. Raises ``Problem`` where there is none.
+    """
+    with (
+        _refusals_audited(services, EventType.QUERY_REMOVED, subject, "", {"query": query_id}),
+        services.database.write() as session,
+    ):
+        query = _find(session, subject, query_id)
+        owner = session.get_one(User, query.user_id)
+        if not _may_remove(subject, query, owner):
+            raise _not_own()
         services.audit.record(
-            EventType.QUERY_REMOVED, **subject.audited, dataset=query.dataset, filter={"query": query.id}
+            EventType.QUERY_REMOVED,
+            **subject.audited,
+            dataset=query.dataset,
+            filter={"query": query.id, **({} if owner.id == subject.user_id else {"owner": owner.id})},
         )
         session.delete(query)
+
+
+@contextmanager
+def _refusals_audited(
+    services: Services, event: EventType, subject: Subject, dataset: str, told: dict[str, object]
+) -> Iterator[None]:
+    """Records the ``Problem`` with which the block refuses the subject, and passes it on."""
+    try:
+        yield
+    except Problem as problem:
+        services.audit.record(
+            event,
+            **subject.audited,
+            dataset=dataset,
+            filter=told,
+            outcome=Outcome.REFUSED,
+            reason=problem.document.code,
+        )
+        raise
 
 
 def _find(session: Session, subject: Subject, query_id: str, *, own: bool = False) -> SavedQuery:
@@ -111,10 +152,22 @@ def _find(session: Session, subject: Subject, query_id: str, *, own: bool = Fals
     if query is None or query.organisation_id != subject.organisation_id or not (mine or query.shared):
         raise Problem(404, "no-query", "No such query", "There is no saved query of that number: it may be deleted.")
     if own and not mine:
-        raise Problem(
-            403, "not-own-query", "Not yours", "The query is a colleague's: save it under a name of your own instead."
-        )
+        raise _not_own()
     return query
+
+
+def _not_own() -> Problem:
+    return Problem(
+        403, "not-own-query", "Not yours", "The query is a colleague's: save it under a name of your own instead."
+    )
+
+
+def _may_remove(subject: Subject, query: SavedQuery, owner: User) -> bool:
+    """Nobody else's while they are at work in the organisation: they can be asked."""
+    if owner.id == subject.user_id:
+        return True
+    left = not owner.active or owner.organisation_id != query.organisation_id
+    return left and Permission.MANAGE_PEOPLE in permitted(subject.role)
 
 
 def _require_room(session: Session, subject: Subject) -> None:
@@ -160,7 +213,7 @@ class _Rights:
         return self._scopes[dataset]
 
 
-def _answer(rights: _Rights, query: SavedQuery, owner: str) -> QueryAnswer:
+def _answer(rights: _Rights, query: SavedQuery, owner: User) -> QueryAnswer:
     mine = query.user_id == rights.subject.user_id
     refusal = rights.refusal(Definition.model_validate(query.definition))
     return QueryAnswer(
@@ -168,8 +221,9 @@ def _answer(rights: _Rights, query: SavedQuery, owner: str) -> QueryAnswer:
         name=query.name if mine or refusal is None else "",
         dataset=query.dataset,
         title=rights.title(query.dataset),
-        owner=owner,
+        owner=owner.display_name or owner.username,
         own=mine,
+        removable=_may_remove(rights.subject, query, owner),
         shared=query.shared,
         changed_at=query.changed_at.isoformat(),
         reason=refusal.reason if refusal else "",

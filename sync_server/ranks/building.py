@@ -120,9 +120,7 @@ def _carry_over(services: Services, progress: ReportsProgress) -> None:
                 select(Release.dataset, func.max(Release.number))
                 .where(Release.state == ReleaseState.PUBLISHED)
                 .group_by(Release.dataset)
-            )
-            .tuples()
-            .all()
+            ).all()
         )
         for dataset, release in session.execute(select(RankTable.dataset, RankTable.release).distinct()).all():
             if visible.get(dataset) != release:

@@ -18,6 +18,12 @@ from ..errors import SafeStatsError
 from ..instants import iso
 from .models import Recall, RecallKind, RecallState
 
+# Of a recall, what the list holds as the database does.
+_AS_THEY_ARE = (
+    *("recall_id", "dataset", "of_release", "reason", "may_return", "asked_by"),
+    *("incidents", "versions", "months", "agreements", "first_release"),
+)
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -43,19 +49,9 @@ class Listed:
     def of(cls, entry: Recall, identities: Iterable[str], release: int) -> Listed:
         """The recall as it is to outlive the database."""
         return cls(
-            recall_id=entry.recall_id,
-            dataset=entry.dataset,
+            **{name: getattr(entry, name) for name in _AS_THEY_ARE},
             kind=str(entry.kind),
-            of_release=entry.of_release,
-            reason=entry.reason,
-            may_return=entry.may_return,
-            asked_by=entry.asked_by,
             asked_at=iso(entry.asked_at),
-            incidents=entry.incidents,
-            versions=entry.versions,
-            months=entry.months,
-            agreements=entry.agreements,
-            first_release=entry.first_release,
             release=release,
             identities=list(identities),
         )
@@ -63,21 +59,11 @@ class Listed:
     def recall(self) -> Recall:
         """The recall as it was asked for, to be carried out again."""
         return Recall(
-            recall_id=self.recall_id,
-            dataset=self.dataset,
+            **{name: getattr(self, name) for name in _AS_THEY_ARE},
             kind=RecallKind(self.kind),
-            of_release=self.of_release,
-            reason=self.reason,
-            may_return=self.may_return,
-            asked_by=self.asked_by,
             asked_at=datetime.fromisoformat(self.asked_at),
-            incidents=self.incidents,
-            versions=self.versions,
-            months=self.months,
-            agreements=self.agreements,
-            first_release=self.first_release,
-            state=RecallState.ASKED,
             release=self.release,
+            state=RecallState.ASKED,
         )
 
 

@@ -10,7 +10,8 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Scope, live_scopes
+from ..agreements.opened import Scope
+from ..agreements.scope import live_scopes
 from ..datasets.definitions import DatasetDefinition
 from ..datasets.erasing import Version, versions_before, versions_of
 from ..errors import SafeStatsError

@@ -9,11 +9,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ..audit.log import COMMAND_LINE, EventType
@@ -24,19 +23,18 @@ from ..geocoding.review import leave
 from ..instants import london_today, now
 from ..progress import ReportsProgress, silent
 from ..publishing.artefact_store import ArtefactStore
-from ..publishing.models import Artefact, JobKind, ReleaseState
-from ..publishing.releases import newest_release
+from ..publishing.models import Artefact, JobKind
 from ..publishing.service import publish_in_turn
 from ..publishing.short_writes import in_a_write
 from ..publishing.withdrawing import show_without
 from ..services import Services, open_database
 from ..settings import Part
 from .choosing import Named
-from .heeding import refuse_unheeded, unheeded
-from .list_file import Listed, ListFile
+from .heeding import unheeded
 from .models import NeverLoad, Recall, RecallKind, RecallState
 from .never_load import is_mark
 from .planning import old_deliveries, plan, retention_plan
+from .recording import ask, asked_for, put_on_list, take_over
 from .rejected import wash_rejected
 from .shredding import shred
 from .waiting import drop_waiting
@@ -65,23 +63,9 @@ def recall(
     with store.building(lambda: progress("Waiting for another builder", 0, 1)):
         _finish_open(services, store, progress, today)
         planned = plan(services, dataset, named)
-        entry = Recall(
-            recall_id=secrets.token_hex(8),
-            dataset=dataset,
-            kind=named.kind,
-            of_release=named.release,
-            reason=reason.strip(),
-            may_return=may_return,
-            asked_by=actor,
-            asked_at=now(),
-            incidents=planned.extent.incidents,
-            versions=planned.extent.versions,
-            months=sorted(planned.extent.months),
-            agreements=planned.extent.agreements,
-            first_release=planned.extent.first_release,
-            state=RecallState.ASKED,
-        )
-        _ask(services, entry, [*planned.chosen.identities, *planned.chosen.marks], progress)
+        entry = asked_for(dataset, planned.extent, actor, kind=named.kind, reason=reason.strip(), may_return=may_return)
+        entry.of_release = named.release
+        ask(services, entry, [*planned.chosen.identities, *planned.chosen.marks], progress)
         return _finish(services, store, entry.recall_id, progress, today)
 
 
@@ -115,53 +99,11 @@ def retain(
         first, extent = retention_plan(services, dataset, today)
         if not extent.versions:
             return None
-        entry = Recall(
-            recall_id=secrets.token_hex(8),
-            dataset=dataset,
-            kind=RecallKind.RETENTION,
-            before_month=first,
-            reason=f"Older than the {services.definition(dataset).retention_months} months that are kept.",
-            may_return=True,
-            asked_by=actor,
-            asked_at=now(),
-            incidents=extent.incidents,
-            versions=extent.versions,
-            months=sorted(extent.months),
-            agreements=extent.agreements,
-            first_release=extent.first_release,
-            state=RecallState.ASKED,
-        )
-        _ask(services, entry, [], progress)
+        why = f"Older than the {services.definition(dataset).retention_months} months that are kept."
+        entry = asked_for(dataset, extent, actor, kind=RecallKind.RETENTION, reason=why, may_return=True)
+        entry.before_month = first
+        ask(services, entry, [], progress)
         return _finish(services, store, entry.recall_id, progress, today)
-
-
-def _ask(services: Services, entry: Recall, identities: Sequence[str], progress: ReportsProgress) -> None:
-    def ask(session: Session) -> None:
-        refuse_unheeded(services, session)
-        _write_down(session, entry, identities)
-        services.audit.record(
-            EventType.RECALL_ASKED,
-            actor=entry.asked_by,
-            dataset=entry.dataset,
-            filter={
-                "recall": entry.recall_id,
-                "kind": str(entry.kind),
-                **({"release": entry.of_release} if entry.of_release else {}),
-                "months": entry.months,
-            },
-            rows=entry.versions,
-            once=f"recall:{entry.recall_id}:asked",
-        )
-
-    in_a_write(services.database, ask, lambda: progress(f"Recalling from {entry.dataset}", 0, 1), entry.dataset)
-
-
-def _write_down(session: Session, entry: Recall, identities: Sequence[str]) -> None:
-    session.add(entry)
-    session.flush()
-    listed = [{"recall_id": entry.recall_id, "dataset": entry.dataset, "identity": each} for each in identities]
-    if listed:
-        session.execute(insert(NeverLoad), listed)
 
 
 def _finish_open(
@@ -170,23 +112,13 @@ def _finish_open(
     with services.database.read() as session:
         missing = [entry for entry in unheeded(services, session) if session.get(Recall, entry.recall_id) is None]
     for listed in missing:
-        _take_over(services, listed, progress)
+        take_over(services, listed, progress)
     with services.database.read() as session:
         waiting = session.scalars(select(Recall).where(Recall.state != RecallState.DONE).order_by(Recall.asked_at))
         names = [(entry.recall_id, entry.dataset) for entry in waiting]
     return [
         _finish(services, store, name, progress, today) for name, dataset in names if dataset in services.definitions
     ]
-
-
-def _take_over(services: Services, listed: Listed, progress: ReportsProgress) -> None:
-    """Write down in a restored database what the list names and it does not know."""
-    entry = listed.recall()
-
-    def write(session: Session) -> None:
-        _write_down(session, entry, listed.identities)
-
-    in_a_write(services.database, write, lambda: progress(f"Recalling from {entry.dataset}", 0, 1), entry.dataset)
 
 
 def _finish(
@@ -203,7 +135,7 @@ def _finish(
         progress(step, 0, 4)
 
     if entry.state == RecallState.ASKED:
-        _list(services, entry)
+        put_on_list(services, entry)
         progress(step, 1, 4)
         in_a_write(
             services.database,
@@ -226,19 +158,6 @@ def _finish(
     progress(step, 4, 4)
     with services.database.read() as session:
         return session.get_one(Recall, recall_id)
-
-
-def _list(services: Services, entry: Recall) -> None:
-    """Put it on the list that outlives the database, unless it is there; what is merely old needs no list."""
-    file = ListFile(services.settings.never_load_path)
-    if entry.kind == RecallKind.RETENTION or any(each.recall_id == entry.recall_id for each in file.read()):
-        return
-    with services.database.read() as session:
-        identities = session.scalars(
-            select(NeverLoad.identity).where(NeverLoad.recall_id == entry.recall_id).order_by(NeverLoad.identity)
-        ).all()
-        visible = newest_release(session, entry.dataset, ReleaseState.PUBLISHED)
-    file.append(Listed.of(entry, identities, visible.number + 1 if visible else 0))
 
 
 def _erase(services: Services, session: Session, definition: DatasetDefinition, recall_id: str, today: date) -> None:

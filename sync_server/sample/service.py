@@ -11,6 +11,7 @@ from ..progress import ReportsProgress, silent
 from .ambulance import write_ambulances
 from .buses import write_buses
 from .city import City, build_city
+from .denominators import write_denominators
 from .fire import write_fire
 from .hospital_styles import STYLES
 from .hospitals import write_correction, write_identifying, write_returns
@@ -20,6 +21,7 @@ from .treatment import write_treatment
 from .vehicles import write_vehicles
 
 ISTV, NDTMS = "istv", "ndtms"
+DENOMINATORS = "denominators"  # the folder beside those of the datasets
 
 # Rows of a year at scale 1, the Met's at about a tenth of what really happens. The order decides each one's stream.
 YEARLY_ROWS = {
@@ -48,8 +50,9 @@ _WRITERS = {
 _README = """SYNTHETIC DATA
 
 Every incident in this folder is made up by `safestats sample-data --year {year} --seed {seed} --scale {scale}`.
-Nothing here happened. The forms are those in which the suppliers deliver; the postcodes and boroughs are real, the
-street and station names, the incidents and their numbers are not. Of hospitals, names, codes and postcodes are real,
+Nothing here happened, and nobody was counted for what rates divide by ("denominators"). The forms are those in which
+the suppliers deliver; the postcodes and boroughs are real, the street and station names, the incidents and their
+numbers are not. Of hospitals, names, codes and postcodes are real,
 their workbooks and habits are not. Files under "truth" tell what was meant, for tests: no loader reads them.
 """
 
@@ -65,16 +68,17 @@ def make_sample(
     """Write ``folder/<dataset>/synthetic-…`` files; returns about how many rows each dataset has.
 
     Those of hospitals are in a folder a hospital; what is true of them is in ``folder/truth``, a month that is sent
-    again in ``folder/corrected``, and a workbook that must be stopped in ``folder/refused``. The same arguments give
-    the same bytes. Raises ``SafeStatsError`` where a file is already there.
+    again in ``folder/corrected``, and a workbook that must be stopped in ``folder/refused``. What rates divide by is
+    in ``folder/denominators``. The same arguments give the same bytes. Raises ``SafeStatsError`` where a file is
+    already there.
     """
     if scale <= 0:
         raise SafeStatsError(f"The scale is {scale}: it must be above 0.")
     folder.mkdir(parents=True, exist_ok=True)
-    for dataset in YEARLY_ROWS:
-        (folder / dataset).mkdir(exist_ok=True)
-        if any((folder / dataset).iterdir()):
-            raise SafeStatsError(f"{folder / dataset} is not empty: name a new folder for the synthetic files.")
+    for name in (*YEARLY_ROWS, DENOMINATORS):
+        (folder / name).mkdir(exist_ok=True)
+        if any((folder / name).iterdir()):
+            raise SafeStatsError(f"{folder / name} is not empty: name a new folder for the synthetic files.")
     (folder / "README.txt").write_text(_README.format(year=year, seed=seed, scale=scale), encoding="utf-8")
     rows = {dataset: max(12, round(number * scale)) for dataset, number in YEARLY_ROWS.items()}
     rows[NDTMS] = YEARLY_ROWS[NDTMS]  # boroughs, periods and groups, however many people
@@ -87,6 +91,7 @@ def make_sample(
         else:
             _WRITERS[dataset](folder / dataset, year, count, city, np.random.default_rng([seed, number]))
         progress("Making synthetic files", number + 1, len(rows))
+    write_denominators(folder / DENOMINATORS, year, city, np.random.default_rng([seed, len(rows)]))
     return rows
 
 

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Select, and_, text
+from sqlalchemy import ColumnElement, Connection, MetaData, Select, and_, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -57,7 +57,8 @@ class SpatialiteBackend:
         """As the protocol says; any part may."""
         table = incident_table(definition)
         if held is None:
-            table.create(database.engine)
+            # While it is made, GeoAlchemy takes the geometry out of the table.
+            table.to_metadata(MetaData()).create(database.engine)
             return
         missing = missing_columns(held, database.engine.dialect, definition)
         if not missing:

@@ -19,7 +19,6 @@ from ..answers import problems
 from ..dependencies import ReadDep, ServicesDep, TokenDep
 from ..identity import supplies
 from ..identity.refusals import path_of
-from ..instants import iso
 from ..problems import Problem
 from ..publishing.worker_lock import worker_lives
 from ..services import Services
@@ -213,35 +212,8 @@ def deliveries(
     delivered = supplies.deliveries(services, session, asking, dataset, site)
     sites = tuple(pair for pair in asking.sites if dataset in (None, pair[0]) and site in (None, pair[1]))
     return DeliveriesAnswer(
-        deliveries=[
-            DeliveryAnswer(
-                dataset=delivery.dataset,
-                site=delivery.site,
-                release=delivery.release,
-                loaded_at=iso(delivery.loaded_at),
-                rows_in=delivery.rows_in,
-                accepted=delivery.accepted,
-                rejected=delivery.rejected,
-                duplicates=delivery.duplicates,
-                left=delivery.left,
-            )
-            for delivery in delivered
-        ],
-        receipts=[
-            ReceiptLine(
-                receipt=receipt.number,
-                dataset=receipt.dataset,
-                site=receipt.site,
-                kind=receipt.kind,
-                state=receipt.state,
-                received_at=iso(receipt.received_at),
-                rows_in=receipt.rows_in,
-                accepted=receipt.accepted,
-                rejected=receipt.rejected,
-                duplicates=receipt.duplicates,
-            )
-            for receipt in receipts.newest(session, replace(asking, sites=sites))
-        ],
+        deliveries=[DeliveryAnswer.model_validate(one) for one in delivered],
+        receipts=[ReceiptLine.model_validate(one) for one in receipts.newest(session, replace(asking, sites=sites))],
     )
 
 

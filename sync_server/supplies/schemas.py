@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ..instants import iso
+
+
+def _told(value: Any) -> Any:
+    return iso(value) if isinstance(value, datetime) else value
+
+
+Instant = Annotated[str, BeforeValidator(_told)]
 
 
 class SupplyAnswer(BaseModel):
@@ -23,10 +35,12 @@ class SupplierAnswer(BaseModel):
 class DeliveryAnswer(BaseModel):
     """One of a supplier's own deliveries: counts and what was wrong, no rows."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     dataset: str
     site: str
     release: int
-    loaded_at: str
+    loaded_at: Instant
     rows_in: int
     accepted: int
     rejected: int
@@ -92,12 +106,14 @@ class ReceiptAnswer(BaseModel):
 class ReceiptLine(BaseModel):
     """A receipt in a list."""
 
-    receipt: str
+    model_config = ConfigDict(from_attributes=True)
+
+    receipt: str = Field(validation_alias="number")
     dataset: str
     site: str
     kind: str
     state: str
-    received_at: str
+    received_at: Instant
     rows_in: int
     accepted: int
     rejected: int

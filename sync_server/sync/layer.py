@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from ..agreements.scope import Scope
+from ..agreements.opened import Scope
 from ..datasets.periods import month_of
 from ..problems import Problem
 from ..publishing.models import Artefact, LayerSlice, Release

@@ -62,6 +62,7 @@ class EventKind(StrEnum):
     EXPLORED = "explore.run"
     TIME_CHARTS = "time.charts"
     TABLE_EXPORT = "table.export"
+    NOTE_REFUSED = "note.refused"  # another event, which the server would not take
 
 
 def _short(filter: dict[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from sqlalchemy.orm import Session
 from ...shared import manifest as contract
 from ...shared.areas import OUTSIDE, UNPLACED
 from ..agreements.models import Precision, Use
+from ..agreements.opened import Refusal, Scope
 from ..agreements.review import agreements_in_force
-from ..agreements.scope import Refusal, Scope, Subject, opened_scope, scope
+from ..agreements.scope import opened_scope, scope
 from ..audit.log import EventType, Outcome
 from ..datasets.periods import period_range
+from ..identity.subject import Subject
 from ..ingest.models import Delivery
 from ..instants import end_of_day, iso, london_today, now
 from ..problems import Problem
@@ -26,7 +28,9 @@ from ..publishing.slices import SliceKey, in_snapshot
 from ..quality.register import returned_months
 from ..services import Services
 from .layer import Layer, LayerPreparing, PublishedFile, published_layer
-from .schemas import ClientEvent, LayerAnswer
+from .schemas import ClientEvent, EventKind, LayerAnswer
+
+_A_SENTENCE = 300  # characters
 
 
 def layers(services: Services, session: Session, subject: Subject) -> list[LayerAnswer]:
@@ -106,13 +110,22 @@ def record_events(services: Services, subject: Subject, events: list[ClientEvent
             **subject.audited,
             agreement=agreements.get(event.dataset, ""),
             dataset=event.dataset,
-            filter=event.filter,
+            filter=_of_refused(event.filter) if event.kind == EventKind.NOTE_REFUSED else event.filter,
             rows=event.rows,
             once=f"event:{subject.user_id}:{event.id}",
             reported_at=iso(event.at),
         )
         for event in events
     )
+
+
+def _of_refused(told: dict[str, Any]) -> dict[str, str]:
+    """What is kept of a refused note: anybody may send any text as one, so of each a sentence's length, in one line."""
+    kept = {}
+    for name in ("note", "why"):
+        text = "".join(one if one.isprintable() else " " for one in str(told.get(name, "")))
+        kept[name] = text if len(text) <= _A_SENTENCE else text[: _A_SENTENCE - 1] + "…"
+    return kept
 
 
 def _audited_layer(
@@ -203,7 +216,14 @@ def _manifest(session: Session, layer: Layer, lease: timedelta) -> contract.Mani
         threshold=permitted.threshold,
         sensitive=definition.sensitive_categories,
         returned=_returned(session, permitted),
+        sensitive_by_column=_sensitive_by_column(permitted),
     )
+
+
+def _sensitive_by_column(permitted: Scope) -> dict[str, tuple[str, ...]]:
+    """The sensitive values of the columns that are in the layer."""
+    shown = {column.name for column in permitted.columns}
+    return {name: values for name, values in permitted.definition.sensitive_by_column.items() if name in shown}
 
 
 def _returned(session: Session, permitted: Scope) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData, UploadFile
 
-from ..agreements.scope import Subject
 from ..answers import problems
 from ..datasets.definitions import DatasetDefinition, DefinitionError, Geometry
 from ..datasets.definitions import Delivery as DeliveryMode
@@ -21,6 +20,7 @@ from ..errors import SafeStatsError
 from ..identity.permissions import Permission, require
 from ..identity.refusals import audited_refusals, path_of
 from ..identity.sessions import find_session, subject_at_work, subject_of
+from ..identity.subject import Subject
 from ..ingest import saved_mappings
 from ..ingest.mappings import Mapping, check_mapping, read_mappings
 from ..ingest.models import Delivery
@@ -223,20 +223,17 @@ def _answer(session: Session, number: int) -> UploadAnswer:
     report = None
     if upload.report is not None:
         told = upload.report
-        report = ReportAnswer(
-            rejected=Counter(told["rejected"]).total(),
-            left=Counter(told["left"]).total(),
-            reasons=told["rejected"],
-            unmapped={
-                name: told.get("unmapped_values", {}).get(name, {}) or {"": number}
-                for name, number in told["unmapped"].items()
-            },
-            errors=[
-                RejectedLineAnswer(file=one.file, line=one.line, reason=one.reason)
-                for one in service.rejected_lines(session, upload)
-            ],
-            **{name: told[name] for name in _AS_TOLD},
-        )
+        unmapped = {
+            name: told.get("unmapped_values", {}).get(name, {}) or {"": count}
+            for name, count in told["unmapped"].items()
+        }
+        errors = [
+            RejectedLineAnswer(file=one.file, line=one.line, reason=one.reason)
+            for one in service.rejected_lines(session, upload)
+        ]
+        rejected, left = Counter(told["rejected"]).total(), Counter(told["left"]).total()
+        own = {"rejected": rejected, "left": left, "reasons": told["rejected"], "unmapped": unmapped, "errors": errors}
+        report = ReportAnswer.model_validate({**told, **own})
     return UploadAnswer(
         id=upload.number,
         dataset=upload.dataset,
@@ -255,15 +252,6 @@ def _answer(session: Session, number: int) -> UploadAnswer:
         if upload.comparison is None
         else [CellAnswer(month=m, place=p, before=b, after=a) for m, p, b, a in upload.comparison],
     )
-
-
-_AS_TOLD = ("rows_in", "accepted", "duplicates", "withdrawn_for_good", "added", "changed", "withdrawn", "unchanged") + (
-    "months",
-    "dropped",
-    "blanked",
-    "areas",
-    "notes",
-)
 
 
 def _text(sent: FormData, name: str, longest: int) -> str:

@@ -39,9 +39,14 @@ GRANTS = {
 }
 
 
+def today() -> date:
+    """London's, as the server has it."""
+    return datetime.now(ZoneInfo("Europe/London")).date()
+
+
 def yesterday() -> date:
     """London's."""
-    return datetime.now(ZoneInfo("Europe/London")).date() - timedelta(days=1)
+    return today() - timedelta(days=1)
 
 
 def reference(organisation: str, dataset: str) -> str:
@@ -64,13 +69,13 @@ def agreements() -> list[str]:
 
 
 def prepare(folder: ServerFolder, deliveries: dict[str, Sequence[Path]], changed: Path) -> None:
-    """Load and publish the deliveries, and of the City two corrections: one published, one still staged.
+    """Fill a folder: load and publish the deliveries, and of the City two corrections, one published, one still staged.
 
     So the tables hold rows that are no more, and rows that are to come, which nobody may see.
     """
     corrections = [thinned(path, changed) for path in deliveries["colp"][:2]]
+    folder.initialise(*agreements())
     folder.run(
-        *agreements(),
         *(loading(dataset, deliveries[dataset]) for dataset in DATASETS),
         "publish all",
         loading("colp", corrections[:1]),
@@ -82,12 +87,19 @@ def prepare(folder: ServerFolder, deliveries: dict[str, Sequence[Path]], changed
 
 
 @pytest.fixture(scope="session")
-def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> ServerFolder:
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a seeded synthetic year, a folder for each dataset."""
+    root = tmp_path_factory.mktemp("year")
+    ServerFolder(root / "server").run(f"sample-data '{root / 'sample'}' --scale {SCALE}")
+    return root / "sample"
+
+
+@pytest.fixture(scope="session")
+def sample_folder(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> ServerFolder:
     """A seeded synthetic year. Not to be changed: take ``copy_of`` it."""
     root = tmp_path_factory.mktemp("sample")
     folder = ServerFolder(root / "server")
-    folder.run("init", f"sample-data '{root / 'sample'}' --scale {SCALE}")
-    prepare(folder, {name: sorted((root / "sample" / name).iterdir()) for name in DATASETS}, root / "changed")
+    prepare(folder, {name: sorted((sample / name).iterdir()) for name in DATASETS}, root / "changed")
     return folder
 
 
@@ -100,17 +112,16 @@ def real_folder(tmp_path_factory: pytest.TempPathFactory) -> ServerFolder:
         pytest.skip(f"the real files are not in {REAL}: {missing[0]} is missing")
     root = tmp_path_factory.mktemp("real")
     folder = ServerFolder(root / "server")
-    folder.run("init")
     prepare(folder, deliveries, root / "changed")
     return folder
 
 
 @pytest.fixture(scope="session")
-def stage(qgis_app, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(qgis_app, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A server whose small layer has something new for those who have the old, and pulls that can be made to fail."""
     if COMPILER is None:
         pytest.skip("there is no C compiler to make the faults' library with")
     folder = tmp_path_factory.mktemp("stage")
-    stage = set_up(folder, build(folder))
+    stage = set_up(folder, build(folder), sample)
     yield stage
     stage.server.stop()

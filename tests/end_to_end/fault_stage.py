@@ -8,7 +8,8 @@ from pathlib import Path
 
 from safestats.qgis_plugin.core.desk_session import DeskSession
 from safestats.qgis_plugin.core.local_store import AccountStore, LocalStore
-from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+from safestats.qgis_plugin.core.network import QgisNetwork
+from safestats.qgis_plugin.core.transport import Transport
 from safestats.tests.commands import SUPPLIERS_TERMS, agreement, ended, organisation
 from safestats.tests.end_to_end.faults import COPIES, FAULTS, Plan, Scenario, trials
 from safestats.tests.end_to_end.rig import PASSWORD, PURPOSE, LiveServer, ServerFolder, loading, thinned
@@ -16,7 +17,6 @@ from safestats.tests.end_to_end.rig import PASSWORD, PURPOSE, LiveServer, Server
 DATASET = "mps"
 USERNAME = "faults.analyst"
 CHUNK_BYTES = 16 * 1024
-_SCALE = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,30 +49,28 @@ def token_of(transport: Transport) -> str:
     return transport._http.headers["Authorization"].removeprefix("Bearer ")
 
 
-def set_up(folder: Path, library: Path) -> Stage:
-    """Publish the first eleven months, pull them, then publish a correction of two and the twelfth.
+def set_up(folder: Path, library: Path, sample: Path) -> Stage:
+    """Publish the first eleven months of half a ``sample``, pull, then publish a correction of two and the twelfth.
 
     Scenarios: "first" pull, "months" (an update by months), "whole" (an update for which the whole layer is fetched,
     because a new agreement shows more columns than before), "unchanged" (there is nothing new).
     """
     server = LiveServer(ServerFolder(folder / "server", CHUNK_BYTES))
     try:
-        return _set_up(folder, library, server)
+        return _set_up(folder, library, server, sample)
     except BaseException:
         server.stop()
         raise
 
 
-def _set_up(folder: Path, library: Path, server: LiveServer) -> Stage:
+def _set_up(folder: Path, library: Path, server: LiveServer, sample: Path) -> Stage:
+    server.folder.initialise(SUPPLIERS_TERMS)
     server.folder.run(
-        "init",
-        f"sample-data '{folder / 'sample'}' --scale {_SCALE}",
-        SUPPLIERS_TERMS,
         organisation("gla", "Greater London Authority"),
         f"user add {USERNAME} --org gla --password-stdin",
         *_agreement("DSA-NARROW", "core,area,location"),
     )
-    months = sorted((folder / "sample" / DATASET).iterdir())
+    months = [thinned(month, folder / "sample", 2) for month in sorted((sample / DATASET).iterdir())]
     server.folder.run(loading(DATASET, months[:11]), f"publish {DATASET}")
     server.start()
     stage = Stage(server, library, {}, {}, "")

@@ -43,7 +43,7 @@ def main(images: Path) -> None:
     application = start_app()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        server = ServerFolder(folder / "server")
+        server = ServerFolder(folder / "server").initialise()
         server.command("sample-data", str(folder / "sample"), "--scale", "0.3")
         files = {dataset: sorted((folder / "sample" / dataset).iterdir()) for dataset in SAMPLE}
         commands = [SUPPLIERS_TERMS, organisation("camden", "London Borough of Camden")]
@@ -51,7 +51,7 @@ def main(images: Path) -> None:
         for dataset in SAMPLE:
             commands += [f"{loading(dataset, files[dataset][:FIRST_MONTHS])} --synthetic", f"publish {dataset}"]
             commands += agreement(f"DSA-{dataset.upper()}", "camden", dataset, GRANT)
-        server.run("init", *commands)
+        server.run(*commands)
         live = LiveServer(server)
         live.start()
         try:

@@ -27,10 +27,8 @@ class Publishing:
     """``pia`` of the GLA publishes; ``ann`` of Camden may sync all of the City's incidents."""
 
     def __init__(self, folder: Path) -> None:
-        self.server = LiveServer(ServerFolder(folder / "server"))
+        self.server = LiveServer(ServerFolder(folder / "server").initialise(SUPPLIERS_TERMS))
         self.server.folder.run(
-            "init",
-            SUPPLIERS_TERMS,
             organisation("gla", "Greater London Authority"),
             organisation("camden", "London Borough of Camden"),
             "user add pia --org gla --role publisher --password-stdin",

@@ -25,31 +25,19 @@ from qgis.PyQt.QtCore import QCoreApplication, QSettings
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.errors import DeskError
 from safestats.qgis_plugin.core.local_store import LocalStore
+from safestats.qgis_plugin.core.network import QgisNetwork
 from safestats.qgis_plugin.core.pull import PullResult
 from safestats.qgis_plugin.core.settings import DeskSettings
-from safestats.qgis_plugin.core.transport import QgisNetwork
 from safestats.shared.manifest import CHUNK_BYTES
+from safestats.tests.server_commands import PASSWORD, SERVER, commands_of, initialise, server_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data"
 DATASETS = ("mps", "colp", "btp", "lfb", "rnli")
-PASSWORD = "a long enough passphrase"
 PURPOSE = "needs-assessment"
-WAIT_SECONDS = 30
-START_SECONDS = 20
-
-_SERVER = ROOT / ".venvs" / "server" / "bin"
-# Starting Python for each of thirty commands would take most of the suite's time.
-_RUN_COMMANDS = """
-import shlex, sys
-from safestats.shared import manifest
-manifest.CHUNK_BYTES = int(sys.argv[1])
-from safestats.sync_server.cli import app
-for command in sys.argv[2:]:
-    app(shlex.split(command), standalone_mode=False)
-"""
-# What is tested here is not the strength of the server's password digests.
-_ENVIRONMENT = {"SAFESTATS_PASSWORD_ROUNDS": "1", "SAFESTATS_PASSWORD_MEMORY_KIB": "1024"}
+# Long enough for a machine that does other things too: whoever waits goes on as soon as it has come.
+WAIT_SECONDS = 120
+START_SECONDS = 90
 
 
 class ServerFolder:
@@ -67,25 +55,21 @@ class ServerFolder:
     @property
     def environment(self) -> dict[str, str]:
         """That of the server's processes: nothing of the desk's Python or of QGIS."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        return {**kept, **_ENVIRONMENT, **self.settings, "SAFESTATS_DATA_DIR": str(self.path)}
+        return server_environment(self.path, **self.settings)
+
+    def initialise(self, *also: str) -> ServerFolder:
+        """Itself, with what ``init`` and then ``also`` make, in place of nothing."""
+        initialise(self.path, also)
+        return self
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """``safestats`` as a person runs it; what it said and its status."""
-        command = [str(_SERVER / "safestats"), *words]
+        command = [str(SERVER / "safestats"), *words]
         return subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment)
 
     def run(self, *commands: str) -> None:
         """Several commands in one process; fails the test with what they said."""
-        done = subprocess.run(
-            [_SERVER / "python", "-c", _RUN_COMMANDS, str(self.chunk_bytes), *commands],
-            input=f"{PASSWORD}\n" * len(commands),
-            capture_output=True,
-            text=True,
-            check=False,
-            env=self.environment,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        commands_of(self.chunk_bytes).run(self.environment, *commands)
 
     def query(self, statement: str, *values: Any, file: str = "safestats.sqlite") -> list[dict[str, Any]]:
         """Rows of a file of the folder, read or changed past all of the server's code."""
@@ -122,7 +106,7 @@ class LiveServer:
         unproved = ssl._create_unverified_context() if self._tls else None
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [_SERVER / "safestats", "serve", "--port", str(self.port), *tls],
+                [SERVER / "safestats", "serve", "--port", str(self.port), *tls],
                 stdout=output,
                 stderr=output,
                 env=self.folder.environment,
@@ -140,14 +124,14 @@ class LiveServer:
         """Ask it to end, as a service manager does."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(START_SECONDS)
             self._process = None
 
     def kill(self) -> None:
         """End server and worker without a word, as a power cut does."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait(START_SECONDS)
             self._process = None
 
 
@@ -287,20 +271,20 @@ def loading(dataset: str, files: Sequence[Path]) -> str:
     return f"load {dataset} --accept-withdrawals {named}"
 
 
-def thinned(delivery: Path, folder: Path) -> Path:
-    """The same delivery, of the same months, without every third of its incidents: a supplier's correction."""
+def thinned(delivery: Path, folder: Path, every: int = 3) -> Path:
+    """The same delivery, of the same months, without each third (or so) incident: a supplier's correction."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / delivery.name
     if delivery.suffix == ".zip":
         with zipfile.ZipFile(delivery) as whole, zipfile.ZipFile(target, "w") as thin:
             for name in whole.namelist():
                 rows = json.loads(whole.read(name) or b"[]")
-                thin.writestr(name, json.dumps([row for number, row in enumerate(rows) if number % 3]))
+                thin.writestr(name, json.dumps([row for number, row in enumerate(rows) if number % every]))
         return target
     with delivery.open(encoding="utf-8", newline="") as whole, target.open("w", encoding="utf-8", newline="") as thin:
         reader, writer = csv.reader(whole), csv.writer(thin)
         writer.writerow(next(reader))
-        writer.writerows(row for number, row in enumerate(reader) if number % 3)
+        writer.writerows(row for number, row in enumerate(reader) if number % every)
     return target
 
 

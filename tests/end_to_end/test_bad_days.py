@@ -20,8 +20,9 @@ from safestats.qgis_plugin.core.errors import (
     ServerUnreachable,
     SessionEnded,
 )
+from safestats.qgis_plugin.core.network import QgisNetwork
 from safestats.qgis_plugin.core.pull import PullKind
-from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+from safestats.qgis_plugin.core.transport import Transport
 from safestats.qgis_plugin.gui.proximity_dock import ProximityDock
 from safestats.qgis_plugin.gui.publish_dialog import PublishDialog
 from safestats.tests.end_to_end.conftest import reference, yesterday
@@ -127,14 +128,14 @@ def test_a_file_of_another_organisation_is_not_there(arrive) -> None:
 
 
 def test_a_server_killed_in_mid_download_leaves_the_former_copy(
-    server: LiveServer, sample_folder: ServerFolder, line: Line, arrive, tmp_path: Path
+    server: LiveServer, sample: Path, line: Line, arrive, tmp_path: Path
 ) -> None:
     analyst = arrive("gla.analyst", line.url).begin()
     former = analyst.pull("mps").copy
     rows = contents(former.path)
     layer = analyst.open("mps")
 
-    delivery = sample_folder.path.parent / "sample" / "mps" / "synthetic-2025-03.zip"
+    delivery = sample / "mps" / "synthetic-2025-03.zip"
     server.folder.run(loading("mps", [thinned(delivery, tmp_path / "changed")]), "publish mps")
     line.cut_after(CUT_AFTER_BYTES, server.kill)
     with pytest.raises(ServerUnreachable) as broken:

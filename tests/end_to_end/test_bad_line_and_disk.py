@@ -12,13 +12,16 @@ import pytest
 from safestats.qgis_plugin.core import download
 from safestats.qgis_plugin.core.errors import CertificateTrouble, DeskError, LocalCopyTrouble, SessionEnded, WrongDigest
 from safestats.qgis_plugin.core.local_store import AccountStore
+from safestats.qgis_plugin.core.network import QgisNetwork
 from safestats.qgis_plugin.core.pull import PullResult, pull_layer
-from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+from safestats.qgis_plugin.core.transport import Transport
 from safestats.shared.manifest import Manifest
 from safestats.tests.end_to_end.bad_line import MeddlingLine
 from safestats.tests.end_to_end.fault_stage import CHUNK_BYTES, DATASET, Stage, token_of
 from safestats.tests.end_to_end.rig import Analyst, LiveServer, ServerFolder
 from safestats.tests.end_to_end.soundness import faults_of, rows_digest
+
+pytestmark = pytest.mark.timeout(900)  # whoever comes first prepares the stage, on a busy machine too
 
 PIECE_BYTES = 64 * 1024  # a transport hands on what came in pieces of so much
 HEADS_BYTES = 20_000  # manifest and heads
@@ -228,8 +231,7 @@ def test_a_certificate_that_nobody_trusts_is_told_and_nothing_is_sent(stage: Sta
         check=True,
         capture_output=True,
     )
-    folder = ServerFolder(tmp_path / "server")
-    folder.run("init")
+    folder = ServerFolder(tmp_path / "server").initialise()
     server = LiveServer(folder, (certificate, key))
     server.start()
     analyst = Analyst(tmp_path, server.url, "somebody")

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,24 +108,29 @@ class Pulse:
         self._timer.stop()
 
 
-@pytest.fixture
-def pair(qgis_app, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, Analyst, Callable[[], None]]]:
-    """An analyst with a first copy, and what makes the server's other release the one that is offered.
+@dataclass
+class Pair:
+    """Two servers that take turns on one line, and analysts who are signed in at both."""
 
-    Two servers of the same content and the same sessions, one of them a correction further, take turns on one line.
-    """
-    name = request.param
+    name: str
+    analysts: list[Analyst]
+    turn: Callable[[], None]
+
+
+@pytest.fixture(scope="module")
+def pair(qgis_app, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """Servers of the same content and the same sessions, one of them a correction further; an analyst for each test."""
+    name, root = request.param, tmp_path_factory.mktemp("pair")
     if name == "sample":
-        folder = copy_of(request.getfixturevalue("sample_folder"), tmp_path / "one")
-        month = sorted((request.getfixturevalue("sample_folder").path.parent / "sample" / DATASET).iterdir())[5]
+        folder = copy_of(request.getfixturevalue("sample_folder"), root / "one")
+        month = sorted((request.getfixturevalue("sample") / DATASET).iterdir())[5]
     else:
         months = sorted((REAL / "police_met_wards_api").glob("*.zip"))
         if not months:
             pytest.skip(f"the real files are not in {REAL}")
         month = months[5]
-        folder = ServerFolder(tmp_path / "one")
+        folder = ServerFolder(root / "one").initialise()
         folder.run(
-            "init",
             SUPPLIERS_TERMS,
             organisation("gla", "Greater London Authority"),
             "user add gla.analyst --org gla --password-stdin",
@@ -140,15 +146,19 @@ def pair(qgis_app, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[t
     one = LiveServer(folder)
     one.start()
     line = MeddlingLine(one)
-    analyst = Analyst(tmp_path, line.url, "gla.analyst").begin()
+    desks = [root / "first", root / "second"]
+    for desk in desks:
+        desk.mkdir()
+    analysts = [Analyst(desk, line.url, "gla.analyst").begin() for desk in desks]
     one.stop()
-    two = LiveServer(copy_of(folder, tmp_path / "two"))
-    two.folder.run(loading(DATASET, [thinned(month, tmp_path / "changed")]), f"publish {DATASET}")
+    two = LiveServer(copy_of(folder, root / "two"))
+    two.folder.run(loading(DATASET, [thinned(month, root / "changed")]), f"publish {DATASET}")
     one.start()
     two.start()
     line.lead_to(one)
-    yield name, analyst, lambda: line.lead_to(two if line.server is one else one)
-    analyst.leave()
+    yield Pair(name, list(analysts), lambda: line.lead_to(two if line.server is one else one))
+    for analyst in analysts:
+        analyst.leave()
     line.close()
     for server in (one, two):
         server.stop()
@@ -157,8 +167,8 @@ def pair(qgis_app, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[t
 @pytest.mark.parametrize(
     "pair", ["sample", pytest.param("met", marks=[pytest.mark.slow, pytest.mark.timeout(1500)])], indirect=True
 )
-def test_a_map_shows_one_release_or_the_other(pair, qtbot, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    name, analyst, turn = pair
+def test_a_map_shows_one_release_or_the_other(pair: Pair, qtbot, capfd: pytest.CaptureFixture[str]) -> None:
+    name, analyst, turn = pair.name, pair.analysts.pop(), pair.turn
     live(lambda done: analyst.desk.pull(DATASET, DATASET, done, done))
     layer = analyst.open(DATASET)
     seals = {seal(layer)}
@@ -234,8 +244,8 @@ def test_a_map_shows_one_release_or_the_other(pair, qtbot, capfd: pytest.Capture
 
 
 @pytest.mark.parametrize("pair", ["sample"], indirect=True)
-def test_what_was_begun_before_a_renewal_still_reads_the_former_release(pair) -> None:
-    _name, analyst, turn = pair
+def test_what_was_begun_before_a_renewal_still_reads_the_former_release(pair: Pair) -> None:
+    analyst, turn = pair.analysts.pop(), pair.turn
     live(lambda done: analyst.desk.pull(DATASET, DATASET, done, done))
     layer = analyst.open(DATASET)
     before, former = layer.featureCount(), Path(layer.source().split("|")[0])

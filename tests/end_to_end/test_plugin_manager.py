@@ -75,8 +75,7 @@ def qgis(folder: Path, settings: Path, code: Path, more: dict[str, str]) -> subp
 def told(package: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a QGIS told that installed, upgraded, disabled and uninstalled the plugin."""
     folder = tmp_path_factory.mktemp("rolled-out")
-    home = ServerFolder(folder / "server")
-    home.run("init")
+    home = ServerFolder(folder / "server").initialise()
     served = home.path / "plugin" / "safestats.zip"
     served.parent.mkdir()
     shutil.copyfile(package, served)

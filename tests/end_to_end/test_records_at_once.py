@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from safestats.qgis_plugin.core.pull import PullKind
+from safestats.tests.end_to_end.conftest import today
 from safestats.tests.end_to_end.rig import ROOT
 from safestats.tests.end_to_end.test_updates import Office
 
@@ -17,8 +18,7 @@ HEADER = (
     "IncidentNumber,DateOfCall,TimeOfCall,IncidentGroup,StopCodeDescription,SpecialServiceType,PropertyCategory,"
     "PropertyType,Easting_m,Northing_m,Easting_rounded,Northing_rounded,NumPumpsAttending"
 )
-TODAY = date.today()
-OLD, OLDER = TODAY - timedelta(days=120), TODAY - timedelta(days=200)
+OLD, OLDER = (today() - timedelta(days=back) for back in (120, 200))  # their months have long been closed
 
 
 def calls(path: Path, day: date, numbers: range) -> Path:
@@ -34,23 +34,27 @@ def calls(path: Path, day: date, numbers: range) -> Path:
 class Brigade(Office):
     """The fire brigade's dataset, published at once or by hand."""
 
+    def __init__(self, folder: Path) -> None:
+        self._resources = folder / "resources"
+        shutil.copytree(ROOT / "resources", self._resources)
+        self._say("at-once")
+        super().__init__(folder, "lfb", SAFESTATS_RESOURCES_DIR=str(self._resources))
+
     def publishing(self, how: str) -> None:
         """Let the dataset's file say so."""
-        resources = self._folder / "resources"
-        if not resources.exists():
-            shutil.copytree(ROOT / "resources", resources)
+        self.server.stop()
+        self._say(how)
+        self.server.start()
+
+    def _say(self, how: str) -> None:
         text = (ROOT / "resources" / "datasets" / "lfb.toml").read_text(encoding="utf-8")
         text = text.replace('delivery = "upserts"', f'delivery = "upserts"\npublish = "{how}"')
-        (resources / "datasets" / "lfb.toml").write_text(text, encoding="utf-8")
-        self.server.stop()
-        self.server.folder.settings["SAFESTATS_RESOURCES_DIR"] = str(resources)
-        self.server.start()
+        (self._resources / "datasets" / "lfb.toml").write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
 def brigade(qgis_app, tmp_path: Path) -> Iterator[Brigade]:
-    opened = Brigade(tmp_path, "lfb")
-    opened.publishing("at-once")
+    opened = Brigade(tmp_path)
     yield opened
     opened.close()
 
@@ -60,7 +64,7 @@ def slices(result) -> dict[str, str]:
 
 
 def test_a_record_arrives_within_a_minute_and_days_close_without_a_download(brigade: Brigade, tmp_path: Path) -> None:
-    days = [TODAY - timedelta(days=back) for back in range(3)]
+    days = [today() - timedelta(days=back) for back in range(3)]
     files = [calls(tmp_path / "old.csv", OLD, range(3000)), calls(tmp_path / "older.csv", OLDER, range(5000, 5003))]
     files += [calls(tmp_path / f"{day}.csv", day, range(10_000 * n, 10_000 * n + 400)) for n, day in enumerate(days, 1)]
     first = brigade.bring(*files)
@@ -87,13 +91,13 @@ def test_a_record_arrives_within_a_minute_and_days_close_without_a_download(brig
 
     # A month is cut into days again, with one record more.
     brigade.publishing("at-once")
-    cut = brigade.bring(calls(tmp_path / "more.csv", TODAY, range(70_000, 70_001)))
+    cut = brigade.bring(calls(tmp_path / "more.csv", days[0], range(70_000, 70_001)))
     assert {period for period in slices(cut) if len(period) == 10} == {day.isoformat() for day in days}
     assert (cut.copy.changes.added, cut.copy.changes.withdrawn) == (1, 0)
 
 
 def test_where_only_names_change_nothing_is_downloaded(brigade: Brigade, tmp_path: Path) -> None:
-    day = TODAY - timedelta(days=1)
+    day = today() - timedelta(days=1)
     other = tmp_path / "old.csv"
     brigade.bring(calls(tmp_path / "new.csv", day, range(10, 400)), calls(other, OLD, range(1000, 1003)))
     brigade.publishing("by-hand")

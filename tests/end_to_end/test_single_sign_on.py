@@ -51,11 +51,10 @@ def provider() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def server(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """Camden's people sign in at the provider."""
-    folder = ServerFolder(tmp_path_factory.mktemp("server"))
+    folder = ServerFolder(tmp_path_factory.mktemp("office") / "server").initialise()
     live = LiveServer(folder)
     folder.settings["SAFESTATS_PUBLIC_ADDRESS"] = live.url
     folder.run(
-        "init",
         organisation("camden", "London Borough of Camden"),
         f"user add kim --org camden --email {KIM['email']} --password-stdin",
         f"org sign-in camden --issuer {provider} --client-id safestats --secret-stdin",

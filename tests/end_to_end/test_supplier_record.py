@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import requests
+from safestats.tests.end_to_end.conftest import today
 from safestats.tests.end_to_end.test_updates import Office
 
-TODAY = date.today()
 GRANT = "--areas london,unplaced,outside --fields core,area,location --precision grid --grid-m 100"
 HEADER = ("Incident ID", "Call Date", "Call Time", "Dispatch Description", "Easting (100m)", "Northing (100m)")
 ENOUGH_SECONDS = 60
@@ -46,7 +46,8 @@ def rows_of(office: Office) -> int:
 
 
 def test_a_record_is_in_the_next_update_within_a_minute(ambulances: Office, tmp_path: Path) -> None:
-    older = [call(number, TODAY - timedelta(days=40)) for number in range(500)]
+    day = today()
+    older = [call(number, day - timedelta(days=40)) for number in range(500)]
     file = tmp_path / "dispatches.csv"
     lines = [",".join(HEADER), *(",".join(map(str, record.values())) for record in older)]
     file.write_text("\n".join([*lines, ""]), encoding="utf-8")
@@ -56,7 +57,7 @@ def test_a_record_is_in_the_next_update_within_a_minute(ambulances: Office, tmp_
     address = f"{ambulances.server.url}/v1/supplier/records"
 
     begun = time.monotonic()
-    answer = requests.post(address, json=[call(9000, TODAY)], params={"wait": 20}, headers=headers, timeout=30)
+    answer = requests.post(address, json=[call(9000, day)], params={"wait": 20}, headers=headers, timeout=30)
     assert answer.status_code == 200 and answer.json()["published_at_once"], answer.text
     # A pull is held against another one: no publication may come between them.
     while ambulances.analyst.layers()[ambulances.dataset]["rows"] == 500:
@@ -67,7 +68,7 @@ def test_a_record_is_in_the_next_update_within_a_minute(ambulances: Office, tmp_
     assert time.monotonic() - begun < ENOUGH_SECONDS
     print(f"{time.monotonic() - begun:.1f} s from the record to the copy")
     # Posted once more it is the same receipt, and nothing comes of it.
-    again = requests.post(address, json=[call(9000, TODAY)], headers=headers, timeout=30).json()
+    again = requests.post(address, json=[call(9000, day)], headers=headers, timeout=30).json()
     assert again["again"] and again["receipt"] == answer.json()["receipt"]
     ambulances.pull()
     assert rows_of(ambulances) == 501

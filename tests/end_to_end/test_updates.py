@@ -19,7 +19,6 @@ from safestats.qgis_plugin.core.errors import AgreementRefused
 from safestats.qgis_plugin.core.local_store import LocalStore
 from safestats.qgis_plugin.core.pull import PullKind, PullResult, pull_layer
 from safestats.tests.commands import SUPPLIERS_TERMS, agreement, ended, organisation
-from safestats.tests.end_to_end.conftest import SCALE
 from safestats.tests.end_to_end.rig import DATASETS, REAL, ROOT, Analyst, LiveServer, ServerFolder, loading, thinned
 from safestats.tests.end_to_end.soundness import faults_of, row_digests, rows_digest
 
@@ -35,19 +34,22 @@ REAL_MONTHS = {
 
 
 class Office:
-    """A server, and an analyst of the GLA whose copy of one dataset is pulled again after each step."""
+    """A server, and an analyst of the GLA whose copy of one dataset is pulled again after each step.
 
-    def __init__(self, folder: Path, dataset: str, grant: str = EVERYTHING) -> None:
+    ``settings``: further ones of the server's, by the names of the environment.
+    """
+
+    def __init__(self, folder: Path, dataset: str, grant: str = EVERYTHING, **settings: str) -> None:
         self.dataset = dataset
         self._folder = folder
         self.server = LiveServer(ServerFolder(folder / "server"))
-        self.server.folder.run(
-            "init",
+        self.server.folder.initialise(
             SUPPLIERS_TERMS,
             organisation("gla", "Greater London Authority"),
             "user add ann --org gla --password-stdin",
+            *agreement("DSA-1", "gla", dataset, grant),
         )
-        self.agree("DSA-1", grant)
+        self.server.folder.settings.update(settings)
         self.server.start()
         self.analyst = Analyst(folder, self.server.url, "ann").begin()
         self._rows: dict[int, bytes] = {}
@@ -111,14 +113,6 @@ def office(qgis_app, tmp_path: Path) -> Iterator:
     yield open_
     for each in offices:
         each.close()
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A seeded synthetic year's files."""
-    root = tmp_path_factory.mktemp("year")
-    ServerFolder(root / "server").run(f"sample-data '{root / 'sample'}' --scale {SCALE}")
-    return root / "sample"
 
 
 def real(pattern: str) -> list[Path]:

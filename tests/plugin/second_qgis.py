@@ -17,8 +17,8 @@ from qgis.PyQt.QtCore import QCoreApplication, QObject, QSettings, Qt, pyqtSigna
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.layers import shown_path
 from safestats.qgis_plugin.core.local_store import LocalStore
+from safestats.qgis_plugin.core.network import QgisNetwork
 from safestats.qgis_plugin.core.settings import DeskSettings
-from safestats.qgis_plugin.core.transport import QgisNetwork
 
 
 class Commands(QObject):

@@ -23,7 +23,7 @@ from safestats.qgis_plugin.core.errors import DeskError
 from safestats.qgis_plugin.core.layer_time import keep_time, months_held, widen_project_time
 from safestats.qgis_plugin.core.layers import facts, shown_path
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 
 
 @pytest.fixture

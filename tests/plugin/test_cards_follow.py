@@ -20,7 +20,7 @@ from safestats.qgis_plugin.gui.sign_in_dialog import SignInDialog
 from safestats.qgis_plugin.gui.sign_in_flow import SignInFlow
 from safestats.tests.commands import agreement, ended, organisation, suspended
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 EVERYTHING = "--areas london,unplaced,outside --fields core,area,location,place --precision point"
 NUMBERS = itertools.count(1)
 
@@ -155,7 +155,7 @@ def test_a_copy_of_other_rights_goes_while_the_new_files_are_being_made(
     dock._listed([waiting])
     assert path.exists()
     dock._listed([{**waiting, "rights": "0" * 64}])
-    qtbot.waitUntil(lambda: desk.copy("colp") is None and not path.exists(), timeout=10_000)
+    qtbot.waitUntil(lambda: desk.copy("colp") is None and not path.exists())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from safestats.qgis_plugin.gui.conditions_page import ConditionsPage
 from safestats.qgis_plugin.gui.sign_in_dialog import SignInDialog
 from safestats.qgis_plugin.gui.sign_in_flow import SignInFlow
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 
 
 @pytest.fixture
@@ -177,3 +177,14 @@ def test_conditions_of_a_server_open_no_picture_and_no_file(
     assert [address.scheme() for address in opened] == ["https"]
     named = [label for label in dialog.findChildren(QLabel) if "<img" in label.text()]
     assert named and all(label.textFormat() == Qt.TextFormat.PlainText for label in named)
+
+
+def test_tab_leads_through_the_sign_in_of_somebody_who_is_known(dialog: SignInDialog) -> None:
+    page = dialog.page
+    assert dialog.focusWidget() is page.password
+    met = []
+    for _ in range(6):
+        dialog.focusNextChild()
+        met.append(dialog.focusWidget())
+    in_order = [page.other_button, dialog.action_button, dialog.refusal_button, page.servers, page.username]
+    assert met == [*in_order, page.password]

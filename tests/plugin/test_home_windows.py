@@ -20,7 +20,7 @@ from safestats.qgis_plugin.gui.browser import BrowserDeeds, BrowserNode
 from safestats.qgis_plugin.gui.help_window import HelpWindow
 from safestats.qgis_plugin.gui.options_page import OptionsFactory, OptionsPage
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 
 
 # ---------------------------------------------------------------- Browser

@@ -6,16 +6,16 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from qgis.core import QgsCategorizedSymbolRenderer, QgsProject, QgsVectorLayer
+from qgis.core import QgsCategorizedSymbolRenderer, QgsCoordinateReferenceSystem, QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QLabel
-from safestats.qgis_plugin.core import layers
+from safestats.qgis_plugin.core import grid_ways, layers
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.errors import LocalCopyTrouble, SessionEnded
 from safestats.qgis_plugin.gui.layer_card import LayerCard
 from safestats.qgis_plugin.gui.layers_dock import LayersDock
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 
 
 @pytest.fixture
@@ -83,6 +83,21 @@ def test_a_click_pulls_and_another_opens(pulled: LayerCard, desk: Desk) -> None:
     assert opened(desk, pulled) is layer  # a second click opens no second layer
 
 
+def test_the_way_to_degrees_is_chosen_before_the_layer_asks_for_it(pulled: LayerCard, desk: Desk, monkeypatch) -> None:
+    """QGIS warns at the first use of a way without OSTN15: the layer's own, before the project has it, is one."""
+    national, world = (QgsCoordinateReferenceSystem(name) for name in (grid_ways.NATIONAL_GRID, grid_ways.WORLD))
+    known: list[bool] = []
+    describe = layers.describe
+
+    def watched(layer, manifest) -> None:
+        known.append(layer.transformContext().hasTransform(national, world))
+        describe(layer, manifest)
+
+    monkeypatch.setattr(layers, "describe", watched)
+    opened(desk, pulled)
+    assert known and (known[0] or grid_ways.way_to(grid_ways.WORLD).best)
+
+
 def test_an_open_layer_is_named_styled_and_attributed(pulled: LayerCard, desk: Desk) -> None:
     layer = opened(desk, pulled)
     assert layer.name().endswith("(synthetic)")
@@ -92,6 +107,7 @@ def test_an_open_layer_is_named_styled_and_attributed(pulled: LayerCard, desk: D
     assert layer.serverProperties().attribution() == layer.metadata().rights()[0]
     assert "map points" in layer.metadata().abstract()  # the caveats
     assert "synthetic" in layer.metadata().abstract()
+    assert "makes longitude and latitude of them, exact to" in layer.metadata().abstract()
     assert isinstance(layer.renderer(), QgsCategorizedSymbolRenderer)
     assert {c.value() for c in layer.renderer().categories() if c.value()} == set(
         layer.uniqueValues(layer.fields().indexOf("category"))
@@ -137,7 +153,7 @@ def test_a_pull_can_be_cancelled(listed: LayersDock, qtbot) -> None:
     card = listed.cards["colp"]
     card.pull_button.click()
     card.cancel_button.click()
-    qtbot.waitUntil(lambda: not card.pulling, timeout=2000)
+    qtbot.waitUntil(lambda: not card.pulling, timeout=20_000)  # long before the server or the lock would be given up
     assert "Cancelled" in card.strip.text
     assert card.pull_button.isEnabled()
 

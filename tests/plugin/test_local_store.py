@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from qgis.PyQt.QtCore import QLockFile
 from safestats.qgis_plugin.core.errors import LocalCopyTrouble
-from safestats.qgis_plugin.core.local_store import AccountStore, LocalCopy, LocalStore, instant, refuse_remote
+from safestats.qgis_plugin.core.local_store import AccountStore, LocalCopy, LocalStore, instant
+from safestats.qgis_plugin.core.private_folder import refuse_remote
 from safestats.shared.manifest import Manifest
 
 NOW = datetime.now(timezone.utc)

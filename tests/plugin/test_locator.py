@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsLocatorModelBridge, QgsProject, QgsRectangle
 from qgis.PyQt.QtCore import QModelIndex
-from safestats.qgis_plugin.core.analysis_error import AnalysisError
 from safestats.qgis_plugin.core.errors import Cancelled
 from safestats.qgis_plugin.core.known_places import MOST_OF_A_KIND, KnownPlaces
 from safestats.qgis_plugin.core.places import PlaceFinder
 from safestats.qgis_plugin.gui.go_to_place import go_to
 from safestats.qgis_plugin.gui.locator import PlaceLocator
 
-WAIT_MS = 10_000
+WAIT_MS = 120_000
 LIST = """name,licence,postcode
 The Synthetic Arms,LN/0001,E16 1ZE
 Arms & Anchor,LN/0002,E16 1ZE
@@ -35,7 +34,7 @@ def listed(tmp_path: Path) -> Path:
 
 
 def titles(places: KnownPlaces, text: str) -> list[str]:
-    return [one.title for one in places.find(text)]
+    return [one.title for one in places.find(text).places]
 
 
 def test_postcodes_are_found_by_their_beginning_in_any_spelling(qgis_app, finder: PlaceFinder) -> None:
@@ -64,8 +63,25 @@ def test_a_list_is_read_again_when_it_changes_and_told_when_it_is_gone(
     listed.write_text(LIST + "The Newcomer,LN/3,E16 1ZE\n", encoding="utf-8")
     assert titles(places, "newcomer") == ["The Newcomer"]
     listed.unlink()
-    with pytest.raises(AnalysisError, match="Options"):
-        places.find("newcomer")
+    gone = places.find("newcomer")
+    assert gone.places == () and "Options" in gone.lacking and gone.news == gone.lacking
+    # At the next key nothing new is told; postcodes are found all the same.
+    again = places.find("E16 1ZE")
+    assert [one.title for one in again.places] == ["E16 1ZE"]
+    assert (again.lacking, again.news) == (gone.lacking, "")
+    listed.write_text("no column of places\n", encoding="utf-8")
+    bad = places.find("newcomer")
+    assert "no column of places" in bad.news and places.find("newcomers").news == ""
+    listed.write_text(LIST, encoding="utf-8")
+    assert titles(places, "arms") and places.find("arms").lacking == ""
+    listed.unlink()
+    assert places.find("arms").news == gone.news  # it was there in between: that is new
+
+
+def test_without_a_list_one_sentence_says_so_and_is_no_warning(qgis_app, finder: PlaceFinder) -> None:
+    found = KnownPlaces(finder, lambda: None).find("arms")
+    assert found.places == () and found.news == ""
+    assert found.lacking.startswith("No list of premises is chosen: choose one in Settings → Options → SafeStats")
 
 
 def test_reading_a_list_can_be_stopped(qgis_app, finder: PlaceFinder, listed: Path) -> None:
@@ -104,23 +120,31 @@ def test_in_the_locator_enter_goes_there_and_the_menu_searches(
     assert searched == went
 
 
-def test_a_list_that_cannot_be_read_leaves_the_locator_standing(
+def test_a_list_that_cannot_be_read_is_told_once_and_postcodes_are_found(
     bar: QgsLocatorModelBridge, finder: PlaceFinder, tmp_path: Path, qtbot
 ) -> None:
-    listed = [tmp_path / "gone.csv"]
-    locator = PlaceLocator(KnownPlaces(finder, lambda: listed[0]), print, print, print)
+    listed: list[Path | None] = [tmp_path / "gone.csv"]
+    configured: list[str] = []
+    places = KnownPlaces(finder, lambda: listed[0])
+    locator = PlaceLocator(places, print, print, lambda: configured.append("asked"))
     bar.locator().registerFilter(locator)
     QgsApplication.messageLog().messageReceived.connect(log := lambda text, *_rest: told.append(text))
     told: list[str] = []
     try:
-        bar.performSearch("place E16 1ZE")
-        qtbot.waitUntil(lambda: any("gone.csv" in text for text in told), timeout=WAIT_MS)
+        for text in ("place E16 1Z", "place E16 1ZE"):
+            bar.performSearch(text)
+            qtbot.waitUntil(lambda: "E16 1ZE" in shown(bar), timeout=WAIT_MS)
+        bar.performSearch("place arms")
+        qtbot.waitUntil(lambda: any("gone.csv" in title for title in shown(bar)), timeout=WAIT_MS)
     finally:
         QgsApplication.messageLog().messageReceived.disconnect(log)
-    assert "E16 1ZE" not in shown(bar)
+    assert len([text for text in told if "gone.csv" in text]) == 1
     listed[0] = None
-    bar.performSearch("place E16 1ZE")
-    qtbot.waitUntil(lambda: "E16 1ZE" in shown(bar), timeout=WAIT_MS)
+    bar.performSearch("place anchor")
+    qtbot.waitUntil(lambda: any("No list of premises" in title for title in shown(bar)), timeout=WAIT_MS)
+    (entry,) = [index for title, index in shown(bar).items() if "No list of premises" in title]
+    bar.triggerResult(entry)
+    assert configured == ["asked"]
 
 
 @pytest.mark.parametrize("projection", ["EPSG:27700", "EPSG:3857"])

@@ -16,7 +16,7 @@ from safestats.qgis_plugin.core.pull_period import EVERYTHING, PullPeriod
 from safestats.qgis_plugin.gui import layers_dock
 from safestats.qgis_plugin.gui.layers_dock import LayersDock
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 AUGUST, SEPTEMBER = "2025-08", "2025-09"
 
 Pull = Callable[..., PullResult]

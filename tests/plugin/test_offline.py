@@ -14,10 +14,10 @@ from qgis.PyQt.QtWidgets import QWidget
 from safestats.qgis_plugin.core import layers
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.desk_session import DeskSession, SessionState
-from safestats.qgis_plugin.core.errors import DeskError, LocalCopyTrouble, SessionEnded, SignInRefused
+from safestats.qgis_plugin.core.errors import DeskError, LocalCopyTrouble, PurposeHeld, SessionEnded, SignInRefused
 from safestats.qgis_plugin.core.events import EventKind
 from safestats.qgis_plugin.core.local_store import LocalCopy
-from safestats.qgis_plugin.core.offline import OfflineSession, may_unlock
+from safestats.qgis_plugin.core.offline import OfflineSession, kept_requests, may_unlock
 from safestats.qgis_plugin.core.saved_projects import is_stand_in
 from safestats.qgis_plugin.core.settings import DEFAULT_SERVER, DeskSettings
 from safestats.qgis_plugin.core.transport import Transport
@@ -29,7 +29,7 @@ from safestats.qgis_plugin.gui.sign_in_pages import PasswordPage
 from safestats.qgis_plugin.gui.storage_dialog import StorageDialog
 from safestats.tests.network_part import RunningPart
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 WRONG = "not the passphrase"
 
 
@@ -195,6 +195,42 @@ def test_what_was_done_offline_is_told_before_new_data_come(
     pull(address)
     told = [event for event in live_server.events("hotspot.run") if event["filter"].get("unusual") == 4711]
     assert len(told) == 1 and told[0]["filter"]["offline"] is True
+
+
+def test_a_purpose_in_one_s_own_words_is_kept_offline_and_put_to_the_team(
+    desk: Desk, pull, line, address: str, unlock, accept, live_server, qtbot
+) -> None:
+    pull(address)
+    sign_out(desk, qtbot)
+    unlock()
+    told: list[str] = []
+    desk.told.connect(told.append)
+
+    def ask(words: str) -> DeskError:
+        ended: list[Any] = []
+        desk.steps.accept("other", words, ended.append, ended.append)
+        qtbot.waitUntil(lambda: bool(ended), timeout=WAIT_MS)
+        return ended[0]
+
+    assert ask("too short").code == "purpose-detail-missing"
+    for _twice in range(2):
+        held = ask("Where to plant  trees beside the canal (offline)")
+        assert isinstance(held, PurposeHeld) and "when you sign in" in held.sentence
+    assert not desk.offline and desk.layers() == []  # nothing opens for it
+    accept()
+    assert desk.offline
+    requests = len(live_server.events("purpose.request"))
+    sign_out(desk, qtbot)
+    assert kept_requests(desk.steps._copies(address, "erin")) == ["Where to plant trees beside the canal (offline)"]
+    pull(address)
+    assert len(live_server.events("purpose.request")) == requests + 1
+    (sentence,) = told
+    assert "“Where to plant trees beside the canal (offline)”" in sentence and "put to the SafeStats team" in sentence
+    assert desk.session.purpose.code == live_server.purpose and desk.signed_in  # the session goes on for its own
+    assert kept_requests(desk.steps._copies(address, "erin")) == []
+    sign_out(desk, qtbot)
+    pull(address)
+    assert len(live_server.events("purpose.request")) == requests + 1
 
 
 def test_ten_wrong_passwords_are_the_last(desk: Desk, pull, address: str, unlock, live_server, qtbot) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QDockWidget, QMenu, QToolBar
+from qgis.PyQt.QtWidgets import QDockWidget, QMenu, QTabBar, QToolBar
 from safestats import classFactory
 from safestats.qgis_plugin.core.settings import LOCAL_ROOT_VARIABLE
 from safestats.qgis_plugin.plugin import SafeStatsPlugin, plugin_version
@@ -64,6 +64,44 @@ def test_it_adds_docks_menu_toolbar_and_provider(plugin: SafeStatsPlugin, iface:
     provider = QgsApplication.processingRegistry().providerById("safestats")
     assert {a.name() for a in provider.algorithms()} >= {"proximitysearch", "kerneldensity", "getisord"}
     assert all(not action.icon().isNull() for action in plugin.toolbar.actions() if not action.isSeparator())
+
+
+def test_at_first_look_no_title_is_cut_and_only_the_dock_in_front_answers_to_letters(
+    plugin: SafeStatsPlugin, iface: WindowInterface, qtbot
+) -> None:
+    window = iface.mainWindow()
+    window.resize(1000, 700)
+    window.show()
+    plugin.desk.settings.docks_arranged = False
+    plugin._arrange_docks()
+    docks = [plugin.layers_dock, plugin.explore_dock, plugin.proximity_dock, plugin.hotspot_dock, plugin.time_dock]
+    titles = [dock.windowTitle() for dock in docks]
+
+    def tabs() -> QTabBar | None:
+        bars = window.findChildren(QTabBar)
+        return next((bar for bar in bars if [bar.tabText(at) for at in range(bar.count())] == titles), None)
+
+    qtbot.waitUntil(lambda: tabs() is not None)
+    bar = tabs()
+    qtbot.waitUntil(lambda: bar.isVisible())
+    assert bar.width() >= bar.minimumSizeHint().width()
+    words = bar.fontMetrics()
+    assert all(bar.tabRect(at).width() > words.horizontalAdvance(title) for at, title in enumerate(titles))
+
+    for front in (plugin.time_dock, plugin.layers_dock):
+        front.raise_()
+        qtbot.waitUntil(lambda front=front: front.widget().isVisible())
+        qtbot.waitUntil(lambda front=front: not any(one.widget().isVisible() for one in docks if one is not front))
+
+
+def test_a_dock_that_is_opened_takes_the_keyboard(plugin: SafeStatsPlugin, iface: WindowInterface, qtbot) -> None:
+    window = iface.mainWindow()
+    window.show()
+    action = plugin.proximity_dock.toggleViewAction()
+    if action.isChecked():
+        action.trigger()
+    action.trigger()
+    qtbot.waitUntil(lambda: window.focusWidget() is plugin.proximity_dock.place_edit)
 
 
 def test_loading_opens_no_connection(iface: WindowInterface, qgis_processing, tmp_path: Path, monkeypatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from osgeo import ogr
-from safestats.qgis_plugin.core import pull
+from safestats.qgis_plugin.core import pull_plan
 from safestats.qgis_plugin.core.errors import (
     AgreementRefused,
     Cancelled,
@@ -140,7 +140,7 @@ def test_an_update_fetches_what_changed_and_equals_a_fresh_copy(
     former = pulled(transport, account).copy
     rows = rows_of(former)
     publish_changes(live_server)
-    monkeypatch.setattr(pull, "_BYTES_PER_SECOND", 1)  # a line so slow that the fewest bytes win
+    monkeypatch.setattr(pull_plan, "_BYTES_PER_SECOND", 1)  # a line so slow that the fewest bytes win
     result = pulled(transport, account)
     assert result.kind is PullKind.UPDATED
     changed = [month for month in result.copy.manifest.slices if month.period != "2025-08"]
@@ -163,7 +163,7 @@ def test_what_changed_is_told_of_a_whole_file_too_and_kept(
     assert first.copy.changes is None
     rows = rows_of(first.copy)
     publish_changes(live_server)
-    monkeypatch.setattr(pull, "_ROWS_PER_SECOND_PROVED", 0.001)  # a desk so slow that the whole file wins
+    monkeypatch.setattr(pull_plan, "_ROWS_PER_SECOND_PROVED", 0.001)  # a desk so slow that the whole file wins
     result = pulled(transport, account)
     assert result.kind is PullKind.WHOLE
     assert_told(result, first.copy, rows)
@@ -178,7 +178,7 @@ def test_a_copy_that_was_damaged_since_is_replaced_by_a_whole_one(
 ) -> None:
     former = pulled(transport, account).copy
     publish_changes(live_server)
-    monkeypatch.setattr(pull, "_BYTES_PER_SECOND", 1)
+    monkeypatch.setattr(pull_plan, "_BYTES_PER_SECOND", 1)
     with closing(sqlite3.connect(former.path)) as connection:
         (page,) = connection.execute(
             "SELECT rootpage FROM sqlite_master WHERE name = 'rtree_colp_geom_rowid'"
@@ -198,7 +198,7 @@ def test_a_pull_goes_on_from_the_file_that_was_complete(
 ) -> None:
     pulled(transport, account)
     publish_changes(live_server)
-    monkeypatch.setattr(pull, "_BYTES_PER_SECOND", 1)
+    monkeypatch.setattr(pull_plan, "_BYTES_PER_SECOND", 1)
     stages: list[float] = []
 
     def stop_after_the_first_file(stage: str, done: float, total: float) -> None:
@@ -228,7 +228,7 @@ def test_stopped_anywhere_the_former_copy_stands_and_the_next_pull_succeeds(
     former = pulled(transport, account).copy
     rows = rows_of(former)
     publish_changes(live_server)
-    monkeypatch.setattr(pull, "_BYTES_PER_SECOND", 1)
+    monkeypatch.setattr(pull_plan, "_BYTES_PER_SECOND", 1)
     for stop_at in itertools.count(1):
         looks = itertools.count(1)
         try:

@@ -12,7 +12,8 @@ _SPEC = importlib.util.spec_from_file_location("qt5_names", ROOT / "scripts" / "
 qt5_names = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(qt5_names)
 
-IMPORTS = "from qgis.PyQt.QtCore import Qt, QVariant\nfrom qgis.PyQt.QtWidgets import QDialog, QFrame\n"
+IMPORTS = "from qgis.PyQt import QtCore, QtWidgets\n"
+IMPORTS += "from qgis.PyQt.QtCore import Qt, QVariant\nfrom qgis.PyQt.QtWidgets import QDialog, QFrame\n"
 
 
 def found(source: str) -> list[str]:
@@ -30,6 +31,26 @@ def found(source: str) -> list[str]:
         ("from qgis.PyQt.QtCore import QRegExp", "QRegularExpression"),
         ("from PyQt5.QtCore import Qt", "qgis.PyQt"),
         ("from qgis.PyQt.QtWidgets import QAction", "QtGui"),
+        ("QtCore.Qt.AlignLeft", "AlignmentFlag.AlignLeft"),
+        ("QtCore.QVariant.String", "QMetaType"),
+        ("QtWidgets.QAction", "QtGui"),
+        ("QtWidgets.QSizePolicy.Expanding", "QSizePolicy.Policy.Expanding"),
+        ("QVariant.Type", "QMetaType"),
+        ("QVariant.Null", "QMetaType"),
+        ("Qt.MidButton", "MiddleButton"),
+        ("Qt.MouseButton.MidButton", "MiddleButton"),
+        ("Qt.ItemDataRole.BackgroundColorRole", "BackgroundRole"),
+        ("QtCore.QRegExp('x')", "QRegularExpression"),
+        ("class D(QDialog):\n    x = QDialog\nD.Accepted", "QDialog.DialogCode.Accepted"),
+        ("self.Accepted", "QDialog.DialogCode.Accepted"),
+        ("getattr(Qt, 'AlignLeft')", "AlignmentFlag.AlignLeft"),
+        ("int(Qt.AlignmentFlag.AlignLeft)", "its value"),
+        ("int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)", "its value"),
+        ("metrics.width('x')", "horizontalAdvance"),
+        ("box.currentIndexChanged[str].connect(f)", "without a type"),
+        ("from qgis.PyQt import QtWebKit", "no such module"),
+        ("from qgis.PyQt.QtWebKitWidgets import QWebView", "no such module"),
+        ("qApp.quit()", "instance"),
     ],
 )
 def test_what_only_qt_5_has_is_found(source: str, words: str) -> None:
@@ -44,6 +65,12 @@ def test_what_only_qt_5_has_is_found(source: str, words: str) -> None:
         "dialog.exec()",
         "from qgis.PyQt.QtGui import QAction",
         "QDialog.tr",
+        "QtCore.Qt.AlignmentFlag.AlignLeft",
+        "self.width()",
+        "QVariant()",
+        "sqlite3.Error",
+        "getattr(Qt, name)",
+        "texts['x'][str]",
     ],
 )
 def test_what_both_have_is_not(source: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import threading
 from collections.abc import Iterator
@@ -173,12 +174,54 @@ def test_a_pull_whose_file_is_held_open_says_who_may_hold_it(windows: Windows, d
     assert pull_layer(transport, account, "colp", lambda *_told: None, lambda: False).copy.path.is_file()
 
 
-def test_one_module_replaces_and_deletes_what_the_plugin_keeps() -> None:
-    """Export files and folders of the system's own for what is temporary have other rules, and stand apart."""
-    core = Path(replacing.__file__).parent
+PLUGIN = Path(replacing.__file__).parents[1]
+OF_PATHS = {"rename", "unlink", "rmdir", "link_to", "hardlink_to"}
+OF_MODULES = {("os", "replace"), ("os", "remove"), ("shutil", "move"), ("shutil", "rmtree"), ("os", "renames")}
+
+
+def replacing_calls(source: str) -> list[int]:
+    """The lines that replace, rename or delete something in the file system."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        called = node.func
+        module = called.value.id if isinstance(called.value, ast.Name) else ""
+        # A text's own replace has two arguments, that of a moment or a dataclass has names.
+        of_path = called.attr == "replace" and len(node.args) == 1 and not node.keywords
+        if of_path or called.attr in OF_PATHS or (module, called.attr) in OF_MODULES:
+            found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "part.replace(path)",
+        "self._part.unlink()",
+        "part.unlink(missing_ok=True)",
+        "Path(a).rename(b)",
+        "os.replace(a, b)",
+        "os.unlink(a)",
+        "shutil.move(a, b)",
+        "shutil.rmtree(a)",
+    ],
+)
+def test_each_way_to_replace_or_delete_is_seen(source: str) -> None:
+    assert replacing_calls(source) == [1]
+
+
+@pytest.mark.parametrize("source", ['name.replace("a", "b")', "moment.replace(tzinfo=utc)", "replace(copy, path=p)"])
+def test_what_only_looks_like_it_is_not(source: str) -> None:
+    assert replacing_calls(source) == []
+
+
+def test_one_module_replaces_and_deletes_files() -> None:
+    """A folder of the system's own for what is temporary goes as a whole."""
     writers = {
-        path.name
-        for path in core.glob("*.py")
-        if any(call in path.read_text(encoding="utf-8") for call in ("os.replace(", "os.rename(", ".unlink("))
+        path.relative_to(PLUGIN).as_posix()
+        for path in PLUGIN.rglob("*.py")
+        if replacing_calls(path.read_text(encoding="utf-8"))
     }
-    assert writers <= {"replacing.py", "premises_batch.py", "premises_workbook.py"}
+    assert writers == {"core/replacing.py", "core/layer_rows.py"}
+    assert len(replacing_calls((PLUGIN / "core/layer_rows.py").read_text(encoding="utf-8"))) == 1

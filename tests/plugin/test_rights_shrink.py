@@ -19,7 +19,7 @@ from safestats.qgis_plugin.gui.layers_dock import LayersDock
 from safestats.tests.commands import agreement, amended, organisation, suspended
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 EVERYTHING = "--areas london,unplaced,outside --fields core,area,location,place --precision point"
 NARROW = "--areas london,unplaced,outside --fields core,area --precision area"
 FOR_VIEWING = f"{EVERYTHING} --uses view,sync"

@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 import json
+import re
+import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from qgis.core import Qgis, QgsPathResolver, QgsProjectBadLayerHandler, QgsVectorLayer
+from qgis.core import (
+    Qgis,
+    QgsGeometry,
+    QgsLayoutItemAttributeTable,
+    QgsLayoutItemLegend,
+    QgsLayoutItemMap,
+    QgsPathResolver,
+    QgsPrintLayout,
+    QgsProjectBadLayerHandler,
+    QgsRectangle,
+    QgsVectorLayer,
+)
 from safestats.qgis_plugin.core import layers
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.errors import DeskError
+from safestats.qgis_plugin.core.explore import row_filter
+from safestats.qgis_plugin.core.explore.filter_question import keep_question, taken_question
+from safestats.qgis_plugin.core.explore.row_filter import naming
+from safestats.qgis_plugin.core.explore.selection import Selection, Within
+from safestats.qgis_plugin.core.filter_text import SINGLE_ROWS
+from safestats.qgis_plugin.core.incidents import IncidentFilter
 from safestats.qgis_plugin.core.local_store import LocalCopy
+from safestats.qgis_plugin.core.points import PointSource
+from safestats.qgis_plugin.core.run_record import LayerName, RunRecord, keep_record, record_of
 from safestats.qgis_plugin.core.saved_projects import SavedProjects, is_stand_in
+from safestats.qgis_plugin.core.study_areas import StudyArea
+from safestats.shared.manifest import FID_KEY_BITS
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 
 
 class Unavailable(QgsProjectBadLayerHandler):
@@ -99,6 +123,83 @@ def test_a_project_saved_before_an_update_opens_with_the_copy_in_force(
     assert layers.facts(layer).release == copy.manifest.release == former.manifest.release + 1
     assert layers.facts(layer).valid_until == copy.manifest.valid_until
     assert desk.layers() == [layer]
+
+
+def layout_of(desk: Desk, layer: QgsVectorLayer) -> QgsPrintLayout:
+    """A layout that remembers the layer in a map whose layers are kept, in a legend, in a table and in its atlas."""
+    layout = QgsPrintLayout(desk.project)
+    layout.setName("A page")
+    layout.initializeDefaults()
+    shown = QgsLayoutItemMap(layout)
+    shown.setLayers([layer])
+    shown.setKeepLayerSet(True)
+    layout.addLayoutItem(shown)
+    legend = QgsLayoutItemLegend(layout)
+    legend.setAutoUpdateModel(False)
+    layout.addLayoutItem(legend)
+    table = QgsLayoutItemAttributeTable.create(layout)
+    table.setVectorLayer(layer)
+    layout.addMultiFrame(table)
+    layout.atlas().setCoverageLayer(layer)
+    layout.atlas().setEnabled(True)
+    desk.project.layoutManager().addLayout(layout)
+    return layout
+
+
+def all_bytes(path: Path) -> bytes:
+    if path.suffix == ".qgs":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        return b"".join(archive.read(name) for name in archive.namelist())
+
+
+@pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
+@pytest.mark.parametrize("kind", ["qgs", "qgz"])
+@pytest.mark.parametrize("many", [3, 400])
+def test_a_project_file_holds_no_filter_of_single_rows(
+    desk: Desk, pull, folder: Path, monkeypatch, relative: bool, kind: str, many: int
+) -> None:
+    monkeypatch.setattr(row_filter, "_MOST_LISTED", 100)  # the copy holds 480
+    pull()
+    layer = desk.open_layer("colp")
+    fids = np.array(sorted(feature.id() for feature in layer.getFeatures())[:many], dtype=np.int64)
+    assert layer.setSubsetString(naming(fids)) and fids[0] > 1 << FID_KEY_BITS
+    keep_question(layer, Selection("colp", within=Within.BOROUGHS, codes=("E09000001",)))
+    result = QgsVectorLayer("Point?crs=EPSG:27700", "A result", "memory")
+    area = StudyArea("a square", QgsGeometry.fromRect(QgsRectangle(530_000, 180_000, 534_000, 184_000)), "")
+    facts = PointSource(layer).facts
+    keep_record(
+        result, RunRecord.of("x", {}, facts, IncidentFilter(), area, (1, 0, 0), "9", {"a": LayerName.of(facts)})
+    )
+    desk.project.addMapLayer(result)
+    layout_of(desk, layer)
+    project, path = desk.project, folder / f"p.{kind}"
+    project.setFilePathStorage(Qgis.FilePathType.Relative if relative else Qgis.FilePathType.Absolute)
+    for _again in range(2):
+        assert project.write(str(path))
+        told = all_bytes(path)
+        days = {int(fid) >> FID_KEY_BITS for fid in fids}
+        assert not any(str(fid).encode() in told for fid in fids.tolist()) and b"json_each" not in told
+        assert not any(int(number) >> FID_KEY_BITS in days for number in re.findall(rb"\d{17,19}", told))
+        assert layer.subsetString() == naming(fids)  # what is shown stays as it is
+    assert [found.name for found in folder.iterdir() if found.name.endswith(".part")] == []
+    project.clear()
+    sentences: list[str] = []
+    desk.told.connect(sentences.append)
+    assert project.read(str(path))
+    (again,) = project.mapLayersByName(layer_name := desk.layers()[0].name())
+    assert again.isValid() and not again.subsetString() and again.featureCount() >= many
+    assert sentences == [
+        f"{layer_name}: shown unfiltered. It was filtered to single incidents, and a project file keeps no such "
+        "filter: filter it again in Explore."
+    ]
+    assert taken_question(again) == Selection("colp", within=Within.BOROUGHS, codes=("E09000001",))
+    (item,) = [one for one in project.layoutManager().layouts()[0].items() if isinstance(one, QgsLayoutItemMap)]
+    assert item.layers() == [again]
+    assert project.write(str(path)) and b"safestats-rows-filter" not in all_bytes(path)
+    (made,) = project.mapLayersByName("A result")
+    assert record_of(made).source.subset == SINGLE_ROWS
 
 
 @pytest.mark.parametrize("lapsed", [False, True], ids=["deleted", "lapsed"])

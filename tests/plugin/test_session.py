@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from safestats.qgis_plugin.core.desk_session import DeskSession, SessionState
 from safestats.qgis_plugin.core.errors import (
@@ -12,7 +14,8 @@ from safestats.qgis_plugin.core.errors import (
     SignInRefused,
 )
 from safestats.qgis_plugin.core.events import EventKind, EventQueue
-from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+from safestats.qgis_plugin.core.network import QgisNetwork
+from safestats.qgis_plugin.core.transport import Transport
 
 ACCOUNT = "account"
 
@@ -152,6 +155,27 @@ def test_an_event_that_the_server_calls_invalid_holds_up_no_other(qgis_app, live
     assert queue.waiting(ACCOUNT) == []
     assert len(live_server.events("hotspot.run")) == before + 2
     assert "x" * 33 in (tmp_path / "events.refused").read_text(encoding="utf-8")
+    # The server is told of it as of something that was refused, once.
+    told = [event for event in live_server.events("note.refused") if "x" * 33 in event["filter"]["note"]]
+    assert len(told) == 1 and "events.0.dataset" in told[0]["filter"]["why"] and told[0]["dataset"] == ""
+    queue.record(ACCOUNT, EventKind.HOTSPOT_RUN, "mps", {"cell": 300}, 3)
+    assert queue.send(ACCOUNT, live_server.connect("ada")) == 1
+    assert len([event for event in live_server.events("note.refused") if "x" * 33 in event["filter"]["note"]]) == 1
+
+
+def test_what_an_earlier_plugin_set_aside_is_told_too_and_only_its_own_account_s(
+    qgis_app, live_server, tmp_path
+) -> None:
+    event = {"id": "not an id", "kind": "map.export", "at": "yesterday", "dataset": "mps", "filter": {}, "rows": 1}
+    lines = [{"account": account, "event": {**event, "filter": {"of": account}}} for account in (ACCOUNT, "bob")]
+    refused = tmp_path / "events.refused"
+    refused.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    queue = EventQueue(tmp_path / "events.jsonl")
+    assert queue.send(ACCOUNT, live_server.connect("ada")) == 0
+    told = [event["filter"]["note"] for event in live_server.events("note.refused") if "yesterday" in str(event)]
+    assert len(told) == 1 and json.loads(told[0])["filter"] == {"of": ACCOUNT}
+    kept = [json.loads(line) for line in refused.read_text(encoding="utf-8").splitlines()]
+    assert [entry.get("told", False) for entry in kept] == [entry["account"] == ACCOUNT for entry in kept]
 
 
 def test_a_long_question_is_cut_so_that_the_audit_hears_of_it(qgis_app, live_server, tmp_path) -> None:

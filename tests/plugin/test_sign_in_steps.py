@@ -19,7 +19,8 @@ from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QLineEdit, QWidget
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.desk_session import DeskSession, SessionState, client_name
-from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+from safestats.qgis_plugin.core.network import QgisNetwork
+from safestats.qgis_plugin.core.transport import Transport
 from safestats.qgis_plugin.gui.conditions_page import ConditionsPage
 from safestats.qgis_plugin.gui.layers_dock import LayersDock
 from safestats.qgis_plugin.gui.purpose_chooser import PurposeChooser
@@ -29,7 +30,7 @@ from safestats.qgis_plugin.gui.sign_in_dialog import SignInDialog
 from safestats.qgis_plugin.gui.sign_in_flow import SignInFlow
 from safestats.qgis_plugin.gui.sign_in_pages import CodePage, EnrolmentPage, PasswordPage
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 STEP_S = 30
 NUMBERS = itertools.count(1)
 OWN_WORDS = "Where ambulances are needed on hot days, for the heat plan"

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsApplication, QgsAuthCertUtils, QgsNetworkAccessManager
-from qgis.PyQt.QtNetwork import QNetworkProxy, QSslCertificate
+from qgis.core import QgsApplication, QgsAuthCertUtils, QgsAuthConfigSslServer, QgsNetworkAccessManager
+from qgis.PyQt.QtNetwork import QNetworkProxy, QSslCertificate, QSslError
 from safestats.qgis_plugin.core.errors import CertificateTrouble, DeskError, ProxyTrouble, ServerUnreachable
-from safestats.qgis_plugin.core.network import ProxySearch
-from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+from safestats.qgis_plugin.core.network import ProxySearch, QgisNetwork
+from safestats.qgis_plugin.core.transport import Transport
 from safestats.tests.certificates import Authority
 
 NAME = "safestats.test"
@@ -239,6 +239,54 @@ def test_an_authority_added_in_qgis_is_trusted(qgis_app, servers: Servers, autho
         manager.rebuildTrustedCaCertsCache()
 
 
+def test_an_exception_saved_in_qgis_does_not_count(qgis_app, servers: Servers, authority: Authority) -> None:
+    """Somebody has clicked the warning away: for map services of QGIS's own, not for records of victims."""
+    certificate = authority.certify(NAME)
+    port = tls_server(servers, certificate)
+    manager = QgsApplication.authManager()
+    if manager.isDisabled():
+        pytest.skip(f"QGIS's authentication system is off here: {manager.disabledMessage()}")
+    (saved,) = QSslCertificate.fromPath(str(certificate))
+    exception = QgsAuthConfigSslServer()
+    exception.setSslHostPort(f"127.0.0.1:{port}")
+    exception.setSslCertificate(saved)
+    exception.setSslIgnoredErrorEnums([QSslError.SslError.UnableToGetLocalIssuerCertificate])
+    assert manager.storeSslCertCustomConfig(exception)
+    try:
+        with pytest.raises(CertificateTrouble, match="An exception that was saved in QGIS is not used") as caught:
+            Transport(f"https://127.0.0.1:{port}", QgisNetwork(), "0.1.0").get_json("/")
+    finally:
+        digest = QgsAuthCertUtils.shaHexForCert(saved)
+        manager.removeSslCertCustomConfig(digest, f"127.0.0.1:{port}")
+    assert caught.value.code == "certificate-authority"
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_client_certificate_is_told(
+    servers: Servers, authority: Authority, newest: ssl.TLSVersion
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.certify(NAME))
+    context.load_verify_locations(cadata=authority.pem)
+    context.verify_mode, context.maximum_version = ssl.CERT_REQUIRED, newest
+
+    def serve(connection: socket.socket) -> None:
+        encrypted = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        with encrypted:
+            try:
+                encrypted.do_handshake()
+            except ssl.SSLError:
+                encrypted.settimeout(2)
+                # Let it read why: a socket closed with something unread takes its last words back.
+                while socket.socket.recv(encrypted, 4096):
+                    pass
+
+    trouble = refused(servers.start(serve), authority.pem)
+    assert "client certificate" in trouble.sentence
+    # Before TLS 1.3 servers do not say what was wrong.
+    assert trouble.code == ("client-certificate" if newest is ssl.TLSVersion.TLSv1_3 else "tls")
+
+
 # ---------------------------------------------------------------- proxies
 
 
@@ -262,7 +310,7 @@ def test_requests_go_through_the_proxy_of_qgis(servers: Servers, authority: Auth
     proxy = Proxy(servers, tls_server(servers, authority.certify(NAME)), login="me:p@ss word")
     network = through_qgis(proxy.port, authority.pem, "me", "p@ss word")
     assert Transport(f"https://{NAME}", network, "0.1.0").get_json("/") == {"answer": 42}
-    assert proxy.asked == [f"CONNECT {NAME}:443 HTTP/1.0"] or proxy.asked == [f"CONNECT {NAME}:443 HTTP/1.1"]
+    assert set(proxy.asked) <= {f"CONNECT {NAME}:443 HTTP/1.{n}" for n in (0, 1)}
 
 
 @pytest.mark.parametrize("password", ["", "wrong"])

@@ -8,9 +8,10 @@ import pytest
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.desk_session import DeskSession
 from safestats.qgis_plugin.core.errors import DeskError, PluginTooOld, ServerTrouble
-from safestats.qgis_plugin.core.transport import QgisNetwork, Transport
+from safestats.qgis_plugin.core.network import QgisNetwork
+from safestats.qgis_plugin.core.transport import Transport
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 ABOUT = {"name": "SafeStats", "version": "9.9", "api_version": 1, "synthetic": False, "lease_days": 14}
 ANSWER = {
     "token": "t",

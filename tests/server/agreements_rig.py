@@ -9,13 +9,15 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from safestats.sync_server.agreements import grants, service, terms
+from safestats.sync_server.agreements.details import ContactDetails, Details
 from safestats.sync_server.agreements.grants import GrantTerms
 from safestats.sync_server.agreements.models import Agreement, ContactRole
-from safestats.sync_server.agreements.scope import Scope, Subject, countable_scope, scope
-from safestats.sync_server.agreements.service import ContactDetails, Details
+from safestats.sync_server.agreements.opened import Scope
+from safestats.sync_server.agreements.scope import countable_scope, scope
 from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.database import Database
 from safestats.sync_server.identity.models import Organisation, Role, User
+from safestats.sync_server.identity.subject import Subject
 from safestats.sync_server.services import Services
 from sqlalchemy import select
 from sqlalchemy.orm import Session

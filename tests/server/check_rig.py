@@ -9,11 +9,11 @@ from pathlib import Path
 from safestats.sync_server.agreements import grants, service
 from safestats.sync_server.agreements.grants import GrantTerms
 from safestats.sync_server.agreements.models import Precision, Use
-from safestats.sync_server.agreements.scope import Subject
 from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.datasets.definitions import FieldGroup, layer_fields
 from safestats.sync_server.identity.models import Role
 from safestats.sync_server.identity.service import add_organisation, add_user, find_organisation, find_user
+from safestats.sync_server.identity.subject import Subject
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.instants import london_today
 from safestats.sync_server.ranks.building import build_ranks

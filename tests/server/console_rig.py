@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from safestats.shared.areas import BOUNDARIES_FILE
 from safestats.sync_server.agreements import grants, service, terms
+from safestats.sync_server.agreements.details import ContactDetails, Details
 from safestats.sync_server.agreements.grants import GrantTerms
 from safestats.sync_server.agreements.models import ContactRole, Precision
 from safestats.sync_server.app import create_app
@@ -49,9 +50,9 @@ PEOPLE = {
     "hackney.admin": (Role.ORGANISATION_ADMIN, "hackney"),
     "hackney.analyst": (Role.ANALYST, "hackney"),
 }
-DETAILS = service.Details(
+DETAILS = Details(
     lawful_basis="Public task: section 17 of the Crime and Disorder Act 1998.",
-    contacts=(service.ContactDetails(ContactRole.DATA_PROTECTION, "D. Officer", "dpo@example.org"),),
+    contacts=(ContactDetails(ContactRole.DATA_PROTECTION, "D. Officer", "dpo@example.org"),),
 )
 
 

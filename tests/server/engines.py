@@ -38,6 +38,8 @@ ON_POSTGIS = ENGINE == "postgis"
 _SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "postgis.sh"
 _ROLES = {"owner_url": "safestats_owner", "publisher_url": "safestats_publisher", "database_url": "safestats_app"}
 _TEMPLATE = "safestats"
+# Peers of the benchmarks lie in the tests' environment and in no server's, where GDAL's reader would import them.
+_WITHOUT_PEERS = Path(__file__).resolve().parent / "without_peers"
 
 
 def settings_for(folder: Path, **changes: Any) -> Settings:
@@ -102,7 +104,8 @@ def _name(settings: Settings) -> str:
 def environment(settings: Settings) -> dict[str, str]:
     """What a process works with that is to serve, or to command, the same server."""
     names = ("data_dir", "resources_dir", "database_url", "publisher_url", "owner_url")
-    return {**os.environ, **{f"SAFESTATS_{name.upper()}": str(getattr(settings, name)) for name in names}}
+    told = {f"SAFESTATS_{name.upper()}": str(getattr(settings, name)) for name in names}
+    return {**os.environ, "PYTHONPATH": str(_WITHOUT_PEERS), **told}
 
 
 def copied(server: Settings, folder: Path) -> Settings:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -62,11 +63,17 @@ def sign_in_there(authorisation_url: str, subject: str) -> dict[str, str]:
     return {name: values[0] for name, values in query.items()}
 
 
+@cache
+def _key(_whose: str) -> RSAKey:
+    """A key of each, for making one takes long."""
+    return RSAKey.generate_key(2048, {"kid": "one"}, private=True)
+
+
 class LyingProvider:
     """A provider that checks PKCE and the client's secret, and signs whatever ``claims`` makes of honest claims."""
 
     def __init__(self) -> None:
-        self.key = RSAKey.generate_key(2048, {"kid": "one"}, private=True)
+        self.key = _key("its own")
         self.shown_keys = KeySet([self.key])
         self.claims: Callable[[dict[str, Any]], dict[str, Any]] = dict
         self.sign: Callable[[dict[str, Any]], str] = self.signed
@@ -85,8 +92,7 @@ class LyingProvider:
         return jwt.encode({"alg": "RS256", "kid": "one"}, claims, self.key)
 
     def signed_by_another(self, claims: dict[str, Any]) -> str:
-        other = RSAKey.generate_key(2048, {"kid": "one"}, private=True)
-        return jwt.encode({"alg": "RS256", "kid": "one"}, claims, other)
+        return jwt.encode({"alg": "RS256", "kid": "one"}, claims, _key("another's"))
 
     def signed_by_the_public_key(self, claims: dict[str, Any]) -> str:
         public = OctKey.import_key(self.key.as_pem(private=False))

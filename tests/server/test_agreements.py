@@ -11,6 +11,7 @@ import pytest
 import shapely
 from safestats.shared.areas import BOUNDARIES_FILE
 from safestats.sync_server.agreements import documents, grants, service
+from safestats.sync_server.agreements.details import ContactDetails, Details, PartyDetails, details_of
 from safestats.sync_server.agreements.explain import Effect, Explanation, explained
 from safestats.sync_server.agreements.grants import GrantTerms
 from safestats.sync_server.agreements.models import (
@@ -20,10 +21,10 @@ from safestats.sync_server.agreements.models import (
     Precision,
     Use,
 )
+from safestats.sync_server.agreements.opened import Refusal
 from safestats.sync_server.agreements.profiles import Profile, apply_profile
 from safestats.sync_server.agreements.review import Standing, due_for_review, in_force, standing
-from safestats.sync_server.agreements.scope import Refusal, live_scopes, months_back
-from safestats.sync_server.agreements.service import ContactDetails, Details, PartyDetails
+from safestats.sync_server.agreements.scope import live_scopes, months_back
 from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.datasets.areas import AreaIndex, load_supplied_areas
 from safestats.sync_server.datasets.definitions import FieldGroup
@@ -520,10 +521,10 @@ def test_details_change_in_part(life: Life) -> None:
         ControllerStatus.JOINT,
     )
     agreement = life.draft(details=everything, ends=TODAY + days(9))
-    assert service.details_of(agreement) == everything
+    assert details_of(agreement) == everything
     service.change(life.services, life.session, COMMAND_LINE, agreement, replace(everything, retention="A month."))
     life.session.expire_all()
-    assert service.details_of(agreement) == replace(everything, retention="A month.")
+    assert details_of(agreement) == replace(everything, retention="A month.")
 
 
 def test_profiles_are_what_organisations_usually_have(life: Life, areas: AreaIndex) -> None:

@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from safestats.shared.manifest import Manifest
 from safestats.sync_server.agreements import grants, service
+from safestats.sync_server.agreements.details import Details
 from safestats.sync_server.agreements.grants import GrantTerms
 from safestats.sync_server.agreements.models import Agreement, Precision, Use
 from safestats.sync_server.agreements.terms import load_terms
@@ -193,7 +194,7 @@ def test_a_licensing_officer_pulls_a_layer_of_their_own(desk: Desk) -> None:
 
 def test_the_purpose_of_the_session_must_be_agreed(desk: Desk) -> None:
     desk.work(service.amend)
-    details = service.Details(DETAILS.lawful_basis, ("policy",), contacts=DETAILS.contacts)
+    details = Details(DETAILS.lawful_basis, ("policy",), contacts=DETAILS.contacts)
     desk.work(service.change, details, reference="DSA-1.v2")
     desk.sign_and_activate("DSA-1.v2")
     assert desk.refusal() == "purpose-not-agreed"

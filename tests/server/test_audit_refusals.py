@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from safestats.sync_server.audit.verification import verify
+from safestats.sync_server.console import audit as console_audit
 from safestats.sync_server.identity.models import ConditionsOfUse
 from safestats.sync_server.identity.service import find_user
 from safestats.sync_server.instants import now
 from safestats.sync_server.oversight.usage import usage_of
 from safestats.tests.server import console_rig
-from safestats.tests.server.console_rig import PASSWORD, Console
+from safestats.tests.server.console_rig import PASSWORD, Console, Page
 from safestats.tests.server.engines import settings_for
+
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
 
 AGREEMENT = "DSA-CAMDEN-BTP"
 TYPED = "secret-that-was-typed"
@@ -157,6 +162,65 @@ def test_a_verification_says_with_what_it_did_not_compare(console: Console) -> N
     folder.seals.clear()
     told = verify(audit.store, folder, audit.sealing.keyring.public_keys(), {})
     assert told.ok and "No exported seals were compared with" in told.message
+
+
+def test_notes_that_were_refused_are_shown_to_who_reads_the_audit(console: Console) -> None:
+    admin, auditor = console.as_("gla.admin"), console.as_("gla.auditor")
+    assert "could not be taken" not in admin.get("/console/audit").text
+    analyst = desk(console, "camden.analyst")
+    wrong = {"id": str(uuid4()), "kind": "map.export", "at": "yesterday", "dataset": "mps", "rows": 1}
+    client = console.visitor().client
+    assert client.post("/v1/events", json={"events": [wrong]}, headers=analyst).status_code == 422
+    told = {"note": '{"kind": "map.export", "at": "yesterday"}', "why": "events.0.at: no instant <b>"}
+    for number in (1, 2):
+        note = {"id": str(uuid4()), "kind": "note.refused", "at": "2026-11-05T10:00:00Z", "dataset": "", "filter": told}
+        for _again in range(2):
+            assert client.post("/v1/events", json={"events": [note]}, headers=analyst).status_code == 202
+        for reader in (admin, auditor):
+            text = " ".join(reader.get("/console/audit").text.split())
+            said = "One note of what was done" if number == 1 else "2 notes of what was done"
+            assert said in text and "reported by camden.analyst." in text
+    page = admin.get("/console/audit")
+    (link,) = [link for link in page.links if link.endswith("event=note.refused")]
+    events = [link for link in admin.get(link).links if link.startswith("/console/audit/events/")]
+    assert len(events) == 2 and "events.0.at: no instant <b>" in admin.get(events[0]).text
+    event = [event for event in console.events() if event["event"] == "note.refused"][-1]
+    assert event["filter"] == told and event["reported_at"]
+    publisher = console.as_("gla.publisher")
+    assert publisher.get("/console/audit").status == 403
+    # Acknowledged by whoever reads the audit, up to what the page showed; it stays in the audit.
+    before = admin.get("/console/audit")
+    spam = {"note": "Z" * 1900 + " \u202e\n", "why": {"any": "thing"}, "more": "x" * 999}
+    note = {"id": str(uuid4()), "kind": "note.refused", "at": "2026-11-05T10:00:00Z", "dataset": "", "filter": spam}
+    officer = desk(console, "camden.officer")
+    assert client.post("/v1/events", json={"events": [note]}, headers=officer).status_code == 202
+    kept = [event for event in console.events() if event["event"] == "note.refused"][-1]["filter"]
+    assert set(kept) == {"note", "why"} and kept["note"] == "Z" * 299 + "…" and kept["why"] == "{'any': 'thing'}"
+    text = admin.get("/console/audit").text
+    assert "3 notes of what" in text and "reported by camden.officer, camden.analyst." in text
+    own_token = next(iter(publisher.get("/console").forms.values()))["form_token"]
+    assert publisher.send(before, "/console/audit/notes", form_token=own_token).status == 403
+    assert refusals(console)[-1]["reason"] == "role-not-permitted"
+    text = auditor.send(auditor.get("/console/audit"), "/console/audit/notes", until=before_until(before)).text
+    assert "One note of what" in text and "reported by camden.officer." in text
+    event = [event for event in console.events() if event["event"] == "audit.notes-acknowledge"][-1]
+    assert event["actor"] == person(console, "gla.auditor") and event["filter"] == {"until": int(before_until(before))}
+    assert "quicker" in auditor.send(auditor.get("/console/audit"), "/console/audit/notes", until="0").text
+    assert "could not be taken" not in admin.send(admin.get("/console/audit"), "/console/audit/notes").text
+    assert len([link for link in admin.get(link).links if link.startswith("/console/audit/events/")]) == 3
+
+
+def before_until(page: Page) -> str:
+    return page.forms["/console/audit/notes"]["until"]
+
+
+def test_notes_of_long_ago_are_told_of_no_more(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin, analyst = console.as_("gla.admin"), desk(console, "camden.analyst")
+    note = {"id": str(uuid4()), "kind": "note.refused", "at": "2026-11-05T10:00:00Z", "dataset": "", "filter": {}}
+    sent = console.visitor().client.post("/v1/events", json={"events": [note]}, headers=analyst)
+    assert sent.status_code == 202 and "could not be taken" in admin.get("/console/audit").text
+    monkeypatch.setattr(console_audit, "now", lambda: now() + timedelta(days=31))
+    assert "could not be taken" not in admin.get("/console/audit").text
 
 
 def test_what_a_desk_reports_names_the_agreement_in_force(console: Console) -> None:

@@ -18,6 +18,9 @@ from safestats.tests.server import console_rig
 from safestats.tests.server.console_rig import PEOPLE, Console, Page
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 NEW = "/console/case-studies/new"
 TYPED = {
     "title": "Fewer bottles at the lock",

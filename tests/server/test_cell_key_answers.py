@@ -14,7 +14,7 @@ from safestats.shared.presets import Exclusion
 from safestats.shared.rings import Band
 from safestats.shared.windows import Window
 from safestats.sync_server.agreements.models import Precision, Use
-from safestats.sync_server.agreements.scope import GrantProfile, Scope
+from safestats.sync_server.agreements.opened import GrantProfile, Scope
 from safestats.sync_server.analysis.cell_answers import TOP_CATEGORIES, CellRow, counts_around, fixed_windows
 from safestats.sync_server.analysis.models import CellAnswer
 from safestats.sync_server.datasets.definitions import FieldGroup

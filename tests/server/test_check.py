@@ -32,10 +32,11 @@ from safestats.sync_server.agreements import service as agreements
 from safestats.sync_server.agreements.models import Agreement, Precision, Use
 from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.check import batches
-from safestats.sync_server.check.answering import Question, answer_around
+from safestats.sync_server.check.answering import answer_around
 from safestats.sync_server.check.models import CheckBatch
 from safestats.sync_server.check.places import place_of
 from safestats.sync_server.check.planning import parts_of, permitted_scopes
+from safestats.sync_server.check.question import Question
 from safestats.sync_server.check.reading import read_counted
 from safestats.sync_server.check.report import ReportKind, report_on, reported_answer
 from safestats.sync_server.errors import SafeStatsError
@@ -349,6 +350,7 @@ def test_the_public_report_is_the_published_answer(services: Services) -> None:
 # ---------------------------------------------------------------------- trouble
 
 
+@pytest.mark.above_engines
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
@@ -368,6 +370,7 @@ def test_a_bad_place_is_told_in_a_sentence(services: Services, typed: str, told:
     assert caught.value.document.detail.count(". ") <= 1
 
 
+@pytest.mark.above_engines
 def test_imputed_and_edge_places_are_told(services: Services) -> None:
     with gzip.open(services.settings.resources_dir / "postcodes" / "postcodes.csv.gz", "rt") as file:
         rows = list(csv.DictReader(file))
@@ -394,6 +397,7 @@ def steps(visitor: Visitor, where: str = CHEAPSIDE, **typed: object) -> Page:
     return visitor.send(page, "/console/check/result", **chosen)
 
 
+@pytest.mark.above_engines
 def test_from_postcode_to_pdf(console: Console) -> None:
     visitor = console.as_("city.records")
     page = steps(visitor)
@@ -426,6 +430,7 @@ def _text(pdf: bytes) -> str:
     ).stdout.decode()
 
 
+@pytest.mark.above_engines
 def test_pages_hold_to_the_rights(console: Console) -> None:
     officer = console.as_("city.officer")
     page = steps(officer, radii="60", first_hour="1", last_hour="2")
@@ -443,6 +448,7 @@ def test_pages_hold_to_the_rights(console: Console) -> None:
         assert console.as_(username).get("/console/check").status == 403
 
 
+@pytest.mark.above_engines
 def test_a_click_leads_to_the_pin(console: Console) -> None:
     visitor = console.as_("city.analyst")
     page = visitor.get("/console/check")
@@ -455,6 +461,7 @@ def test_a_click_leads_to_the_pin(console: Console) -> None:
     assert visitor.send(page, "/console/check/result", preset="everything", dataset=["colp"], radii="x").status == 422
 
 
+@pytest.mark.above_engines
 def test_a_report_bears_the_logo_and_fetches_nothing_else(services: Services, tmp_path: Path) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (120, 40), (200, 30, 30)).save(picture, "PNG")
@@ -552,6 +559,7 @@ def test_a_list_is_answered_as_single_places_are(console: Console, services: Ser
     assert not list((services.settings.data_dir / "check-batches").iterdir())
 
 
+@pytest.mark.above_engines
 def test_a_list_is_cancelled_and_bad_ones_are_told(console: Console, services: Services) -> None:
     visitor = console.as_("city.records")
 
@@ -612,6 +620,7 @@ def test_a_list_does_not_outlive_its_rights(services: Services) -> None:
         agreements.resume(services, session, COMMAND_LINE, held)
 
 
+@pytest.mark.above_engines
 def test_public_lists_do_not_crowd_one_place(services: Services) -> None:
     subject, preset = subject_of(services, "city.analyst"), services.presets[0]
     content = b"postcode\n" + b"EC2V 6AA\n" * 41

@@ -13,17 +13,19 @@ from safestats.shared.ring_answer import DatasetAnswer, RingAnswer
 from safestats.sync_server.agreements.models import Use
 from safestats.sync_server.agreements.scope import opened_scope
 from safestats.sync_server.analysis.cell_answers import fixed_windows
-from safestats.sync_server.check.answering import Question, answer_around
+from safestats.sync_server.check.answering import answer_around
 from safestats.sync_server.check.drawing import trend_chart
 from safestats.sync_server.check.places import place_of
 from safestats.sync_server.check.planning import parts_of
+from safestats.sync_server.check.question import Question
 from safestats.sync_server.check.report import ReportKind, reported_answer
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.instants import london_today
 from safestats.sync_server.needs.counting import months_of
 from safestats.sync_server.needs.model import NOTHING_HELD, Mode
-from safestats.sync_server.needs.pack import Question as PackQuestion
-from safestats.sync_server.needs.pack import needs_pack, reader_for
+from safestats.sync_server.needs.pack import needs_pack
+from safestats.sync_server.needs.question import Question as PackQuestion
+from safestats.sync_server.needs.question import reader_for
 from safestats.sync_server.needs.rendering import pack_html, pack_pdf
 from safestats.sync_server.needs.workbook import pack_workbook
 from safestats.sync_server.publishing.models import Release
@@ -35,6 +37,9 @@ from safestats.tests.server.check_rig import CHEAPSIDE, agree, subject_of
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 from safestats.tests.server.ingest_rig import publish_now
 from safestats.tests.server.supplies_rig import ISTV_HEADER, LONDON_HOSPITAL, csv_of
+
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
 
 RETURNED = tuple(f"2025-{month:02d}" for month in range(1, 10) if month != 5)  # May never came
 NEVER = "2025-05"

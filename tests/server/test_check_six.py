@@ -12,10 +12,10 @@ import pytest
 from safestats.shared.change import change
 from safestats.shared.ring_answer import AnswerRow, RingFigure
 from safestats.sync_server.agreements.models import Precision
-from safestats.sync_server.agreements.scope import Subject
-from safestats.sync_server.check.answering import Answered, Question
 from safestats.sync_server.check.places import place_of
+from safestats.sync_server.check.question import Answered, Question
 from safestats.sync_server.check.report import ReportKind, render, reported_answer
+from safestats.sync_server.identity.subject import Subject
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.instants import london_today
 from safestats.sync_server.ranks.building import build_ranks
@@ -26,6 +26,9 @@ from safestats.tests.server import check_rig
 from safestats.tests.server.check_rig import CHEAPSIDE, agree, subject_of
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 from safestats.tests.server.ingest_rig import publish_now
+
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
 
 DATASETS = ("mps", "colp", "btp", "lfb", "las", "tfl")
 

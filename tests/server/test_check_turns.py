@@ -19,6 +19,9 @@ from safestats.tests.server.jobs_rig import Commands, eventually
 from safestats.tests.server.supplies_rig import Doors, doors_on, las_csv
 from safestats.tests.server.sync_rig import Rig
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 
 @pytest.fixture
 def doors(tmp_path: Path) -> Iterator[Doors]:

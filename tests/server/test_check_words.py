@@ -29,6 +29,9 @@ from safestats.tests.server.console_rig import Console, Page, Visitor
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 from safestats.tests.server.ingest_rig import load_street, publish_now, street_row
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 POINT = "532365, 181215"  # some metres from the postcode's
 ASKED = "A public report is made around a postcode"
 CHROMIUM = shutil.which("chromium")

@@ -136,6 +136,7 @@ ACTIONS: dict[str, Permission] = {
     "/console/supplies/zero-return": P.SEND_SUPPLIES,
     "/console/supplies/keys/sk_0/revoke": P.MANAGE_KEYS,
     "/console/audit/verify": P.READ_AUDIT,
+    "/console/audit/notes": P.READ_AUDIT,
     "/console/needs": P.MAKE_PACKS,
     "/console/case-studies/new": P.WRITE_CASE_STUDIES,
     "/console/case-studies/1/change": P.WRITE_CASE_STUDIES,

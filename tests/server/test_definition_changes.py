@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from safestats.sync_server.agreements.scope import live_scopes
-from safestats.sync_server.datasets.definitions import read_definitions
+from safestats.sync_server.datasets.definitions import read_definition, read_definitions
+from safestats.sync_server.datasets.incidents import incident_table
 from safestats.sync_server.datasets.service import ensure_incident_tables
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.instants import london_today
@@ -17,6 +18,7 @@ from safestats.sync_server.schema import prepare_database
 from safestats.sync_server.services import Services, open_database
 from safestats.sync_server.settings import PACKAGE_ROOT, Part
 from safestats.sync_server.sync.layer import Layer, LayerPreparing, published_layer
+from safestats.tests.server.engines import empty_database
 from safestats.tests.server.jobs_rig import Commands, eventually
 from safestats.tests.server.sync_rig import CAMDEN, CITY, DATASET, Incident, Rig, incidents, open_geopackage
 from sqlalchemy import inspect
@@ -124,3 +126,15 @@ def test_rows_of_the_gained_field_are_published(rig: Rig, tmp_path: Path) -> Non
     assert shown.snapshot is not None and shown.rows == 12
     rows = open_geopackage(rig.store.path(shown.snapshot.name).read_bytes(), tmp_path)
     assert rows.execute(f"SELECT count(*) FROM {DATASET} WHERE weather = 'fog'").fetchone() == (1,)
+
+
+def test_a_new_field_becomes_a_column_and_rows_stay(tmp_path: Path) -> None:
+    database = open_database(empty_database(tmp_path), Part.OWNER)
+    supplied = PACKAGE_ROOT / "resources" / "datasets"
+    text = (supplied / "lfb.toml").read_text(encoding="utf-8")
+    (tmp_path / "lfb.toml").write_text(text[: text.index('[[fields]]\nname = "pumps"')], encoding="utf-8")
+    new = read_definition(supplied / "lfb.toml")
+    for definition in (read_definition(tmp_path / "lfb.toml"), new, new):
+        ensure_incident_tables(database, {"lfb": definition})
+    there = {column["name"] for column in inspect(database.engine).get_columns("incident_lfb")}
+    assert there == {column.name for column in incident_table(new).columns}

@@ -13,13 +13,10 @@ from safestats.sync_server.datasets.definitions import (
     read_definition,
     read_definitions,
 )
-from safestats.sync_server.datasets.incidents import incident_table
-from safestats.sync_server.datasets.service import ensure_incident_tables
 from safestats.sync_server.ingest.mappings import read_mappings
-from safestats.sync_server.services import open_database
-from safestats.sync_server.settings import Part, Settings
-from safestats.tests.server.engines import empty_database
-from sqlalchemy import inspect
+from safestats.sync_server.settings import Settings
+
+pytestmark = pytest.mark.engineless
 
 RESOURCES = Settings().resources_dir
 DEFINITIONS = read_definitions(RESOURCES / "datasets")
@@ -185,15 +182,3 @@ def test_what_makes_a_mapping_unusable(tmp_path: Path, old: str, new: str, messa
     (tmp_path / "m.toml").write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(DefinitionError, match=message):
         read_mappings(tmp_path, DEFINITIONS)
-
-
-def test_a_new_field_becomes_a_column_and_rows_stay(tmp_path: Path) -> None:
-    database = open_database(empty_database(tmp_path), Part.OWNER)
-    text = (RESOURCES / "datasets" / "lfb.toml").read_text(encoding="utf-8")
-    (tmp_path / "lfb.toml").write_text(text[: text.index('[[fields]]\nname = "pumps"')], encoding="utf-8")
-    old = read_definition(tmp_path / "lfb.toml")
-    ensure_incident_tables(database, {"lfb": old})
-    ensure_incident_tables(database, {"lfb": DEFINITIONS["lfb"]})
-    ensure_incident_tables(database, {"lfb": DEFINITIONS["lfb"]})
-    there = {column["name"] for column in inspect(database.engine).get_columns("incident_lfb")}
-    assert there == {column.name for column in incident_table(DEFINITIONS["lfb"]).columns}

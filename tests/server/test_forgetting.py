@@ -12,6 +12,9 @@ from safestats.sync_server.instants import now
 from safestats.tests.server.trust_rig import USERNAME, Server
 from sqlalchemy import func, select, update
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 
 def _count(server: Server, model: type) -> int:
     with server.services.database.read() as session:

@@ -19,6 +19,9 @@ from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 HOMERTON = "RQXM1"
 
 

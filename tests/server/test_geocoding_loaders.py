@@ -25,6 +25,9 @@ from safestats.sync_server.settings import Part, Settings
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 from safestats.tests.server.ingest_rig import REAL
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 ACTOR = "somebody"
 OPEN_NAMES_WIDTH = 34
 

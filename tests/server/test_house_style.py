@@ -20,6 +20,9 @@ from safestats.tests.server.console_rig import PASSWORD, Console
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 from safestats.tests.zoomstack import LAYERS, write_zoomstack
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 PAGE = "/console/house-style"
 SERVICE = {
     "map_address": "https://maps.camden.example/wmts",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from safestats.shared.manifest import FID_KEY_BITS, UNDATED
 from safestats.sync_server.agreements.models import Precision, Use
+from safestats.sync_server.agreements.opened import GrantProfile, Scope
 from safestats.sync_server.agreements.readable import readable
-from safestats.sync_server.agreements.scope import GrantProfile, Scope
 from safestats.sync_server.datasets.definitions import FieldGroup, Within
 from safestats.sync_server.datasets.incidents import rows_by_period
 from safestats.sync_server.datasets.periods import period_range

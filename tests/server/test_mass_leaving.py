@@ -38,6 +38,7 @@ def send(services: Services, path: Path, data: bytes, dataset: str = "las", **op
     return load(services, dataset, [path], **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.above_engines
 @pytest.mark.parametrize("published", [True, False])
 @pytest.mark.parametrize("additions", [False, True])
 def test_a_small_file_of_a_new_month_does_not_empty_an_old_one(
@@ -62,6 +63,7 @@ def test_a_small_file_of_a_new_month_does_not_empty_an_old_one(
     assert report.changed == 25 and {row.period for row in held(services, "las")} == {"2026-04"}
 
 
+@pytest.mark.above_engines
 def test_a_few_corrected_dates_of_a_small_month_are_no_wrong_file(services: Services, tmp_path: Path) -> None:
     send(services, tmp_path / "2026-03.csv", las_csv(1, 2, 3))
     publish_now(services, "las")
@@ -107,6 +109,7 @@ def arrivals(*rows: tuple[str, str], month: str = "03") -> bytes:
     )
 
 
+@pytest.mark.above_engines
 def test_rows_that_are_rejected_have_not_left(services: Services, tmp_path: Path) -> None:
     """A small return is sent again, and half of its dates of the assault are mistyped."""
     days = [f"{day}" for day in range(11, 19)]
@@ -127,6 +130,7 @@ def test_rows_that_are_rejected_have_not_left(services: Services, tmp_path: Path
     )
 
 
+@pytest.mark.above_engines
 def test_the_refusal_names_the_rejected_rows_and_what_to_do(services: Services, tmp_path: Path) -> None:
     send(services, tmp_path / "2026-03.csv", las_csv(*ALL))
     lines = las_csv(*range(10)).splitlines()
@@ -146,6 +150,7 @@ def test_the_refusal_names_the_rejected_rows_and_what_to_do(services: Services, 
     assert len(held(services, "las")) == 30
 
 
+@pytest.mark.above_engines
 def test_a_crime_of_no_known_kind_has_not_left(services: Services, tmp_path: Path) -> None:
     def sent(*rows: str) -> DeliveryReport:
         return load_street(services, tmp_path / "2023-05.csv", *rows)
@@ -160,6 +165,7 @@ def test_a_crime_of_no_known_kind_has_not_left(services: Services, tmp_path: Pat
     assert "2 of its rows were rejected" in refused.value.because and "lines 2, 3" in refused.value.because
 
 
+@pytest.mark.above_engines
 def test_few_may_go_from_a_small_return_but_not_all(services: Services, tmp_path: Path) -> None:
     def sent(*places: str) -> DeliveryReport:
         return send(services, tmp_path / "2026-03.csv", istv_csv(*places), "istv", site="A")

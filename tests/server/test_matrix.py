@@ -11,7 +11,7 @@ from safestats.tests.server.matrix_checks import check_everything
 from safestats.tests.server.matrix_rig import MatrixRig
 from safestats.tests.server.matrix_worlds import DATASETS, World, worlds
 
-QUICK_WORLDS = 40
+QUICK_WORLDS = 24
 MANY_WORLDS = 2_000
 _HOUR = 3600
 

@@ -16,6 +16,9 @@ from safestats.sync_server.settings import Part
 from safestats.tests.server.ingest_rig import REAL
 from safestats.tests.server.migrate_rig import Exports, empty_server
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 MET = [REAL / "police_met_wards_api" / f"2017-{month:02d}.zip" for month in (1, 2, 3)]
 FIRE = [REAL / "lfb" / f"2017-{month:02d}-lfb-incidents.csv" for month in (1, 2, 3)]
 PLAN = """[plan]

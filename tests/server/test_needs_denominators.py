@@ -98,6 +98,7 @@ def test_a_wrong_line_is_named_and_nothing_is_loaded(services: Services, tmp_pat
         assert list_denominators(session) == before
 
 
+@pytest.mark.above_engines
 def test_a_file_that_is_none_is_told(services: Services, tmp_path: Path) -> None:
     for content, said in (
         (b"", "no column “kind”"),
@@ -115,6 +116,7 @@ def test_a_file_that_is_none_is_told(services: Services, tmp_path: Path) -> None
         load_denominators(services, file, {"kind": "residents"})
 
 
+@pytest.mark.above_engines
 def test_the_command_loads_a_bare_file_and_lists_it(services: Services, tmp_path: Path) -> None:
     file = denominators_csv(tmp_path / "bare.csv", [(CITY, 500_000)], "Code", "Value")
     environ = {**environment(services.settings), "PATH": os.environ["PATH"]}

@@ -19,18 +19,19 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 from safestats.shared.change import change
 from safestats.sync_server.agreements import service
-from safestats.sync_server.agreements.scope import Subject
 from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.identity.models import Role
 from safestats.sync_server.identity.service import find_user
+from safestats.sync_server.identity.subject import Subject
 from safestats.sync_server.needs.denominators import load_denominators
 from safestats.sync_server.needs.making import Made, make_files
 from safestats.sync_server.needs.model import Mode, NeedsPack, Service
 from safestats.sync_server.needs.models import Kind
-from safestats.sync_server.needs.pack import Question, needs_pack, reader_for
+from safestats.sync_server.needs.pack import needs_pack
+from safestats.sync_server.needs.question import Question, reader_for
 from safestats.sync_server.needs.rendering import pack_html
-from safestats.sync_server.needs.tables import beside
+from safestats.sync_server.needs.tables import all_tables, beside
 from safestats.sync_server.needs.workbook import pack_workbook
 from safestats.sync_server.problems import Problem
 from safestats.sync_server.services import Services, open_services
@@ -190,9 +191,13 @@ def test_rates_are_those_by_hand_and_name_their_edition(services: Services, resi
     assert all(not line.rates for line in one.boroughs if line.code not in RESIDENTS)
     assert one.london is not None and Kind.RESIDENTS not in one.london.rates
     html = pack_html(pack)
+    # Beside each table of rates, whatever sheet of the workbook it stands alone on.
+    rated = [table for table in all_tables(pack) if any(title.title.startswith("Per ") for title in table.columns)]
+    assert len(rated) > 2 and all("residents, mid-2024" in table.note for table in rated)
     assert "residents, mid-2024" in html and "† Fewer than 50,000 residents" in html
 
 
+@pytest.mark.above_engines
 def test_without_a_denominator_there_is_no_rate(services: Services) -> None:
     for mode in Mode:
         pack = pack_of(services, mode=mode)
@@ -231,6 +236,7 @@ def numbers_of(pack: NeedsPack) -> Iterator[int | None]:
         yield from (told.count for line in part.lines for told in (line.now, line.before))
 
 
+@pytest.mark.above_engines
 @pytest.mark.parametrize("borough", [CAMDEN, HACKNEY, CITY])
 def test_no_small_or_exact_number_leaves_in_public(services: Services, residents: None, borough: str) -> None:
     pack = pack_of(services, borough, Mode.PUBLIC)
@@ -253,6 +259,7 @@ def test_no_small_or_exact_number_leaves_in_public(services: Services, residents
         assert not SMALL.search(told), spoken
 
 
+@pytest.mark.above_engines
 def test_rates_in_public_come_from_rounded_counts(services: Services, residents: None) -> None:
     one = of(pack_of(services, mode=Mode.PUBLIC), "mps")
     assert one.now.count is not None and one.now.count % 5 == 0
@@ -260,6 +267,7 @@ def test_rates_in_public_come_from_rounded_counts(services: Services, residents:
     assert one.change == change(one.now.count, one.before.count or 0)
 
 
+@pytest.mark.above_engines
 def test_what_may_be_recorded_twice_is_said(services: Services) -> None:
     html = " ".join(pack_html(pack_of(services)).split())
     assert "What may be recorded twice" in html and "One assault may be a crime of the police" in html
@@ -297,12 +305,14 @@ def test_a_borough_has_its_own_and_no_comparison_that_its_agreement_does_not_ope
     assert "no agreement on" in next(left.why for left in pack.left_out if left.code == "las")
 
 
+@pytest.mark.above_engines
 def test_the_purpose_is_one_that_is_allowed(services: Services) -> None:
     for purpose, said in (("enforcement", "Ask the police"), ("nonsense", "is no purpose of a pack")):
         with pytest.raises(SafeStatsError, match=said):
             make_files(services, None, Question(CAMDEN, Mode.PUBLIC, "gla", purpose), TODAY)
 
 
+@pytest.mark.above_engines
 def test_what_left_is_audited_with_its_digests(services: Services) -> None:
     before = len(list(services.audit.events()))
     made = make_files(services, None, Question("Camden", Mode.OPERATIONAL, "gla", "research"), TODAY)
@@ -336,6 +346,7 @@ def files(services: Services) -> dict[Mode, Made]:
     return {mode: make_files(services, None, Question(CAMDEN, mode, "gla"), TODAY) for mode in Mode}
 
 
+@pytest.mark.above_engines
 def test_the_pdf_is_tagged_and_marked_on_every_page(files: dict[Mode, Made], tmp_path: Path) -> None:
     for mode, made in files.items():
         path = tmp_path / f"{mode}.pdf"
@@ -351,6 +362,7 @@ def test_the_pdf_is_tagged_and_marked_on_every_page(files: dict[Mode, Made], tmp
             assert (mode is Mode.OPERATIONAL) == ("OFFICIAL-SENSITIVE" in shown)
 
 
+@pytest.mark.above_engines
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed.")
 def test_no_page_but_the_last_is_nearly_empty(files: dict[Mode, Made], tmp_path: Path) -> None:
     for made in files.values():
@@ -365,6 +377,7 @@ def test_no_page_but_the_last_is_nearly_empty(files: dict[Mode, Made], tmp_path:
             assert rows.max() > 0.4 * ink.shape[0], (name, page)
 
 
+@pytest.mark.above_engines
 def test_months_that_tell_nothing_have_no_line(services: Services) -> None:
     pack = pack_of(services, CITY, Mode.PUBLIC)
     table = beside(pack)
@@ -376,6 +389,7 @@ def test_months_that_tell_nothing_have_no_line(services: Services) -> None:
     assert len(table.rows) == len(told)
 
 
+@pytest.mark.above_engines
 def test_packs_are_accessible_and_fit_a_phone(files: dict[Mode, Made], tmp_path: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

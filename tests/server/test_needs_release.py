@@ -13,6 +13,9 @@ import pytest
 from safestats.sync_server.needs.model import Told
 from safestats.sync_server.needs.release import Exact, Released, exact_release, public_release
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 MANY = 10**9
 Range = tuple[int, int]
 

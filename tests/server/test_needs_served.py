@@ -30,6 +30,9 @@ from safestats.tests.server.engines import databases_of_a_test, settings_for
 from safestats.tests.server.needs_rig import load_police
 from sqlalchemy import update
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 CHROMIUM = shutil.which("chromium")
 KINDS = {"html": "text/html; charset=utf-8", "pdf": "application/pdf"}
 

@@ -89,6 +89,7 @@ def sent(returns: Path, month: str) -> list[Path]:
     return sorted((returns / "istv").glob(f"*/*-{month}.*"))
 
 
+@pytest.mark.above_engines
 def test_every_return_goes_in_and_says_what_was_meant(returns: Path, services: Services) -> None:
     files = sent(returns, "2025-03")
     assert len(files) == HOSPITALS
@@ -123,6 +124,7 @@ def test_every_return_goes_in_and_says_what_was_meant(returns: Path, services: S
     assert places["of another borough"] <= 0.01 * places["meant"], places
 
 
+@pytest.mark.above_engines
 def test_an_assault_in_camden_treated_in_tower_hamlets_is_camdens(services: Services, tmp_path: Path) -> None:
     file = tmp_path / "synthetic-2025-03.csv"
     file.write_text(
@@ -170,6 +172,7 @@ def test_a_corrected_month_withdraws_and_adds(services: Services, tmp_path: Path
     assert report.withdrawn == 20 and report.returns == [["X", "2025-03"]]
 
 
+@pytest.mark.above_engines
 @pytest.mark.parametrize("text", ["Arrival Date,Assault Date,Assault Method\nNIL RETURN,,\n", "Nil return\n"])
 def test_a_row_that_says_that_there_is_nothing(services: Services, tmp_path: Path, text: str) -> None:
     file = tmp_path / "synthetic-2025-03.csv"
@@ -179,6 +182,7 @@ def test_a_row_that_says_that_there_is_nothing(services: Services, tmp_path: Pat
     assert any("a return of no incidents in 2025-03" in note for note in report.notes)
 
 
+@pytest.mark.above_engines
 def test_a_return_of_another_site_is_not_taken(services: Services, tmp_path: Path) -> None:
     file = tmp_path / "synthetic-2025-03.csv"
     file.write_text("Site Code,Arrival Date,Assault Date,Assault Method\nY,13/03/2025,13/03/2025,fist\n")
@@ -189,6 +193,7 @@ def test_a_return_of_another_site_is_not_taken(services: Services, tmp_path: Pat
         load(services, "istv", [file], today=TODAY)
 
 
+@pytest.mark.above_engines
 def test_a_column_nobody_may_have_stops_the_file_and_free_text_is_kept_nowhere(
     services: Services, tmp_path: Path
 ) -> None:

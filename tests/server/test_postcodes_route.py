@@ -9,6 +9,9 @@ from safestats.sync_server.services import open_database
 from safestats.sync_server.settings import Part
 from safestats.tests.server.trust_rig import Server
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 
 @pytest.fixture
 def placed(server: Server) -> Server:

@@ -47,6 +47,9 @@ from safestats.tests.server.quality_rig import (
 )
 from sqlalchemy import func, select
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 RESOURCES = PACKAGE_ROOT / "resources"
 STANDARDS = Standards.read(RESOURCES)
 ALL = [f"2025-{month:02d}" for month in MONTHS]

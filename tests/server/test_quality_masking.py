@@ -10,7 +10,7 @@ from safestats.sync_server.agreements.profiles import Profile
 from safestats.sync_server.ingest.service import load
 from safestats.sync_server.quality.counting import Publisher
 from safestats.sync_server.quality.pack import Pack
-from safestats.sync_server.quality.packs import borough_pack, monthly_pack
+from safestats.sync_server.quality.packs import monthly_pack
 from safestats.sync_server.services import Services
 from safestats.tests.server.console_rig import CAMDEN
 from safestats.tests.server.engines import databases_of_a_test, settings_for
@@ -76,7 +76,7 @@ def test_a_hospital_below_the_threshold_is_not_masked_alone(services: Services) 
 
 
 def test_rows_of_hospitals_are_no_part_of_a_boroughs_pack(services: Services) -> None:
-    pack = borough_pack(services, None, "istv", LAST, "gla", CAMDEN, "html")
+    pack = monthly_pack(services, None, "istv", LAST, "gla", "html", CAMDEN)
     assert pack.quality and pack.quality_rows == {}
 
 

@@ -15,21 +15,22 @@ from axe_playwright_python.sync_playwright import Axe
 from fastapi.testclient import TestClient
 from playwright.sync_api import sync_playwright
 from safestats.sync_server.agreements import service
+from safestats.sync_server.agreements.opened import Refusal
 from safestats.sync_server.agreements.profiles import Profile
-from safestats.sync_server.agreements.scope import Refusal, Subject
 from safestats.sync_server.app import create_app
 from safestats.sync_server.audit.log import COMMAND_LINE
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.geocoding.hospitals import HOSPITALS_FILE, hospitals_file
 from safestats.sync_server.identity.models import Role
 from safestats.sync_server.identity.service import find_organisation, find_user
+from safestats.sync_server.identity.subject import Subject
 from safestats.sync_server.problems import Problem
 from safestats.sync_server.quality.charts import class_ranges
 from safestats.sync_server.quality.counting import Publisher
 from safestats.sync_server.quality.measuring import Part
 from safestats.sync_server.quality.pack import Pack
 from safestats.sync_server.quality.pack_counts import no_change_told
-from safestats.sync_server.quality.packs import borough_pack, monthly_pack
+from safestats.sync_server.quality.packs import monthly_pack
 from safestats.sync_server.quality.register import Standing
 from safestats.sync_server.quality.rendering import pack_html, pack_pdf
 from safestats.sync_server.services import Services
@@ -95,7 +96,7 @@ def london(services: Services, asking: Subject | None = None, organisation: str 
 
 
 def of_borough(services: Services, code: str, asking: Subject | None = None, organisation: str = "gla") -> Pack:
-    return borough_pack(services, asking, "istv", LAST, organisation, code, "html")
+    return monthly_pack(services, asking, "istv", LAST, organisation, "html", code)
 
 
 def published(number: int) -> int | None:

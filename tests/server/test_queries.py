@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from httpx import Response
 from safestats.sync_server.agreements.models import AgreementState
 from safestats.sync_server.datasets.areas import load_areas
 from safestats.sync_server.datasets.models import AreaLevel
-from safestats.sync_server.identity.models import Organisation, User
+from safestats.sync_server.identity.forgetting import forget
+from safestats.sync_server.identity.models import Organisation, SignIn, User
 from safestats.sync_server.instants import now
 from safestats.sync_server.needs.denominators import load_denominators
+from safestats.sync_server.queries.forgetting import forget_queries
 from safestats.sync_server.queries.models import SavedQuery
 from safestats.sync_server.queries.service import MOST_OWN
 from safestats.sync_server.services import Services, open_services
@@ -24,7 +28,10 @@ from safestats.tests.server import console_rig
 from safestats.tests.server.console_rig import CAMDEN, HACKNEY, PASSWORD, Console
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 from safestats.tests.server.needs_rig import CITY, denominators_csv, load_police
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
+
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
 
 NAME = "Robbery beside the Refuge in Albany Street"
 ASKED: dict[str, Any] = {
@@ -149,8 +156,112 @@ def test_a_query_is_kept_changed_shared_and_deleted(console: Console, analyst: D
         assert (answer.status_code, answer.json()["code"]) == (403, "not-own-query")
     assert analyst.ask("DELETE", own).status_code == 204
     assert analyst.ask("GET", own).status_code == 404
-    kinds = [event["event"] for event in console.events() if event["filter"].get("query") == own]
-    assert kinds == ["query.save", "query.save", "query.open", "query.remove"]
+    events = [event for event in console.events() if event["filter"].get("query") == own]
+    assert [(event["event"], event.get("reason", "")) for event in events] == [
+        ("query.save", ""),
+        ("query.save", ""),
+        ("query.open", ""),
+        ("query.save", "not-own-query"),
+        ("query.remove", "not-own-query"),
+        ("query.remove", ""),
+    ]
+
+
+def test_what_was_shared_by_who_left_is_deleted_by_who_manages_the_people(console: Console, analyst: Desk) -> None:
+    shared, private = kept(analyst), kept(analyst, shared=False)
+    admin, officer = Desk(console, "camden.admin"), Desk(console, "camden.officer")
+    (told,) = admin.listed()
+    assert not told["removable"] and admin.ask("DELETE", shared).status_code == 403  # the author can be asked
+    author = user_of(console, "camden.analyst")
+    for gone in ({"active": False}, {"organisation": "hackney"}):
+        with changed_account(console, "camden.analyst", **gone):
+            (told,) = admin.listed()
+            assert (told["id"], told["own"], told["removable"]) == (shared, False, True)
+            (of_officer,) = officer.listed()
+            assert not of_officer["removable"] and officer.ask("DELETE", shared).status_code == 403
+            assert admin.ask("DELETE", private).status_code == 404
+            answer = admin.ask("PUT", shared, {"name": "Mine", "definition": ASKED})
+            assert answer.json()["code"] == "not-own-query"  # deleted, never changed under the author's name
+            assert admin.ask("DELETE", shared).status_code == 204 and admin.listed() == []
+        event = console.events()[-1]
+        assert (event["event"], event["filter"]) == ("query.remove", {"query": shared, "owner": author})
+        analyst = Desk(console, "camden.analyst")
+        shared = kept(analyst)
+    for query in (shared, private):
+        assert analyst.ask("DELETE", query).status_code == 204
+
+
+def test_what_was_private_to_who_left_goes_with_what_is_known_of_them(console: Console, analyst: Desk) -> None:
+    own, shared = kept(analyst, shared=False), kept(analyst)
+    colleagues = kept(Desk(console, "camden.admin"), shared=False)
+    publisher = open_services(console.services.settings, Part.PUBLISHER)
+    author = user_of(console, "camden.analyst")
+
+    def held() -> set[str]:
+        with console.services.database.read() as session:
+            return set(session.scalars(select(SavedQuery.id))) & {own, shared, colleagues}
+
+    try:
+        assert forget_queries(publisher) == 0
+        with changed_account(console, "camden.analyst", active=False):
+            assert forget_queries(publisher) == 0 and own in held()  # the account may be opened again
+            with console.services.database.write() as session:
+                session.execute(update(SignIn).values(expires_at=now() - timedelta(days=91)))
+            forget(publisher.database)
+            assert forget_queries(publisher) == 1 and held() == {shared, colleagues}
+        event = console.events()[-1]
+        assert (event["event"], event["actor"], event["organisation"]) == ("query.remove", "worker", "camden")
+        assert event["filter"] == {"query": own, "owner": author} and event["dataset"] == ASKED["dataset"]
+        own = kept(Desk(console, "camden.analyst"), shared=False)
+        with changed_account(console, "camden.analyst", organisation="hackney"):
+            assert forget_queries(publisher) == 1 and held() == {shared, colleagues}
+    finally:
+        publisher.close()
+    assert Desk(console, "camden.analyst").ask("DELETE", shared).status_code == 204
+    assert Desk(console, "camden.admin").ask("DELETE", colleagues).status_code == 204
+
+
+def user_of(console: Console, username: str) -> str:
+    with console.services.database.read() as session:
+        return session.scalars(select(User.id).filter_by(username=username)).one()
+
+
+@contextmanager
+def changed_account(
+    console: Console, username: str, active: bool = True, organisation: str = "camden"
+) -> Iterator[None]:
+    """The account is another one, until the block ends."""
+
+    def become(active: bool, code: str) -> None:
+        with console.services.database.write() as session:
+            account = session.scalars(select(User).filter_by(username=username)).one()
+            account.active = active
+            account.organisation_id = session.scalars(select(Organisation.id).filter_by(code=code)).one()
+
+    become(active, organisation)
+    yield
+    become(True, "camden")
+
+
+def test_a_refused_save_is_audited(console: Console, analyst: Desk) -> None:
+    body = {"name": NAME, "shared": True, "definition": ASKED}
+    officer, other = Desk(console, "camden.officer"), Desk(console, "hackney.analyst")
+    own = kept(analyst)
+    tried = [
+        (officer, "POST", "", body, "aggregates-only", "mps"),
+        (other, "PUT", own, body, None, "mps"),
+        (analyst, "POST", "", {**body, "definition": {**ASKED, "codes": []}}, "invalid-request", "mps"),
+        (analyst, "POST", "", {**body, "definition": {**ASKED, "dataset": "nothing"}}, None, ""),
+    ]
+    for desk, method, query, asked, reason, dataset in tried:
+        refused = desk.ask(method, query, asked)
+        assert refused.status_code >= 400 and reason in (None, refused.json()["code"])
+        event = console.events()[-1]
+        assert (event["event"], event["outcome"], event["reason"], event["dataset"], event["filter"]) == (
+            "query.save", "refused", refused.json()["code"], dataset, {"query": query, "shared": True},
+        )  # fmt: skip
+        assert "Refuge" not in str(event)  # nothing that somebody typed
+    assert analyst.ask("DELETE", own).status_code == 204
 
 
 def test_it_stays_within_the_organisation(console: Console, analyst: Desk) -> None:

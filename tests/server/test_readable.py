@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safestats.sync_server.agreements.models import Precision, Use
+from safestats.sync_server.agreements.opened import GrantProfile, Scope
 from safestats.sync_server.agreements.readable import Bounds, countable, readable, rows_by_grant
-from safestats.sync_server.agreements.scope import GrantProfile, Scope
 from safestats.sync_server.database import Database
 from safestats.sync_server.datasets.definitions import (
     DatasetDefinition,

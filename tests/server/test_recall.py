@@ -10,10 +10,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from safestats.sync_server.agreements.scope import Subject
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.geocoding.models import PlaceReview, PlaceWaiting
 from safestats.sync_server.identity.service import find_user
+from safestats.sync_server.identity.subject import Subject
 from safestats.sync_server.ingest.commands import receipt
 from safestats.sync_server.ingest.models import Delivery
 from safestats.sync_server.instants import now
@@ -436,26 +436,28 @@ def test_it_waits_for_no_review_any_more(rig: RecallRig) -> None:
 
 def test_the_commands_show_ask_do_and_tell(rig: RecallRig) -> None:
     commands = Commands(rig)
-    shown = commands.run("recall", "mps", "--incident", GONE, "--dry-run")
+    shown = commands.here("recall", "mps", "--incident", GONE, "--dry-run")
     assert "1 incidents in 2 versions" in shown and "2023-05 (2)" in shown and "never be loaded again" in shown
     refused = commands.start("recall", "mps", "--incident", GONE, "--yes")
     assert "Say why" in refused.communicate(timeout=60)[1]
-    assert "is done; release 3 shows the rest" in commands.run(
+    assert "is done; release 3 shows the rest" in commands.here(
         "recall", "mps", "--incident", GONE, "--reason", REASON, "--yes"
     )
-    assert REASON in commands.run("recalls")
+    assert REASON in commands.here("recalls")
     with rig.services.database.read() as session:
         (entry,) = session.scalars(select(Recall))
-    assert "0 of 0 people" in commands.run("recalls", entry.recall_id)
-    assert "nothing to do" in commands.run("recall", "--again")
-    assert "180" not in commands.run("retention", "mps", "--dry-run")
+    assert "0 of 0 people" in commands.here("recalls", entry.recall_id)
+    assert "nothing to do" in commands.here("recall", "--again")
+    assert "180" not in commands.here("retention", "mps", "--dry-run")
 
 
 def test_two_wrong_ways_to_ask(rig: RecallRig) -> None:
     commands = Commands(rig)
-    for words in (["recall", "mps"], ["recall", "mps", "--release", "1", "--incident", GONE], ["recall"]):
-        process = commands.start(*words)
-        assert "Name a dataset" in process.communicate(timeout=60)[1] and process.returncode == 1
+    process = commands.start("recall", "mps")
+    assert "Name a dataset" in process.communicate(timeout=60)[1] and process.returncode == 1
+    for words in (["recall", "mps", "--release", "1", "--incident", GONE], ["recall"]):
+        with pytest.raises(AssertionError, match="Name a dataset"):
+            commands.here(*words)
     with pytest.raises(SafeStatsError, match="has no release 9"):
         plan(rig.services, "mps", Named(release=9))
     with pytest.raises(SafeStatsError, match="--feature"):

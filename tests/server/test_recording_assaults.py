@@ -13,6 +13,9 @@ from safestats.tests.server import console_rig
 from safestats.tests.server.console_rig import Console
 from safestats.tests.server.engines import databases_of_a_test, settings_for
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 PAGE = "/learn/recording-assaults"
 
 

@@ -110,6 +110,6 @@ def test_the_worker_and_the_command_see_to_it(rig: RecallRig, tmp_path: Path, mo
     with services.database.read() as session:
         (entry,) = session.scalars(select(Recall))
     assert (entry.asked_by, entry.incidents) == ("worker", 13)
-    shown = Commands(rig).run("retention", "--dry-run")
+    shown = Commands(rig).here("retention", "--dry-run")
     assert "mps: kept from" in shown and "0 versions of rows are older" in shown
-    assert "lfb: kept from" in Commands(rig).run("retention", "lfb")
+    assert "lfb: kept from" in Commands(rig).here("retention", "lfb")

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from safestats.sync_server.agreements.models import Precision, Use
+from safestats.sync_server.agreements.opened import Refusal, Scope
 from safestats.sync_server.agreements.readable import countable, open_rows, readable
-from safestats.sync_server.agreements.scope import Refusal, Scope, Subject, countable_scope, scope
+from safestats.sync_server.agreements.scope import countable_scope, scope
 from safestats.sync_server.datasets.definitions import DatasetDefinition
 from safestats.sync_server.identity.models import Role
+from safestats.sync_server.identity.subject import Subject
 from safestats.tests.server.matrix_rig import MatrixRig
 from safestats.tests.server.matrix_worlds import (
     AREAS,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from safestats.sync_server.agreements.models import Precision, Use
+from safestats.sync_server.agreements.opened import GrantProfile, Scope
 from safestats.sync_server.agreements.readable import open_rows, readable
-from safestats.sync_server.agreements.scope import GrantProfile, Scope
 from safestats.sync_server.database import Database
 from safestats.sync_server.datasets.definitions import FieldGroup
 from safestats.sync_server.datasets.incidents import incident_table

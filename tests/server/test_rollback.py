@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from safestats.shared.manifest import Manifest
-from safestats.sync_server.agreements.scope import Subject
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.identity.service import find_user
+from safestats.sync_server.identity.subject import Subject
 from safestats.sync_server.publishing.models import Release
 from safestats.sync_server.publishing.rollback import discard_staged, stage_rollback
 from safestats.sync_server.publishing.service import build_missing, publish

@@ -14,7 +14,9 @@ from safestats.sync_server.datasets.areas import load_supplied_areas
 from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.ingest.report import DeliveryReport
 from safestats.sync_server.ingest.service import load
-from safestats.sync_server.sample.service import ISTV, YEARLY_ROWS, make_sample
+from safestats.sync_server.needs.denominators import base_of, load_denominators
+from safestats.sync_server.needs.models import Kind, Level
+from safestats.sync_server.sample.service import DENOMINATORS, ISTV, YEARLY_ROWS, make_sample
 from safestats.sync_server.schema import create_schema
 from safestats.sync_server.services import Services, open_services
 from safestats.sync_server.settings import Part, Settings
@@ -71,9 +73,39 @@ def test_everything_says_that_it_is_made_up(sample: Path) -> None:
     assert folders == {
         "mps": 12, "colp": 12, "btp": 12, "lfb": 1, "rnli": 1, "las": 12, "lfb_mobilisations": 1, "tfl": 12, "ndtms": 4,
         "istv": 28 * 12 - 1, "truth": 28 * 12 - 1 + 1, "corrected": 1, "refused": 1,
+        "denominators": 1,
     }  # fmt: skip
     assert all(path.name.startswith("synthetic-") for path in files)
     assert "SYNTHETIC" in (sample / "README.txt").read_text(encoding="utf-8")
+
+
+def test_rates_divide_by_numbers_that_say_they_are_synthetic(sample: Path, loaded: tuple[Services, dict]) -> None:
+    services, _ = loaded
+    (file,) = (sample / DENOMINATORS).iterdir()
+    told = load_denominators(services, file, {})
+    boroughs, lsoas = len(services.areas.boroughs), len(services.areas.lsoas)
+    edition = "synthetic 2025"
+    assert told.areas == {
+        ("residents", edition, "lsoa"): lsoas,
+        ("residents", edition, "borough"): boroughs,
+        ("workday", edition, "borough"): boroughs,
+        ("licensed-premises", edition, "borough"): boroughs,
+    }
+    assert not told.unknown
+    with services.database.read() as session:
+        of_lsoas, *of_boroughs = (
+            base_of(session, Kind.RESIDENTS, Level.LSOA),
+            *(base_of(session, kind, Level.BOROUGH) for kind in Kind),
+        )
+    for base in (of_lsoas, *of_boroughs):
+        assert base is not None and base.edition == edition and base.source.startswith("Synthetic")
+        assert min(base.values.values()) > 0
+    residents, workday, _premises = of_boroughs
+    for code in services.areas.boroughs:
+        own = [lsoa for lsoa, one in services.areas.lsoas.items() if one.borough_code == code]
+        assert residents.of([code]) == of_lsoas.of(own)
+    city = "E09000001"
+    assert residents.values[city] < 50_000 < workday.values[city]  # so that its rates are flagged
 
 
 def test_a_folder_with_files_is_left_alone(sample: Path) -> None:

@@ -33,7 +33,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-QUICK_REQUESTS = 8  # to each operation
+QUICK_REQUESTS = 6  # to each operation
 MANY_REQUESTS = 400
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ROLES = ("analyst", "licensing-officer", "publisher", "supplier")

@@ -7,7 +7,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from safestats.sync_server.agreements.scope import GrantProfile, live_scopes
+from safestats.sync_server.agreements.opened import GrantProfile
+from safestats.sync_server.agreements.scope import live_scopes
 from safestats.sync_server.datasets.definitions import Publish
 from safestats.sync_server.datasets.periods import month_of, open_months, period_of_day, period_range
 from safestats.sync_server.keys import day_number

@@ -32,6 +32,9 @@ from safestats.tests.server.supplies_rig import (
 from safestats.tests.server.trust_rig import Server
 from sqlalchemy import delete, select
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 
 @pytest.fixture
 def doors(tmp_path: Path) -> Iterator[Doors]:

@@ -26,8 +26,9 @@ from safestats.sync_server.agreements.models import AgreementState
 from safestats.sync_server.agreements.service import find_agreement
 from safestats.sync_server.app import create_app
 from safestats.sync_server.instants import LONDON, london_today
-from safestats.sync_server.publishing.models import Artefact
+from safestats.sync_server.publishing.models import Artefact, Release, ReleaseState
 from safestats.sync_server.publishing.service import build_missing, publish
+from safestats.tests.server import sync_rig
 from safestats.tests.server.engines import break_audit, environment
 from safestats.tests.server.sync_rig import (
     CAMDEN,
@@ -372,6 +373,41 @@ def test_a_layer_without_rows_can_be_pulled(rig: Rig, api: TestClient, tmp_path:
     manifest = manifest_of(api, who)
     assert manifest.rows == 0
     assert rows_of(open_geopackage(fetch(api, who, manifest.snapshot.name).content, tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("dataset", "guarded", "of_the_category"),
+    [
+        ("lfb", {"special_service": ("Suicide/attempts",)}, ()),
+        ("rnli", {"casualty": ("Person in distress",)}, ()),
+        (
+            "las",
+            {"category": ("Sexual assault", "Overdose or poisoning", "Mental health")},
+            ("Sexual assault", "Overdose or poisoning", "Mental health"),
+        ),
+    ],
+)
+def test_the_manifest_names_guarded_values_of_every_column(
+    rig: Rig, api: TestClient, monkeypatch, dataset: str, guarded: dict, of_the_category: tuple
+) -> None:
+    monkeypatch.setattr(sync_rig, "DATASET", dataset)
+    rig.agree("gla", {"areas": (CAMDEN,)})
+    with rig.services.database.write() as session:
+        staged = {"state": ReleaseState.STAGED, "staged_at": datetime.now(UTC), "synthetic": True}
+        session.add(Release(dataset=dataset, number=1, **staged))
+    publish(rig.services, dataset)
+    found = api.get(f"/v1/layers/{dataset}/manifest", headers=sign_in(api, "gla"))
+    manifest = Manifest.from_json(found.json())
+    assert {name: manifest.sensitive_by_column[name] for name in guarded} == guarded == manifest.sensitive_by_column
+    assert set(guarded) <= {column.name for column in manifest.columns}
+    assert manifest.sensitive == of_the_category
+    assert Manifest.from_json(json.loads(json.dumps(manifest.to_json()))) == manifest
+    # Of a server or a copy from before there were any, and of one that is not what it should be.
+    earlier = {name: value for name, value in found.json().items() if name != "sensitive_by_column"}
+    assert Manifest.from_json(earlier).sensitive_by_column == {}
+    for wrong in ([], {"casualty": "x"}, {"casualty": [1]}):
+        with pytest.raises(TypeError):
+            Manifest.from_json({**found.json(), "sensitive_by_column": wrong})
 
 
 def test_files_come_whole_or_by_range(rig: Rig, api: TestClient) -> None:

@@ -15,8 +15,9 @@ from safestats.sync_server.agreements import service
 from safestats.sync_server.agreements.ceiling import Ceiling, coarser
 from safestats.sync_server.agreements.grants import GrantTerms, cut_by_terms
 from safestats.sync_server.agreements.models import AgreementState, Precision, SupplierTerms, Use
+from safestats.sync_server.agreements.opened import GrantProfile, Refusal, Scope
 from safestats.sync_server.agreements.profiles import Profile, apply_profile
-from safestats.sync_server.agreements.scope import GrantProfile, Refusal, Scope, live_scopes
+from safestats.sync_server.agreements.scope import live_scopes
 from safestats.sync_server.agreements.terms import ceiling_on, datasets_without_terms, read_terms, supplied_terms
 from safestats.sync_server.audit.log import COMMAND_LINE, EventType
 from safestats.sync_server.datasets.areas import load_supplied_areas

@@ -17,6 +17,9 @@ from safestats.tests.server.engines import databases_of_a_test, settings_for
 from safestats.tests.server.ingest_rig import held, rejected
 from safestats.tests.server.upload_rig import UPLOADS, Uploads, month, running
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 LAYER = (
     b"when,what,road,easting,northing\r\n"
     b"2023-05,Burglary,High Street,528984,183981\r\n"

@@ -22,6 +22,9 @@ from safestats.tests.server.supplies_rig import ISTV_HEADER, LONDON_HOSPITAL, WH
 from safestats.tests.server.test_upload_console import send
 from safestats.tests.server.upload_rig import Uploads, running
 
+# Made above the database: one engine will do in every commit, the other is for `make test-slow`.
+pytestmark = pytest.mark.above_engines
+
 ROYAL_FREE, EALING = "RAL01", "R1K04"
 PLACES = ["Mare Street"] * 3
 

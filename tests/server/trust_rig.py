@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
-from safestats.sync_server.agreements.scope import Subject
 from safestats.sync_server.identity.models import Channel
 from safestats.sync_server.identity.sessions import find_session, subject_at_work
+from safestats.sync_server.identity.subject import Subject
 from safestats.sync_server.services import Services
 
 USERNAME = "camden.analyst"

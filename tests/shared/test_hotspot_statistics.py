@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from decimal import Decimal, localcontext
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -81,16 +83,22 @@ def test_mann_kendall_says_what_is_wrong(values, words):
 
 
 def gi_by_hand(values, neighbours):
-    """z of each place; ``neighbours[i]`` holds the numbers of those that count, itself included."""
-    n, total = len(values), math.fsum(values)
-    mean = total / n
-    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / n)
+    """z of each place; ``neighbours[i]`` holds the numbers of those that count, itself included.
+
+    In fractions up to the one root, which has 50 digits: floats are fractions, too.
+    """
+    values = [Fraction(value) for value in values]
+    n, mean = len(values), sum(values) / len(values)
+    variance = sum((v - mean) ** 2 for v in values) / n
     found = []
     for near in neighbours:
         w = len(near)
-        found.append(
-            (math.fsum(values[j] for j in near) - mean * w) / (deviation * math.sqrt((n * w - w * w) / (n - 1)))
-        )
+        above = sum(values[j] for j in near) - mean * w
+        square = above**2 / (variance * Fraction(n * w - w * w, n - 1))
+        with localcontext() as digits:
+            digits.prec = 50
+            size = (Decimal(square.numerator) / Decimal(square.denominator)).sqrt()
+        found.append(math.copysign(float(size), above))
     return found
 
 
@@ -104,8 +112,8 @@ def test_gi_star_in_space_and_time_equals_the_formula_bin_by_bin():
         for t, r, c in bins
     ]
     z = gi_by_hand([float(counts[b]) for b in bins], near)
-    np.testing.assert_allclose([found.z[b] for b in bins], z, atol=1e-9)
-    np.testing.assert_allclose([found.p[b] for b in bins], [normal_p(v) for v in z], atol=1e-9)
+    np.testing.assert_allclose([found.z[b] for b in bins], z, rtol=0, atol=1e-12)
+    np.testing.assert_allclose([found.p[b] for b in bins], [normal_p(v) for v in z], rtol=0, atol=1e-12)
     p = np.array([found.p[b] for b in bins])
     np.testing.assert_array_equal([found.q[b] for b in bins], corrected(p, Correction.BENJAMINI_HOCHBERG))
     assert np.isnan(found.z[:, ~mask]).all()
@@ -157,7 +165,7 @@ def test_gi_star_of_hexagons_equals_the_formula(how):
     reach = 201.0 if how == "steps" else 175.0
     near = [[j for j, b in enumerate(cells) if math.hypot(a[2] - b[2], a[3] - b[3]) <= reach] for a in cells]
     z = gi_by_hand([float(counts[r, c]) for r, c, _, _ in cells], near)
-    np.testing.assert_allclose([found.z[r, c] for r, c, _, _ in cells], z, atol=1e-9)
+    np.testing.assert_allclose([found.z[r, c] for r, c, _, _ in cells], z, rtol=0, atol=1e-12)
     assert found.cells == len(cells)
 
 
@@ -167,9 +175,8 @@ def test_gi_star_of_weights_equals_the_formula():
     found = gi_star(values, mask, distance_band(100, 250))
     cells = [(r, c) for r in range(8) for c in range(9) if mask[r, c]]
     near = [[j for j, b in enumerate(cells) if math.hypot(a[0] - b[0], a[1] - b[1]) <= 2.5] for a in cells]
-    np.testing.assert_allclose(
-        [found.z[c] for c in cells], gi_by_hand([values[c] for c in cells], near), rtol=0, atol=1e-9
-    )
+    expected = gi_by_hand([values[c] for c in cells], near)
+    np.testing.assert_allclose([found.z[c] for c in cells], expected, rtol=0, atol=1e-12 * np.abs(expected).max())
     values[0, 0] = np.nan
     mask[0, 0] = True
     with pytest.raises(GiStarError, match="missing or below 0"):
@@ -291,7 +298,9 @@ def test_emerging_hot_spots_are_found_where_they_were_put():
     assert found.patterns[16, 16] == Pattern.INTENSIFYING
     assert found.hot[16, 16] == (found.classes[:, 16, 16] >= 2).sum()
     by_hand = mann_kendall_by_hand(found.z[:, 16, 16].tolist())[2]
-    assert found.trend_z[16, 16] == pytest.approx(by_hand, abs=1e-12)
+    assert found.trend_z[16, 16] == pytest.approx(by_hand, rel=0, abs=1e-12)
+    assert found.trend_p[16, 16] == pytest.approx(normal_p(by_hand), rel=0, abs=1e-12)
+    np.testing.assert_array_equal(found.z, space_time_gi_star(counts, np.ones((20, 20), bool), queen()).z)
     assert found.incidents == counts.sum()
 
 
@@ -460,15 +469,24 @@ def test_comparisons_are_what_their_names_say(two_densities):
     a, b = first.values, second.values
     both = (a > 1) & (b > 1)
     found = {comparison: compare(first, second, comparison) for comparison in Comparison}
-    ratio = a[both] / b[both]
-    np.testing.assert_allclose(found[Comparison.RATIO][both], ratio)
-    np.testing.assert_allclose(found[Comparison.LOG_RATIO][both], np.log(ratio))
-    np.testing.assert_allclose(found[Comparison.DIFFERENCE], a - b, atol=1e-6)
-    np.testing.assert_allclose(found[Comparison.SUM], a + b, atol=1e-6)
+    # In fractions, cell by cell, at the tolerance of the docstring.
+    pairs = [(Fraction(x), Fraction(y)) for x, y in zip(a[both], b[both])]
+    ratio = np.array([float(x / y) for x, y in pairs])
+    size = np.maximum(a[both], b[both])
+    np.testing.assert_allclose(found[Comparison.RATIO][both], ratio, rtol=1e-12)
+    logarithms = [math.log(x) - math.log(y) for x, y in zip(a[both], b[both])]
+    np.testing.assert_allclose(found[Comparison.LOG_RATIO][both], logarithms, rtol=0, atol=1e-12)
+    for comparison, parts in (
+        (Comparison.DIFFERENCE, [float(x - y) for x, y in pairs]),
+        (Comparison.SUM, [float(x + y) for x, y in pairs]),
+    ):
+        assert (np.abs(found[comparison][both] - parts) <= 1e-12 * size).all()
     # Eighty beside forty: of the shares the ratio is half.
-    np.testing.assert_allclose(compare(first, second, Comparison.RATIO, by_share=True)[both], ratio / 2)
-    shares = compare(first, second, Comparison.DIFFERENCE, by_share=True)
-    np.testing.assert_allclose(shares, a * 60 / 80 - b * 60 / 40, atol=1e-6)
+    halved = compare(first, second, Comparison.RATIO, by_share=True)[both]
+    np.testing.assert_allclose(halved, ratio / 2, rtol=1e-12)
+    shares = compare(first, second, Comparison.DIFFERENCE, by_share=True)[both]
+    expected = [float(x * 60 / 80 - y * 60 / 40) for x, y in pairs]
+    assert (np.abs(shares - expected) <= 1e-12 * 1.5 * size).all()
 
 
 def test_a_ratio_is_not_taken_of_rounding_errors(two_densities):

@@ -14,11 +14,14 @@ import numpy as np
 
 from ..errors import Cancelled
 from ..hotspot_styles import LegendClass
-from ..hotspots import HotspotSurface, IncidentFilter, Incidents, Report, no_report
+from ..hotspot_surface import HotspotSurface
+from ..incidents import IncidentFilter, Incidents, Report, no_report
 from ..line_rows import Lines
 from ..periods import Period
-from ..points import CancelledCheck, ColumnKind, PointFacts, never_cancelled
+from ..point_facts import ColumnKind, PointFacts
+from ..points import CancelledCheck, Points, never_cancelled
 from ..study_areas import StudyArea
+from ..usual_periods import Usual
 
 
 class Kind(Enum):
@@ -39,7 +42,7 @@ class Kind(Enum):
 class Need(Enum):
     """What the incidents must tell, or the run is refused with a sentence."""
 
-    PERIOD = "period"  # a period is chosen, and rows tell their month
+    PERIOD = "period"  # rows tell their month; where no period is chosen, the usual one is taken
     DAYS = "days"  # rows tell their day: Points.days
     HOURS = "hours"  # rows tell their hour: Points.hours
 
@@ -47,7 +50,7 @@ class Need(Enum):
 @dataclass(frozen=True)
 class Choice:
     """Something to be chosen. ``default`` ``None`` means automatic (numbers), none (columns and layers), or, for a
-    period, the one of equal length just before the incidents' own.
+    period, the one just before the incidents' own that ``Analysis.usual`` calls for.
 
     ``least`` and ``most`` bound numbers, both included. ``options`` are (value, words) of ONE_OF. ``columns`` says
     which columns of the incidents are offered. A ``required`` column or layer has to be chosen. ``advanced`` choices
@@ -124,6 +127,25 @@ class OutputKind(Enum):
 
 
 @dataclass(frozen=True)
+class Guard:
+    """What decides which parts of an output everybody may see: those near which no count is small.
+
+    ``counts`` are the incidents of each set by cell, line or point; ``near`` is the pattern of cells over which they
+    are summed (``None``: the part itself). What is sparse is shown as the class of value ``neutral``, or not at all.
+    Where a ``bandwidth_m`` made the values it must not tell places too exactly; else the width of ``near`` must not, or
+    that of the part, and ``width_m`` where the values were made of a narrower neighbourhood. ``below`` says in words
+    what classes under zero are: they are hatched, too, as in grey they look like those above.
+    """
+
+    counts: tuple[np.ndarray, ...]
+    near: np.ndarray | None = None
+    neutral: float | None = None
+    bandwidth_m: float | None = None
+    below: str = ""
+    width_m: float | None = None
+
+
+@dataclass(frozen=True)
 class Output:
     """One layer or table of the findings; made by ``grid``, ``points``, ``lines`` or ``table``.
 
@@ -131,7 +153,7 @@ class Output:
     equal length by name: whole numbers, floats (NaN: empty), texts, booleans, or ``datetime64`` (NaT: empty); ``words``
     names columns for people. ``shown`` is the column that is mapped in ``classes``: a class whose ``lower`` and
     ``upper`` are equal is drawn for that value, any other for the range. Points may be ``sized_by`` a column: their
-    area follows its value.
+    area follows its value. Without a ``guard`` it shows single incidents, and is never published.
     """
 
     name: str
@@ -145,6 +167,7 @@ class Output:
     sized_by: str = ""
     surface: HotspotSurface | None = None  # of a grid
     shapes: tuple[np.ndarray, ...] = ()  # of points: one array (n, 2); of lines: an array (vertices, 2) each
+    guard: Guard | None = None
 
     @classmethod
     def grid(
@@ -155,9 +178,13 @@ class Output:
         classes: tuple[LegendClass, ...],
         legend_title: str,
         words: Mapping[str, str] | None = None,
+        guard: Guard | None = None,
     ) -> Output:
         """The cells of a surface, mapped by its ``shown`` column."""
-        return cls(name, title, OutputKind.GRID, {}, words or {}, surface.shown, classes, legend_title, surface=surface)
+        return cls(
+            name, title, OutputKind.GRID, {}, words or {}, surface.shown, classes, legend_title, surface=surface,
+            guard=guard,
+        )  # fmt: skip
 
     @classmethod
     def points(
@@ -173,12 +200,13 @@ class Output:
         classes: tuple[LegendClass, ...] = (),
         legend_title: str = "",
         sized_by: str = "",
+        guard: Guard | None = None,
     ) -> Output:
         """Points, a row each."""
         places = np.stack([eastings, northings], axis=1).astype(float)
         return cls(
             name, title, OutputKind.POINTS, columns, words or {}, shown, classes, legend_title, sized_by,
-            shapes=(places,),
+            shapes=(places,), guard=guard,
         )  # fmt: skip
 
     @classmethod
@@ -193,11 +221,13 @@ class Output:
         shown: str = "",
         classes: tuple[LegendClass, ...] = (),
         legend_title: str = "",
+        guard: Guard | None = None,
     ) -> Output:
         """Lines, a row each."""
         return cls(
-            name, title, OutputKind.LINES, columns, words or {}, shown, classes, legend_title, shapes=tuple(shapes)
-        )
+            name, title, OutputKind.LINES, columns, words or {}, shown, classes, legend_title, shapes=tuple(shapes),
+            guard=guard,
+        )  # fmt: skip
 
     @classmethod
     def table(
@@ -213,6 +243,7 @@ class Findings:
 
     ``parameters`` are (words, value in words) with the values that were used, “(automatic)” behind automatic ones; the
     frame puts incidents, period, study area and their numbers before them, and the periods and layers that were chosen.
+    ``parts`` are the sets of incidents that the outputs tell apart, where they are others than were asked for.
     ``notes`` are sentences that warn the reader; the frame adds those of few incidents, of moved and of lonely points,
     and of unknown days and hours. ``values_used`` are the choices by name as they were used: given again, they make the
     same run.
@@ -223,6 +254,7 @@ class Findings:
     parameters: tuple[tuple[str, str], ...]
     values_used: Mapping[str, object]
     notes: tuple[str, ...] = ()
+    parts: tuple[tuple[PointFacts, Points], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -231,7 +263,7 @@ class Analysis:
 
     ``group`` is the heading under which it is offered: “Where”, “Change”, “Places”, “Near in time”, “Check a map” or
     “Streets”. ``help`` tells in a paragraph what comes out and how to read it. ``run`` raises ``AnalysisError`` with a
-    sentence about what cannot be computed, and ``Cancelled``.
+    sentence about what cannot be computed, and ``Cancelled``. ``usual`` are the months taken where nobody chose any.
     """
 
     name: str
@@ -241,6 +273,7 @@ class Analysis:
     choices: tuple[Choice, ...]
     run: Callable[[Request], Findings]
     needs: tuple[Need, ...] = ()
+    usual: Usual = Usual.YEAR
 
     def choice(self, name: str) -> Choice:
         """The choice of that name; ``KeyError`` where there is none."""

@@ -7,16 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....shared.back_test import BackTestError, Score, scores
-from ....shared.bandwidths import Rule, bandwidth_by
-from ....shared.getis_ord import Correction, gi_star, queen
+from ....shared.bandwidths import Rule
+from ....shared.getis_ord import Correction, distance_band, gi_star, queen
 from ....shared.kernel_density import kernel_density
 from ..analysis_error import AnalysisError
 from ..cautions import counted, incidents_words
+from ..chosen_bandwidth import ChosenBandwidth, chosen_bandwidth
+from ..exact import Exact
 from ..hotspot_styles import LegendClass
 from ..points import Points
-from .analysis import Analysis, Choice, Findings, Kind, Need, Output, Request
-from .grid_cells import AUTOMATIC, CELL, Cells, cells_over, in_one_sentence, numbers_used
+from ..sentences import say, translated
+from ..usual_periods import Usual
+from .analysis import Analysis, Choice, Findings, Guard, Kind, Need, Output, Request
+from .grid_cells import CELL, Cells, cells_over, in_one_sentence, numbers_used
 
+_NEAR = queen()
 _SHARES = (1.0, 2.0, 5.0, 10.0, 20.0)
 _CLASSES = (
     LegendClass(3, 3, "Hot on both maps", "#7d1a34"),
@@ -27,8 +32,8 @@ _CLASSES = (
 _MADE_FROM = Choice(
     "made_from",
     "Maps made from",
-    "The earlier period, of which the maps are made; the period above judges them. Leave it empty for the one of the "
-    "same length just before.",
+    "The earlier period, of which the maps are made; the period above judges them. Leave it empty for the months just "
+    "before, up to twelve.",
     Kind.PERIOD,
 )
 _BANDWIDTH = Choice(
@@ -41,7 +46,7 @@ _BANDWIDTH = Choice(
 _SHARE = Choice(
     "share",
     "Share of the area on the map (%)",
-    f"The hottest cells are drawn for this share, and judged beside {', '.join(f'{share:g}' for share in _SHARES)} %.",
+    "The hottest cells are drawn for this share, and judged beside 1, 2, 5, 10 and 20 %.",
     Kind.NUMBER,
     default=5.0,
     least=0.1,
@@ -88,44 +93,37 @@ def run(request: Request) -> Findings:
     except BackTestError as error:
         raise AnalysisError(str(error), "parameters") from error
     at = shares.index(share)
-    automatic = AUTOMATIC if request.values["bandwidth"] is None else ""
     return Findings(
         answer=_answer(maps, [found[each.name][at] for each in maps], len(later)),
         outputs=(
-            _grid(cells, maps, before, after, found, at),
+            _grid(cells, maps, before, after, found, at, bandwidth.metres),
             _side_by_side(maps, shares, found),
             _table(maps, shares, found),
         ),
         parameters=(
             *cells.parameters,
-            (
-                "Density",
-                f"quartic kernel, bandwidth {bandwidth:,.0f} m{automatic}, edge of the study area corrected for",
-            ),
+            ("Density", "quartic kernel, edge of the study area corrected for"),
+            ("Bandwidth", bandwidth.words),
             ("Gi*", "3 × 3 cells, the cell itself included; cells in order of z"),
-            ("Judged by", f"{judged_by.label}, {incidents_words(len(later))}"),
+            Exact.of("Judged by", f"{judged_by.label}, {incidents_words(len(later))}", judged_by.label),
         ),
-        values_used={**numbers_used(request.values, cells), "bandwidth": bandwidth, "made_from": made_from},
-        notes=_notes(found, at, later),
+        values_used={**numbers_used(request.values, cells), "bandwidth": bandwidth.metres, "made_from": made_from},
+        notes=(*bandwidth.notes, *_notes(found, at, later)),
     )
 
 
-def _maps(request: Request, cells: Cells, earlier: Points, before: np.ndarray) -> tuple[float, tuple[_Map, ...]]:
+def _maps(
+    request: Request, cells: Cells, earlier: Points, before: np.ndarray
+) -> tuple[ChosenBandwidth, tuple[_Map, ...]]:
     """The bandwidth that was used, and the maps: density, Gi*, and the plain counts of the earlier period."""
-    chosen = request.values["bandwidth"]
+    east, north, cell = earlier.eastings, earlier.northings, cells.grid.cell
     with in_one_sentence():
-        if chosen is None:
-            rule = bandwidth_by(Rule.SILVERMAN, earlier.eastings, earlier.northings, cells.grid.cell, earlier.precision)
-            bandwidth = rule.metres
-        else:
-            bandwidth = float(chosen)  # type: ignore[arg-type]
+        bandwidth = chosen_bandwidth(request.values["bandwidth"], Rule.SILVERMAN, east, north, cell, earlier.precision)
         request.report("Density of the earlier period", 1, 4)
-        density = kernel_density(
-            earlier.eastings, earlier.northings, cells.grid, bandwidth, study_area=cells.mask, edge_correction=True
-        )
+        density = kernel_density(east, north, cells.grid, bandwidth.metres, study_area=cells.mask, edge_correction=True)
         request.stop_if_cancelled()
         request.report("Gi* of the earlier period", 2, 4)
-        z = gi_star(before, cells.mask, queen(), Correction.NONE).z
+        z = gi_star(before, cells.mask, _NEAR, Correction.NONE).z
     return bandwidth, (
         _Map("density", "Kernel density", "kernel density", density.values),
         _Map("gi_star", "Getis-Ord Gi*", "Gi*", z),
@@ -135,13 +133,22 @@ def _maps(request: Request, cells: Cells, earlier: Points, before: np.ndarray) -
 
 def _answer(maps: tuple[_Map, ...], at_share: list[Score], incidents: int) -> str:
     told = [
-        f"{100 * score.hit_rate:.0f} % by {each.in_text} (PAI {score.pai:.1f}, PEI* {score.pei_star:.2f})"
+        say(
+            "{hit_rate:.0f} % by {in_text} (PAI {pai:.1f}, PEI* {pei_star:.2f})",
+            hit_rate=100 * score.hit_rate,
+            in_text=translated(each.in_text),
+            pai=score.pai,
+            pei_star=score.pei_star,
+        )
         for each, score in zip(maps, at_share)
     ]
-    return (
-        f"Of the {counted(incidents, 'later incident')}, the hottest {100 * at_share[0].area_share:.1f} % of the area "
-        f"held {', '.join(told)}. No map of that size could have held more than "
-        f"{100 * at_share[0].best_hits / incidents:.0f} %."
+    return say(
+        "Of the {later_incidents}, the hottest {area_share:.1f} % of the area held {value}. No map of that size "
+        "could have held more than {best_hits:.0f} %.",
+        later_incidents=counted(incidents, "later incident"),
+        area_share=100 * at_share[0].area_share,
+        value=", ".join(told),
+        best_hits=100 * at_share[0].best_hits / incidents,
     )
 
 
@@ -165,6 +172,7 @@ def _grid(
     after: np.ndarray,
     found: dict[str, tuple[Score, ...]],
     at: int,
+    bandwidth: float,
 ) -> Output:
     density, z = maps[0].values, maps[1].values
     number = found["density"][at].cells
@@ -179,10 +187,10 @@ def _grid(
     share = 100 * found["density"][at].area_share
     return Output.grid(
         "hot_cells",
-        f"The hottest {share:.1f} % of the area",
+        say("The hottest {share:.1f} % of the area", share=share),
         cells.surface(columns, "class"),
         _CLASSES,
-        f"The hottest {share:.1f} % of the area",
+        say("The hottest {share:.1f} % of the area", share=share),
         {
             "before": "Incidents of the earlier period",
             "after": "Incidents of the later period",
@@ -190,6 +198,13 @@ def _grid(
             "z": "Gi* of the earlier period (z)",
             "class": "Hot by which map",
         },
+        Guard(
+            (before,),
+            distance_band(cells.grid.cell, max(bandwidth, cells.grid.cell)),
+            0,
+            bandwidth,
+            width_m=len(_NEAR) * cells.grid.cell,
+        ),
     )
 
 
@@ -209,7 +224,7 @@ def _side_by_side(maps: tuple[_Map, ...], shares: list[float], found: dict[str, 
         for each in maps:
             values = np.array([getattr(score, name) for score in found[each.name]])
             columns[f"{name}_{each.name}"] = np.round(values * times, digits)
-            words[f"{name}_{each.name}"] = f"{title}, {each.in_text}"
+            words[f"{name}_{each.name}"] = say("{title}, {map}", title=translated(title), map=translated(each.in_text))
     return Output.table("side_by_side", "The maps side by side", columns, words)
 
 
@@ -224,7 +239,7 @@ def _table(maps: tuple[_Map, ...], shares: list[float], found: dict[str, tuple[S
         "scores",
         "How the maps did, by share of the area",
         {
-            "map": np.array([each.words for each, _, _ in rows], dtype=object),
+            "map": np.array([translated(each.words) for each, _, _ in rows], dtype=object),
             "share": np.array([share for _, share, _ in rows]),
             "cells": np.array([score.cells for score in every]),
             "area_share": rounded("area_share", 3, 100),
@@ -264,4 +279,5 @@ BACK_TEST = Analysis(
     choices=(_MADE_FROM, _SHARE, CELL, _BANDWIDTH),
     run=run,
     needs=(Need.PERIOD,),
+    usual=Usual.NEWEST,
 )

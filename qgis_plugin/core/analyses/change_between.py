@@ -7,10 +7,13 @@ from datetime import date
 from ....shared.change_surface import change_of
 from ..analysis_error import AnalysisError
 from ..cautions import counted
+from ..exact import Exact
 from ..hotspot_styles import LegendClass, sign_colour
 from ..hotspots import CORRECTION_WORDS
 from ..periods import Period, month_number
-from .analysis import Analysis, Choice, Findings, Kind, Need, Output, Request
+from ..sentences import say, translated
+from ..usual_periods import Usual
+from .analysis import Analysis, Choice, Findings, Guard, Kind, Need, Output, Request
 from .grid_cells import CELL, CORRECTION, SHAPE, cells_over, correction_of, in_one_sentence, numbers_used
 
 _NONE, _WHOLE = "none", "whole"
@@ -68,15 +71,27 @@ def run(request: Request) -> Findings:
         notes.append("No cell changed for certain: the differences are no larger than chance would bring.")
     if days[0] != days[1]:
         notes.append(
-            f"The periods have {days[0]:,} and {counted(days[1], 'day')}; rates a day are compared, not counts."
+            say(
+                "The periods have {days:,} and {days_2}; rates a day are compared, not counts.",
+                days=days[0],
+                days_2=counted(days[1], "day"),
+            )
         )
     return Findings(
-        answer=f"From {before_period.label} to {after_period.label} incidents went from {number[0]} to {number[1]}; "
-        f"{counted(more, 'cell')} rose and {fewer:,} fell for certain.",
+        answer=say(
+            "From {label} to {label_2} incidents went from {number} to {number_2}; {cells} rose and {fewer:,} fell "
+            "for certain.",
+            label=before_period.label,
+            label_2=after_period.label,
+            number=number[0],
+            number_2=number[1],
+            cells=counted(more, "cell"),
+            fewer=fewer,
+        ),
         outputs=(
             Output.grid(
                 "change",
-                f"Change from {before_period.label}",
+                say("Change from {label}", label=before_period.label),
                 cells.surface(columns, "class"),
                 _classes(values["against"] == _WHOLE),
                 "Change",
@@ -86,15 +101,16 @@ def run(request: Request) -> Findings:
                     "difference": "More (or fewer) than before",
                     "ratio": "Ratio of the rates",
                 },
+                Guard((before + after,), neutral=0, below="Hatched: fell"),
             ),
         ),
         parameters=(
             ("Method", "exact two-sided binomial test of each cell's two counts"),
-            ("Days", f"{days[0]:,} before, {days[1]:,} after"),
-            ("Tested against", dict(_AGAINST.options)[str(values["against"])].lower()),
+            ("Days", say("{days:,} before, {days_2:,} after", days=days[0], days_2=days[1])),
+            ("Tested against", dict(_AGAINST.options)[str(values["against"])]),
             *cells.parameters,
-            ("Correction", CORRECTION_WORDS[correction].replace("all cells", "all cells with an incident")),
-            ("Rising / falling cells", f"{more:,} / {fewer:,}"),
+            ("Correction", say("{words} (those with an incident)", words=translated(CORRECTION_WORDS[correction]))),
+            Exact.of("Rising / falling cells", f"{more:,} / {fewer:,}"),
         ),
         values_used={**numbers_used(values, cells), "before": before_period},
         notes=tuple(notes),
@@ -107,14 +123,16 @@ def _days(period: Period) -> int:
 
 
 def _classes(against_whole: bool) -> tuple[LegendClass, ...]:
-    than = " than the whole area" if against_whole else ""
+    rose, fell = "Rose, {confidence} confidence", "Fell, {confidence} confidence"
+    if against_whole:
+        rose = "Rose more than the whole area, {confidence} confidence"
+        fell = "Fell more than the whole area, {confidence} confidence"
     words = {1: "90 %", 2: "95 %", 3: "99 %"}
     found = []
     for step in (3, 2, 1, 0, -1, -2, -3):
-        label = "No certain change"
+        label = translated("No certain change")
         if step:
-            rose = ("rose more" if step > 0 else "fell more") if against_whole else ("rose" if step > 0 else "fell")
-            label = f"{rose.capitalize()}{than}, {words[abs(step)]} confidence"
+            label = say(rose if step > 0 else fell, confidence=words[abs(step)])
         found.append(LegendClass(step, step, label, sign_colour(step)))
     return tuple(found)
 
@@ -129,4 +147,5 @@ CHANGE = Analysis(
     (_BEFORE, _AGAINST, CELL, SHAPE, CORRECTION),
     run,
     (Need.PERIOD,),
+    Usual.TWO_EQUAL,
 )

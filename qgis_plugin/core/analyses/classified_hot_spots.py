@@ -8,24 +8,11 @@ from ....shared.getis_ord import GiStarError, gi_star
 from ....shared.hotspot_classes import LEAST_PERIODS, HotspotClass, Rules, classify
 from ..cautions import counted
 from ..hotspot_styles import LegendClass
-from ..hotspots import CORRECTION_WORDS
-from ..periods import Period
-from .analysis import Analysis, Choice, Findings, Kind, Need, Output, Request
-from .grid_cells import (
-    CELL,
-    CONFIDENCE,
-    CORRECTION,
-    MONTHS,
-    NEIGHBOURS,
-    SHAPE,
-    Steps,
-    cells_over,
-    correction_of,
-    in_one_sentence,
-    level_of,
-    neighbourhood,
-    numbers_used,
-)
+from ..sentences import say, translated
+from ..usual_periods import Usual
+from .analysis import Analysis, Choice, Findings, Guard, Kind, Need, Output, Request
+from .grid_cells import in_one_sentence
+from .steps_in_time import STEPPED, Stepped
 
 _LOOK = {
     HotspotClass.PERSISTENT: ("Persistent: hot nearly all the time", "#7d1a34"),
@@ -49,50 +36,50 @@ _HOT = _share(
 )
 
 
-def months_in_a_step(period: Period, least_steps: int) -> int:
-    """How many months make a step so that there are enough: a year, a quarter or a month."""
-    for months, enough in ((12, 10 * 12), (3, 24 * 3)):
-        if period.months >= enough and period.months // months >= least_steps:
-            return months
-    return 1
-
-
 def run(request: Request) -> Findings:
     """Gi* of each step, and what its hot steps make of a cell."""
-    points, values, period = request.incidents.points, request.values, request.wanted.period
-    assert period is not None  # a period is needed
-    months = values["months"] or months_in_a_step(period, LEAST_PERIODS)
-    steps = Steps.of(period, int(months))  # type: ignore[call-overload]
-    cells = cells_over(request.area, [points], values)
-    near, correction, level = neighbourhood(cells, values), correction_of(values), level_of(values)
+    values, stepped = request.values, Stepped.of(request, LEAST_PERIODS)
+    steps, cells, near, cube = stepped.steps, stepped.cells, stepped.near, stepped.cube
     rules = Rules(*(float(values[name]) / 100 for name in ("persistent", "recent", "hot")))  # type: ignore[arg-type]
-    cube = steps.counts(cells, points)
     hot = np.zeros((len(cube), int(cells.mask.sum())), dtype=bool)
     without = 0
     for number, counts in enumerate(cube):
         request.stop_if_cancelled()
         request.report("Looking at each step", number, len(cube))
         try:
-            hot[number] = gi_star(counts, cells.mask, near.weights, correction).classes[cells.mask] >= level
+            found = gi_star(counts, cells.mask, near.weights, stepped.correction)
+            hot[number] = found.classes[cells.mask] >= stepped.level
         except GiStarError:
             if counts.any():
                 raise
             without += 1  # without an incident no cell is hot
     with in_one_sentence():
         of_cells = classify(hot, rules)
-    found = np.zeros(cells.grid.shape, dtype=np.int8)
-    found[cells.mask] = of_cells
+    classes = np.zeros(cells.grid.shape, dtype=np.int8)
+    classes[cells.mask] = of_cells
     recent = rules.recent(len(cube))
-    times, lately = np.zeros(found.shape, dtype=np.int64), np.zeros(found.shape, dtype=np.int64)
+    times, lately = np.zeros(classes.shape, dtype=np.int64), np.zeros(classes.shape, dtype=np.int64)
     times[cells.mask], lately[cells.mask] = hot.sum(axis=0), hot[-recent:].sum(axis=0)
     numbers = {kind: int((of_cells == kind).sum()) for kind in _LOOK if kind}
-    told = ", ".join(f"{number:,} {kind.name.lower()}" for kind, number in numbers.items())
+    short = {
+        HotspotClass.PERSISTENT: translated("persistent"),
+        HotspotClass.RECENT: translated("recent"),
+        HotspotClass.EMERGING: translated("emerging"),
+        HotspotClass.FORMER: translated("former"),
+    }
+    told = ", ".join(f"{number:,} {short[kind]}" for kind, number in numbers.items())
     notes = list(steps.notes)
     if without:
-        notes.append(f"In {without:,} of {counted(len(cube), 'step')} there is no incident at all.")
-    columns = {"count": cube.sum(axis=0), "hot_steps": times, "hot_lately": lately, "class": found}
+        notes.append(
+            say(
+                "In {without:,} of {steps} there is no incident at all.",
+                without=without,
+                steps=counted(len(cube), "step"),
+            )
+        )
+    columns = {"count": cube.sum(axis=0), "hot_steps": times, "hot_lately": lately, "class": classes}
     return Findings(
-        answer=f"Of {counted(len(of_cells), 'cell')} these are hot spots: {told}.",
+        answer=say("Of {cells} these are hot spots: {told}.", cells=counted(len(of_cells), "cell"), told=told),
         outputs=(
             Output.grid(
                 "hot_spot_classes",
@@ -101,20 +88,33 @@ def run(request: Request) -> Findings:
                 tuple(LegendClass(kind, kind, words, colour) for kind, (words, colour) in _LOOK.items()),
                 "Hot spots",
                 {"hot_steps": "Hot steps", "hot_lately": "Hot recent steps"},
+                Guard((columns["count"],), near.weights, HotspotClass.NONE),
             ),
         ),
         parameters=(
             ("Method", "Getis-Ord Gi* of each step by itself, then classified"),
-            ("Steps", steps.words + ("" if values["months"] else " (automatic)")),
-            ("Recent", f"the last {recent} of {len(cube)} steps, from {steps.periods[-recent].label}"),
-            ("Persistent", f"hot in at least {rules.persistent_share:.0%} of all steps"),
-            ("Counts as hot", f"in at least {rules.hot_share:.0%} of the recent, or of the earlier steps"),
+            stepped.step_words,
+            (
+                "Recent",
+                say(
+                    "the last {recent} of {cube} steps, from {label}",
+                    recent=recent,
+                    cube=len(cube),
+                    label=steps.steps[-recent].label,
+                ),
+            ),
+            (
+                "Persistent",
+                say("hot in at least {persistent_share:.0%} of all steps", persistent_share=rules.persistent_share),
+            ),
+            (
+                "Counts as hot",
+                say("in at least {hot_share:.0%} of the recent, or of the earlier steps", hot_share=rules.hot_share),
+            ),
             ("Confidence", f"{values['confidence']} %"),
-            *cells.parameters,
-            ("Neighbourhood", near.words),
-            ("Correction", CORRECTION_WORDS[correction] + ", in each step"),
+            *stepped.last_words("{words}, in each step"),
         ),
-        values_used={**numbers_used(values, cells), **near.values_used, "months": steps.months},
+        values_used=stepped.values_used,
         notes=tuple(notes),
     )
 
@@ -124,8 +124,9 @@ HOT_SPOT_CLASSES = Analysis(
     "Persistent, recent, emerging, former",
     "Change",
     "Which places are hot nearly all the time, which lately and before, which only lately, and which no longer: the "
-    "period is cut into steps of whole months, each is judged by Gi*, and the steps make the class.",
-    (MONTHS, CELL, SHAPE, *NEIGHBOURS, CONFIDENCE, CORRECTION, _PERSISTENT, _RECENT, _HOT),
+    "period is cut into steps of months or days, each is judged by Gi*, and the steps make the class.",
+    (*STEPPED, _PERSISTENT, _RECENT, _HOT),
     run,
     (Need.PERIOD,),
+    Usual.ALL,
 )

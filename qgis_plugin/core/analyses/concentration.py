@@ -10,9 +10,11 @@ from ....shared.concentration import Concentration, ConcentrationError, concentr
 from ....shared.street_network import Network, on_network
 from ..analysis_error import AnalysisError
 from ..cautions import far_from_streets, incidents_words
+from ..exact import Exact
 from ..hotspot_styles import LegendClass
+from ..sentences import say, translated
 from ..study_areas import points_inside
-from .analysis import Analysis, Choice, Findings, Kind, Output, Request
+from .analysis import Analysis, Choice, Findings, Guard, Kind, Output, Request
 from .grid_cells import CELL, SHAPE, cells_over, numbers_used
 from .streets import WITHIN, network_of
 
@@ -51,17 +53,30 @@ def run(request: Request) -> Findings:
     occupied = found.places - found.empty
     half, quarter = found.places_holding(50), found.places_holding(25)
     known = found.empty > 0 or units.places is not None or unit != "points"
-    of = "all" if known else "those with any"
-    answer = (
-        f"Half of the {incidents_words(found.incidents)} lie on {half:,} of {found.places:,} {units.words} "
-        f"({_percent(half, found.places)} of {of}), a quarter on {quarter:,} ({_percent(quarter, found.places)}). "
-        f"The generalised Gini coefficient is {found.generalised_gini:.2f}, from 0 (as even as can be) to 1."
+    of = translated("all") if known else translated("those with any")
+    answer = say(
+        "Half of the {incidents} lie on {half:,} of {places:,} {words} ({half_2} of {of}), a quarter on {quarter:,} "
+        "({quarter_2}). The generalised Gini coefficient is {generalised_gini:.2f}, from 0 (as even as can be) to 1.",
+        incidents=incidents_words(found.incidents),
+        half=half,
+        places=found.places,
+        words=units.words,
+        half_2=_percent(half, found.places),
+        of=of,
+        quarter=quarter,
+        quarter_2=_percent(quarter, found.places),
+        generalised_gini=found.generalised_gini,
     )
     notes = [units.note] if units.note else []
     if found.places > found.incidents:
         notes.append(
-            f"There are more places ({found.places:,}) than incidents ({found.incidents:,}), so most must be empty: "
-            f"the ordinary Gini coefficient of {found.gini:.2f} says no more than that; go by the generalised one."
+            say(
+                "There are more places ({places:,}) than incidents ({incidents:,}), so most must be empty: the "
+                "ordinary Gini coefficient of {gini:.2f} says no more than that; go by the generalised one.",
+                places=found.places,
+                incidents=found.incidents,
+                gini=found.gini,
+            )
         )
     return Findings(
         answer=answer,
@@ -69,9 +84,12 @@ def run(request: Request) -> Findings:
         parameters=(
             ("A place is", units.words),
             *units.parameters,
-            ("Places", f"{found.places:,}, of which {occupied:,} with incidents"),
+            Exact.of(
+                "Places",
+                say("{places:,}, of which {occupied:,} with incidents", places=found.places, occupied=occupied),
+            ),
             ("Generalised Gini coefficient", f"{found.generalised_gini:.3f}"),
-            ("Ordinary Gini coefficient", f"{found.gini:.3f}, for comparison"),
+            ("Ordinary Gini coefficient", say("{gini:.3f}, for comparison", gini=found.gini)),
         ),
         values_used=dict(units.values_used),
         notes=tuple(notes),
@@ -111,12 +129,13 @@ def _points(request: Request) -> _Units:
         classes=_CLASSES[:3],
         legend_title="Places",
         sized_by="incidents",
+        guard=Guard((places.counts,)),
     )
     note = "" if total else (
         "How many places there are in all is not told, so shares are of the places with at least one incident: they "
         "make the concentration look smaller than it is. Give the number, or choose streets or cells."
     )  # fmt: skip
-    words = "points" if total else "points with incidents"
+    words = translated("points") if total else translated("points with incidents")
     return _Units(words, places.counts, int(total) if total else None, (), output, note)
 
 
@@ -167,11 +186,12 @@ def _streets(request: Request) -> _Units:
         shown="class",
         classes=_CLASSES,
         legend_title="Streets",
+        guard=Guard((counts,)),
     )
     away = int(np.count_nonzero(~near))
     note = far_from_streets(away, len(points), within)
-    parameters = (("Nearest street within", f"{within:g} m"), ("Too far from any street", f"{away:,}"))
-    return _Units("streets between junctions", counts, None, parameters, output, note)
+    parameters = (("Nearest street within", f"{within:g} m"), Exact.of("Too far from any street", f"{away:,}"))
+    return _Units(translated("streets between junctions"), counts, None, parameters, output, note)
 
 
 def _cells(request: Request) -> _Units:
@@ -180,9 +200,11 @@ def _cells(request: Request) -> _Units:
     ranks, classes = (np.zeros(mask.shape, dtype=np.int64) for _ in range(2))
     ranks[mask], classes[mask] = _ranks(counts[mask])
     surface = cells.surface({"incidents": counts, "rank": ranks, "class": classes}, "class")
-    output = Output.grid("places", "Cells by the share of incidents they hold", surface, _CLASSES, "Cells", _WORDS)
+    output = Output.grid(
+        "places", "Cells by the share of incidents they hold", surface, _CLASSES, "Cells", _WORDS, Guard((counts,))
+    )
     used = tuple(numbers_used(request.values, cells).items())
-    return _Units("cells", counts[mask], None, cells.parameters[:1], output, values_used=used)
+    return _Units(translated("cells"), counts[mask], None, cells.parameters[:1], output, values_used=used)
 
 
 def _share_table(found: Concentration) -> Output:

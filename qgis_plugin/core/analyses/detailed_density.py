@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import numpy as np
 
-from ....shared.bandwidths import STEADY_TIMES_PRECISION, Rule, bandwidth_by, precision_kept
-from ....shared.kernel_density import check, kernel_density
+from ....shared.bandwidths import Rule
+from ....shared.getis_ord import distance_band
+from ....shared.kernel_density import kernel_density
+from ..chosen_bandwidth import RULE_WORDS, ChosenBandwidth, chosen_bandwidth
 from ..hotspot_styles import DensityClasses, density_classes, number_words
-from .analysis import Analysis, Choice, Findings, Kind, Output, Request
+from ..sentences import say, translated
+from .analysis import Analysis, Choice, Findings, Guard, Kind, Output, Request
 from .detailed_hot_spots import WEIGHT, weight_words, weights_of
-from .grid_cells import AUTOMATIC, CELL, Cells, cells_over, in_one_sentence, numbers_used
+from .grid_cells import CELL, Cells, cells_over, in_one_sentence, numbers_used
 
-if TYPE_CHECKING:
-    import numpy as np
-
-_RULE_WORDS = {
-    Rule.SILVERMAN: "Silverman's rule of thumb",
-    Rule.SCOTT: "Scott's rule",
-    Rule.NORMAL_REFERENCE: "Normal reference, as of crime maps in R",
-    Rule.MEDIAN_DISTANCE: "Median distance, as in ArcGIS",
-}
 _SMALLEST_CELL_M = 25.0
 
 BANDWIDTH = Choice(
@@ -37,7 +30,7 @@ RULE = Choice(
     "the precision of the places.",
     Kind.ONE_OF,
     default=Rule.SILVERMAN.value,
-    options=tuple((rule.value, words) for rule, words in _RULE_WORDS.items()),
+    options=tuple((rule.value, words) for rule, words in RULE_WORDS.items()),
     advanced=True,
 )
 EDGE = Choice(
@@ -62,38 +55,15 @@ _CLASSES = Choice(
 )
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The bandwidth in ``metres`` with the words and warnings that belong to it."""
-
-    metres: float
-    words: str
-    notes: tuple[str, ...]
-
-
-def bandwidth_of(request: Request, cells: Cells, eastings: np.ndarray, northings: np.ndarray) -> Chosen:
+def bandwidth_of(request: Request, cells: Cells, eastings: np.ndarray, northings: np.ndarray) -> ChosenBandwidth:
     """The bandwidth that was chosen, or the rule's for these points; raises ``AnalysisError``."""
-    cell, given = cells.grid.cell, request.values["bandwidth"]
-    precision = request.incidents.points.precision
+    precision = np.concatenate(
+        [request.incidents.points.precision, *(other.incidents.points.precision for other in request.others.values())]
+    )
     with in_one_sentence():
-        check(len(eastings), cell, cell if given is None else float(given))  # type: ignore[arg-type]
-    kept = precision_kept(precision)
-    if given is None:
-        rule = Rule(request.values["rule"])
-        found = bandwidth_by(rule, eastings, northings, cell, precision)
-        metres, words = found.metres, f"{found.metres:,.0f} m{AUTOMATIC}: {_RULE_WORDS[rule]}"
-        if found.at_floor:
-            words += f" gave {found.rule_metres:,.0f} m; the floor is {found.why_floor}"
-    else:
-        metres = float(given)  # type: ignore[arg-type]
-        words = f"{metres:,.0f} m"
-    notes = ()
-    if kept and metres < STEADY_TIMES_PRECISION * kept:
-        notes = (
-            f"The places are exact to {kept:,.0f} m only; below a bandwidth of {STEADY_TIMES_PRECISION * kept:,.0f} m "
-            "the surface shows in part where points were put, not where things happened.",
+        return chosen_bandwidth(
+            request.values["bandwidth"], Rule(request.values["rule"]), eastings, northings, cells.grid.cell, precision
         )
-    return Chosen(metres, words, notes)
 
 
 def run(request: Request) -> Findings:
@@ -109,12 +79,17 @@ def run(request: Request) -> Findings:
         )
     inside = density.values[cells.mask]
     mean = float(inside.mean())
-    unit = "incidents per km²" if weights is None else "weight per km²"
+    unit = translated("incidents per km²") if weights is None else translated("weight per km²")
     columns = {"count": cells.counts(points), "per_km2": density.values}
     columns["times_mean"] = density.values / mean
     return Findings(
-        answer=f"The density reaches {number_words(float(inside.max()))} {unit}, {inside.max() / mean:,.1f} times the "
-        f"mean of {number_words(mean)}.",
+        answer=say(
+            "The density reaches {value} {unit}, {value_2:,.1f} times the mean of {mean}.",
+            value=number_words(float(inside.max())),
+            unit=unit,
+            value_2=inside.max() / mean,
+            mean=number_words(mean),
+        ),
         outputs=(
             Output.grid(
                 "density",
@@ -123,15 +98,20 @@ def run(request: Request) -> Findings:
                 density_classes(inside, DensityClasses(values["classes"])),
                 unit.capitalize(),
                 {"per_km2": unit.capitalize(), "times_mean": "Times the mean"},
+                Guard(
+                    (columns["count"],),
+                    distance_band(cells.grid.cell, max(bandwidth.metres, cells.grid.cell)),
+                    bandwidth_m=bandwidth.metres,
+                ),
             ),
         ),
         parameters=(
-            ("Method", f"kernel density, quartic kernel, {unit}"),
+            ("Method", say("kernel density, quartic kernel, {unit}", unit=unit)),
             *cells.parameters,
             ("Bandwidth", bandwidth.words),
             ("Edge of the study area", "corrected for" if edge else "not corrected for"),
             weight_words(request, weights),
-            ("Mean density", f"{number_words(mean)} per km²"),
+            ("Mean density", say("{mean} per km²", mean=number_words(mean))),
         ),
         values_used={**numbers_used(values, cells), "bandwidth": bandwidth.metres},
         notes=bandwidth.notes,

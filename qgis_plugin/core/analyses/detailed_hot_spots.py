@@ -7,10 +7,12 @@ import numpy as np
 from ....shared.getis_ord import CONFIDENCE, gi_star
 from ..analysis_error import AnalysisError
 from ..cautions import counted, incidents_words
+from ..exact import Exact
 from ..hotspot_styles import gi_classes
 from ..hotspots import CORRECTION_WORDS
-from ..points import ColumnKind
-from .analysis import Analysis, Choice, Findings, Kind, Output, Request
+from ..point_facts import ColumnKind
+from ..sentences import say, say_number
+from .analysis import Analysis, Choice, Findings, Guard, Kind, Output, Request
 from .grid_cells import (
     CELL,
     CORRECTION,
@@ -59,7 +61,9 @@ def weight_words(request: Request, weights: np.ndarray | None) -> tuple[str, str
     """What each incident counts, in words."""
     if weights is None:
         return "Weight", "none: each incident counts 1"
-    return "Weight", f"the column “{request.values['weight']}”, {weights.sum():,.6g} in all"
+    return "Weight", say(
+        "the column “{weight}”, {value:,.6g} in all", weight=request.values["weight"], value=weights.sum()
+    )
 
 
 def run(request: Request) -> Findings:
@@ -82,14 +86,16 @@ def run(request: Request) -> Findings:
         found = gi_star(analysed, cells.mask, near.weights, correction)
     columns.update({"z": found.z, "p": found.p, "q": found.q, "class": found.classes})
     hot, cold = int((found.classes > 0).sum()), int((found.classes < 0).sum())
-    least = CONFIDENCE[1]
     return Findings(
-        answer=f"{hot:,} of {counted(found.cells, 'cell')} {'is a hot spot' if hot == 1 else 'are hot spots'} and "
-        f"{'1 a cold spot' if cold == 1 else f'{cold:,} cold spots'}, with at least {least} % "
-        "confidence.",
+        answer=_answer(hot, cold, found.cells),
         outputs=(
             Output.grid(
-                "hot_spots", "Hot and cold spots", cells.surface(columns, "class"), gi_classes(), "Getis-Ord Gi*"
+                "hot_spots",
+                "Hot and cold spots",
+                cells.surface(columns, "class"),
+                gi_classes(),
+                "Getis-Ord Gi*",
+                guard=Guard((counts,), near.weights, 0, below="Hatched: cold spots"),
             ),
         ),
         parameters=(
@@ -98,10 +104,20 @@ def run(request: Request) -> Findings:
             ("Neighbourhood", near.words),
             ("Correction", CORRECTION_WORDS[correction]),
             weight_words(request, weights),
-            ("Hot / cold cells", f"{hot:,} / {cold:,}"),
+            Exact.of("Hot / cold cells", f"{hot:,} / {cold:,}"),
         ),
         values_used={**numbers_used(values, cells), **near.values_used},
         notes=() if hot or cold else ("No cell stands out: nothing here is more, or less, than chance would bring.",),
+    )
+
+
+def _answer(hot: int, cold: int, cells: int) -> str:
+    every = counted(cells, "cell")
+    return say(
+        "{hot} and {cold}, with at least {least} % confidence.",
+        hot=say_number(hot, "{n} of {cells} is a hot spot", "{n} of {cells} are hot spots", cells=every),
+        cold=say_number(cold, "{n} a cold spot", "{n} cold spots"),
+        least=CONFIDENCE[1],
     )
 
 

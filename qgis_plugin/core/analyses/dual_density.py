@@ -7,12 +7,15 @@ import math
 import numpy as np
 
 from ....shared.dual_density import Comparison, compare
+from ....shared.getis_ord import distance_band
 from ....shared.kernel_density import kernel_density
 from ..analysis_error import AnalysisError
-from ..cautions import counted
+from ..cautions import counted, few_incidents, lonely_points
+from ..exact import Exact
 from ..hotspot_styles import DensityClasses, LegendClass, density_classes, diverging_classes, number_words
 from ..points import Points
-from .analysis import Analysis, Choice, Findings, Kind, Output, Request
+from ..sentences import say, translated
+from .analysis import Analysis, Choice, Findings, Guard, Kind, Output, Request
 from .detailed_density import BANDWIDTH, EDGE, RULE, bandwidth_of
 from .grid_cells import CELL, cells_over, in_one_sentence, numbers_used
 
@@ -80,11 +83,28 @@ def run(request: Request) -> Findings:
         )
     without = int(cells.mask.sum()) - len(known)
     notes = list(bandwidth.notes)
+    if "second" not in request.others:  # two categories: the frame looks at both together
+        for some, words in ((first, first_words), (second, second_words)):
+            notes += [f"{words}: {note}" for note in (few_incidents(some), lonely_points(some)) if note]
     if without:
-        notes.append(f"No ratio in {counted(without, 'cell')}: within the bandwidth one of the two has no incident.")
-    words = f"{_WORDS[comparison]} of the {'shares' if shares else 'densities'}: {first_words} and {second_words}"
+        notes.append(
+            say(
+                "No ratio in {cells}: within the bandwidth one of the two has no incident.",
+                cells=counted(without, "cell"),
+            )
+        )
+    texts = {
+        True: "{comparison} of the shares: {first} and {second}",
+        False: "{comparison} of the densities: {first} and {second}",
+    }
+    words = say(texts[shares], comparison=translated(_WORDS[comparison]), first=first_words, second=second_words)
     return Findings(
-        answer=f"{words}: from {_signed(float(known.min()))} to {_signed(float(known.max()))}.",
+        answer=say(
+            "{words}: from {value} to {value_2}.",
+            words=words,
+            value=_signed(float(known.min())),
+            value_2=_signed(float(known.max())),
+        ),
         outputs=(
             Output.grid(
                 "dual_density",
@@ -93,23 +113,29 @@ def run(request: Request) -> Findings:
                 _classes(known, comparison),
                 _WORDS[comparison],
                 {
-                    "first": f"{first_words} per km²",
-                    "second": f"{second_words} per km²",
+                    "first": say("{first_words} per km²", first_words=first_words),
+                    "second": say("{second_words} per km²", second_words=second_words),
                     "compared": _WORDS[comparison],
                 },
+                Guard(
+                    (cells.counts(first), cells.counts(second)),
+                    distance_band(cells.grid.cell, max(bandwidth.metres, cells.grid.cell)),
+                    bandwidth_m=bandwidth.metres,
+                ),
             ),
         ),
         parameters=(
             ("Method", "two kernel densities, quartic kernel, one bandwidth for both"),
-            ("First", f"{first_words}, {len(first):,}"),
-            ("Second", f"{second_words}, {len(second):,}"),
-            ("Comparison", _WORDS[comparison] + (" of shares" if shares else " of numbers")),
+            Exact.of("First", f"{first_words}, {len(first):,}", first_words),
+            Exact.of("Second", f"{second_words}, {len(second):,}", second_words),
+            ("Comparison", translated(_WORDS[comparison]) + translated(" of shares" if shares else " of numbers")),
             *cells.parameters,
             ("Bandwidth", bandwidth.words),
             ("Edge of the study area", "corrected for" if edge else "not corrected for"),
         ),
         values_used={**numbers_used(values, cells), "bandwidth": bandwidth.metres},
         notes=tuple(notes),
+        parts=() if "second" in request.others else ((request.facts, first), (request.facts, second)),
     )
 
 
@@ -120,7 +146,7 @@ def _both(request: Request) -> tuple[tuple[Points, str], tuple[Points, str]]:
         own = ", ".join(facts.label(value).lower() for value in categories) or "all incidents"
         # Layers often share their name with the dataset; what differs is told.
         first = f"{facts.title} ({own})"
-        return (points, first), (other.incidents.points, f"{other.facts.title} (all incidents)")
+        return (points, first), (other.incidents.points, say("{title} (all incidents)", title=other.facts.title))
     if len(categories) != 2:
         raise AnalysisError(
             "There is nothing to compare with: choose a second layer, or exactly two categories of this one.", "second"
@@ -145,7 +171,7 @@ def _classes(known: np.ndarray, comparison: Comparison) -> tuple[LegendClass, ..
 
 
 def _times(value: float) -> str:
-    return f"{value:.3g} times"
+    return say("{value:.3g} times", value=value)
 
 
 def _signed(value: float) -> str:

@@ -7,24 +7,11 @@ import numpy as np
 from ....shared.emerging import LEAST_STEPS, Pattern, emerging_hot_spots
 from ..cautions import counted
 from ..hotspot_styles import LegendClass
-from ..hotspots import CORRECTION_WORDS
-from .analysis import Analysis, Findings, Need, Output, Request
-from .classified_hot_spots import months_in_a_step
-from .grid_cells import (
-    CELL,
-    CONFIDENCE,
-    CORRECTION,
-    MONTHS,
-    NEIGHBOURS,
-    SHAPE,
-    Steps,
-    cells_over,
-    correction_of,
-    in_one_sentence,
-    level_of,
-    neighbourhood,
-    numbers_used,
-)
+from ..sentences import say, translated
+from ..usual_periods import Usual
+from .analysis import Analysis, Findings, Guard, Need, Output, Request
+from .grid_cells import in_one_sentence
+from .steps_in_time import STEPPED, Stepped
 
 _HOT = {
     Pattern.NEW: "#f5c542",
@@ -48,11 +35,21 @@ _COLD = {
 }
 
 
+_NAMES = {
+    Pattern.NEW: ("New hot spot", "New cold spot"),
+    Pattern.CONSECUTIVE: ("Consecutive hot spot", "Consecutive cold spot"),
+    Pattern.INTENSIFYING: ("Intensifying hot spot", "Intensifying cold spot"),
+    Pattern.PERSISTENT: ("Persistent hot spot", "Persistent cold spot"),
+    Pattern.DIMINISHING: ("Diminishing hot spot", "Diminishing cold spot"),
+    Pattern.SPORADIC: ("Sporadic hot spot", "Sporadic cold spot"),
+    Pattern.OSCILLATING: ("Oscillating hot spot", "Oscillating cold spot"),
+    Pattern.HISTORICAL: ("Historical hot spot", "Historical cold spot"),
+}
+
+
 def pattern_words(code: int) -> str:
     """“Intensifying hot spot” of a code of ``Emerging.patterns``."""
-    if not code:
-        return "No pattern"
-    return f"{Pattern(abs(code)).name.capitalize()} {'hot' if code > 0 else 'cold'} spot"
+    return translated(_NAMES[Pattern(abs(code))][int(code < 0)] if code else "No pattern")
 
 
 def pattern_classes() -> tuple[LegendClass, ...]:
@@ -64,22 +61,15 @@ def pattern_classes() -> tuple[LegendClass, ...]:
 
 def run(request: Request) -> Findings:
     """Gi* in space and time, its trend, and the pattern of each cell."""
-    points, values, period = request.incidents.points, request.values, request.wanted.period
-    assert period is not None  # a period is needed
-    months = values["months"] or months_in_a_step(period, LEAST_STEPS)
-    steps = Steps.of(period, int(months))  # type: ignore[call-overload]
-    cells = cells_over(request.area, [points], values)
-    near, correction = neighbourhood(cells, values), correction_of(values)
-    cube = steps.counts(cells, points)
+    stepped = Stepped.of(request, LEAST_STEPS)
+    cells, near, cube = stepped.cells, stepped.near, stepped.cube
     request.stop_if_cancelled()
     request.report("Looking at all steps", 1, 3)
     with in_one_sentence():
-        found = emerging_hot_spots(cube, cells.mask, near.weights, correction, level_of(values))
+        found = emerging_hot_spots(cube, cells.mask, near.weights, stepped.correction, stepped.level)
     of_cells = found.patterns[cells.mask]
     codes, numbers = np.unique(of_cells[of_cells != 0], return_counts=True)
-    told = ", ".join(
-        counted(int(number), pattern_words(code).lower()) for code, number in zip(codes[::-1], numbers[::-1])
-    )
+    told = ", ".join(f"{pattern_words(code)} ({int(number):,})" for code, number in zip(codes[::-1], numbers[::-1]))
     names = np.array([pattern_words(code) for code in range(-8, 9)])
     columns = {
         "count": cube.sum(axis=0),
@@ -91,9 +81,9 @@ def run(request: Request) -> Findings:
         "cold_steps": found.cold,
     }
     return Findings(
-        answer=f"Of {counted(len(of_cells), 'cell')} these have a pattern: {told}."
+        answer=say("Of {cells} these have a pattern: {told}.", cells=counted(len(of_cells), "cell"), told=told)
         if told
-        else f"None of {counted(len(of_cells), 'cell')} has a pattern.",
+        else say("None of {cells} has a pattern.", cells=counted(len(of_cells), "cell")),
         outputs=(
             Output.grid(
                 "emerging_hot_spots",
@@ -102,19 +92,18 @@ def run(request: Request) -> Findings:
                 pattern_classes(),
                 "Pattern",
                 {"pattern": "Pattern", "trend_z": "Trend (Mann–Kendall z)", "hot_steps": "Hot steps"},
+                Guard((columns["count"],), near.weights, 0, below="Hatched: cold spots"),
             ),
         ),
         parameters=(
             ("Method", "Getis-Ord Gi* in space and time, Mann–Kendall trend, patterns as published by ESRI"),
-            ("Steps", steps.words + ("" if values["months"] else " (automatic)")),
+            stepped.step_words,
             ("Neighbours in time", "the same step and the one before"),
-            ("Confidence", f"{values['confidence']} %, of a step and of the trend"),
-            *cells.parameters,
-            ("Neighbourhood", near.words),
-            ("Correction", CORRECTION_WORDS[correction].replace("all cells", "all cells and steps")),
+            ("Confidence", say("{confidence} %, of a step and of the trend", confidence=request.values["confidence"])),
+            *stepped.last_words("{words} (and steps)"),
         ),
-        values_used={**numbers_used(values, cells), **near.values_used, "months": steps.months},
-        notes=steps.notes,
+        values_used=stepped.values_used,
+        notes=stepped.steps.notes,
     )
 
 
@@ -122,10 +111,11 @@ EMERGING = Analysis(
     "emerging-hot-spots",
     "Emerging hot spots",
     "Change",
-    "How each place has been hot or cold over at least ten steps of whole months, in ESRI's seventeen patterns: new, "
+    "How each place has been hot or cold over at least ten steps of months or days, in ESRI's seventeen patterns: new, "
     "consecutive, intensifying, persistent, diminishing, sporadic, oscillating and historical hot and cold spots, or "
     "none.",
-    (MONTHS, CELL, SHAPE, *NEIGHBOURS, CONFIDENCE, CORRECTION),
+    STEPPED,
     run,
     (Need.PERIOD,),
+    Usual.ALL,
 )

@@ -16,13 +16,13 @@ from ....shared.hexagons import HexGrid
 from ....shared.hotspot_classes import ClassificationError
 from ....shared.kernel_density import DensityError, default_cell
 from ..analysis_error import AnalysisError
-from ..hotspots import CORRECTION_WORDS, GI_SMALLEST_CELL_M, MOST_CELLS, HotspotSurface
-from ..periods import Period, month_number, month_of
+from ..hotspot_surface import HotspotSurface
+from ..hotspots import CORRECTION_WORDS, GI_SMALLEST_CELL_M, MOST_CELLS
 from ..points import Points
+from ..sentences import say, say_number, translated
 from ..study_areas import StudyArea, burn, points_inside
 from .analysis import Choice, Kind
 
-AUTOMATIC = " (automatic)"
 _SQUARE, _HEXAGON = "square", "hexagon"
 _CONTIGUITY, _DISTANCE = "contiguity", "distance"
 
@@ -73,24 +73,11 @@ CORRECTION = Choice(
     options=tuple((correction.value, words) for correction, words in CORRECTION_WORDS.items()),
     advanced=True,
 )
-CONFIDENCE = Choice(
-    "confidence",
-    "Confidence",
-    "How surely a cell has to stand out before it counts as hot or cold.",
-    Kind.ONE_OF,
-    default="95",
-    options=(("90", "90 %"), ("95", "95 %"), ("99", "99 %")),
-    advanced=True,
-)
-MONTHS = Choice(
-    "months",
-    "Months in a step",
-    "How many months are counted together. Leave it empty for as many as give enough steps.",
-    Kind.WHOLE,
-    least=1,
-    most=120,
-)
-_LEVELS = {"90": 1, "95": 2, "99": 3}
+
+
+def automatic(chosen: bool = True) -> str:
+    """What is put behind a value that was chosen automatically; empty behind others."""
+    return translated(" (automatic)") if chosen else ""
 
 
 @contextmanager
@@ -118,8 +105,8 @@ class Cells:
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
         """What was used, in words."""
-        shape = "hexagons" if self.hexagonal else "squares"
-        size = f"{self.grid.cell:g} m{AUTOMATIC if self.automatic else ''}, {shape}"
+        shape = translated("hexagons" if self.hexagonal else "squares")
+        size = f"{self.grid.cell:g} m{automatic(self.automatic)}, {shape}"
         return ("Cell", size), ("Cells in the study area", f"{int(self.mask.sum()):,}")
 
     def counts(self, points: Points) -> np.ndarray:
@@ -131,6 +118,16 @@ class Cells:
         return HotspotSurface(self.grid, self.mask, dict(columns), shown, None, ())
 
 
+def _corners(area: StudyArea) -> tuple[float, float, float, float]:
+    box = area.geometry.boundingBox()
+    return box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()
+
+
+def usual_cell(area: StudyArea) -> float:
+    """The automatic cell of a study area in metres, before an analysis's own smallest is kept."""
+    return default_cell(*_corners(area))
+
+
 def cells_over(
     area: StudyArea, points: Sequence[Points], values: Mapping[str, object], smallest: float = GI_SMALLEST_CELL_M
 ) -> Cells:
@@ -139,10 +136,9 @@ def cells_over(
     ``values`` hold the choices ``cell`` and, where it is offered, ``shape``; an automatic cell is no smaller than
     ``smallest``. Raises ``AnalysisError``.
     """
-    box = area.geometry.boundingBox()
-    corners = box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()
+    corners = _corners(area)
     chosen = values.get("cell")
-    cell = max(smallest, default_cell(*corners)) if chosen is None else float(chosen)  # type: ignore[arg-type]
+    cell = max(smallest, usual_cell(area)) if chosen is None else float(chosen)  # type: ignore[arg-type]
     with in_one_sentence():
         kind = HexGrid if values.get("shape") == _HEXAGON else Grid
         grid: Grid | HexGrid = kind.covering(*corners, cell)
@@ -181,66 +177,23 @@ def neighbourhood(cells: Cells, values: Mapping[str, object]) -> Neighbourhood:
             given = values["distance"]
             distance = 2 * cell if given is None else float(given)  # type: ignore[arg-type]
             weights = (hexagons.within_distance if cells.hexagonal else distance_band)(cell, distance)
-            how = f"cells within {distance:g} m{AUTOMATIC if given is None else ''}"
+            how = say("cells within {distance:g} m", distance=distance) + automatic(given is None)
             used = {"neighbourhood": _DISTANCE, "distance": distance}
         else:
             steps = int(values["steps"])  # type: ignore[call-overload]
             weights = (hexagons.steps_around if cells.hexagonal else queen)(steps)
-            how = f"cells within {steps} step{'s' if steps > 1 else ''}, diagonals included"
+            how = say_number(
+                steps, "cells within {n} step, diagonals included", "cells within {n} steps, diagonals included"
+            )
             if cells.hexagonal:
-                how = f"hexagons within {steps} step{'s' if steps > 1 else ''}"
+                how = say_number(steps, "hexagons within {n} step", "hexagons within {n} steps")
             used = {"neighbourhood": _CONTIGUITY, "steps": steps}
-    return Neighbourhood(weights, f"{how}; {int(weights.sum())} with the cell itself", used)
+    return Neighbourhood(weights, say("{how}; {value} with the cell itself", how=how, value=int(weights.sum())), used)
 
 
 def correction_of(values: Mapping[str, object]) -> Correction:
     """The correction that was chosen."""
     return Correction(values["correction"])
-
-
-def level_of(values: Mapping[str, object]) -> int:
-    """The class of Gi* from which on a cell counts, by the confidence that was chosen."""
-    return _LEVELS[str(values["confidence"])]
-
-
-@dataclass(frozen=True)
-class Steps:
-    """A period cut into steps of whole months, earliest first; ``left_out`` months at its start fill no step."""
-
-    periods: tuple[Period, ...]
-    months: int
-    left_out: Period | None
-
-    @classmethod
-    def of(cls, period: Period, months: int) -> Steps:
-        """The steps of so many months; they end with the period."""
-        number = period.months // months
-        first = month_number(period.last) - number * months + 1
-        starts = [first + months * step for step in range(number)]
-        left_out = None
-        if period.months % months:
-            left_out = Period(period.first, month_of(first - 1))
-        return cls(tuple(Period(month_of(s), month_of(s + months - 1)) for s in starts), months, left_out)
-
-    @property
-    def words(self) -> str:
-        """“36 steps of 1 month”."""
-        return f"{len(self.periods)} steps of {self.months} month{'s' if self.months > 1 else ''}"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the reader must know of the months that are left out."""
-        if self.left_out is None:
-            return ()
-        return (f"{self.left_out.label} would not fill a step of {self.months} months and is left out.",)
-
-    def counts(self, cells: Cells, points: Points) -> np.ndarray:
-        """Incidents, shape ``(steps, rows, columns)``."""
-        cube = np.zeros((len(self.periods), *cells.grid.shape), dtype=np.int64)
-        for number, period in enumerate(self.periods):
-            of_step = (points.months >= period.first) & (points.months <= period.last)
-            cube[number] = cells.grid.bin(points.eastings[of_step], points.northings[of_step])
-        return cube
 
 
 def numbers_used(values: Mapping[str, object], cells: Cells) -> dict[str, object]:

@@ -10,9 +10,9 @@ from qgis.core import QgsMapLayer
 
 from ..hotspot_styles import DensityClasses
 from ..hotspots import CORRECTION_WORDS, HotspotResult, HotspotSettings, Method
-from ..points import PointFacts
+from ..point_facts import PointFacts
+from ..run_record import RunRecord, keep_record
 from .analysis import Choice, Kind
-from .record import RunRecord, keep_record
 from .writing import describe, keep_in_file
 
 _CELL = Choice(

@@ -12,6 +12,7 @@ from ..analysis_error import AnalysisError
 from ..cautions import counted
 from ..hotspot_styles import LegendClass
 from ..points import Points
+from ..sentences import say, say_number, translated
 from .analysis import Analysis, Choice, Findings, Kind, Need, Output, Request
 
 _UNUSUAL_P = 0.05
@@ -71,12 +72,30 @@ def run(request: Request) -> Findings:
         parameters=(
             ("Method", "Knox test, exact expectation, p by permutation (one-sided)"),
             ("Incidents with a day", f"{found.incidents:,}, {counted(found.pairs, 'pair')}"),
-            ("Bands of distance", f"{distance_words[0]}, then {len(distances)} of {float(values['band']):g} m"),
+            (
+                "Bands of distance",
+                say(
+                    "{distance_words}, then {distances} of {band:g} m",
+                    distance_words=distance_words[0],
+                    distances=len(distances),
+                    band=float(values["band"]),
+                ),
+            ),
             ("Bands of days", f"{len(spans)} of {int(values['span'])}"),
             ("Distance", "as the crow flies" if metric is Metric.EUCLIDEAN else "along a street grid"),
-            ("On the map", f"{distance_words[1]} and within {span_words[0]} of another"),
+            (
+                "On the map",
+                say(
+                    "{distance_words} and within {span_words} of another",
+                    distance_words=distance_words[1],
+                    span_words=span_words[0],
+                ),
+            ),
             ("Pairs within the largest distance", f"{int(found.space_pairs.sum()):,}"),
-            ("Permutations", f"{found.permutations:,}, seed {int(values['seed'])}"),
+            (
+                "Permutations",
+                say("{permutations:,}, seed {seed}", permutations=found.permutations, seed=int(values["seed"])),
+            ),
         ),
         values_used={},
         notes=_notes(found, request, square, distances[0]),
@@ -115,23 +134,35 @@ def _square_m(points: Points) -> float:
 def _classes(square: float, unusual: bool) -> tuple[LegendClass, ...]:
     """The parts of a series for the map; those on one point are not red where the table holds nothing unusual."""
     repeat = _CLASSES[0]
-    words = "Repeat: after another in the same square" if square else repeat.label
+    words = translated("Repeat: after another in the same square" if square else repeat.label)
     if unusual:
         return (replace(repeat, label=words), *_CLASSES[1:])
-    words += " (no more than by chance)"
-    near = replace(_CLASSES[1], label=f"{_CLASSES[1].label} (no more than by chance)", colour="#efc4ae")
+    words = say("{label} (no more than by chance)", label=words)
+    near = replace(
+        _CLASSES[1],
+        label=say("{label} (no more than by chance)", label=translated(_CLASSES[1].label)),
+        colour="#efc4ae",
+    )
     return (replace(repeat, label=words, colour=_NOT_UNUSUAL), near, *_CLASSES[2:])
 
 
 def _distance_words(distances: list[float], square: float) -> list[str]:
-    words = [f"same square of {square:g} m" if square else "same place", f"under {distances[0]:g} m"]
-    return words + [f"{low:g} to under {high:g} m" for low, high in zip(distances, distances[1:])]
+    words = [
+        say("same square of {square:g} m", square=square) if square else translated("same place"),
+        say("under {distances:g} m", distances=distances[0]),
+    ]
+    return words + [
+        say("{low:g} to under {high:g} m", low=low, high=high) for low, high in zip(distances, distances[1:])
+    ]
 
 
 def _span_words(spans: list[int]) -> list[str]:
     """Whole days, both ends included: 0 to 6 days is what lies under 7."""
     bounds = list(zip([0, *spans], spans))
-    return [counted(low, "day") if low == high - 1 else f"{low} to {high - 1} days" for low, high in bounds]
+    return [
+        counted(low, "day") if low == high - 1 else say("{low} to {high} days", low=low, high=high - 1)
+        for low, high in bounds
+    ]
 
 
 def _unusual(found: NearRepeat) -> np.ndarray:
@@ -142,45 +173,64 @@ def _unusual(found: NearRepeat) -> np.ndarray:
 def _answer(found: NearRepeat, distance_words: list[str], span_words: list[str]) -> str:
     unusual = np.argwhere(_unusual(found))
     if not len(unusual):
-        return (
-            "No near repeats: in no band are there clearly more pairs than chance would bring (p up to "
-            f"{_UNUSUAL_P:g} and at least {_MEANINGFUL_RATIO:g} times as many)."
+        return say(
+            "No near repeats: in no band are there clearly more pairs than chance would bring (p up to {unusual_p:g} "
+            "and at least {meaningful_ratio:g} times as many).",
+            unusual_p=_UNUSUAL_P,
+            meaningful_ratio=_MEANINGFUL_RATIO,
         )
     sentences = []
     for row, column in unusual[np.argsort([-found.ratio[tuple(cell)] for cell in unusual], kind="stable")][:3]:
         sentences.append(
-            f"{distance_words[row]} within {span_words[column]}: {found.ratio[row, column]:.1f} times as many pairs as "
-            f"by chance ({int(found.observed[row, column]):,} against {found.expected[row, column]:,.1f}, "
-            f"p {found.p[row, column]:.3f})"
+            say(
+                "{distance_words} within {span_words}: {ratio:.1f} times as many pairs as by chance ({observed:,} "
+                "against {expected:,.1f}, p {p:.3f})",
+                distance_words=distance_words[row],
+                span_words=span_words[column],
+                ratio=found.ratio[row, column],
+                observed=int(found.observed[row, column]),
+                expected=found.expected[row, column],
+                p=found.p[row, column],
+            )
         )
     more = len(unusual) - len(sentences)
     return (
-        "Near repeats: "
+        translated("Near repeats: ")
         + "; ".join(sentences)
-        + (f"; and {more} more {'band' if more == 1 else 'bands'}." if more else ".")
+        + (say_number(more, "; and {n} more band.", "; and {n} more bands.") if more else ".")
     )
 
 
 def _notes(found: NearRepeat, request: Request, square: float, band: float) -> tuple[str, ...]:
     notes = []
     if square:
-        told = (
-            f"Places are middles of {square:g} m squares: incidents “in the same square” lie up to "
-            f"{square * math.sqrt(2):.0f} m apart, and bands narrower than {square:g} m say nothing"
+        told = say(
+            "Places are middles of {square:g} m squares: incidents “in the same square” lie up to {diagonal:.0f} m "
+            "apart, and bands narrower than {square:g} m say nothing",
+            square=square,
+            diagonal=square * math.sqrt(2),
         )
-        notes.append(told + (f" – yours are of {band:g} m: choose wider ones." if band < square else "."))
+        notes.append(
+            told + (say(" – yours are of {band:g} m: choose wider ones.", band=band) if band < square else ".")
+        )
     if request.facts.snapped:
         notes.append(
-            f"The supplier moves incidents to shared map points, so “same {'square' if square else 'place'}” is a "
-            "street, and distances under about 100 m mean little."
+            "The supplier moves incidents to shared map points, so the same place or square is a street, and distances "
+            "under about 100 m mean little."
         )
     tests = found.p.size
     if np.isfinite(found.p).any():
         chance = _UNUSUAL_P * tests
         notes.append(
-            f"{counted(tests, 'band')} {'is' if tests == 1 else 'are'} tested, each by itself: "
-            f"by chance alone about {chance:.0f} would have p up to "
-            f"{_UNUSUAL_P:g}. Read the table as a whole, from the first row and the first days outwards."
+            say_number(
+                tests,
+                "{n} band is tested, by itself: by chance alone about {chance:.0f} would have p up to {unusual_p:g}. "
+                "Read the table as a whole, from the first row and the first days outwards.",
+                "{n} bands are tested, each by itself: by chance alone about {chance:.0f} would have p up to "
+                "{unusual_p:g}. Read the table as a whole, from the first row and the first days outwards.",
+                chance=chance,
+                unusual_p=_UNUSUAL_P,
+            )
         )
     return tuple(notes)
 
@@ -188,7 +238,7 @@ def _notes(found: NearRepeat, request: Request, square: float, band: float) -> t
 def _incidents(points: Points, roles: Series, distance: str, span: str, classes: tuple[LegendClass, ...]) -> Output:
     """The incidents by their part in a series, those that follow another on top."""
     order = np.argsort(roles.role, kind="stable")
-    title = f"Series: {distance} and within {span}"
+    title = say("Series: {distance} and within {span}", distance=distance, span=span)
     return Output.points(
         "series",
         title,
@@ -238,7 +288,11 @@ def _table(found: NearRepeat, distance_words: list[str], spans: list[int]) -> Ou
             "expected": "Pairs expected by chance",
             "ratio": "Observed / expected",
             "p": "p (one-sided)",
-            "unusual": f"p ≤ {_UNUSUAL_P:g} and ratio ≥ {_MEANINGFUL_RATIO:g}",
+            "unusual": say(
+                "p ≤ {unusual_p:g} and ratio ≥ {meaningful_ratio:g}",
+                unusual_p=_UNUSUAL_P,
+                meaningful_ratio=_MEANINGFUL_RATIO,
+            ),
             "distance_pairs": "All pairs at this distance",
             "days_pairs": "All pairs so many days apart",
         },

@@ -9,10 +9,12 @@ import numpy as np
 
 from ....shared.concentration import Places, places_of
 from ..analysis_error import AnalysisError
-from ..cautions import counted, incidents_words
+from ..cautions import incidents_words
+from ..exact import Exact
 from ..hotspot_styles import LegendClass
-from ..points import ColumnKind
-from .analysis import Analysis, Choice, Findings, Kind, Output, Request
+from ..point_facts import ColumnKind
+from ..sentences import say, say_number
+from .analysis import Analysis, Choice, Findings, Guard, Kind, Output, Request
 
 _COLOURS = ("#f3b987", "#e28259", "#bd4944", "#7d1a34")
 _WORDS = {
@@ -50,10 +52,18 @@ def run(request: Request) -> Findings:
     classes = _classes(places.counts[:shown])
     repeats = int(np.count_nonzero(places.counts > 1))
     on_repeats = int(places.counts[places.counts > 1].sum())
-    answer = (
-        f"{counted(shown, 'place')} {'holds' if shown == 1 else 'hold'} {incidents_words(least)} or more: "
-        f"{held:,} of {total:,} ({100 * held / total:.0f} %) on {100 * shown / len(places.counts):.1f} % of all "
-        f"places with any. The most on one place is {int(places.counts[0]):,}."
+    answer = say_number(
+        shown,
+        "{n} place holds {incidents} or more: {held:,} of {total:,} ({share:.0f} %) on {of_places:.1f} % of all "
+        "places with any. The most on one place is {most:,}.",
+        "{n} places hold {incidents} or more: {held:,} of {total:,} ({share:.0f} %) on {of_places:.1f} % of all "
+        "places with any. The most on one place is {most:,}.",
+        incidents=incidents_words(least),
+        held=held,
+        total=total,
+        share=100 * held / total,
+        of_places=100 * shown / len(places.counts),
+        most=int(places.counts[0]),
     )
     words = {name: _WORDS[name] for name in columns}
     return Findings(
@@ -70,14 +80,18 @@ def run(request: Request) -> Findings:
                 classes=classes,
                 legend_title="Incidents on one point",
                 sized_by="incidents",
+                guard=Guard((places.counts[:shown],)),
             ),
             Output.table("places_in_order", "Repeat locations, in order", columns, words),
         ),
         parameters=(
             ("A place is", "an exact point (to the centimetre)"),
             ("Shown from", incidents_words(least)),
-            ("Places with incidents", f"{len(places.counts):,}"),
-            ("Places with more than one", f"{repeats:,}, with {incidents_words(on_repeats)}"),
+            Exact.of("Places with incidents", f"{len(places.counts):,}"),
+            Exact.of(
+                "Places with more than one",
+                say("{repeats:,}, with {incidents}", repeats=repeats, incidents=incidents_words(on_repeats)),
+            ),
         ),
         values_used={"least": least, "name": request.values["name"]},
     )

@@ -29,10 +29,11 @@ from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType, QTime
 from ..analysis_error import AnalysisError
 from ..errors import Cancelled
 from ..hotspots import MOST_CELLS_OF_A_LAYER
-from ..points import NATIONAL_GRID, CancelledCheck, never_cancelled
+from ..point_facts import NATIONAL_GRID
+from ..points import CancelledCheck, never_cancelled
+from ..run_record import keep_record
 from .analysis import Findings, Output, OutputKind
 from .drawing import draw
-from .record import keep_record
 
 if TYPE_CHECKING:
     from .running import AnalysisRun

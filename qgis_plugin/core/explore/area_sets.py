@@ -11,7 +11,7 @@ from typing import Any
 
 from qgis.core import QgsGeometry, QgsVectorLayer
 
-from ....shared.areas import Boundaries
+from ....shared.areas import Boundaries, strays
 from ..analysis_error import AnalysisError
 from ..errors import ServerTrouble
 from ..resource_files import BOUNDARIES
@@ -86,16 +86,22 @@ class AreaSets:
         near = QgsGeometry.unaryUnion([shapes[code] for code in boroughs if code in shapes]).buffer(NEAR_M, 4)
         return frozenset(code for code, shape in shapes.items() if code not in boroughs and shape.intersects(near))
 
-    def held(self, of: AreaSet, areas: Collection[str]) -> dict[str, Held]:
-        """How much of each area a copy holds that is bounded to ``areas`` (codes); none named: it is not bounded."""
-        if not areas:
-            return dict.fromkeys(of.places, Held.WHOLE)
+    def held(self, of: AreaSet, areas: Collection[str], in_layer: Mapping[str, int] | None = None) -> dict[str, Held]:
+        """How much of each area a copy holds that is bounded to ``areas`` (codes); none named: it is not bounded.
+
+        ``in_layer`` are the rows by borough, all that there ever were (``None``: not shown). An agreement may open
+        more than the supplier covers: a borough without any row is not held, and where one borough of all London has
+        nearly all rows, what others have is a part.
+        """
+        beyond = self.uncovered(areas, in_layer)
         named, lsoas = frozenset(areas), self.boundaries.lsoas
         every = Counter(lsoa.parent for lsoa in lsoas.values())
         there = Counter(lsoas[code].parent for code in named if code in lsoas)
 
         def share(place: Place) -> Held:
-            if place.code in named or place.borough in named:
+            if place.borough in beyond:
+                return beyond[place.borough]
+            if not areas or place.code in named or place.borough in named:
                 return Held.WHOLE
             if of.by is By.LSOA:
                 return Held.NONE
@@ -103,6 +109,15 @@ class AreaSets:
             return Held.NONE if not held else Held.WHOLE if held == every[place.borough] else Held.PART
 
         return {code: share(place) for code, place in of.places.items()}
+
+    def uncovered(self, areas: Collection[str], in_layer: Mapping[str, int] | None) -> dict[str, Held]:
+        """The boroughs that the agreement opens whole, and in which the layer has nothing, or only strays."""
+        if in_layer is None:
+            return {}
+        boroughs = self.boundaries.boroughs
+        opened = [code for code in boroughs if not areas or code in areas]
+        found = {code: Held.NONE for code in opened if not in_layer.get(code)}
+        return {**found, **dict.fromkeys(strays(opened, boroughs, in_layer), Held.PART)}
 
     def _supplied(self, by: By) -> AreaSet:
         layer = QgsVectorLayer(f"{BOUNDARIES}|layername={by.value}", by.value, "ogr")

@@ -9,111 +9,33 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from qgis.core import QgsGeometry, QgsProviderRegistry, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ....shared.manifest import FID_COLUMN, GEOMETRY_COLUMN
-from .. import layers
+from ....shared.manifest import GEOMETRY_COLUMN
 from ..analysis_error import AnalysisError
-from ..errors import Cancelled, LocalCopyTrouble
-from ..geopackage import quoted, read_only, read_points, watched
+from ..cautions import many_at_midnight
 from ..layers import LayerFacts
-from ..study_areas import points_inside
+from ..sql_text import quoted
 from .area_sets import AreaSet, AreaSets, Held, Place
+from .copy_table import COUNT, WITHHELD, CopyTable
+from .rows_in_shapes import Report, place_rows
 from .selection import AREA_COLUMNS, DAY, HOUR, MONTH, OF_PLACES, By, Conditions, Selection, Within, conditions
 
 NOWHERE = "nowhere"  # the row shows no place
 ELSEWHERE = "elsewhere"  # it has one, in none of the areas
 WHOLE = "whole"  # everything that is asked for, as one
-_COUNT, _WITHHELD = "count", "withheld"  # the columns of rows that are numbers themselves
 _METHOD, _PRECISION = "location_method", "precision_m"
 _ON_GRID, _IN_AREA = "grid", "area"
-_AT_ONCE = 20_000
-_MOST_CATEGORIES = 500  # a column with more holds something else
-_MOST_FINER = 60  # values of a column that refines the categories; one with more holds something else
 _HELD_FIRST = (Held.WHOLE, Held.PART, Held.NONE)
 _SNAPPED = re.compile(r"\bsnap|map points\b", re.IGNORECASE)
-_BUILT_IN = {"borough", "borough_code", "lsoa_code", "month", "location_method", "weekday"}
-
-Report = Callable[[str, float, float], None]
 
 
 def _tr(words: str) -> str:
     return QCoreApplication.translate("Explore", words)
-
-
-@dataclass(frozen=True)
-class CopyTable:
-    """The table of a local copy and the names of its columns; made on the window's thread, read on any."""
-
-    path: Path
-    table: str
-    facts: LayerFacts
-    columns: Mapping[str, str] = field(hash=False)  # what each is called; "category" is that of the category
-    placed: bool  # whether it has a column of places
-    texts: tuple[str, ...] = ()  # columns of text that may refine the categories
-
-    @classmethod
-    def of(cls, layer: QgsVectorLayer) -> CopyTable:
-        """That of a layer that SafeStats opened; raises ``AnalysisError`` for any other."""
-        facts = layers.facts(layer)
-        parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
-        path = Path(parts.get("path") or "")
-        if facts is None or not path.is_file():
-            raise AnalysisError(
-                _tr("“{layer}” is no layer of SafeStats: open one in the layers dock, then choose it here.").format(
-                    layer=layer.name()
-                ),
-                "layer",
-            )
-        names = layer.fields().names()
-        columns = {name: name for name in names}
-        columns["category"] = facts.category_field if facts.category_field in names else ""
-        texts = tuple(
-            one.name()
-            for one in layer.fields()
-            if one.typeName().lower() in ("string", "text") or one.typeName().lower().startswith("text")
-        )
-        finer = tuple(name for name in texts if name not in _BUILT_IN and name != facts.category_field)
-        return cls(path, parts.get("layerName") or facts.dataset, facts, columns, layer.isSpatial(), finer)
-
-    @property
-    def holds_numbers(self) -> bool:
-        """Whether its rows are numbers (people in treatment), not incidents: counting rows would tell nothing."""
-        return not self.placed and _COUNT in self.columns and _WITHHELD in self.columns
-
-    def can(self, choice: Within | By) -> bool:
-        """Whether the copy shows what the choice needs."""
-        if choice in OF_PLACES:
-            return self.placed
-        return choice not in AREA_COLUMNS or AREA_COLUMNS[choice] in self.columns
-
-    @property
-    def timed(self) -> bool:
-        """Whether the hour is told."""
-        return HOUR in self.columns
-
-    @contextmanager
-    def connected(self, cancelled: Callable[[], bool]) -> Iterator[sqlite3.Connection]:
-        """The file, opened for reading; raises ``LocalCopyTrouble`` and ``Cancelled``."""
-        try:
-            with closing(sqlite3.connect(read_only(self.path), uri=True)) as connection:
-                connection.execute("PRAGMA temp_store = MEMORY")  # of incidents nothing is written elsewhere
-                with watched(connection, cancelled):
-                    yield connection
-        except sqlite3.Error as error:
-            raise LocalCopyTrouble(
-                _tr("The local copy of {title} cannot be read ({error}): pull it again.").format(
-                    title=self.facts.title, error=error
-                ),
-                "copy-unreadable",
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -139,6 +61,7 @@ class Counted:
     boroughs: Mapping[str, int]
     boroughs_held: Mapping[str, Held]
     notes: tuple[str, ...]
+    uncovered: frozenset[str] = frozenset()  # boroughs that the agreement opens, and the layer does not cover
 
     @property
     def total(self) -> int:
@@ -169,22 +92,26 @@ def count(
         )
     areas = wards if asked.by is By.WARD else None if asked.by is By.WHOLE else sets.get(asked.by, None)
     with table.connected(cancelled) as connection:
-        joins = _place_rows(connection, table, asked, told, wards, cancelled, report)
+        joins = place_rows(connection, table, asked, told, wards, cancelled, report)
         report(_tr("Counting"), 0, 0)
         rows = _rows(connection, table, asked, told, joins)
-        boroughs = _by_borough(connection, table, told)
+        boroughs, in_layer = _by_borough(connection, table, told)
         notes = _notes(connection, table, asked, told, joins)
-    places, held = _places(asked, areas, sets, table.facts.areas, {row[0] for row in rows})
-    cells, withheld, categories, months = _cube(rows, [place.code for place in places])
     by_borough = sets.get(By.BOROUGH, None)
+    boroughs_held = sets.held(by_borough, table.facts.areas, in_layer)
+    places, held = _places(asked, areas, sets, table.facts.areas, in_layer, {row[0] for row in rows})
+    if areas is None and asked.within is Within.BOROUGHS:
+        held = (_together([boroughs_held.get(code, Held.NONE) for code in asked.codes]),)
+    cells, withheld, categories, months = _cube(rows, [place.code for place in places])
     missing, partly = (sum(one is share for one in held) for share in (Held.NONE, Held.PART))
     if missing or partly:
         number = sum(place.code not in (NOWHERE, ELSEWHERE) for place in places)
         notes.insert(
             0,
             _tr(
-                "Your agreement does not hold all areas: {missing:,} of {number:,} are not in your copy, {partly:,} "
-                "only in part. They are marked, and none of them counts as zero."
+                "Your copy does not hold all areas, as your agreement does not open them or the layer never has an "
+                "incident there: {missing:,} of {number:,} are not in your copy, {partly:,} only in part. They are "
+                "marked, and none of them counts as zero."
             ).format(missing=missing, partly=partly, number=number),
         )
     return Counted(
@@ -200,65 +127,10 @@ def count(
         edition=areas.edition if areas else "",
         attribution=areas.attribution if areas else "",
         boroughs=boroughs,
-        boroughs_held=sets.held(by_borough, table.facts.areas),
+        boroughs_held=boroughs_held,
+        uncovered=frozenset(sets.uncovered(table.facts.areas, in_layer)),
         notes=tuple(notes),
     )
-
-
-def rows_of(table: CopyTable, asked: Selection, wards: AreaSet | None, most: int, cancelled: Callable[[], bool]) -> str:
-    """The SQL of a question that a layer can be filtered by; of places it names the rows.
-
-    Raises ``AnalysisError`` where these are more than ``most``: SQL has its length.
-    """
-    told = conditions(asked, table.columns)
-    if asked.within not in OF_PLACES:
-        return told.joined
-    with table.connected(cancelled) as connection:
-        joins = _place_rows(connection, table, asked, told, wards, cancelled, lambda *_told: None)
-        found = connection.execute(
-            f"SELECT t.{quoted(FID_COLUMN)} FROM {quoted(table.table)} AS t {joins} {told.where()} LIMIT {most + 1}"
-        ).fetchall()
-    if len(found) > most:
-        raise AnalysisError(
-            _tr(
-                "The layer cannot be filtered by this shape, as more than {most:,} incidents lie in it: choose fewer "
-                "months or categories, or boroughs and LSOAs."
-            ).format(most=most),
-            "area",
-        )
-    return f"{quoted(FID_COLUMN)} IN ({', '.join(str(row) for (row,) in found)})"
-
-
-def category_tree(table: CopyTable, cancelled: Callable[[], bool]) -> tuple[str, tuple[tuple[str, str, int], ...]]:
-    """The column that refines the categories ("" where none does), and (category, finer value, rows), most first.
-
-    One refines them where each of its values occurs with a single category, as those of a classification do.
-    """
-    name = table.columns.get("category")
-    if not name:
-        return "", ()
-    with table.connected(cancelled) as connection:
-        categories = _pairs(connection, table, f"coalesce({quoted(name)}, ''), ''", _MOST_CATEGORIES) or ()
-        for candidate in table.texts:
-            most = _MOST_FINER + len(categories)
-            pairs = _pairs(connection, table, f"coalesce({quoted(name)}, ''), coalesce({quoted(candidate)}, '')", most)
-            values = [value for _category, value, _rows in pairs or () if value]
-            if len(values) == len(set(values)) and len(categories) < len(values) <= _MOST_FINER:
-                return candidate, pairs or ()
-    return "", categories
-
-
-def _pairs(
-    connection: sqlite3.Connection, table: CopyTable, columns: str, most: int
-) -> tuple[tuple[str, str, int], ...] | None:
-    """Two columns' values that occur together, and how often, most first; ``None`` where these are more."""
-    found: Counter[tuple[str, str]] = Counter()
-    cursor = connection.execute(f"SELECT {columns} FROM {quoted(table.table)}")
-    while rows := cursor.fetchmany(_AT_ONCE):
-        found.update(rows)
-        if len(found) > most:
-            return None
-    return tuple((*pair, number) for pair, number in sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _rows(
@@ -271,7 +143,7 @@ def _rows(
         # Numbers of people are of a measure of a group: every text column that tells one from another is named.
         finer = [f"coalesce({quoted(name)}, '')" for name in table.texts]
         names[2] = " || ' · ' || ".join(finer) if finer else "''"
-        values = f"coalesce(sum({quoted(_COUNT)}), 0), coalesce(sum({quoted(_WITHHELD)}), 0)"
+        values = f"coalesce(sum({quoted(COUNT)}), 0), coalesce(sum({quoted(WITHHELD)}), 0)"
         return connection.execute(f"SELECT {', '.join(names)}, {values} {source} GROUP BY 1, 2, 3, 4").fetchall()
     if asked.refined_by:
         names[2] = f"coalesce({quoted(asked.refined_by)}, '')"
@@ -292,108 +164,44 @@ def _area(table: CopyTable, by: By) -> str:
     return f"coalesce({code}, CASE WHEN {nowhere} THEN '{NOWHERE}' ELSE '{ELSEWHERE}' END)"
 
 
-def _by_borough(connection: sqlite3.Connection, table: CopyTable, told: Conditions) -> dict[str, int]:
-    """Everywhere, whatever area was asked for; nothing where the copy does not show boroughs, or holds numbers."""
-    if not table.can(By.BOROUGH) or table.holds_numbers:
-        return {}
+def _by_borough(
+    connection: sqlite3.Connection, table: CopyTable, told: Conditions
+) -> tuple[dict[str, int], dict[str, int] | None]:
+    """What is asked, everywhere, and all rows that the copy has, by borough: in one pass over the file.
+
+    Where rows are numbers, nothing is counted; where the copy does not show boroughs, nobody knows what it has.
+    """
+    if not table.can(By.BOROUGH):
+        return {}, None
     code = quoted(AREA_COLUMNS[By.BOROUGH])
-    where = told.where(f"{code} IS NOT NULL", without="area")
-    found = Counter(connection.execute(f"SELECT {code} FROM {quoted(table.table)} {where}"))
-    return {borough: number for (borough,), number in found.items()}
-
-
-# ---------------------------------------------------------------------- rows in shapes
-
-
-def _place_rows(
-    connection: sqlite3.Connection,
-    table: CopyTable,
-    asked: Selection,
-    told: Conditions,
-    wards: AreaSet | None,
-    cancelled: Callable[[], bool],
-    report: Report,
-) -> str:
-    """Put the rows of wards and of a shape into tables in memory; the joins with them."""
-    joins = []
-    if By.WARD is asked.by or asked.within is Within.WARDS:
-        if wards is None:
-            raise AnalysisError(
-                _tr("Wards come from the server: sign in first, or count by boroughs or LSOAs."), "area"
-            )
-        chosen = asked.codes if asked.within is Within.WARDS else tuple(wards.places)
-        if not chosen:
-            raise AnalysisError(_tr("No area is chosen: choose at least one, or count everywhere."), "area")
-        unknown = [code for code in chosen if code not in wards.shapes]
-        if unknown:
-            raise AnalysisError(
-                _tr("{edition} has no ward {code}: choose wards anew.").format(edition=wards.edition, code=unknown[0]),
-                "area",
-            )
-        shapes = [(code, wards.shapes[code]) for code in sorted(chosen)]
-        _fill(connection, "ward", _assigned(connection, table, told, shapes, cancelled, report))
-        kind = "JOIN" if asked.within is Within.WARDS else "LEFT JOIN"
-        joins.append(f"{kind} temp.ward AS ward ON ward.of_row = t.{quoted(FID_COLUMN)}")
-    if asked.within is Within.SHAPE:
-        shape = QgsGeometry.fromWkt(asked.shape)
-        if shape.isEmpty() or not shape.area() > 0:
-            raise AnalysisError(_tr("The area is empty: draw one, or select polygons, then count again."), "area")
-        _fill(connection, "inside", _assigned(connection, table, told, [("", shape)], cancelled, report))
-        joins.append(f"JOIN temp.inside AS inside ON inside.of_row = t.{quoted(FID_COLUMN)}")
-    return " ".join(joins)
-
-
-def _fill(connection: sqlite3.Connection, name: str, rows: Iterator[tuple[int, str]]) -> None:
-    connection.execute(f"CREATE TEMP TABLE {name} (of_row INTEGER PRIMARY KEY, of_area TEXT)")
-    connection.executemany(f"INSERT INTO temp.{name} VALUES (?, ?)", rows)
-
-
-def _assigned(
-    connection: sqlite3.Connection,
-    table: CopyTable,
-    told: Conditions,
-    shapes: Sequence[tuple[str, QgsGeometry]],
-    cancelled: Callable[[], bool],
-    report: Report,
-) -> Iterator[tuple[int, str]]:
-    """(row, code) of those in a shape, each once: on a border the first of the shapes has it."""
-    place = f"t.{quoted(GEOMETRY_COLUMN)}"
-    cursor = connection.execute(
-        f"SELECT t.{quoted(FID_COLUMN)}, {place} FROM {quoted(table.table)} AS t {told.where(f'{place} IS NOT NULL')}"
+    meets = told.where(without="area").replace("WHERE", "", 1).strip() or "1"
+    rows = connection.execute(
+        f"SELECT {code}, coalesce(({meets}), 0) FROM {quoted(table.table)} WHERE {code} IS NOT NULL"  # nosec B608
     )
-    ids, east, north = [np.empty(0, np.int64)], [np.empty(0)], [np.empty(0)]
-    while rows := cursor.fetchmany(_AT_ONCE):
-        points = read_points([row[1] for row in rows])
-        ids.append(np.array([row[0] for row in rows], dtype=np.int64))
-        east.append(points["x"].astype(float))
-        north.append(points["y"].astype(float))
-    rows_at, x, y = np.concatenate(ids), np.concatenate(east), np.concatenate(north)
-    # Many incidents share a place: each place is looked at once, those of a shape's width alone.
-    spots, back = np.unique(np.stack([x, y], axis=1), axis=0, return_inverse=True)
-    found = np.full(len(spots), -1)
-    for number, (_code, shape) in enumerate(shapes):
-        if cancelled():
-            raise Cancelled
-        report(_tr("Looking which incidents lie in the areas"), number, len(shapes))
-        box = shape.boundingBox()
-        near = slice(*np.searchsorted(spots[:, 0], [box.xMinimum(), np.nextafter(box.xMaximum(), np.inf)]).tolist())
-        inside = points_inside(spots[near, 0], spots[near, 1], shape) & (found[near] < 0)
-        found[near][inside] = number
-    of_rows = found[back.reshape(-1)]
-    chosen = np.flatnonzero(of_rows >= 0)
-    return ((int(rows_at[at]), shapes[of_rows[at]][0]) for at in chosen)
+    asked: Counter[str] = Counter()
+    every: Counter[str] = Counter()
+    for (borough, met), number in Counter(rows).items():
+        every[borough] += number
+        if met and not table.holds_numbers:
+            asked[borough] += number
+    return dict(asked), dict(every)
 
 
 # ---------------------------------------------------------------------- what comes of it
 
 
 def _places(
-    asked: Selection, areas: AreaSet | None, sets: AreaSets, bounds: Sequence[str], found: set[str]
+    asked: Selection,
+    areas: AreaSet | None,
+    sets: AreaSets,
+    bounds: Sequence[str],
+    in_layer: Mapping[str, int] | None,
+    found: set[str],
 ) -> tuple[tuple[Place, ...], tuple[Held, ...]]:
     """The areas of the question, those held in full first, those not held last; then whatever else has incidents."""
     if areas is None:
         return (Place(WHOLE, _tr("All that is asked for"), ""),), (Held.WHOLE,)
-    held = sets.held(areas, bounds)
+    held = sets.held(areas, bounds, in_layer)
     codes = set(asked.codes)
     in_question = {
         Within.BOROUGHS: lambda place: place.borough in codes,
@@ -411,6 +219,11 @@ def _places(
     words = {NOWHERE: _tr("Without a place in your copy"), ELSEWHERE: _tr("In none of these areas")}
     chosen += [Place(code, words[code], "") for code in (NOWHERE, ELSEWHERE) if code in found]
     return tuple(chosen), tuple(share + [Held.WHOLE] * (len(chosen) - len(share)))
+
+
+def _together(held: Sequence[Held]) -> Held:
+    """Of areas that are counted as one."""
+    return held[0] if len(set(held)) == 1 else Held.PART
 
 
 def _cube(
@@ -464,6 +277,9 @@ def _notes(
         rows = number(told.where(f"({' OR '.join(unknown)})", without="hours"), joins)
         if rows:
             notes.append(_tr("{rows:,} have no known hour and are left out.").format(rows=rows))
+        known = told.where(f"{quoted(HOUR)} BETWEEN 0 AND 23", without="hours")
+        by_hour = Counter(row for (row,) in connection.execute(f"SELECT {quoted(HOUR)} {source} {joins} {known}"))
+        notes += filter(None, [many_at_midnight([by_hour[hour] for hour in range(24)])])
     if of_places and _METHOD in table.columns:
         rows = number(told.where(f"{quoted(_METHOD)} = '{_ON_GRID}'"), joins)
         if rows:
@@ -484,6 +300,8 @@ def _notes(
                     rows=rows
                 )
             )
+    if asked.within is Within.SHAPE and asked.brought:
+        notes.append(_tr("The area was brought {how}.").format(how=asked.brought))
     small = of_places or asked.by is By.LSOA or asked.within is Within.LSOAS
     if small and any(_SNAPPED.search(caveat) for caveat in table.facts.caveats):
         notes.append(_tr("The supplier moves incidents to shared map points: counts of small areas are rough."))

@@ -23,6 +23,7 @@ class SavedQuery:
     title: str
     owner: str
     own: bool
+    removable: bool
     shared: bool
     reason: str
 
@@ -30,7 +31,9 @@ class SavedQuery:
     def from_json(cls, document: Mapping[str, Any]) -> SavedQuery:
         """Raises ``KeyError`` and ``TypeError`` for what is none."""
         texts = {name: str(document[name]) for name in ("id", "name", "dataset", "title", "owner", "reason")}
-        return cls(own=bool(document["own"]), shared=bool(document["shared"]), **texts)
+        # An older server does not tell who else may delete it.
+        removable = bool(document.get("removable", document["own"]))
+        return cls(own=bool(document["own"]), removable=removable, shared=bool(document["shared"]), **texts)
 
 
 def list_queries(transport: Transport, cancelled: Cancel = never) -> tuple[SavedQuery, ...]:
@@ -63,7 +66,7 @@ def save_query(
 
 
 def remove_query(transport: Transport, query: str, cancelled: Cancel = never) -> None:
-    """Delete one's own; raises ``DeskError``."""
+    """Delete one that is ``removable``; raises ``DeskError``."""
     transport.delete(f"{_QUERIES}/{query}", cancelled=cancelled)
 
 

@@ -15,9 +15,8 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from ....shared.rings import EVERY_DAY, OwnBand
 from ..analysis_error import AnalysisError
-from ..file_rows import text
-from ..geopackage import quoted
 from ..periods import Period
+from ..sql_text import literal, quoted
 
 MONTH, HOUR, DAY = "month", "hour", "occurred_on"
 BOROUGH, LSOA = "borough_code", "lsoa_code"
@@ -68,6 +67,7 @@ class Selection:
     codes: tuple[str, ...] = ()
     shape: str = ""
     by: By = By.BOROUGH
+    brought: str = field(default="", compare=False)  # how the shape came to the National Grid; no part of the question
 
     def to_json(self) -> dict[str, Any]:
         """The definition of a saved query: plain JSON."""
@@ -182,7 +182,7 @@ def _categories(asked: Selection, columns: Mapping[str, str]) -> str:
         return ""
     first = _need(columns, "category", _tr("the category"))
     whole = [path[0] for path in asked.categories if len(path) == 1]
-    parts = [f"coalesce({first}, '') IN ({', '.join(map(text, whole))})"] if whole else []
+    parts = [f"coalesce({first}, '') IN ({', '.join(map(literal, whole))})"] if whole else []
     finer: dict[str, list[str]] = {}
     for path in asked.categories:
         if len(path) > 1:
@@ -190,7 +190,8 @@ def _categories(asked: Selection, columns: Mapping[str, str]) -> str:
     if finer:
         second = _need(columns, asked.refined_by, _tr("the finer categories"))
         parts += [
-            f"(coalesce({first}, '') = {text(value)} AND coalesce({second}, '') IN ({', '.join(map(text, chosen))}))"
+            f"(coalesce({first}, '') = {literal(value)}"
+            f" AND coalesce({second}, '') IN ({', '.join(map(literal, chosen))}))"
             for value, chosen in finer.items()
         ]
     return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
@@ -202,4 +203,4 @@ def _area(asked: Selection, columns: Mapping[str, str]) -> str:
     if not asked.codes:
         raise AnalysisError(_tr("No area is chosen: choose at least one, or count everywhere."), "area")
     column = _need(columns, AREA_COLUMNS[asked.within], _tr("the areas of its incidents"))
-    return f"{column} IN ({', '.join(map(text, asked.codes))})"
+    return f"{column} IN ({', '.join(map(literal, asked.codes))})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +14,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from ..analysis_error import AnalysisError
 from ..days import day_in_words, day_of
 from ..errors import Cancelled
+from ..replacing import PATIENCE_S, delete, put_in_place
 from .area_sets import AreaSets, Held
 from .counting import Counted
 from .pivot import Value, category_label
@@ -150,12 +150,11 @@ def write_csv(
                     writer.writerows([_harmless(value) for value in row] for row in table.rows)
             writer.writerow([])
             writer.writerow([MARK])
-        part.replace(path)
+        put_in_place(part, path)
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from error
     finally:
-        with suppress(OSError):
-            part.unlink()
+        delete(part)
 
 
 def write_workbook(
@@ -168,19 +167,18 @@ def write_workbook(
     part = path.with_name(f"{path.stem}.part.xlsx")
     try:
         part.write_bytes(b"")  # GDAL would tell only at the end
-        part.unlink()
+        delete(part, PATIENCE_S)
         source = driver.CreateDataSource(str(part))
         front = Sheet(_tr("About"), (MARK, ""), (str, str), (*told, (MARK, "")))
         for table in (front, *tables):
             _write_sheet(source, table, cancelled)
         source = None  # GDAL writes the file when it is let go
-        part.replace(path)
+        put_in_place(part, path)
     except OSError as error:
         raise _unwritable(path, error.strerror or str(error)) from error
     finally:
         source = None
-        with suppress(OSError):
-            part.unlink()
+        delete(part)
 
 
 def _write_sheet(source: ogr.DataSource, table: Sheet, cancelled: Callable[[], bool]) -> None:

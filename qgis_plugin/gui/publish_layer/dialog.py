@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from qgis.core import QgsVectorLayer
+from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -27,12 +28,13 @@ from ...core.publishable import Publishable, ask_publishables
 from ...core.publishing import Choice, Upload
 from ...core.tasks import DeskTask
 from ..icons import icon
+from ..screens import within
 from ..surfaces import MARGIN, Strip, Tone, heading
 from .columns_page import ColumnsPage
 from .layer_page import LayerPage
 from .report_page import ReportPage
 
-_SIZE = (760, 680)
+_SIZE = QSize(760, 680)
 
 
 class PublishLayerDialog(QDialog):
@@ -56,7 +58,7 @@ class PublishLayerDialog(QDialog):
         self.setObjectName("SafeStatsPublishLayer")
         self.setWindowTitle(self.tr("Publish a layer"))
         self.setWindowIcon(icon("safestats"))
-        self.resize(*_SIZE)
+        self.resize(within(_SIZE, self))
 
         self._heading = heading(QLabel(self), 1.2)
         self.layer_page = LayerPage(desk.project, self)
@@ -77,6 +79,7 @@ class PublishLayerDialog(QDialog):
         self.next_button = self._button("", role, self.go_on)
         self.close_button = self.buttons.addButton(QDialogButtonBox.StandardButton.Close)
         self.close_button.setAutoDefault(False)
+        self.buttons.setFocusProxy(None)  # it is the first button, and Tab would stop where that is hidden
         self.buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)

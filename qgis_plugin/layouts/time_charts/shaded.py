@@ -9,6 +9,7 @@ from math import ceil
 from qgis.PyQt.QtCore import QRectF
 
 from ....shared.disclosure import ROUNDING
+from ...core.cautions import many_at_midnight
 from ...core.time_answer import TimeAnswer
 from ...core.time_patterns import Count, Week
 from ..drawing import Anchor
@@ -88,6 +89,9 @@ def week_notes(made: TimeAnswer) -> list[str]:
     if week is None:
         return []
     told = []
+    if not (made.public or week.weighted):  # exact counts, and hours as they were recorded
+        by_hour = [sum(day[hour] or 0 for day in week.cells) for hour in range(24)]
+        told += filter(None, [many_at_midnight(by_hour)])
     if week.weighted:
         told.append(
             tr(

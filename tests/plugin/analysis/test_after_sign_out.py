@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from qgis.core import QgsProject, QgsVectorLayer
-from safestats.qgis_plugin.core.analyses.record import has_record
 from safestats.qgis_plugin.core.desk import Desk
 from safestats.qgis_plugin.core.desk_session import SessionState
 from safestats.qgis_plugin.core.errors import DeskError, LocalCopyTrouble, SessionEnded
 from safestats.qgis_plugin.core.events import EventKind
 from safestats.qgis_plugin.core.hotspots import Method
+from safestats.qgis_plugin.core.run_record import has_record
 from safestats.qgis_plugin.core.uses import Use
 from safestats.qgis_plugin.gui.explore_dock import ExploreDock
 from safestats.qgis_plugin.gui.hotspot_dock import HotspotDock
@@ -23,7 +23,7 @@ from safestats.qgis_plugin.gui.time_dock import TimeDock
 
 from .conftest import point_layer
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 GUILDHALL = "532500, 181400"
 
 
@@ -85,7 +85,7 @@ def search(proximity: ProximityDock, qtbot) -> None:
     proximity.start()
     qtbot.waitUntil(lambda: not proximity.progress.running, timeout=WAIT_MS)
     assert proximity.result is not None, proximity.message.text
-    assert proximity.report_button.isEnabled() and proximity.incidents_button.isEnabled()
+    assert proximity.results.report_button.isEnabled() and proximity.results.incidents_button.isEnabled()
 
 
 def run(hotspots: HotspotDock, layer: QgsVectorLayer, method: object, qtbot) -> None:
@@ -121,8 +121,8 @@ def test_a_search_cannot_be_seen_or_leave_after_its_session_or_copy(
         end_session(desk)
     else:
         desk.give_up("colp")
-    assert proximity.result is None and proximity.table.topLevelItemCount() == 0
-    assert not proximity.report_button.isEnabled() and not proximity.incidents_button.isEnabled()
+    assert proximity.result is None and proximity.results.table.topLevelItemCount() == 0
+    assert not proximity.results.report_button.isEnabled() and not proximity.results.incidents_button.isEnabled()
     assert not dialog.isVisible()
     refusal = LocalCopyTrouble if end == "copy" else SessionEnded
     words = "no local copy of" if end == "copy" else "You are not signed in, so nothing made of"
@@ -170,12 +170,16 @@ def test_charts_counts_and_values_end_with_the_session(hotspots, time_dock, expl
     explore.start()
     qtbot.waitUntil(lambda: explore.counted is not None, timeout=WAIT_MS)
     assert hotspots.map_button.isEnabled() and time_dock.export_button.isEnabled()
-    assert explore.export_button.isEnabled()
+    assert explore.results.export_button.isEnabled()
     end_session(desk)
     assert hotspots.result is None and not hotspots.values.isVisible() and not hotspots.map_button.isEnabled()
     assert time_dock.answer is None and not time_dock.export_button.isEnabled()
     assert not time_dock.place_button.isEnabled()
-    assert explore.counted is None and not explore.export_button.isEnabled() and not explore.map_button.isEnabled()
+    assert (
+        explore.counted is None
+        and not explore.results.export_button.isEnabled()
+        and not explore.results.map_button.isEnabled()
+    )
 
 
 @pytest.mark.parametrize("chosen", [False, True])
@@ -219,8 +223,8 @@ def test_after_a_refusal_no_former_values_are_left(proximity, hotspots, incident
     proximity.place_edit.setText("ZZ99 9ZZ")
     proximity.start()
     qtbot.waitUntil(lambda: bool(proximity.message.text) and not proximity.progress.running, timeout=WAIT_MS)
-    assert proximity.result is None and proximity.table.topLevelItemCount() == 0
-    assert not proximity.report_button.isEnabled() and proximity.place_edit.text() == "ZZ99 9ZZ"
+    assert proximity.result is None and proximity.results.table.topLevelItemCount() == 0
+    assert not proximity.results.report_button.isEnabled() and proximity.place_edit.text() == "ZZ99 9ZZ"
     assert not QgsProject.instance().mapLayersByName(f"Rings around {GUILDHALL}")
     run(hotspots, incidents, Method.KDE_GRID, qtbot)
     hotspots.incidents.layer_box.setLayer(None)

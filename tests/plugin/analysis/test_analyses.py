@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import replace
 from datetime import date
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -22,28 +26,30 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, QUrl
 from safestats.qgis_plugin.core.analyses.analysis import Analysis, Choice, Findings, Kind, Need, Output, Request
-from safestats.qgis_plugin.core.analyses.record import RunRecord, record_of
+from safestats.qgis_plugin.core.analyses.grid_cells import CELL
 from safestats.qgis_plugin.core.analyses.registry import ANALYSES
 from safestats.qgis_plugin.core.analyses.running import Inputs, checked_values, run_analysis
 from safestats.qgis_plugin.core.analyses.writing import open_layers
 from safestats.qgis_plugin.core.analysis_error import AnalysisError
 from safestats.qgis_plugin.core.cautions import cautions
 from safestats.qgis_plugin.core.errors import Cancelled
+from safestats.qgis_plugin.core.filter_text import SINGLE_ROWS, audited_filter, filter_words
 from safestats.qgis_plugin.core.hotspot_styles import LegendClass
+from safestats.qgis_plugin.core.hotspot_surface import HotspotSurface
 from safestats.qgis_plugin.core.hotspots import (
     MOST_CELLS,
     MOST_CELLS_OF_A_LAYER,
     HotspotSettings,
-    HotspotSurface,
-    IncidentFilter,
     Method,
     check_cells,
-    gather,
     run_hotspots,
 )
+from safestats.qgis_plugin.core.incidents import IncidentFilter, gather
 from safestats.qgis_plugin.core.line_rows import LineSource
 from safestats.qgis_plugin.core.periods import Period
-from safestats.qgis_plugin.core.points import ColumnKind, PointSource, check_layer
+from safestats.qgis_plugin.core.point_facts import ColumnKind, check_layer
+from safestats.qgis_plugin.core.points import PointSource
+from safestats.qgis_plugin.core.run_record import LayerName, RunRecord, keep_record, record_of
 from safestats.qgis_plugin.core.study_areas import StudyArea, extent_area
 from safestats.qgis_plugin.gui.hotspot_dock import HotspotDock
 from safestats.qgis_plugin.processing.analysis_algorithm import AnalysisAlgorithm
@@ -285,7 +291,7 @@ def test_a_run_can_be_stopped(qgis_app, tmp_path):
     ("values", "words"),
     [
         ({"reach": 0}, "“Reach” is 0 m, and must be at least 1 m"),
-        ({"reach": float("nan")}, "must be at least 1 m"),
+        ({"reach": float("nan")}, "must be a number"),
         ({"steps": 10}, "“Steps” is 10, and must be at most 9"),
         ({"steps": 2.5}, "must be a whole number"),
         ({"way": "c"}, "“Way” cannot be “c”: choose one of “First”, “Second”"),
@@ -408,7 +414,6 @@ def test_missing_dates_and_hours_are_told_before_the_run(qgis_app, tmp_path):
     for need, words in (
         (Need.DAYS, "does not tell on which day"),
         (Need.HOURS, "does not tell at which hour"),
-        (Need.PERIOD, "“The least” compares months: choose a period"),
     ):
         with pytest.raises(AnalysisError, match=words):
             run_on(layer, tmp_path, plain(needs=[need]))
@@ -442,6 +447,9 @@ def test_lines_in_other_coordinates_are_brought_to_the_national_grid(qgis_app):
     found = LineSource(layer, QgsProject.instance()).read(square(4000))
     # Trafalgar Square is TQ 300 804 on any map.
     assert (found.shapes[0][0] // 100).tolist() == [5300, 1804]
+    assert found.brought.startswith("from EPSG:4326 to the National Grid by “OSGB36 to WGS 84 (")
+    assert re.search(r"exact to [12] m$", found.brought)  # with and without the Ordnance Survey's grid
+    assert LineSource(streets(), QgsProject.instance()).read(square(4000)).brought == ""
     assert np.hypot(*(found.shapes[0][1] - found.shapes[0][0])) == pytest.approx(111.26, abs=0.2)
 
 
@@ -461,7 +469,14 @@ def test_few_incidents_are_a_hint(qgis_app):
 def test_moved_points_are_warned_of(qgis_app):
     rows = [*scattered(40), *[(EAST, NORTH, "2025-01", "theft")] * 5]
     assert "shared map points (up to 5 on one)" in said(safestats_layer(rows, "2025-01"))
-    assert said(point_layer(rows)) == ""  # whose supplier says nothing of the kind
+    # Of any other layer the data tell it, in words of what is seen.
+    assert said(point_layer(rows)).startswith("Several incidents share one point: 5 of 45 (11 %), up to 5 on one.")
+    pairs = [place for place in scattered(40) for _ in range(2)]
+    assert "80 of 80 (100 %), up to 2 on one" in said(point_layer(pairs))
+    assert said(point_layer([*scattered(60), *scattered(10)])) == ""  # few doors with two are no heap
+    assert "60 of 90 (67 %), up to 6 on one" in said(
+        point_layer([*scattered(40), *[row for row in scattered(10) for _ in range(5)]])
+    )
 
 
 def test_one_point_far_away_is_named(qgis_app):
@@ -486,6 +501,90 @@ def test_unknown_days_and_hours_are_counted(qgis_app):
 
 
 # ---------------------------------------------------------------------- the dock
+
+
+FILTER = "\"category\" = 'theft'"
+
+
+def test_a_filter_of_the_layer_is_told_recorded_and_kept_with_what_was_made(qgis_app, tmp_path):
+    layer = point_layer(scattered(80))
+    assert layer.setSubsetString(FILTER)
+    run = run_on(layer, tmp_path)
+    assert dict(run.parameters)["Filter of the layer"] == FILTER
+    assert run.record.incidents == 40 and run.record.source.subset == FILTER
+    assert any("is filtered: only" in note for note in run.notes) and "theft" not in " ".join(run.notes)
+    assert run.title.endswith(", layer filtered")
+    (made,) = open_layers(run)
+    assert record_of(made).source.subset == FILTER
+    assert f"Filter of the layer: {FILTER}" in made.metadata().history()
+    assert "is filtered" in made.metadata().abstract()
+    layer.setSubsetString("")
+    bare = run_on(layer, tmp_path)
+    assert "filter" not in " ".join([bare.title, *bare.notes, *dict(bare.parameters)]).lower()
+
+
+HIDDEN = '"lsoa_code"=\'E01000907\' AND "occurred_on"=\'2025-03-14\' AND "hour"=3'
+
+
+@pytest.mark.parametrize(
+    "subset",
+    [HIDDEN, f'{HIDDEN} AND "fid">0', f"/*{' ' * 200}*/{HIDDEN}", f"-- {'x' * 300}\n{HIDDEN}", f"[fid]>0 AND {HIDDEN}"],
+)
+def test_nothing_hides_from_the_audit_by_what_a_filter_was(subset):
+    told = audited_filter(subset, ["lsoa_code", "occurred_on", "hour", "category"])
+    assert {"lsoa_code", "occurred_on", "hour"} <= set(told["filter_columns"])
+    assert told["filter_length"] == len(subset) and told["filter_sha256"] == sha256(subset.encode()).hexdigest()
+    assert '"lsoa_code"=? AND "occurred_on"=? AND "hour"=?' in told["filter"]
+    for value in ("E01000907", "2025-03-14", "xxx", "3"):
+        assert value not in told["filter"]
+    assert "lsoa_code" in filter_words(subset) and "xxx" not in filter_words(subset)  # nor from a reader
+
+
+def test_texts_in_the_place_of_columns_are_values_to_the_audit():
+    told = audited_filter('"category" = "E01000907" OR hex(x\'ab\') IN (1, 2.5e3, 0xff)', ["category"])
+    assert told["filter"] == '"category" = ? OR hex(?) IN (?, …)' and told["filter_columns"] == ["category"]
+    assert audited_filter("", ["category"]) == {}
+    for rows in ('"fid" IN (1, 2, 3)', "\"fid\" IN (SELECT value FROM json_each('[1,2]'))", SINGLE_ROWS):
+        assert filter_words(rows) == "single rows, as a shape or wards pick them"
+    subset = " AND ".join(f'"hour" <> {n}' for n in range(900)) + " AND \"category\" = 'x'"
+    long = audited_filter(subset, ["hour", "category"])
+    assert len(long["filter"]) < 700 and long["filter_columns"] == ["hour", "category"]
+
+
+def test_a_filter_of_another_layer_is_told_under_its_name(qgis_app, tmp_path):
+    other = point_layer(scattered(20), "Premises")
+    other.setSubsetString(FILTER)
+    against = Choice("against", "Beside", "", Kind.POINT_LAYER)
+    run = run_on(
+        point_layer(scattered(40)), tmp_path, plain(choices=[against]), values={"against": "Premises"},
+        points={"against": PointSource(other)},
+    )  # fmt: skip
+    assert dict(run.parameters)["Beside: filter of the layer"] == FILTER
+    assert "Beside – “Premises”: Only 10 incidents: below 30" in " ".join(run.notes)
+    assert run.record.others["against"].subset == FILTER
+    assert "layer filtered" not in run.title
+
+
+@pytest.mark.parametrize("analysis", [one for one in ANALYSES if CELL in one.choices], ids=lambda one: one.name)
+@pytest.mark.parametrize("shape", ["square", "hexagon"])
+def test_ten_million_cells_are_refused_before_anything_is_read(qgis_app, tmp_path, analysis, shape):
+    asked, values = [], {"cell": 1}
+    if any(choice.name == "shape" for choice in analysis.choices):
+        values["shape"] = shape
+    rows = [(e, n, date(2025, i % 12 + 1, 1), 1, "theft", None) for i, (e, n, *_) in enumerate(scattered(60))]
+    wanted = IncidentFilter(Period("2025-07", "2025-12"))
+    inputs = Inputs(PointSource(dated_layer(rows)), square(3200), wanted, values)
+    with pytest.raises(AnalysisError, match="10,240,000"):
+        run_analysis(analysis, inputs, tmp_path / "x.gpkg", "1", report=lambda *told: asked.append(told))
+    assert not asked and not (tmp_path / "x.gpkg").exists()
+
+
+def test_analyses_without_cells_are_known():
+    assert {one.name for one in ANALYSES if CELL not in one.choices} == {
+        "repeat-locations",
+        "hot-routes",
+        "near-repeat",
+    }
 
 
 @pytest.fixture
@@ -582,6 +681,40 @@ def test_a_density_is_repeated_too(dock, qtbot):
     assert np.array_equal(again.surface.columns["per_km2"], first.surface.columns["per_km2"], equal_nan=True)
 
 
+def test_a_filter_is_audited_and_set_again_when_the_run_is_repeated(dock, desk, qtbot):
+    layer = safestats_layer(scattered(90, MONTHS), "2025-03")
+    QgsProject.instance().addMapLayer(layer)
+    layer.setSubsetString(FILTER)
+    dock.incidents.layer_box.setLayer(layer)
+    dock.incidents.area_box.setCurrentIndex(1)
+    dock.start()
+    qtbot.waitUntil(lambda: dock.result is not None, timeout=20_000)
+    first = dock.result
+    assert first.used == 45 and dict(first.parameters)["Filter of the layer"] == FILTER
+    assert first.title.endswith(", layer filtered") and first.layer.name().endswith(", layer filtered")
+    assert "is filtered" in dock.message.text
+    desk.settle()
+    noted = (desk.store.root / "events.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+    told = json.loads(noted)["event"]["filter"]
+    assert (told["filter"], told["filter_columns"], told["filter_length"]) == ('"category" = ?', ["category"], 20)
+    assert told["filter_sha256"] == sha256(FILTER.encode()).hexdigest() and "theft" not in noted
+    layer.setSubsetString("")
+    dock.repeat_layer(first.layer.id())
+    assert layer.subsetString() == FILTER and dock.message.text.startswith("This is the run of")
+    record = record_of(first.layer)
+    unfit = replace(record, source=replace(record.source, subset="such = "))  # as of a column that has gone
+    rows = '"fid" IN (1, 2, 3)'
+    kept = LayerName.of(replace(PointSource(layer).facts, subset=rows))
+    assert kept.subset and not any(c.isdigit() for c in kept.subset)  # only that there was one
+    keep_record(first.layer, replace(record, source=kept))
+    assert replace(PointSource(layer).facts, subset=rows).filter_words == "single rows, as a shape or wards pick them"
+    dock.repeat_layer(first.layer.id())
+    assert "filtered to single rows, which may be others by now" in dock.message.text and layer.subsetString() == FILTER
+    keep_record(first.layer, unfit)
+    dock.repeat_layer(first.layer.id())
+    assert "with the filter such =" in dock.message.text and "cannot be set now" in dock.message.text
+
+
 def test_what_cannot_be_repeated_is_told(dock, qtbot):
     run = QgsVectorLayer("Point?crs=EPSG:27700", "an old result", "memory")
     QgsProject.instance().addMapLayer(run)
@@ -657,7 +790,6 @@ def area_layer() -> QgsVectorLayer:
     [
         ({"STEPS": 99}, "“Steps” is 99, and must be at most 9"),
         ({"FROM_MONTH": "March"}, "is no month"),
-        ({"FROM_MONTH": ""}, "compares months: choose a period"),
         ({"BOROUGHS": "Camden"}, "Give one study area"),
     ],
 )

@@ -56,17 +56,17 @@ def test_a_search_fills_the_table_draws_the_rings_and_is_noted(proximity, desk, 
     qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
     proximity.place_edit.setText("se12ad")
     proximity.start()
-    qtbot.waitUntil(lambda: proximity.result is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: proximity.result is not None)
 
     within = sum((e - EAST) ** 2 + (n - NORTH) ** 2 <= 250**2 for e, n, *_ in rows)
-    top = proximity.table.topLevelItem(0)
+    top = proximity.results.table.topLevelItem(0)
     assert top.text(0) == "Metropolitan Police"
     assert top.child(0).text(2) == f"{within:,}"
     assert {top.child(i).text(0) for i in range(1, top.childCount())} >= {"Theft", "Violent crime"}
     assert proximity.place_edit.text() == "SE1 2AD"
     rings = QgsProject.instance().mapLayersByName("Rings around SE1 2AD")[0]
     assert window.mapCanvas().extent().contains(rings.extent())
-    assert "shared map points" in proximity.remarks.toPlainText()
+    assert "shared map points" in proximity.results.remarks.toPlainText()
     event = events(desk)[-1]
     assert (event["kind"], event["dataset"], event["rows"]) == (
         "proximity.search",
@@ -77,11 +77,11 @@ def test_a_search_fills_the_table_draws_the_rings_and_is_noted(proximity, desk, 
 
     asked = []
     proximity.report_requested.connect(asked.append)
-    proximity.report_button.click()
+    proximity.results.report_button.click()
     assert asked == [proximity.result]
 
     proximity.clear()
-    assert proximity.result is None and not proximity.report_button.isEnabled()
+    assert proximity.result is None and not proximity.results.report_button.isEnabled()
     assert not QgsProject.instance().mapLayersByName("Rings around SE1 2AD")
 
 
@@ -89,7 +89,7 @@ def search(proximity, qtbot, text: str = "SE1 2AD") -> None:
     """Search, and wait for the ranks too."""
     proximity.place_edit.setText(text)
     proximity.start()
-    qtbot.waitUntil(lambda: proximity.result is not None and not proximity.progress.running, timeout=30_000)
+    qtbot.waitUntil(lambda: proximity.result is not None and not proximity.progress.running)
 
 
 def test_the_rank_comes_afterwards_in_words_and_at_once_the_next_time(proximity, qtbot):
@@ -97,16 +97,16 @@ def test_the_rank_comes_afterwards_in_words_and_at_once_the_next_time(proximity,
     qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
     proximity.place_edit.setText("SE1 2AD")
     proximity.start()
-    qtbot.waitUntil(lambda: proximity.result is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: proximity.result is not None)
     assert proximity.result.answer.rows[0].figures[-1].share_below is None
-    qtbot.waitUntil(lambda: not proximity.progress.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not proximity.progress.running)
     figure = proximity.result.answer.rows[0].figures[-1]
-    top = proximity.table.topLevelItem(0)
+    top = proximity.results.table.topLevelItem(0)
     assert top.child(0).text(5) == f"{int(figure.share_below)} %" and figure.share_below > 90
     assert top.child(1).text(0) == f"500 m: {figure.sentence}" and "postcodes in Southwark" in figure.sentence
     proximity.place_edit.setText("SE1 2AE")
     proximity.start()
-    qtbot.waitUntil(lambda: proximity.result.place.label == "SE1 2AE", timeout=20_000)
+    qtbot.waitUntil(lambda: proximity.result.place.label == "SE1 2AE")
     assert proximity.result.answer.rows[0].figures[-1].share_below is not None and not proximity.progress.running
 
 
@@ -115,7 +115,7 @@ def test_a_search_does_not_wait_for_the_ranks_of_the_one_before(proximity, qtbot
     qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
     proximity.place_edit.setText("SE1 2AD")
     proximity.start()
-    qtbot.waitUntil(lambda: proximity.result is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: proximity.result is not None)
     assert proximity.progress.running  # the ranks are worked out
     search(proximity, qtbot, "EC2V 7HH")
     assert proximity.result.place.label == "EC2V 7HH" and proximity.search_button.isEnabled()
@@ -142,8 +142,8 @@ def test_presets_and_choices_of_ones_own_are_asked_for(proximity, qtbot):
     assert counted() == 72
     form.preset_box.setCurrentIndex(1)
     assert counted() == 48
-    assert "do not tell domestic abuse apart" in proximity.remarks.toPlainText()
-    assert proximity.table.topLevelItem(0).text(0) == "Ambulances, 18:00–05:59"
+    assert "do not tell domestic abuse apart" in proximity.results.remarks.toPlainText()
+    assert proximity.results.table.topLevelItem(0).text(0) == "Ambulances, 18:00–05:59"
     form.hours_box.setCurrentIndex(form.hours_box.count() - 1)
     form.first_hour.setValue(13)
     form.last_hour.setValue(15)
@@ -163,9 +163,9 @@ def test_the_incidents_counted_are_listed_in_qgis(proximity, window, qtbot):
     layer = safestats_layer(city(), "2025-03")
     QgsProject.instance().addMapLayer(layer)
     qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
-    assert not proximity.incidents_button.isEnabled()
+    assert not proximity.results.incidents_button.isEnabled()
     search(proximity, qtbot)
-    (action,) = proximity.incidents_button.menu().actions()
+    (action,) = proximity.results.incidents_button.menu().actions()
     action.trigger()
     ((shown, expression),) = window.tables
     assert shown is layer
@@ -179,7 +179,7 @@ def test_a_list_of_premises_becomes_a_workbook_and_pages(proximity, desk, qtbot,
     listed = tmp_path / "list.csv"
     listed.write_text("name,postcode\nThe Anchor,SE1 2AD\nHalf,SE1\n", encoding="utf-8")
     proximity.search_premises(listed, tmp_path)
-    qtbot.waitUntil(lambda: bool(proximity.message.text), timeout=30_000)
+    qtbot.waitUntil(lambda: bool(proximity.message.text))
     assert proximity.message.text.startswith("1 premises were searched around: premises.xlsx and premises-pages.zip")
     assert "line 3: “SE1” is only part of a postcode" in proximity.message.text
     assert (tmp_path / "premises.xlsx").is_file() and (tmp_path / "premises-pages.zip").is_file()
@@ -211,7 +211,7 @@ def test_a_click_on_the_map_searches_there(proximity, window, qtbot):
     picking = window.mapCanvas().mapTool()
     assert picking is not tool
     picking.canvasClicked.emit(QgsPointXY(533_000.4, 180_000.6), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: proximity.result is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: proximity.result is not None)
     assert (proximity.result.place.easting, proximity.result.place.northing) == (533_000, 180_001)
     assert not proximity.pick_button.isChecked()
 
@@ -242,7 +242,7 @@ def test_a_wrong_postcode_is_told_beside_it(proximity, qtbot, text, words):
     qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
     proximity.place_edit.setText(text)
     proximity.start()
-    qtbot.waitUntil(lambda: bool(proximity.message.text), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(proximity.message.text))
     assert words in proximity.message.text
     assert proximity.search_button.isEnabled() and proximity.result is None
 
@@ -270,7 +270,7 @@ def test_each_method_puts_a_layer_on_the_map_and_lists_what_was_used(hotspots, d
     hotspots.incidents.area_box.setCurrentIndex(1)
     hotspots.method_box.setCurrentIndex(list(Method).index(method))
     hotspots.start()
-    qtbot.waitUntil(lambda: hotspots.result is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: hotspots.result is not None)
     result = hotspots.result
     assert QgsProject.instance().mapLayer(result.layer.id()) is not None
     assert result.used == 600 and result.method is method
@@ -306,5 +306,5 @@ def test_hotspot_trouble_is_told_beside_the_inputs(hotspots, qtbot):
     hotspots.form.input("cell_m").setValue(200)
     hotspots.form.input("bandwidth_m").setValue(100)
     hotspots.start()
-    qtbot.waitUntil(lambda: "smaller than the cell" in hotspots.message.text, timeout=20_000)
+    qtbot.waitUntil(lambda: "smaller than the cell" in hotspots.message.text)
     assert hotspots.result is None and hotspots.run_button.isEnabled()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from datetime import date
+from datetime import date, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,11 +18,13 @@ from qgis.core import (
     QgsPointXY,
     QgsVectorLayer,
 )
+from safestats.qgis_plugin.core.analyses.grid_cells import cells_over
 from safestats.qgis_plugin.core.analyses.registry import ANALYSES, analysis_named
 from safestats.qgis_plugin.core.analyses.running import Inputs, run_analysis
+from safestats.qgis_plugin.core.analyses.time_steps import steps_of
 from safestats.qgis_plugin.core.analyses.writing import open_layers
 from safestats.qgis_plugin.core.analysis_error import AnalysisError
-from safestats.qgis_plugin.core.hotspots import IncidentFilter
+from safestats.qgis_plugin.core.incidents import IncidentFilter
 from safestats.qgis_plugin.core.periods import Period
 from safestats.qgis_plugin.core.points import PointSource
 from safestats.qgis_plugin.core.study_areas import StudyArea
@@ -178,6 +181,63 @@ def test_steps_end_with_the_period_and_tell_what_they_leave_out(layer, run):
     assert surface_of(finished).columns["count"].sum() == sum(1 for f in layer.getFeatures() if f["month"] >= "2023-05")
 
 
+@pytest.mark.parametrize("days", [7, 14, 28])
+def test_steps_of_days_have_each_incident_once(qgis_app, run, days):
+    rng = np.random.default_rng(9)
+    first = date(2024, 1, 1)
+    rows = [
+        (int(x), int(y), None if at % 50 == 0 else first + timedelta(days=int(day)), 1, "a", None)
+        for at, (x, y, day) in enumerate(
+            zip(rng.integers(WEST, WEST + SIDE, 900), rng.integers(SOUTH, SOUTH + SIDE, 900), rng.integers(0, 366, 900))
+        )
+    ]
+    placed = point_layer_of_days(rows)
+    finished = run(placed, "emerging-hot-spots", {"cell": 250, "step": str(days)}, period=Period("2024-01", "2024-12"))
+    number = 366 // days
+    begin = date(2024, 12, 31) - timedelta(days=number * days - 1)
+    told = dict(finished.parameters)["Steps"]
+    assert told == f"{number} steps of {days} days, to 31 December 2024"
+    inside = sum(1 for row in rows if row[2] is not None and row[2] >= begin)
+    assert int(surface_of(finished).columns["count"].sum()) == inside
+    if begin > first:
+        assert any(f"would not fill a step of {days} days" in note for note in finished.notes)
+    assert finished.record.values["step"] == str(days) and finished.record.values["months"] is None
+    again = run(placed, "emerging-hot-spots", dict(finished.record.values), period=Period("2024-01", "2024-12"))
+    assert np.array_equal(surface_of(again).columns["class"], surface_of(finished).columns["class"])
+    classed = run(placed, "hot-spot-classes", {"cell": 250, "step": str(days)}, period=Period("2024-01", "2024-12"))
+    assert dict(classed.parameters)["Steps"] == told
+    # The cube itself, step by step.
+    request = SimpleNamespace(
+        values={"step": str(days), "months": None},
+        wanted=IncidentFilter(Period("2024-01", "2024-12")),
+        facts=PointSource(placed).facts,
+        incidents=SimpleNamespace(points=PointSource(placed).read()),
+    )
+    steps = steps_of(request, 10)
+    cube = steps.counts(cells_over(AREA, [], {"cell": 500}), request.incidents.points)
+    for at in range(number):
+        start = begin + timedelta(days=at * days)
+        brute = sum(1 for row in rows if row[2] is not None and start <= row[2] < start + timedelta(days=days))
+        assert cube[at].sum() == brute, at
+    assert any("do not tell their day" in note for note in steps.notes)
+
+
+def point_layer_of_days(rows):
+    """Of days, some of which are unknown."""
+    layer = dated_layer([(*row[:2], row[2] or date(2024, 1, 1), *row[3:]) for row in rows])
+    index, unknown = layer.fields().indexOf("occurred_on"), [at for at, row in enumerate(rows) if row[2] is None]
+    ids = [feature.id() for feature in layer.getFeatures()]
+    layer.dataProvider().changeAttributeValues({ids[at]: {index: NULL} for at in unknown})
+    return layer
+
+
+def test_steps_of_days_need_days_and_no_months(layer, run):
+    with pytest.raises(AnalysisError, match="does not tell on which day an incident happened: choose steps of months"):
+        run(layer, "emerging-hot-spots", {"step": "7"})
+    with pytest.raises(AnalysisError, match="of days or of months, not of both"):
+        run(layer, "hot-spot-classes", {"step": "7", "months": 2})
+
+
 def test_change_counts_both_periods_and_tests_each_cell(layer, run):
     finished = run(layer, "change", {"cell": 500}, period=Period("2024-01", "2024-12"))
     made = open_layers(finished)[0]
@@ -305,6 +365,36 @@ def test_a_floor_is_told_with_its_reason(qgis_app, run):
     assert finished.record.values["bandwidth"] == 300
 
 
+def test_what_misleads_in_the_second_set_is_told_under_its_name(qgis_app, run):
+    rng = np.random.default_rng(5)
+    places = rng.integers(0, SIDE, (80, 2)) + (WEST, SOUTH)
+    rows = [(int(x), int(y), "2024-06" if at < 60 else "2024-05", "theft") for at, (x, y) in enumerate(places)]
+    rows += [(*rows[-1][:2], "2024-05", "theft")] * 8
+    layer, june = point_layer(rows), Period("2024-06", "2024-06")
+    for name, words in (("change", "Compare with"), ("back-test", "Maps made from")):
+        notes = " ".join(run(layer, name, {"cell": 200}, period=june).notes)
+        assert f"{words} – May 2024: Only 28 incidents: below 30" in notes
+        assert f"{words} – May 2024: Several incidents share one point: 9 of 28" in notes
+    other = point_layer(rows[-28:], "Others")
+    notes = " ".join(
+        run(layer, "dual-density", {"second": "Others"}, period=None, points={"second": PointSource(other)}).notes
+    )
+    assert "Second layer – “Others”: Only 28 incidents" in notes
+    kinds = [(*row[:3], "arson" if at < 20 else "theft") for at, row in enumerate(rows)]
+    notes = " ".join(run(point_layer(kinds), "dual-density", period=None, categories=("arson", "theft")).notes)
+    assert "Arson: Only 20 incidents" in notes or "arson: Only 20 incidents" in notes
+
+
+def test_a_back_test_tells_its_bandwidth_as_densities_do(qgis_app, run):
+    days = [date(2024, 5 + number % 2, 1 + number % 28) for number in range(80)]
+    rng = np.random.default_rng(6)
+    places = rng.integers(400, 700, (80, 2)) + (WEST, SOUTH)
+    rows = [(int(x), int(y), day, 1, "a", 150.0) for (x, y), day in zip(places, days)]
+    finished = run(dated_layer(rows), "back-test", {"cell": 100}, period=Period("2024-06", "2024-06"))
+    assert "the floor is twice the places' precision of 150 m" in dict(finished.parameters)["Bandwidth"]
+    assert any("exact to 150 m only" in note for note in finished.notes)
+
+
 # ---------------------------------------------------------------- what cannot be done
 
 
@@ -326,12 +416,6 @@ def test_a_floor_is_told_with_its_reason(qgis_app, run):
 def test_what_cannot_be_computed_is_a_sentence(layer, run, name, values, words):
     with pytest.raises(AnalysisError, match=words):
         run(layer, name, values)
-
-
-@pytest.mark.parametrize("name", ["change", "hot-spot-classes", "emerging-hot-spots"])
-def test_analyses_of_time_ask_for_a_period(layer, run, name):
-    with pytest.raises(AnalysisError, match="choose a period first"):
-        run(layer, name, period=None)
 
 
 def test_the_analyses_have_names_and_help_of_their_own():

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
+import re
+from datetime import date
 
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import QgsCoordinateReferenceSystem, QgsFeature, QgsGeometry, QgsProject, QgsRectangle, QgsVectorLayer
-from safestats.qgis_plugin.core.analysis_error import AnalysisError
-from safestats.qgis_plugin.core.errors import Cancelled
-from safestats.qgis_plugin.core.hotspot_styles import DensityClasses, density_classes, number_words
-from safestats.qgis_plugin.core.hotspots import (
-    HotspotSettings,
-    IncidentFilter,
-    Method,
-    open_result,
-    run_hotspots,
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsGeometry,
+    QgsLayerTreeLayer,
+    QgsLayerTreeModel,
+    QgsProject,
+    QgsRectangle,
+    QgsVectorLayer,
 )
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import Qt
+from safestats.qgis_plugin.core.analysis_error import AnalysisError
+from safestats.qgis_plugin.core.brought import brought_words
+from safestats.qgis_plugin.core.errors import Cancelled
+from safestats.qgis_plugin.core.hotspot_styles import DensityClasses, density_classes, leave_out_band, number_words
+from safestats.qgis_plugin.core.hotspots import HotspotSettings, Method, open_result, run_hotspots
+from safestats.qgis_plugin.core.incidents import IncidentFilter
 from safestats.qgis_plugin.core.periods import Period
 from safestats.qgis_plugin.core.points import PointSource
 from safestats.qgis_plugin.core.resource_files import BOUNDARIES
@@ -31,7 +40,7 @@ from safestats.qgis_plugin.core.study_areas import (
 )
 from safestats.shared.areas import Boundaries
 
-from .conftest import CENTRE, point_layer
+from .conftest import CENTRE, dated_layer, point_layer
 
 EAST, NORTH = CENTRE
 
@@ -194,7 +203,7 @@ def test_automatic_values_are_told_as_they_were_used(qgis_app, tmp_path):
     done = run(point_layer(scattered(200)), square(), tmp_path, Method.KDE_RASTER)
     told = dict(open_result(done).parameters)
     assert told["Cell"] == f"{done.surface.grid.cell:g} m (automatic)"
-    assert told["Bandwidth"] == f"{done.surface.bandwidth_m:,.0f} m (automatic)"
+    assert told["Bandwidth"] == f"{done.surface.bandwidth_m:,.0f} m (automatic): Silverman's rule of thumb"
     assert gdal.Open(str(done.path)).GetGeoTransform()[1] == done.surface.grid.cell
 
 
@@ -226,13 +235,55 @@ def test_points_inside_is_exact_on_real_places(qgis_app, police_points):
     assert inside.sum() > 1000
 
 
-def test_a_polygon_layer_in_other_coordinates_becomes_a_study_area(qgis_app, qgis_new_project):
+def test_a_polygon_layer_in_other_coordinates_becomes_a_study_area(qgis_app, qgis_new_project, tmp_path):
     layer = QgsVectorLayer("Polygon?crs=EPSG:4326", "zone", "memory")
     feature = QgsFeature()
     feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(-0.15, 51.5, -0.1, 51.55)))
     layer.dataProvider().addFeatures([feature])
     area = polygon_area(layer, QgsProject.instance())
     assert area.geometry.area() / 1e6 == pytest.approx(3.47 * 5.56, rel=0.02)
+    assert area.brought.startswith("from EPSG:4326 to the National Grid by “OSGB36 to WGS 84 (")
+    done = run(
+        point_layer([(530_500 + i, 181_000 + i, "2025-01", "a") for i in range(40)]), area, tmp_path, Method.KDE_RASTER
+    )
+    told = dict(open_result(done).parameters)["Study area"]
+    assert re.fullmatch(r"zone \(brought from EPSG:4326 .* exact to [12] m\)", told)
+    ballpark = QgsVectorLayer("Polygon?crs=EPSG:4258", "zone", "memory")
+    ballpark.dataProvider().addFeatures([feature])
+    assert "it may lie 100 m off" in polygon_area(ballpark, QgsProject.instance()).brought or grid_installed()
+    national = QgsVectorLayer("Polygon?crs=EPSG:27700", "zone", "memory")
+    feature.setGeometry(square().geometry)
+    national.dataProvider().addFeatures([feature])
+    assert polygon_area(national, QgsProject.instance()).words == "zone"
+
+
+def grid_installed() -> bool:
+    """Whether PROJ has the Ordnance Survey's grid here."""
+    context = QgsProject.instance().transformContext()
+    return "with the grid" in brought_words(QgsCoordinateReferenceSystem("EPSG:4258"), context)
+
+
+def test_polygons_without_a_coordinate_system_are_refused(qgis_app, qgis_new_project):
+    layer = QgsVectorLayer("Polygon", "zone", "memory")
+    layer.setCrs(QgsCoordinateReferenceSystem())
+    feature = QgsFeature()
+    feature.setGeometry(square().geometry)
+    layer.dataProvider().addFeatures([feature])
+    with pytest.raises(AnalysisError, match="“zone” has no coordinate system, so nobody knows where its polygons lie"):
+        polygon_area(layer, QgsProject.instance())
+
+
+def test_the_floor_under_a_bandwidth_and_coarse_places_are_told(qgis_app, tmp_path):
+    days = [date(2024, 1, 1 + number % 28) for number in range(40)]
+    rows = [(530_000 + 7 * (number % 3), 180_000 + number, day, 1, "a", 150.0) for number, day in enumerate(days)]
+    done = run(dated_layer(rows), square(), tmp_path, Method.KDE_RASTER)
+    told = open_result(done)
+    assert dict(told.parameters)["Bandwidth"].startswith("300 m (automatic): Silverman's rule of thumb gave ")
+    assert dict(told.parameters)["Bandwidth"].endswith("the floor is twice the places' precision of 150 m")
+    assert any("exact to 150 m only; below a bandwidth of 750 m" in note for note in told.notes)
+    chosen = open_result(run(dated_layer(rows), square(), tmp_path, Method.KDE_RASTER, bandwidth_m=800))
+    assert dict(chosen.parameters)["Bandwidth"] == "800 m"
+    assert not any("exact to" in note for note in chosen.notes)
 
 
 def test_boroughs_by_name_or_code(qgis_app):
@@ -293,3 +344,21 @@ def test_a_run_can_be_stopped(qgis_app, tmp_path):
     with pytest.raises(Cancelled):
         run_hotspots(source, square(), IncidentFilter(), settings, tmp_path / "x.gpkg", cancelled=lambda: True)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_tree_of_layers_shows_classes_and_no_band(qgis_app, tmp_path):
+    made = run(point_layer(scattered(200)), square(), tmp_path, Method.KDE_RASTER, cell_m=100.0, bandwidth_m=300.0)
+    result = open_result(made)
+    project = QgsProject()
+    project.addMapLayer(result.layer, False)
+    model = QgsLayerTreeModel(project.layerTreeRoot())
+
+    def shown(prepare) -> list[str]:
+        node = QgsLayerTreeLayer(result.layer)
+        prepare(node)
+        project.layerTreeRoot().insertChildNode(0, node)
+        return [one.data(Qt.ItemDataRole.DisplayRole) for one in model.layerLegendNodes(node)]
+
+    assert shown(lambda _node: None)[0].startswith("Band 1")
+    assert shown(leave_out_band) == [one.label for one in result.classes]
+    sip.delete(model)  # before the tree that it looks at

@@ -19,7 +19,8 @@ from safestats.qgis_plugin.core.places import PlaceFinder
 from safestats.qgis_plugin.core.points import PointSource
 from safestats.qgis_plugin.core.premises import MOST_PREMISES, answer_premises, read_premises
 from safestats.qgis_plugin.core.premises_batch import PAGES, WORKBOOK, run_batch
-from safestats.qgis_plugin.core.proximity import Question, plan, rank, search
+from safestats.qgis_plugin.core.proximity import rank, search
+from safestats.qgis_plugin.core.proximity_question import Question, plan
 from safestats.qgis_plugin.layouts.premises_page import PremisesPages
 from safestats.shared.rings import Band
 from safestats.shared.windows import Window

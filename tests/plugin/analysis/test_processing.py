@@ -6,6 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import processing
@@ -27,10 +30,14 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
-from safestats.qgis_plugin.core.analyses.record import record_of
 from safestats.qgis_plugin.core.analyses.registry import ANALYSES
+from safestats.qgis_plugin.core.errors import DeskError
 from safestats.qgis_plugin.core.events import EventQueue
+from safestats.qgis_plugin.core.local_store import STATE, LocalCopy, LocalStore
+from safestats.qgis_plugin.core.run_record import record_of
+from safestats.qgis_plugin.processing.algorithm import SafeStatsAlgorithm
 from safestats.qgis_plugin.processing.provider import SafeStatsProvider
+from safestats.tests.plugin.explore.conftest import manifest
 
 from .conftest import ROOT, point_layer
 
@@ -50,6 +57,23 @@ def context(qgis_app) -> QgsProcessingContext:
     return QgsProcessingContext()
 
 
+@pytest.fixture
+def shown(qgis_app) -> Iterator[Callable[[LocalCopy], QgsVectorLayer]]:
+    """The layer of a local copy, owned by the project.
+
+    QGIS never lets go of what an algorithm raises, nor of the frames that led there: a layer owned by Python would
+    outlive QGIS, and its end would crash the process.
+    """
+    made = []
+
+    def show(copy: LocalCopy) -> QgsVectorLayer:
+        made.append(QgsProject.instance().addMapLayer(QgsVectorLayer(str(copy.path), "copy", "ogr")).id())
+        return QgsProject.instance().mapLayer(made[-1])
+
+    yield show
+    QgsProject.instance().removeMapLayers(made)
+
+
 def rows(number: int = 800) -> list[tuple[int, int, str, str]]:
     random = np.random.default_rng(11)
     places = np.rint(random.normal((EAST, NORTH), 350, (number, 2))).astype(int)
@@ -65,7 +89,7 @@ def square_layer() -> QgsVectorLayer:
 
 
 def test_every_algorithm_has_a_name_a_help_and_an_icon(provider):
-    names = {"getisord", "kerneldensity", "premisesbatch", "proximitysearch"}
+    names = {"getisord", "kerneldensity", "premisesbatch", "explorecounts", "proximitysearch", "timecounts"}
     names |= {analysis.name.replace("-", "") for analysis in ANALYSES}
     assert {a.id() for a in provider.algorithms()} == {f"safestats:{name}" for name in names}
     for algorithm in provider.algorithms():
@@ -262,18 +286,74 @@ def test_qgis_process_runs_the_plugin_in_a_fresh_profile(qgis_app, tmp_path):
     assert rings.crs() == QgsCoordinateReferenceSystem("EPSG:27700")
 
 
-def test_a_run_on_a_local_copy_is_noted_for_the_audit(provider, context, tmp_path, monkeypatch):
-    monkeypatch.setenv("SAFESTATS_LOCAL_ROOT", str(tmp_path / "copies"))
-    folder = tmp_path / "copies" / "account-1" / "mps"
-    folder.mkdir(parents=True)
+def local_copy(root: Path, **changes) -> LocalCopy:
+    """A copy of account-1, as a pull makes it."""
+    account = LocalStore(root).account_of_key("account-1")
+    built = account.fresh_part("mps", "built")
+    built.unlink()
+    file = built.with_name("built.gpkg")
     saved = QgsVectorFileWriter.writeAsVectorFormatV3(
-        point_layer(rows(40)),
-        str(folder / "mps-r1.gpkg"),
-        QgsCoordinateTransformContext(),
-        QgsVectorFileWriter.SaveVectorOptions(),
+        point_layer(rows(40)), str(file), QgsCoordinateTransformContext(), QgsVectorFileWriter.SaveVectorOptions()
     )
     assert saved[0] == QgsVectorFileWriter.WriterError.NoError
-    layer = QgsVectorLayer(str(folder / "mps-r1.gpkg"), "copy", "ogr")
+    return account.commit("mps", file, manifest("mps", "Police", 40, **changes), (), None)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [("unreadable", "no longer here"), ("lapsed", "was valid until"), ("gone", "no longer here")],
+)
+@pytest.mark.parametrize("kept", [True, False])
+def test_nothing_is_made_of_a_copy_whose_terms_cannot_be_read_or_are_over(
+    provider, context, shown, tmp_path, monkeypatch, trouble, words, kept
+):
+    monkeypatch.setenv("SAFESTATS_LOCAL_ROOT", str(tmp_path / "copies"))
+    copy = local_copy(tmp_path / "copies", **({"valid_until": "2020-01-01T00:00:00Z"} if trouble == "lapsed" else {}))
+    state = copy.path.parent / STATE
+    if trouble == "unreadable":
+        state.write_text("{", encoding="utf-8")
+    elif trouble == "gone":
+        state.unlink()
+    layer = shown(copy)
+    table = str(tmp_path / "kept.csv") if kept else "memory:"
+    inputs = {"INPUT": [layer], "POSTCODE": "SE1 2AD", "RADII": "100,500", "TABLE": table}
+    told = QgsProcessingFeedback(False)
+    with pytest.raises(QgsProcessingException):
+        processing.run("safestats:proximitysearch", inputs, context=context, feedback=told)
+    assert words in told.textLog()
+    assert not (tmp_path / "kept.csv").exists()
+    hotspots = {"INPUT": layer, "BOROUGHS": "Southwark", "OUTPUT": "TEMPORARY_OUTPUT"}
+    told = QgsProcessingFeedback(False)
+    with pytest.raises(QgsProcessingException):
+        processing.run("safestats:kerneldensity", hotspots, context=context, feedback=told)
+    assert words in told.textLog()
+
+
+def test_what_was_read_goes_though_the_run_failed(qgis_app, context):
+    read: list[weakref.ref] = []
+
+    class Failing(SafeStatsAlgorithm):
+        NAME = TITLE = HELP = "failing"
+
+        def initAlgorithm(self, _configuration=None) -> None:
+            pass
+
+        def _run(self, _parameters, _context, _feedback) -> dict:
+            incidents = np.zeros(1000)
+            read.append(weakref.ref(incidents))
+            raise DeskError("There is nothing to look at.")
+
+    told = QgsProcessingFeedback(False)
+    algorithm = Failing()
+    algorithm.initAlgorithm()
+    assert algorithm.run({}, context, told) == ({}, False)
+    assert "There is nothing to look at." in told.textLog()
+    assert len(read) == 1 and read[0]() is None
+
+
+def test_a_run_on_a_local_copy_is_noted_for_the_audit(provider, context, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAFESTATS_LOCAL_ROOT", str(tmp_path / "copies"))
+    layer = QgsVectorLayer(str(local_copy(tmp_path / "copies").path), "copy", "ogr")
     inputs = {"INPUT": [layer], "POSTCODE": "SE1 2AD", "RADII": "100,500", "TABLE": "memory:"}
     done = processing.run("safestats:proximitysearch", inputs, context=context)
     (event,) = EventQueue(tmp_path / "copies" / "events.jsonl").waiting("account-1")

@@ -24,6 +24,7 @@ from safestats.qgis_plugin.core.time_answer import ChartKind, TimeAnswer, TimeQu
 from safestats.qgis_plugin.core.time_patterns import TimeRows, peers, week
 from safestats.qgis_plugin.core.time_published import grouped
 from safestats.qgis_plugin.core.time_rows import Coded, HeldMonths, TimeSource, dated_facts
+from safestats.qgis_plugin.layouts.time_charts.shaded import week_notes
 from safestats.shared.areas import Boundaries
 from safestats.shared.change import change
 
@@ -90,6 +91,17 @@ def test_the_week_counts_known_hours_and_tells_of_the_others(layer, rows):
             assert made.cells[weekday][hour] == brute, (weekday, hour)
     assert made.unknown == sum(1 for row in inside if row[1] is None) > 0
     assert made.counted + made.unknown == len(inside)
+
+
+def test_many_at_midnight_are_told_with_the_week(qgis_app):
+    """Systems write 00:00 where nobody knows the time: the dark first column is then no rush of incidents."""
+    rows = [(date(2025, 3, 1 + at % 28), 0 if at < 40 else 1 + at % 23, "burglary", CAMDEN) for at in range(100)]
+    made = counted(layer_of(rows), period=Period("2025-03", "2025-03"))
+    (note,) = week_notes(made)
+    assert note.startswith("40 % of the incidents are recorded in the hour after midnight")
+    assert "“time not known”" in note
+    even = [(day, at % 24, kind, borough) for at, (day, _hour, kind, borough) in enumerate(rows)]
+    assert week_notes(counted(layer_of(even), period=Period("2025-03", "2025-03"))) == []
 
 
 def test_weighted_hours_spread_unknown_ones_over_their_day_and_add_up(layer, rows):
@@ -224,6 +236,15 @@ def test_without_residents_there_are_counts_and_no_rates(layer):
     assert all(line.rate is None for line in made.lines)
 
 
+def test_strays_over_the_border_of_one_borough_are_no_rate(qgis_app):
+    """City of London Police, with rights to all London: the few incidents beyond the City tell nothing of Hackney."""
+    hackney, day = "E09000012", date(2025, 3, 3)
+    layer = layer_of([(day, 12, "burglary", CITY)] * 90 + [(day, 12, "burglary", hackney)] * 3)
+    assert counted(layer, residents=RESIDENTS).troubles[ChartKind.PEERS].endswith("nothing to compare.")
+    both = layer_of([(day, 12, "burglary", CITY)] * 60 + [(day, 12, "burglary", hackney)] * 33)
+    assert {line.code for line in counted(both, residents=RESIDENTS).peers.lines} == {CITY, hackney}
+
+
 def test_a_borough_that_is_held_in_part_is_left_out_not_shown_as_quiet():
     names = {"A": "Alpha", "B": "Beta", "C": "Gamma"}
     lsoas = {"A": ["a1", "a2"], "B": ["b1", "b2"], "C": ["c1"]}
@@ -231,7 +252,7 @@ def test_a_borough_that_is_held_in_part_is_left_out_not_shown_as_quiet():
     blank, words = np.full(len(codes), "NaT", dtype="datetime64[m]"), Coded.of([""] * len(codes))
     rows = TimeRows(
         *(np.arange(len(codes)), words, blank.astype("datetime64[M]"), blank.astype("datetime64[D]")),
-        *(np.full(len(codes), np.nan), Coded.of(codes), blank, blank),
+        *(np.full(len(codes), np.nan), Coded.of(codes), blank, blank, np.zeros(len(codes), bool)),
     )
     made = peers(rows, names, lsoas, ["a1", "a2", "b1", "C"], None)
     assert [(line.name, line.count) for line in made.lines] == [("Alpha", 5), ("Gamma", 3)]
@@ -337,7 +358,8 @@ def test_a_reading_can_be_stopped(layer):
 def test_no_rows_make_an_empty_week():
     nothing, words = np.array([], dtype="datetime64[m]"), Coded.of([])
     days, months = nothing.astype("datetime64[D]"), nothing.astype("datetime64[M]")
-    empty = TimeRows(np.array([], dtype=np.int64), words, months, days, np.array([]), words, nothing, nothing)
+    ids, hours, marks = np.array([], dtype=np.int64), np.array([]), np.array([], dtype=bool)
+    empty = TimeRows(ids, words, months, days, hours, words, nothing, nothing, marks)
     assert week(empty).counted == week(empty, weighted=True).counted == 0
     assert HeldMonths(frozenset()).span == ()
 
@@ -417,14 +439,29 @@ def test_a_filter_that_names_rows_is_a_selection(layer, named: str):
 
 
 def test_categories_that_are_published_among_others_only_are_not_charted_alone(layer):
-    made = counted(layer)
-    assert published(replace(made, facts=replace(made.facts, sensitive=("arson",))), ChartKind.ROLLING).months
-    assert layer.setSubsetString("\"category\" = 'arson'")
-    alone = counted(layer)
-    alone = replace(alone, facts=replace(alone.facts, sensitive=("arson",)))
-    for kind in (ChartKind.ROLLING, ChartKind.YEARS, ChartKind.WEEK, ChartKind.PARETO):
-        with pytest.raises(AnalysisError, match="among others only"):
-            published(alone, kind)
+    def made(subset: str = "", period: Period | None = None, selected: bool = False, **guards) -> TimeAnswer:
+        assert layer.setSubsetString(subset)
+        source = TimeSource(layer, replace(dated_facts(layer), **guards), selected, TODAY)
+        return answer(source, TimeQuestion(period), RESIDENTS, TODAY)
+
+    arson = {"sensitive": ("arson",)}
+    day = next(iter(layer.getFeatures("category = 'drugs'")))["occurred_on"].toString("yyyy-MM-dd")
+    other = f"category = 'arson' OR (category = 'drugs' AND occurred_on = '{day}')"  # a few rows beside them
+    hours = {"sensitive_by_column": {"borough_code": (CITY,)}}
+    guarded = [
+        made("\"category\" = 'arson'", **arson),
+        made(other, **arson),
+        made(f"borough_code = '{CITY}'", **hours),
+    ]
+    layer.selectByExpression("category = 'drugs'")
+    guarded.append(made("\"category\" = 'arson'", selected=True, **arson))
+    for one in guarded:
+        for kind in (ChartKind.ROLLING, ChartKind.YEARS, ChartKind.WEEK, ChartKind.PARETO, ChartKind.PEERS):
+            with pytest.raises(AnalysisError, match="among others only|clear the selection"):
+                published(one, kind)
+    layer.removeSelection()
+    assert published(made(**arson), ChartKind.ROLLING).months
+    assert published(made(f"borough_code <> '{CITY}'", **hours), ChartKind.ROLLING).months
 
 
 def test_published_categories_and_boroughs_hide_the_few(qgis_app):

@@ -13,9 +13,12 @@ from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsProject, Qgs
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtWidgets import QLabel
+from safestats.qgis_plugin.core.errors import SessionEnded
+from safestats.qgis_plugin.core.explore.filter_question import keep_question, taken_question
 from safestats.qgis_plugin.core.explore.pivot import Across, Lines
 from safestats.qgis_plugin.core.explore.rates import Base, Bases
-from safestats.qgis_plugin.core.explore.selection import By, Within
+from safestats.qgis_plugin.core.explore.saved_queries import SavedQuery
+from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
 from safestats.qgis_plugin.core.explore.table_files import Sheet, write_csv
 from safestats.qgis_plugin.gui.explore_dock import ExploreDock
 from safestats.tests.plugin.conftest import WAIT_MS
@@ -68,6 +71,25 @@ def ready(dock, layer, qtbot) -> ExploreDock:
     return dock
 
 
+def query(name: str, **of: object) -> SavedQuery:
+    told = {"id": name, "name": name, "dataset": "mps", "title": "Met", "owner": "Ada Okafor", "reason": ""}
+    return SavedQuery.from_json({**told, "own": False, "shared": True, **of})
+
+
+def test_the_bin_is_for_one_s_own_queries_and_for_those_the_server_lets_one_delete(ready) -> None:
+    row = ready.queries
+    told = [query("own", own=True), query("hers"), query("left", removable=True), query("", removable=True)]
+    row.show_queries(tuple(told))
+    seen = []
+    for at in range(1, 5):
+        row.box.setCurrentIndex(at)
+        seen.append(row.delete_button.isEnabledTo(row))
+    assert seen == [True, False, True, True]
+    assert "Ada Okafor has left" in row.delete_button.toolTip()
+    row.box.setCurrentIndex(1)
+    assert row.delete_button.toolTip() == "Delete this query of yours"
+
+
 def counted(dock: ExploreDock, qtbot) -> None:
     dock.count_button.click()
     qtbot.waitUntil(lambda: not dock.progress.running, timeout=WAIT_MS)
@@ -84,7 +106,7 @@ def choose(box, value) -> None:
 
 
 def texts(dock: ExploreDock) -> list[list[str]]:
-    model = dock.table.model()
+    model = dock.results.table.model()
     return [[str(model.index(r, c).data()) for c in range(model.columnCount())] for r in range(model.rowCount())]
 
 
@@ -104,14 +126,14 @@ def test_what_is_ticked_is_counted_and_the_audit_hears_of_it(ready: ExploreDock,
     counted(ready, qtbot)
     where = f"finer = '{finer}' AND borough_code IN ('{CAMDEN}', '{HACKNEY}')"
     ((expected,),) = sql(f"SELECT count(*) FROM lfb WHERE {where}")
-    assert ready.headline.text() == f"{expected:,} incidents" and expected > 100
-    assert "synthetic" in ready.question.text()
+    assert ready.results.headline.text() == f"{expected:,} incidents" and expected > 100
+    assert "synthetic" in ready.results.question.text()
     by_borough = dict(sql(f"SELECT borough_code, count(*) FROM lfb WHERE {where} GROUP BY 1"))
     assert {row[0]: row[1] for row in texts(ready)} == {
         "Camden": f"{by_borough[CAMDEN]:,}", "Hackney": f"{by_borough[HACKNEY]:,}"
     }  # fmt: skip
-    choose(ready.lines_box, Lines.CATEGORIES)
-    choose(ready.across_box, Across.NOTHING)
+    choose(ready.results.lines_box, Lines.CATEGORIES)
+    choose(ready.results.across_box, Across.NOTHING)
     assert texts(ready) == [[f"Fire · {finer}", f"{expected:,}"]]
     desk.settle()
     notes = [json.loads(line)["event"] for line in desk.store.events_path.read_text().splitlines() if line]
@@ -121,23 +143,23 @@ def test_what_is_ticked_is_counted_and_the_audit_hears_of_it(ready: ExploreDock,
 
 
 def test_rates_stand_beside_london_and_neighbours_and_the_city_is_flagged(ready: ExploreDock, qtbot) -> None:
-    ready._bases_told(RESIDENTS)
+    ready.results.take_bases(RESIDENTS)
     choose(ready.choices.area_box, Within.BOROUGHS.value)
     tick(ready.choices.borough_box, CAMDEN, CITY)
     counted(ready, qtbot)
-    assert ready.base is None and ready.compared.topLevelItem(0).text(2) == "–"
-    ready.base_box.setCurrentIndex(1)
-    assert ready.base_box.currentText() == "per 1,000 residents (mid-2023)"
+    assert ready.results.base is None and ready.results.compared.topLevelItem(0).text(2) == "–"
+    ready.results.base_box.setCurrentIndex(1)
+    assert ready.results.base_box.currentText() == "per 1,000 residents (mid-2023)"
     rows = {row[0]: row for row in texts(ready)}
     number = ready.counted.boroughs[CAMDEN]
     assert rows["Camden"][2] == f"{1000 * number / 210_000:,.1f}"
     assert "City of London *" in rows
-    lines = [ready.compared.topLevelItem(at) for at in range(ready.compared.topLevelItemCount())]
+    lines = [ready.results.compared.topLevelItem(at) for at in range(ready.results.compared.topLevelItemCount())]
     told = {line.text(0): line.text(2) for line in lines}
     assert told["Camden"] == rows["Camden"][2] and "Islington (neighbour)" in told
     assert told["London *"] == "–"  # not every borough has a denominator
     assert "few residents" in next(line.toolTip(0) for line in lines if line.text(0) == "City of London *")
-    assert "mid-2023" in ready.notes.text() and "LSOA 2011" in ready.notes.text()
+    assert "mid-2023" in ready.results.notes.text() and "LSOA 2011" in ready.results.notes.text()
 
 
 def test_the_layer_is_filtered_to_what_is_counted_and_back(ready: ExploreDock, layer, qtbot) -> None:
@@ -150,6 +172,48 @@ def test_the_layer_is_filtered_to_what_is_counted_and_back(ready: ExploreDock, l
     assert sum(1 for _ in layer.getFeatures()) == ready.counted.total < everything
     ready.filter_button.click()
     assert not layer.subsetString()
+
+
+def notes_of(desk) -> list[dict]:
+    desk.settle()
+    if not desk.store.events_path.exists():
+        return []
+    return [json.loads(line)["event"] for line in desk.store.events_path.read_text().splitlines() if line]
+
+
+def test_a_filter_is_noted_for_the_audit_without_the_shape(ready: ExploreDock, desk, layer, qtbot) -> None:
+    ready.choices.set_drawn(QgsGeometry.fromRect(QgsRectangle(529_000, 181_000, 532_000, 184_000)), "")
+    choose(ready.choices.area_box, Within.SHAPE.value)
+    ready.filter_button.click()
+    qtbot.waitUntil(lambda: bool(layer.subsetString()), timeout=WAIT_MS)
+    (event,) = notes_of(desk)
+    assert (event["kind"], event["dataset"]) == ("explore.run", "lfb")
+    assert event["filter"]["within"] == "shape" and event["filter"]["filtered"] is True
+    assert "529000" not in json.dumps(event) and "fid" not in json.dumps(event)
+
+
+def test_without_the_right_the_layer_is_not_filtered(ready: ExploreDock, desk, layer, qtbot, monkeypatch) -> None:
+    def refuse(_dataset: str, _title: str = "") -> None:
+        raise SessionEnded("You are not signed in.", "not-signed-in")
+
+    monkeypatch.setattr(desk, "require_right", refuse)
+    choose(ready.choices.area_box, Within.BOROUGHS.value)
+    tick(ready.choices.borough_box, CITY)
+    ready.filter_button.click()
+    qtbot.waitUntil(lambda: bool(ready.message.text), timeout=WAIT_MS)
+    assert ready.message.text == "You are not signed in." and not layer.subsetString()
+    assert not ready.filter_button.isChecked() and notes_of(desk) == []
+
+
+def test_the_question_of_a_filter_is_asked_again_where_the_filter_was_not_kept(desk, window, layer, qtbot) -> None:
+    keep_question(layer, Selection("lfb", within=Within.BOROUGHS, codes=(CITY,)))
+    dock = ExploreDock(desk, window)
+    qtbot.addWidget(dock)
+    qtbot.waitUntil(lambda: dock.choices.tree.topLevelItemCount() > 0, timeout=WAIT_MS)
+    asked = dock.choices.question()
+    assert (asked.within, asked.codes) == (Within.BOROUGHS, (CITY,))
+    assert taken_question(layer) is None  # once
+    dock.close_down()
 
 
 def test_an_area_is_drawn_on_the_map(ready: ExploreDock, window: Window, qtbot) -> None:
@@ -174,12 +238,12 @@ def test_a_map_tells_classes_and_what_is_not_held(desk, window, qtbot, qgis_new_
     opened(tmp_path / "lfb.gpkg", manifest("lfb", "Fires", len(rows), areas=(CAMDEN, HACKNEY)))
     dock = ExploreDock(desk, window)
     qtbot.addWidget(dock)
-    dock._bases_told(RESIDENTS)
+    dock.results.take_bases(RESIDENTS)
     counted(dock, qtbot)
-    assert "31 of 33 are not in your copy" in dock.notes.text()
+    assert "31 of 33 are not in your copy" in dock.results.notes.text()
     assert [row[1] for row in texts(dock) if row[0] == "Barnet *"] == ["–"]
-    dock.base_box.setCurrentIndex(1)
-    dock.map_button.click()
+    dock.results.base_box.setCurrentIndex(1)
+    dock.results.map_button.click()
     qtbot.waitUntil(lambda: not dock.progress.running, timeout=WAIT_MS)
     made = QgsProject.instance().layerTreeRoot().children()[0].layer()
     assert "per 1,000 residents (mid-2023) by borough" in made.name() and "(synthetic)" in made.name()
@@ -198,9 +262,9 @@ def test_a_map_tells_classes_and_what_is_not_held(desk, window, qtbot, qgis_new_
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 def test_files_are_marked_dated_and_noted(ready: ExploreDock, desk, sql, tmp_path: Path, qtbot, suffix: str) -> None:
-    ready._bases_told(RESIDENTS)
+    ready.results.take_bases(RESIDENTS)
     counted(ready, qtbot)
-    ready.base_box.setCurrentIndex(1)
+    ready.results.base_box.setCurrentIndex(1)
     path = tmp_path / f"counts{suffix}"
     ready.export_to(path)
     qtbot.waitUntil(lambda: not ready.progress.running, timeout=WAIT_MS)
@@ -294,8 +358,9 @@ def test_a_layer_of_counts_alone_is_told_and_cannot_be_chosen(desk, window, qtbo
 def test_every_input_has_a_name_and_the_dock_is_no_wider_than_the_others(ready: ExploreDock, qtbot) -> None:
     counted(ready, qtbot)
     for widget in (
-        ready.layer_box, ready.choices.tree, ready.choices.area_box, ready.choices.by_box, ready.table,
-        ready.choices.lsoa_edit, ready.lines_box, ready.across_box, ready.base_box, ready.queries.box,
+        ready.layer_box, ready.choices.tree, ready.choices.area_box, ready.choices.by_box, ready.results.table,
+        ready.choices.lsoa_edit, ready.results.lines_box, ready.results.across_box, ready.results.base_box,
+            ready.queries.box,
     ):  # fmt: skip
         assert widget.accessibleName()
     assert ready.widget().widget().minimumSizeHint().width() <= 450

@@ -14,8 +14,10 @@ from osgeo import ogr, osr
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import Qt
+from safestats.qgis_plugin.core.explore.elsewhere import ask_elsewhere
 from safestats.qgis_plugin.core.explore.saved_queries import list_queries, remove_query, save_query
 from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
+from safestats.qgis_plugin.core.periods import Period
 from safestats.qgis_plugin.gui import saved_queries_row
 from safestats.qgis_plugin.gui.explore_dock import ExploreDock
 from safestats.tests.plugin.conftest import WAIT_MS, LiveServer
@@ -55,6 +57,16 @@ def furnished(live_server: LiveServer, tmp_path_factory: pytest.TempPathFactory)
         f"areas load {folder / 'wards.gpkg'} --level ward --edition ward-2022 --code-field code --name-field name",
         f"denominators load {folder / 'residents.csv'}",
         "user add olive --org camden --role licensing-officer --password-stdin",
+        "org add islington 'London Borough of Islington' --remit 'Section 17 of the Crime and Disorder Act 1998.'",
+        "user add ian --org islington --password-stdin",
+        "agreement add DSA-ISLINGTON --org islington --dataset colp --from 2025-01-01 --to 2099-12-31 "
+        "--basis 'Public task: section 17 of the Crime and Disorder Act 1998.' "
+        "--contact 'data-protection:D. Officer:dpo@example.org'",
+        "agreement grant DSA-ISLINGTON --areas E01000001,E01032739,E01032740 --fields core,area,location,place "
+        "--precision point",
+        "agreement grant DSA-ISLINGTON --areas london --fields core,area,location --precision aggregate --uses view",
+        "agreement sign DSA-ISLINGTON --by 'A. Director'",
+        "agreement activate DSA-ISLINGTON",
     )
     return live_server
 
@@ -118,8 +130,8 @@ def test_a_pulled_copy_counts_what_the_server_holds(furnished, desk, dock, sign_
         if found.cells[a, c, m] and place.code.startswith("E09")
     }
     assert cells == {row[:3]: row[3] for row in expected} and cells
-    qtbot.waitUntil(lambda: dock.base_box.count() == 2, timeout=WAIT_MS)
-    dock.base_box.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: dock.results.base_box.count() == 2, timeout=WAIT_MS)
+    dock.results.base_box.setCurrentIndex(1)
     (city,) = [line for line in _lines(dock) if line[0] == "City of London *"]
     number = sum(count for (code, _kind, _month), count in cells.items() if code == CITY)
     assert city[1:3] == [f"{number:,}", f"{1000 * number / 8600:,.1f}"]
@@ -134,7 +146,7 @@ def test_a_pulled_copy_counts_what_the_server_holds(furnished, desk, dock, sign_
             f" AND easting BETWEEN {west + (code == 'E05009289')} AND {east} AND northing BETWEEN 180000 AND 183000",
         )
         assert of_wards[code] == inside > 0
-    assert "ward-2022" in dock.notes.text() and dock.base.by is By.WARD
+    assert "ward-2022" in dock.results.notes.text() and dock.results.base.by is By.WARD
     before = len(furnished.events("explore.run"))
     desk.settle()
     qtbot.waitUntil(lambda: len(furnished.events("explore.run")) >= max(before, 2), timeout=WAIT_MS)
@@ -200,6 +212,36 @@ def test_a_shared_query_runs_with_the_rights_of_who_opens_it(furnished, desk, do
     assert [len(found) for found in kinds] == [1, 2, 1]
 
 
+def test_london_and_neighbours_come_from_the_server_where_it_lets_them_be_counted(
+    furnished, desk, dock, sign_in, qtbot, monkeypatch
+) -> None:
+    sign_in(furnished.url, "ian")
+    pull(desk, qtbot, dock)
+    year = Selection("colp", Period("2024-10", "2025-09"), within=Within.BOROUGHS, codes=(CITY,))
+    monkeypatch.setattr(dock.choices, "question", lambda: year)
+    counted(dock, qtbot)
+    qtbot.waitUntil(lambda: any(line.about for line in dock.results.beside), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dock.results.base_box.count() == 2, timeout=WAIT_MS)
+    dock.results.base_box.setCurrentIndex(1)
+    items = [dock.results.compared.topLevelItem(at) for at in range(dock.results.compared.topLevelItemCount())]
+    lines = {item.text(0): (item.text(1), item.text(2)) for item in items}
+    ((in_city, in_london),) = rows_of_server(
+        furnished,
+        f"SELECT sum(borough_code = '{CITY}'), count(*) FROM incident_colp WHERE to_release IS NULL"
+        " AND borough_code NOTNULL AND month BETWEEN '2024-10' AND '2025-09'",
+    )
+    for name, exact in (("City of London *", in_city), ("London *", in_london)):
+        number = lines[name][0]
+        assert number.startswith("≈ ") and number.endswith(("0", "5"))
+        assert abs(int(number[2:].replace(",", "")) - exact) < 5 * (exact / 2) ** 0.5 + 5
+    assert lines["City of London *"][1].startswith("≈ ")
+    # A year that the server does not answer: its sentence says which it does.
+    other = Selection("colp", Period("2024-09", "2025-08"), within=Within.BOROUGHS, codes=(CITY,))
+    assert ask_elsewhere(desk.transport, other).counts
+    older = Selection("colp", Period("2020-01", "2020-12"), within=Within.BOROUGHS, codes=(CITY,))
+    assert "2024-10 to 2025-09" in ask_elsewhere(desk.transport, older).why
+
+
 def test_what_comes_after_the_sign_out_is_not_shown_and_wards_are_the_server_s_own(
     furnished, desk, dock, sign_in, qtbot, monkeypatch
 ) -> None:
@@ -232,5 +274,5 @@ def test_what_comes_after_the_sign_out_is_not_shown_and_wards_are_the_server_s_o
 
 
 def _lines(dock: ExploreDock) -> list[list[str]]:
-    model = dock.table.model()
+    model = dock.results.table.model()
     return [[model.index(r, c).data() for c in range(model.columnCount())] for r in range(model.rowCount())]

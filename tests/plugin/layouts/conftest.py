@@ -25,7 +25,8 @@ from safestats.qgis_plugin.core.hotspot_styles import (
 )
 from safestats.qgis_plugin.core.hotspots import HotspotResult, Method
 from safestats.qgis_plugin.core.periods import Period
-from safestats.qgis_plugin.core.proximity import PlaceSearch, Question
+from safestats.qgis_plugin.core.proximity import PlaceSearch
+from safestats.qgis_plugin.core.proximity_question import Question
 from safestats.qgis_plugin.core.study_areas import StudyArea, burn
 from safestats.qgis_plugin.layouts.base_map import BOUNDARIES
 from safestats.shared.change import change

@@ -21,7 +21,8 @@ from safestats.qgis_plugin.core.coverage import CoverageMap
 from safestats.qgis_plugin.core.local_store import LocalStore
 from safestats.qgis_plugin.core.places import PlaceFinder
 from safestats.qgis_plugin.core.points import PointSource
-from safestats.qgis_plugin.core.proximity import Question, plan, search
+from safestats.qgis_plugin.core.proximity import search
+from safestats.qgis_plugin.core.proximity_question import Question, plan
 from safestats.qgis_plugin.core.study_areas import StudyArea
 from safestats.qgis_plugin.layouts.export import export as export_noted
 from safestats.qgis_plugin.layouts.incident_points import incidents_of

@@ -13,14 +13,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsVectorLayer
-from safestats.qgis_plugin.core.hotspots import (
-    HotspotSettings,
-    IncidentFilter,
-    Method,
-    open_result,
-    run_hotspots,
-    temporary_path,
-)
+from safestats.qgis_plugin.core.hotspots import HotspotSettings, Method, open_result, run_hotspots, temporary_path
+from safestats.qgis_plugin.core.incidents import IncidentFilter
 from safestats.qgis_plugin.core.points import PointSource
 from safestats.qgis_plugin.core.public_surface import (
     cold_shape,

@@ -12,20 +12,14 @@ from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsSettin
 from qgis.PyQt.QtCore import QSettings
 from qgis.PyQt.QtWidgets import QPushButton
 from safestats.qgis_plugin.core.desk import Desk
-from safestats.qgis_plugin.core.hotspots import (
-    HotspotSettings,
-    IncidentFilter,
-    Method,
-    open_result,
-    run_hotspots,
-    temporary_path,
-)
+from safestats.qgis_plugin.core.hotspots import HotspotSettings, Method, open_result, run_hotspots, temporary_path
+from safestats.qgis_plugin.core.incidents import IncidentFilter
 from safestats.qgis_plugin.core.local_store import LocalStore
+from safestats.qgis_plugin.core.network import QgisNetwork
 from safestats.qgis_plugin.core.periods import Period
 from safestats.qgis_plugin.core.points import PointSource
 from safestats.qgis_plugin.core.settings import DeskSettings
 from safestats.qgis_plugin.core.study_areas import StudyArea
-from safestats.qgis_plugin.core.transport import QgisNetwork
 from safestats.qgis_plugin.gui.publish_dialog import PublishDialog
 from safestats.qgis_plugin.gui.template_gallery import TemplateGallery
 from safestats.qgis_plugin.layouts.export import Format, Leaving
@@ -87,7 +81,15 @@ def test_it_lists_all_that_is_to_be_put_right(dialog):
     signed(dialog)
     assert dialog.findings.findings == ()
     assert dialog.export_button.isEnabled()
-    assert not dialog.preview.pixmap().isNull()
+    assert not dialog.preview.page.isNull()
+
+
+def test_it_fits_a_laptop_at_150_per_cent_whatever_is_found(dialog):
+    dialog.title_edit.setText("")
+    dialog.redraw()
+    assert dialog.findings.findings
+    least = dialog.minimumSizeHint()
+    assert least.width() <= 1240 and least.height() <= 660, (least.width(), least.height())
 
 
 def test_what_can_be_mended_has_a_button_that_mends_it(dialog):
@@ -159,7 +161,7 @@ def test_a_report_is_drawn_and_its_datasets_noted_under_one_page(qtbot, signed_o
     dialog = PublishDialog(signed_out_desk, None, samples.proximity_result(samples.four_datasets()))
     qtbot.addWidget(dialog)
     dialog.redraw()
-    assert not dialog.preview.pixmap().isNull()
+    assert not dialog.preview.page.isNull()
     assert dialog.template_button.window() is not dialog and dialog.page_combo.window() is dialog
     for _ in range(2):
         dialog._note([Leaving("pdf", "0" * 64, 1)])
@@ -179,7 +181,7 @@ def test_a_public_report_around_a_point_is_refused_in_a_sentence(qtbot, signed_o
     assert dialog.strip.text.startswith("A public report is made around a postcode") and dialog.export() == []
     dialog.mode_combo.setCurrentIndex(dialog.mode_combo.findData(Mode.OPERATIONAL))
     dialog.redraw()
-    assert not dialog.preview.pixmap().isNull() and "postcode" not in dialog.strip.text
+    assert not dialog.preview.page.isNull() and "postcode" not in dialog.strip.text
 
 
 def test_the_gallery_shows_each_template_with_a_picture(qtbot, tmp_path):
@@ -240,7 +242,7 @@ def test_what_a_template_needs_is_worked_out_in_the_background(qtbot, real_run, 
     real_run.choose(next(template for template in TEMPLATES if template.kind is kind))
     real_run.redraw()
     assert real_run.progress.running
-    qtbot.waitUntil(lambda: real_run._layout is not None and not real_run.progress.running, timeout=20_000)
+    qtbot.waitUntil(lambda: real_run._layout is not None and not real_run.progress.running)
     assert real_run.findings.findings == (), real_run.findings.text
     if kind is PageKind.TWO_PERIODS:
         assert (real_run._material.before.used, real_run._product.result.used) == (100, 200)
@@ -252,6 +254,16 @@ def test_what_a_template_needs_is_worked_out_in_the_background(qtbot, real_run, 
     else:
         assert [(one.area.name, one.count, one.before) for one in real_run._material.areas] == [("Camden", 200, 100)]
         assert not real_run.formats[Format.PNG].isEnabled()
+
+
+def test_of_two_periods_the_map_before_is_looked_at_too(qtbot, real_run):
+    real_run.choose(next(template for template in TEMPLATES if template.kind is PageKind.TWO_PERIODS))
+    real_run.redraw()
+    qtbot.waitUntil(lambda: real_run._layout is not None and not real_run.progress.running)
+    real_run._material = replace(real_run._material, before=replace(real_run._material.before, guarded=True))
+    for mode, told in ((Mode.OPERATIONAL, False), (Mode.PUBLICATION, True)):
+        real_run.mode_combo.setCurrentIndex(real_run.mode_combo.findData(mode))
+        assert any("among others only" in found.sentence for found in real_run._found()) is told
 
 
 def test_a_layer_that_was_closed_is_told(real_run):

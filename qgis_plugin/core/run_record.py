@@ -7,30 +7,38 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from enum import Enum
+from typing import Any
 
 from qgis.core import QgsGeometry, QgsMapLayer
 
-from ..analysis_error import AnalysisError
-from ..hotspots import IncidentFilter
-from ..periods import Period
-from ..points import PointFacts
-from ..study_areas import StudyArea
+from .analysis_error import AnalysisError
+from .filter_text import SINGLE_ROWS, names_rows
+from .incidents import IncidentFilter
+from .periods import Period
+from .point_facts import PointFacts
+from .study_areas import StudyArea
 
 PROPERTY = "safestats/run"
 
 
 @dataclass(frozen=True)
 class LayerName:
-    """A layer as it is found again: by its id in the same project, else by its dataset and its name."""
+    """A layer as it is found again: by its id in the same project, else by its dataset and its name.
+
+    ``subset`` is the filter that it had, whole; empty where it showed all its rows. Of one that picks single rows
+    only that there was one is kept: their numbers tell days, and a record travels with projects and files.
+    """
 
     id: str
     title: str
     dataset: str = ""
+    subset: str = ""
 
     @classmethod
     def of(cls, facts: PointFacts) -> LayerName:
         """The layer of these facts."""
-        return cls(facts.layer_id, facts.title, facts.dataset)
+        subset = SINGLE_ROWS if names_rows(facts.subset) else facts.subset
+        return cls(facts.layer_id, facts.title, facts.dataset, subset)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ class RunRecord:
     run_on: str
     version: str
     others: Mapping[str, LayerName] = field(default_factory=dict)
+    area_brought: str = ""  # how the study area came to the National Grid
 
     @classmethod
     def of(
@@ -89,6 +98,7 @@ class RunRecord:
             run_on=date.today().isoformat(),
             version=version,
             others=dict(others),
+            area_brought=area.brought,
         )
 
     @property
@@ -102,7 +112,9 @@ class RunRecord:
         """The study area, unless it is named by its boroughs' codes."""
         if self.area_codes:
             return None
-        return StudyArea(self.area_label, QgsGeometry.fromWkt(self.area_shape), self.area_edition)
+        return StudyArea(
+            self.area_label, QgsGeometry.fromWkt(self.area_shape), self.area_edition, brought=self.area_brought
+        )
 
     def to_json(self) -> str:
         """As it is kept with a layer."""
@@ -113,13 +125,46 @@ class RunRecord:
         """The record of ``to_json``; raises ``ValueError`` for anything else."""
         try:
             found = json.loads(text)
-            found["source"] = LayerName(**found["source"])
-            found["others"] = {name: LayerName(**layer) for name, layer in found["others"].items()}
+            found["source"] = _layer_name(found["source"])
+            found["others"] = {name: _layer_name(layer) for name, layer in found["others"].items()}
             for name in ("categories", "area_codes"):
-                found[name] = tuple(found[name])
-            return cls(**found)
-        except (TypeError, KeyError, AttributeError) as error:
+                found[name] = tuple(_of_kind(list, found[name]))
+            record = cls(**found)
+            record.check()
+        except (TypeError, KeyError, AttributeError, RecursionError, AnalysisError) as error:
             raise ValueError("no record of a run") from error
+        return record
+
+    def check(self) -> None:
+        """Raise ``TypeError`` or ``AnalysisError`` where a part is of another kind than it should be.
+
+        A layer may come from anybody, with whatever in its metadata.
+        """
+        for value in (self.method, self.first_month, self.last_month, self.area_label, self.area_shape):
+            _of_kind(str, value)
+        for value in (self.area_edition, self.run_on, self.version, *self.categories, *self.area_codes, *self.values):
+            _of_kind(str, value)
+        for number in (self.incidents, self.outside, self.unmapped):
+            _of_kind(int, number)
+        for value in self.values.values():
+            if isinstance(value, Mapping):
+                Period(_of_kind(str, value["first"]), _of_kind(str, value["last"]))
+            elif value is not None:
+                _of_kind((str, int, float), value)
+        if bool(self.first_month) != bool(self.last_month):
+            raise TypeError("a period has two ends")
+        if self.first_month:
+            Period(self.first_month, self.last_month)
+
+
+def _of_kind(kind: type | tuple[type, ...], value: Any) -> Any:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{value!r} is no {kind}")
+    return value
+
+
+def _layer_name(told: Any) -> LayerName:
+    return LayerName(**{name: _of_kind(str, value) for name, value in told.items()})
 
 
 def _plain(value: object) -> object:

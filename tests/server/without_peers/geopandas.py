@@ -1,0 +1,3 @@
+"""Not of the server: as if it were not installed."""
+
+raise ImportError("A server has no geopandas.")
