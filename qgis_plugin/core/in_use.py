@@ -12,7 +12,7 @@ from qgis.PyQt.QtCore import QLockFile
 from .lock_files import try_lock
 from .replacing import delete
 
-_SUFFIX = ".shown"
+MARK_SUFFIX = ".shown"
 
 
 class InUse:
@@ -29,7 +29,7 @@ class InUse:
             for path in set(self._marks) - paths:
                 self._marks.pop(path).unlock()
             for path in paths - set(self._marks):
-                mark = QLockFile(str(path.with_name(f"{path.name}.{self._own}{_SUFFIX}")))
+                mark = QLockFile(str(path.with_name(f"{path.name}.{self._own}{MARK_SUFFIX}")))
                 if path.parent.is_dir() and try_lock(mark):
                     self._marks[path] = mark
 
@@ -37,7 +37,7 @@ class InUse:
 def is_in_use(path: Path) -> bool:
     """Whether a process that lives has marked ``path``. What dead processes left is cleared away."""
     shown = False
-    for file in path.parent.glob(f"{path.name}.*{_SUFFIX}"):
+    for file in path.parent.glob(f"{path.name}.*{MARK_SUFFIX}"):
         mark = QLockFile(str(file))
         if try_lock(mark):
             mark.unlock()

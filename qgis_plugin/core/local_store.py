@@ -25,7 +25,7 @@ from qgis.PyQt.QtCore import QLockFile
 from ...shared.manifest import Manifest
 from .days import day_in_words
 from .errors import LocalCopyTrouble
-from .in_use import is_in_use
+from .in_use import MARK_SUFFIX, is_in_use
 from .lock_files import try_lock
 from .private_folder import is_private, refuse_remote
 from .pull_period import EVERYTHING, PullPeriod
@@ -34,10 +34,10 @@ from .replacing import delete, flush, flush_folder, put_in_place, write_in_place
 STATE = "state.json"
 _OFFLINE_STATE = "pass.json"
 _STATE_VERSION = 1
-_LOCK_HELD_S = 0.1
 _DELETE_PATIENCE_S = 1.0  # the state of a copy may be read by another QGIS at that moment
 _PROBE_BYTES = 4096
 _PARTS_KEPT = timedelta(days=2)
+_LOCK = "lock"
 _BESIDE = "+"  # between the name of a copy and that of what was worked out of it
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -242,7 +242,7 @@ class AccountStore:
     def lock(self, dataset: str) -> Iterator[None]:
         """Alone with the folder of ``dataset``, among all QGIS on this machine; raises ``LocalCopyTrouble``."""
         folder = self._prepared(dataset)
-        lock = QLockFile(str(folder / "lock"))
+        lock = QLockFile(str(folder / _LOCK))
         if not try_lock(lock):
             if lock.error() != QLockFile.LockError.LockFailedError:
                 raise _unwritable(folder)
@@ -351,9 +351,14 @@ class AccountStore:
                 delete(path)
 
     def size(self, dataset: str) -> int:
-        """The bytes that ``dataset`` takes on the disk: its copy, what was worked out of it, what was broken off."""
+        """The bytes that ``dataset`` takes on the disk: its copy, what was worked out of it, what was broken off.
+
+        Whoever is at work there for a moment takes none.
+        """
         total = 0
         for path in self._folder(dataset).glob("*"):
+            if path.name == _LOCK or path.suffix == MARK_SUFFIX:
+                continue
             with suppress(OSError):  # gone already
                 total += path.stat().st_size
         return total

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from qgis.PyQt.QtCore import QLockFile
 from safestats.qgis_plugin.core.errors import LocalCopyTrouble
-from safestats.qgis_plugin.core.local_store import AccountStore, LocalCopy, LocalStore, instant
+from safestats.qgis_plugin.core.in_use import InUse
+from safestats.qgis_plugin.core.local_store import STATE, AccountStore, LocalCopy, LocalStore, instant
 from safestats.qgis_plugin.core.private_folder import refuse_remote
 from safestats.shared.manifest import Manifest
 
@@ -172,6 +173,18 @@ def test_a_mark_or_a_lock_that_was_not_written_out_shuts_nobody_out(account: Acc
         account.discard_superseded("colp")
     assert not former.path.exists() and latest.path.exists()
     assert not list(former.path.parent.glob("*.shown"))
+
+
+def test_whoever_is_at_work_in_a_folder_takes_no_room(store: LocalStore, account: AccountStore) -> None:
+    copy = committed(account, NOW + timedelta(days=1))
+    marks = InUse()
+    with account.lock("colp"):
+        marks.show({copy.path})
+        (held,) = store.holdings()
+        assert held.size == sum((copy.path.parent / name).stat().st_size for name in (copy.path.name, STATE))
+        marks.show(set())
+        account.remove("colp")
+        assert list(copy.path.parent.iterdir()) and store.holdings() == []
 
 
 def test_a_folder_that_others_may_write_in_takes_and_loses_nothing(store: LocalStore, account: AccountStore) -> None:
