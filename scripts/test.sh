@@ -26,7 +26,7 @@ python=.venvs/server/bin/python
 desk=.venvs/desk/bin/python
 
 # Longest first, so that both lanes end at about the same time. The server's tests are halved by their names.
-parts=(end-to-end desk spatialite-1 spatialite-2 postgis-2 console postgis-1)
+parts=(desk spatialite-1 spatialite-2 postgis-2 end-to-end postgis-1 console)
 first=(tests/server/test_[a-o]*.py)
 second=(tests/server/test_[!a-o]*.py)
 tests_of() { # PART MARKER: run its tests

@@ -1,12 +1,14 @@
-"""Months and periods: what a search covers and what it is compared with."""
+"""Months, periods and spans of days: what a search covers and what it is compared with."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from .analysis_error import AnalysisError
+from .days import day_in_words
 
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 _NAMES = (
@@ -79,6 +81,44 @@ class Period:
         """The period of equal length that ends the month before this one starts."""
         start = month_number(self.first)
         return Period(month_of(start - self.months), month_of(start - 1))
+
+
+@dataclass(frozen=True)
+class DaySpan:
+    """Days from ``first`` to ``last``, both included, as ``YYYY-MM-DD``; raises ``AnalysisError`` for anything else."""
+
+    first: str
+    last: str
+
+    def __post_init__(self) -> None:
+        first, last = _day(self.first), _day(self.last)
+        if first > last:
+            raise AnalysisError(
+                f"The last day ({day_in_words(last)}) comes before the first ({day_in_words(first)}): "
+                "choose a later end or an earlier start.",
+                "day",
+            )
+
+    @property
+    def period(self) -> Period:
+        """The months that the days are of."""
+        return Period(self.first[:7], self.last[:7])
+
+    @property
+    def label(self) -> str:
+        """“5 January 2025 to 14 February 2025”, or one day."""
+        first, last = day_in_words(_day(self.first)), day_in_words(_day(self.last))
+        return first if first == last else f"{first} to {last}"
+
+
+def _day(text: str) -> date:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.isoformat() != text:
+        raise AnalysisError(f"“{text}” is no day: write it as year, month and day, for example 2025-03-09.", "day")
+    return found
 
 
 def latest_year(months: Sequence[str]) -> Period | None:

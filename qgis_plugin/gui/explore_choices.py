@@ -1,4 +1,4 @@
-"""The form of the explore dock: months, hours, a tree of categories, areas; as a question and from one."""
+"""The form of the explore dock: months or days, hours, a tree of categories, areas; as a question and from one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from qgis.core import QgsGeometry, QgsMapLayerProxyModel, QgsProject
 from qgis.gui import QgsCheckableComboBox, QgsMapLayerComboBox
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import QDate, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QDateEdit,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -29,7 +30,7 @@ from ..core.explore.copy_table import CopyTable
 from ..core.explore.selection import By, Selection, Within
 from ..core.explore.wording import BY_WORDS
 from ..core.needed import needed
-from ..core.periods import Period, latest_year
+from ..core.periods import DaySpan, Period, latest_year
 from ..core.study_areas import polygon_area
 from .analysis_widgets import MonthRange, caption
 from .surfaces import GAP
@@ -37,6 +38,7 @@ from .surfaces import GAP
 _VALUE = Qt.ItemDataRole.UserRole
 _SELECTED = "selected"  # polygons of a layer: a shape, too
 _TREE_LINES = 7
+_ISO = "yyyy-MM-dd"
 
 
 class ChoicesForm(QWidget):
@@ -60,11 +62,45 @@ class ChoicesForm(QWidget):
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.months = MonthRange(self)
         self._form.addRow(caption(self.tr("Per&iod"), self.months), self.months)
+        self._build_days()
         self._build_hours()
         self._build_tree()
         self._build_areas(boroughs)
 
     # ------------------------------------------------------------------ building
+
+    def _build_days(self) -> None:
+        self.days_check = QCheckBox(self.tr("Days"), self)
+        self.days_check.setToolTip(
+            self.tr("Count from one day to another, instead of whole months; incidents without a day are left out")
+        )
+        self._days = QWidget(self)
+        self.first_day, self.last_day = QDateEdit(self._days), QDateEdit(self._days)
+        named = ((self.first_day, self.tr("From this day")), (self.last_day, self.tr("To this day, included")))
+        for box, name in named:
+            box.setCalendarPopup(True)
+            box.setDisplayFormat("d MMM yyyy")
+            box.setAccessibleName(name)
+            box.setToolTip(name)
+        row = QHBoxLayout(self._days)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.first_day, 1)
+        row.addWidget(QLabel(self.tr("to"), self._days))
+        row.addWidget(self.last_day, 1)
+        self._days.setEnabled(False)
+        self.days_check.toggled.connect(self._days.setEnabled)
+        self.days_check.toggled.connect(self.months.setDisabled)
+        self.months.changed.connect(self._days_of_months)
+        self._form.addRow(self.days_check, self._days)
+
+    def _days_of_months(self) -> None:
+        """Those of the months chosen, to be narrowed; days that were chosen stay."""
+        first, last = self.months.shown()
+        if self.days_check.isChecked() or not first or not last:
+            return
+        for box, month, end in ((self.first_day, min(first, last), False), (self.last_day, max(first, last), True)):
+            day = QDate.fromString(f"{month}-01", _ISO)
+            box.setDate(QDate(day.year(), day.month(), day.daysInMonth()) if end else day)
 
     def _build_hours(self) -> None:
         self.hours_check = QCheckBox(self.tr("Ho&urs"), self)
@@ -180,6 +216,9 @@ class ChoicesForm(QWidget):
             return
         first, newest = table.facts.first_period, table.facts.newest_period[:7]
         self.months.set_held(first, newest, latest_year([m for m in (first, newest) if m]))
+        self.days_check.setEnabled(table.dated)
+        if not table.dated:
+            self.days_check.setChecked(False)
         self.hours_check.setEnabled(table.timed)
         if not table.timed:
             self.hours_check.setChecked(False)
@@ -196,6 +235,7 @@ class ChoicesForm(QWidget):
 
     def reset(self) -> None:
         """As nobody had chosen anything: what one person asked is not the next one's to see."""
+        self.days_check.setChecked(False)
         self.hours_check.setChecked(False)
         for box in (self.borough_box, self.ward_box):
             for row in range(box.count()):
@@ -270,9 +310,10 @@ class ChoicesForm(QWidget):
         within = Within.SHAPE if chosen == _SELECTED else Within(chosen)
         categories = self._categories()
         shape, brought = self._shape(chosen)
+        days = self._days_asked()
         return Selection(
             dataset=self._table.facts.dataset,
-            period=self.months.period(),
+            period=days.period if days is not None else self.months.period(),
             hours=self._hours_asked(),
             refined_by=self._refined_by,
             categories=categories,
@@ -280,8 +321,14 @@ class ChoicesForm(QWidget):
             codes=self._codes(within),
             shape=shape,
             by=self.by_box.currentData(),
+            days=days,
             brought=brought,
         )
+
+    def _days_asked(self) -> DaySpan | None:
+        if not self.days_check.isChecked():
+            return None
+        return DaySpan(self.first_day.date().toString(_ISO), self.last_day.date().toString(_ISO))
 
     def _hours_asked(self) -> OwnBand | None:
         if not self.hours_check.isChecked():
@@ -341,8 +388,15 @@ class ChoicesForm(QWidget):
         """Fill the form with a question; sentences on what of it this copy cannot show."""
         told = []
         table = needed(self._table, "layer")
+        self.days_check.setChecked(False)
         if asked.period is not None:
             told += self._show_period(asked.period, table)
+        if asked.days is not None:
+            for box, day in ((self.first_day, asked.days.first), (self.last_day, asked.days.last)):
+                box.setDate(QDate.fromString(day, _ISO))
+            self.days_check.setChecked(table.dated)
+            if not table.dated:
+                told.append(self.tr("Your copy does not tell days: whole months are asked of it."))
         self.hours_check.setChecked(asked.hours is not None and table.timed)
         if asked.hours is not None:
             self.first_hour.setValue(asked.hours.first)

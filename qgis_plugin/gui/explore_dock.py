@@ -1,4 +1,4 @@
-"""The explore dock: a layer, months, hours, categories and areas; then counts, a table, a map and files of them."""
+"""The explore dock: a layer, its months or days, categories, areas; then counts, a table, a map and files of them."""
 
 from __future__ import annotations
 

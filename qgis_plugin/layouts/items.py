@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import floor, log10
 from pathlib import Path
 
@@ -51,6 +53,7 @@ SHADE = "#e9edf1"
 FAINT = "#8a949e"
 _FURNITURE = {item.value for item in FurnitureItem}
 _RUNS_WIDER = 1.06  # letters in print type, than they were measured
+_SHORT_LABEL = 12  # letters in a line of a legend's label that is broken, at least
 ROUNDING = 0.1  # a row that misses the frame by a hair is not drawn
 
 
@@ -263,7 +266,10 @@ class LegendEntry:
 def legend(
     sheet: Sheet, name: str, rect: QRectF, entries: Sequence[LegendEntry], sizes: Sequence[float], columns: int = 1
 ) -> QgsLayoutItemLegend:
-    """The symbols of ``entries`` from the layers themselves, at the first size that fits; top left in ``rect``."""
+    """The symbols of ``entries`` from the layers themselves, at the first size that fits; top left in ``rect``.
+
+    Where none fits, the words of each are broken into two lines.
+    """
     item = QgsLayoutItemLegend(sheet.layout)
     _add(sheet.layout, item, name)
     item.setAutoUpdateModel(False)
@@ -271,14 +277,10 @@ def legend(
     item.setColumnCount(columns)
     item.setBoxSpace(0)
     item.setResizeToContents(False)
-    root = item.model().rootGroup()
-    root.clear()
-    for entry in entries:
-        node: QgsLayerTreeLayer = root.addLayer(entry.layer)
-        node.setCustomProperty("legend/title-label", entry.heading or entry.label or entry.layer.name())
-        if entry.heading:
-            _only_classes(item, node)
-    for size in sizes:
+    item.setWrapString("\n")
+    for broken, size in product((False, True), sizes):
+        if size == sizes[0]:
+            _fill_legend(item, entries, broken)
         _legend_type(sheet, item, size)
         needed = QgsLegendRenderer(item.model(), item.legendSettings()).minimumSize(render_context())
         if needed.height() <= rect.height() and needed.width() * _RUNS_WIDER <= rect.width():
@@ -286,6 +288,19 @@ def legend(
     width = max(needed.width() * _RUNS_WIDER, min(needed.width() + sheet.mm(2), rect.width()))
     place(item, QRectF(rect.x(), rect.y(), width, needed.height() + 0.5))
     return item
+
+
+def _fill_legend(item: QgsLayoutItemLegend, entries: Sequence[LegendEntry], broken: bool) -> None:
+    root = item.model().rootGroup()
+    root.clear()
+    for entry in entries:
+        node: QgsLayerTreeLayer = root.addLayer(entry.layer)
+        words = entry.heading or entry.label or entry.layer.name()
+        if broken and not entry.heading:
+            words = textwrap.fill(words, max(_SHORT_LABEL, len(words) // 2 + 4))
+        node.setCustomProperty("legend/title-label", words)
+        if entry.heading:
+            _only_classes(item, node)
 
 
 def _only_classes(item: QgsLayoutItemLegend, node: QgsLayerTreeLayer) -> None:

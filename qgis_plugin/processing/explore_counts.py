@@ -16,6 +16,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
+    QgsProcessingParameterDateTime,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSink,
     QgsProcessingParameterNumber,
@@ -37,6 +38,7 @@ from ..core.explore.counting import Counted, count
 from ..core.explore.pivot import category_label
 from ..core.explore.selection import By, Selection, Within
 from ..core.explore.wording import audited
+from ..core.periods import DaySpan
 from ..core.resource_files import BOUNDARIES
 from ..core.study_areas import BoroughMap, polygon_area
 from .algorithm import SafeStatsAlgorithm, copies, period_of, progress, tr, with_help
@@ -52,8 +54,8 @@ class ExploreCounts(SafeStatsAlgorithm):
     TAGS = "safestats crime incidents count explore table borough lsoa months filter"
     ICON = "explore"
     HELP = (
-        "Counts the incidents of a SafeStats layer's local copy, as the dock Explore does: of some months, hours and "
-        "days, categories and areas; by borough, by LSOA or as one. The table has a row for each area, category and "
+        "Counts the incidents of a SafeStats layer's local copy, as the dock Explore does: of some months or days, "
+        "hours, categories and areas; by borough, by LSOA or as one. The table has a row for each area, category and "
         "month with any, and one without a number for each area that the copy does not hold: none of them counts as "
         "zero.\n\n"
         "What is left out or rough is told in the notes. Counts are exact, small ones too: not for publication. One "
@@ -61,6 +63,7 @@ class ExploreCounts(SafeStatsAlgorithm):
     )
     INPUT, BY, BOROUGHS, POLYGONS = "INPUT", "BY", "BOROUGHS", "POLYGONS"
     CATEGORIES, FROM, TO = "CATEGORIES", "FROM_MONTH", "TO_MONTH"
+    FIRST_DAY, LAST_DAY = "FIRST_DAY", "LAST_DAY"
     FIRST_HOUR, LAST_HOUR, DAYS = "FIRST_HOUR", "LAST_HOUR", "DAYS"
     OUTPUT, TOTAL, NOTES = "OUTPUT", "TOTAL", "NOTES"
 
@@ -70,6 +73,7 @@ class ExploreCounts(SafeStatsAlgorithm):
         polygons = [QgsProcessing.SourceType.TypeVectorPolygon]
         by = [tr("As one"), tr("Borough"), tr("LSOA")]
         days = [tr(day) for day in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")]
+        date = QgsProcessingParameterDateTime.Type.Date
         hour = {"type": sort, "optional": True, "minValue": 0, "maxValue": 23}
         for definition, explained in (
             (QgsProcessingParameterVectorLayer(self.INPUT, tr("SafeStats layer"), kinds),
@@ -86,6 +90,10 @@ class ExploreCounts(SafeStatsAlgorithm):
              tr("Empty, with the last month empty too, for all months.")),
             (QgsProcessingParameterString(self.TO, tr("Last month"), optional=True),
              tr("Included; empty for the first month alone.")),
+            (QgsProcessingParameterDateTime(self.FIRST_DAY, tr("First day"), date, optional=True),
+             tr("Instead of months: from this day on, where the copy tells days.")),
+            (QgsProcessingParameterDateTime(self.LAST_DAY, tr("Last day"), date, optional=True),
+             tr("Included; empty for the first day alone.")),
             (QgsProcessingParameterNumber(self.FIRST_HOUR, tr("From hour (0 to 23)"), **hour),
              tr("Empty for all hours. A band may go through midnight, as from 20 to 5.")),
             (QgsProcessingParameterNumber(self.LAST_HOUR, tr("To the end of hour (0 to 23)"), **hour),
@@ -137,9 +145,13 @@ class ExploreCounts(SafeStatsAlgorithm):
             within, shape = Within.SHAPE, area.geometry.asWkt(3)
         named = [part.strip() for part in text(self.CATEGORIES).split(",") if part.strip()]
         categories = tuple(tuple(part.strip() for part in name.split(" / ", 1)) for name in named)
+        period, days = period_of(text(self.FROM), text(self.TO)), self._days(parameters, context)
+        if period is not None and days is not None:
+            raise AnalysisError(tr("Give months or days: one of them, not both."), "day")
         return Selection(
             dataset=dataset,
-            period=period_of(text(self.FROM), text(self.TO)),
+            period=days.period if days is not None else period,
+            days=days,
             hours=self._hours(parameters, context),
             refined_by=refined_by,
             categories=categories,
@@ -148,6 +160,11 @@ class ExploreCounts(SafeStatsAlgorithm):
             shape=shape,
             by=_BY[self.parameterAsEnum(parameters, self.BY, context)],
         )
+
+    def _days(self, parameters: dict, context: QgsProcessingContext) -> DaySpan | None:
+        given = [self.parameterAsDateTime(parameters, name, context).date() for name in (self.FIRST_DAY, self.LAST_DAY)]
+        first, last = (day.toString("yyyy-MM-dd") if day.isValid() else "" for day in given)
+        return DaySpan(first or last, last or first) if first or last else None
 
     def _hours(self, parameters: dict, context: QgsProcessingContext) -> OwnBand | None:
         given = [parameters.get(name) not in (None, "") for name in (self.FIRST_HOUR, self.LAST_HOUR)]

@@ -221,31 +221,33 @@ def _print_changes(heading: str, entries: Sequence[Changed], rows_too: bool) -> 
 
 def build_for_agreement(services: Services, dataset: str) -> bool:
     """Build what an agreement's people will pull; whether a worker does it, later."""
-    number = Jobs(services.database).request(dataset, JobKind.BUILD)
     if worker_lives(services.settings.data_dir):
+        Jobs(services.database).request(dataset, JobKind.BUILD)
         return True
-    refuse_failed(_followed(services, number))
+    refuse_failed(_followed(services, dataset, JobKind.BUILD))
     return False
 
 
 def _in_jobs(services: Services, datasets: list[str], background: bool) -> Iterator[str]:
     """Ask for the datasets to be published; what came of each."""
     for dataset in datasets:
-        number = Jobs(services.database).request(dataset, JobKind.PUBLISH)
         if background:
+            number = Jobs(services.database).request(dataset, JobKind.PUBLISH)
             lives = worker_lives(services.settings.data_dir)
             waits = "" if lives else " It waits: no worker lives, run “safestats serve” or “safestats worker”."
             yield f"{dataset}: job {number}; “safestats jobs” tells how far it is.{waits}"
             continue
-        job = _followed(services, number)
+        job = _followed(services, dataset, JobKind.PUBLISH)
         refuse_failed(job)
         yield job.message
 
 
-def _followed(services: Services, number: int) -> PublishingJob:
+def _followed(services: Services, dataset: str, kind: JobKind) -> PublishingJob:
+    """Ask for a job and follow it; an interrupt counts from before it is asked for, or it would go on alone."""
     from .worker import see_through
 
     with progress_bars() as progress, _first_interrupt() as interrupted:
+        number = Jobs(services.database).request(dataset, kind)
         return see_through(services, number, progress, interrupted)
 
 

@@ -1,4 +1,4 @@
-"""What a saved query is made of: codes, months, values of code lists and a shape; no words but its name."""
+"""What a saved query is made of: codes, months, days, values of code lists and a shape; no words but its name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 _Month = Annotated[str, StringConstraints(pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")]
+_Day = Annotated[str, StringConstraints(pattern=r"^(\d{4}-\d{2}-\d{2})?$")]
 _AreaCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]\d{8}$")]
 _Column = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 _Value = Annotated[str, StringConstraints(max_length=120)]
@@ -43,6 +44,8 @@ class Definition(BaseModel):
     dataset: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
     from_month: _Month = ""
     to_month: _Month = ""
+    from_day: _Day = ""
+    to_day: _Day = ""
     hours: Hours | None = None
     refined_by: _Column | Literal[""] = ""
     categories: list[Annotated[list[_Value], Field(min_length=1, max_length=2)]] = Field(default=[], max_length=300)

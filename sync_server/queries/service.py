@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 
 import shapely
 from sqlalchemy import func, or_, select
@@ -242,6 +243,8 @@ def _columns(definition: DatasetDefinition, asked: Definition) -> set[str]:
         needed.add(asked.refined_by)
     if asked.hours is not None:
         needed |= {_HOUR, _DAY} if len(set(asked.hours.days)) < _EVERY_DAY else {_HOUR}
+    if asked.from_day or asked.to_day:
+        needed.add(_DAY)
     if asked.from_month or asked.to_month:
         needed.add("month")
     return needed
@@ -266,12 +269,25 @@ def _check_values(definition: DatasetDefinition | None, asked: Definition) -> No
                 raise _invalid(f"“{value[:40]}” is no value of {definition.title}")
     if bool(asked.from_month) != bool(asked.to_month) or asked.from_month > asked.to_month:
         raise _invalid("a period has a first and a last month, in this order")
+    _check_days(asked)
     if bool(asked.codes) != (asked.within in ("boroughs", "wards", "lsoas")):
         raise _invalid("codes are given for boroughs, wards and LSOAs, and for these alone")
     if bool(asked.shape) != (asked.within == "shape"):
         raise _invalid("a shape is given where the query asks within a shape, and there alone")
     if asked.shape and not _is_area(asked.shape):
         raise _invalid("its shape is no polygon on the National Grid (EPSG:27700)")
+
+
+def _check_days(asked: Definition) -> None:
+    days = asked.from_day, asked.to_day
+    if not any(days):
+        return
+    try:
+        first, last = map(date.fromisoformat, days)
+    except ValueError:
+        raise _invalid("days are a first and a last one, as 2025-03-09") from None
+    if first > last or (asked.from_month, asked.to_month) != (days[0][:7], days[1][:7]):
+        raise _invalid("days come in their order, and its months are those that they are of")
 
 
 def _is_area(wkt: str) -> bool:

@@ -6,23 +6,31 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from safestats.tests.end_to_end.rig import WAIT_SECONDS, LiveServer
 
 BODY = b"\r\n\r\n"
 
 
+@dataclass
+class Answer:
+    """What was carried of an answer so far, in bytes; ``offset`` in the file, of an artefact's."""
+
+    offset: int | None
+    carried: int = 0
+
+
 class MeddlingLine:
-    """A port that passes everything on, and counts the bytes towards the desk in ``carried``.
+    """A port that passes everything on, and keeps ``answers`` until it is told to ``forget`` them.
 
     ``meddle(offset, block)``, where set, gets each block of bodies of artefacts with its offset in the file, and
-    returns what is carried instead. ``begun`` has (offset, bytes asked for) of each such answer.
+    returns what is carried instead.
     """
 
     def __init__(self, server: LiveServer) -> None:
         self.server = server
-        self.carried = 0
-        self.begun: list[int] = []
+        self.answers: list[Answer] = []
         self.meddle: Callable[[int, bytes], bytes] | None = None
         self._ends: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -36,6 +44,20 @@ class MeddlingLine:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
         self._ends.clear()
+
+    @property
+    def begun(self) -> list[int]:
+        """The offsets of the artefacts' answers."""
+        return [answer.offset for answer in self.answers if answer.offset is not None]
+
+    @property
+    def carried(self) -> int:
+        """The bytes towards the desk."""
+        return sum(answer.carried for answer in self.answers)
+
+    def forget(self) -> None:
+        """Know of no answer; one that is still under way counts no more."""
+        self.answers = []
 
     def close(self) -> None:
         """Take no more connections."""
@@ -80,9 +102,10 @@ class MeddlingLine:
             for line in asked.split(b"\r\n"):
                 if line.lower().startswith(b"range:"):
                     offset = int(line.split(b"=")[1].split(b"-")[0])
-            self.begun.append(offset)
+        told = Answer(offset if artefact else None)
+        self.answers.append(told)
         desk.sendall(head)
-        self.carried += len(head)
+        told.carried += len(head)
         while left > 0:
             if not block:
                 block = server.recv(65536)
@@ -90,7 +113,7 @@ class MeddlingLine:
                     raise OSError("the server hung up")
             sent = self.meddle(offset, block) if artefact and self.meddle is not None else block
             desk.sendall(sent)
-            self.carried += len(block)
+            told.carried += len(block)
             offset, left, block = offset + len(block), left - len(block), b""
 
 

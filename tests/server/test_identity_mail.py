@@ -43,6 +43,7 @@ class MailServer:
         self._thread.start()
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes nobody who waits
         self._listener.close()
         self._thread.join(5)
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from safestats.sync_server.agreements.scope import live_scopes
 from safestats.sync_server.instants import now
 from safestats.sync_server.publishing.models import Artefact
 from safestats.sync_server.publishing.service import lacks_files, publish
+from safestats.sync_server.publishing.worker_lock import worker_lives
 from safestats.sync_server.services import open_services
 from safestats.sync_server.settings import Part, Settings
 from safestats.sync_server.sync.layer import Layer, published_layer
@@ -75,6 +76,7 @@ def rows_seen(rig: Rig) -> set[int]:
     return {layer.rows for layer in layers(rig)}
 
 
+ASKED_TO_STOP = "SELECT 1 FROM publishing_job WHERE cancel_requested AND state NOT IN ('cancelled', 'done')"
 OLD, NEW = {11, 5, 3}, {11 + ROWS, 5 + ROWS // 2, 3 + ROWS // 2}
 
 
@@ -119,7 +121,7 @@ def test_cancelling_leaves_the_visible_release(rig: Rig, commands: Commands) -> 
         # The command takes longer to start than a quick machine to publish: the worker stands still until it has asked.
         with commands.paused(worker):
             cancelling = commands.start("publish", DATASET, "--cancel")
-            eventually(lambda: commands.query("SELECT 1 FROM publishing_job WHERE cancel_requested"), "nobody asks")
+            eventually(lambda: commands.query(ASKED_TO_STOP), "nobody asks")
         told, _ = cancelling.communicate(timeout=60)
     assert "is cancelled" in told and "release 1 is what people see" in told
     assert commands.visible() == 1 and rows_seen(rig) == OLD and sound(rig)
@@ -131,10 +133,16 @@ def test_cancelling_leaves_the_visible_release(rig: Rig, commands: Commands) -> 
 def test_the_first_interrupt_cancels_and_says_what_shows(rig: Rig, commands: Commands) -> None:
     for worker in (False, True):
         living = commands.start("worker") if worker else None
+        if living:
+            eventually(lambda: worker_lives(rig.services.settings.data_dir), "it does not live")
         publishing = commands.start("publish", DATASET)
         before = commands.slices_built()
         eventually(lambda before=before: commands.slices_built() > before, "nothing is built")
-        os.kill(publishing.pid, signal.SIGINT)
+        # A worker of its own must not be through before it is asked to stop.
+        with commands.paused(living) if living else nullcontext():
+            os.kill(publishing.pid, signal.SIGINT)
+            if living:
+                eventually(lambda: commands.query(ASKED_TO_STOP), "nobody asks")
         out, err = publishing.communicate(timeout=20)
         assert publishing.returncode == 1 and "cancelled; release 1 is what people see" in err, (out, err)
         if living:

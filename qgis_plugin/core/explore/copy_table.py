@@ -18,7 +18,7 @@ from ..errors import LocalCopyTrouble
 from ..geopackage import read_only, watched
 from ..layers import LayerFacts
 from ..sql_text import quoted
-from .selection import AREA_COLUMNS, HOUR, OF_PLACES, By, Within
+from .selection import AREA_COLUMNS, DAY, HOUR, OF_PLACES, By, Within
 
 COUNT, WITHHELD = "count", "withheld"  # the columns of rows that are numbers themselves
 _AT_ONCE = 20_000
@@ -86,6 +86,11 @@ class CopyTable:
     def timed(self) -> bool:
         """Whether the hour is told."""
         return HOUR in self.columns
+
+    @property
+    def dated(self) -> bool:
+        """Whether the day is told."""
+        return DAY in self.columns
 
     @contextmanager
     def connected(self, cancelled: Callable[[], bool]) -> Iterator[sqlite3.Connection]:

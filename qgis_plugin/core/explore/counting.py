@@ -270,6 +270,11 @@ def _notes(
         rows = number(told.where(missing, without="area"))
         if rows:
             notes.append(_tr("{rows:,} more have no place in your copy, so that no area has them.").format(rows=rows))
+    if asked.days is not None:
+        rows = number(told.where(f"{quoted(DAY)} IS NULL", without="days"), joins)
+        if rows:
+            notes.append(_tr("{rows:,} of these months have no known day and are left out.").format(rows=rows))
+        notes.append(_tr("Months are counted from {days} only.").format(days=asked.days.label))
     if asked.hours is not None:
         unknown = [f"{quoted(HOUR)} IS NULL"]
         if len(asked.hours.days) < 7:

@@ -43,6 +43,7 @@ def can_be_asked(asked: Selection) -> bool:
     return (
         period is not None
         and period.months == _YEAR
+        and asked.days is None
         and asked.hours is None
         and (not asked.categories or (len(asked.categories) == 1 and len(asked.categories[0]) == 1))
     )

@@ -1,4 +1,4 @@
-"""What is asked of one layer: months, hours, categories and areas; as SQL on its columns, and as a saved query.
+"""What is asked of one layer: months or days, hours, categories and areas; as SQL on its columns, and as a saved query.
 
 There is one layer in a question, never two: incidents of several services are not added up, for one event may be in
 the records of each.
@@ -15,7 +15,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from ....shared.rings import EVERY_DAY, OwnBand
 from ..analysis_error import AnalysisError
-from ..periods import Period
+from ..periods import DaySpan, Period
 from ..sql_text import literal, quoted
 
 MONTH, HOUR, DAY = "month", "hour", "occurred_on"
@@ -55,7 +55,8 @@ class Selection:
     """A question.
 
     ``categories``: values of the category, each perhaps with one of the column ``refined_by``; none: all.
-    ``codes`` are of the areas of ``within``; ``shape`` is a polygon in EPSG:27700 as WKT.
+    ``codes`` are of the areas of ``within``; ``shape`` is a polygon in EPSG:27700 as WKT. With ``days``, ``period`` is
+    the months that they are of.
     """
 
     dataset: str
@@ -67,6 +68,7 @@ class Selection:
     codes: tuple[str, ...] = ()
     shape: str = ""
     by: By = By.BOROUGH
+    days: DaySpan | None = None
     brought: str = field(default="", compare=False)  # how the shape came to the National Grid; no part of the question
 
     def to_json(self) -> dict[str, Any]:
@@ -75,6 +77,8 @@ class Selection:
             "dataset": self.dataset,
             "from_month": self.period.first if self.period else "",
             "to_month": self.period.last if self.period else "",
+            "from_day": self.days.first if self.days else "",
+            "to_day": self.days.last if self.days else "",
             "hours": None
             if self.hours is None
             else {"first": self.hours.first, "last": self.hours.last, "days": sorted(self.hours.days)},
@@ -92,6 +96,7 @@ class Selection:
         try:
             hours = document["hours"]
             months = document["from_month"], document["to_month"]
+            days = document.get("from_day", ""), document.get("to_day", "")  # of a query of before there are none
             return cls(
                 dataset=str(document["dataset"]),
                 period=Period(*months) if all(months) else None,
@@ -102,6 +107,7 @@ class Selection:
                 codes=tuple(map(str, document["codes"])),
                 shape=str(document["shape"]),
                 by=By(document["by"]),
+                days=DaySpan(*days) if all(days) else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise AnalysisError(
@@ -115,18 +121,19 @@ class Conditions:
     """SQL of a question, in parts: a row that meets one and lacks another can be told. Empty: no condition."""
 
     period: str = ""
+    days: str = ""
     hours: str = ""
     categories: str = ""
     area: str = ""  # as far as columns tell it
     joined: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        parts = (self.period, self.hours, self.categories, self.area)
+        parts = (self.period, self.days, self.hours, self.categories, self.area)
         object.__setattr__(self, "joined", " AND ".join(filter(None, parts)))
 
     def where(self, *more: str, without: str = "") -> str:
         """``WHERE …`` of the parts but for the one named ``without``, and of ``more``; empty where there are none."""
-        names = [name for name in ("period", "hours", "categories", "area") if name != without]
+        names = [name for name in ("period", "days", "hours", "categories", "area") if name != without]
         parts = [*filter(None, (getattr(self, name) for name in names)), *filter(None, more)]
         return f"WHERE {' AND '.join(parts)}" if parts else ""
 
@@ -137,7 +144,11 @@ def conditions(asked: Selection, columns: Mapping[str, str]) -> Conditions:
     Raises ``AnalysisError`` where the table lacks a column that it needs.
     """
     return Conditions(
-        _period(asked, columns), _hours(asked, columns), _categories(asked, columns), _area(asked, columns)
+        _period(asked, columns),
+        _days(asked, columns),
+        _hours(asked, columns),
+        _categories(asked, columns),
+        _area(asked, columns),
     )
 
 
@@ -157,6 +168,13 @@ def _period(asked: Selection, columns: Mapping[str, str]) -> str:
         return ""
     month = _need(columns, MONTH, _tr("the month"))
     return f"{month} BETWEEN '{asked.period.first}' AND '{asked.period.last}'"
+
+
+def _days(asked: Selection, columns: Mapping[str, str]) -> str:
+    if asked.days is None:
+        return ""
+    day = _need(columns, DAY, _tr("the day"))
+    return f"{day} BETWEEN '{asked.days.first}' AND '{asked.days.last}'"
 
 
 def _hours(asked: Selection, columns: Mapping[str, str]) -> str:

@@ -20,7 +20,9 @@ def _tr(words: str) -> str:
 
 
 def period_words(asked: Selection) -> str:
-    """“January 2025 to June 2025”."""
+    """“January 2025 to June 2025”, or “5 January 2025 to 14 February 2025”."""
+    if asked.days is not None:
+        return asked.days.label
     return asked.period.label if asked.period else _tr("all dates")
 
 
@@ -61,7 +63,8 @@ def audited(asked: Selection) -> dict[str, Any]:
     """What the audit notes of a question: short, whatever was chosen."""
     filters: dict[str, Any] = {"within": asked.within.value, "by": asked.by.value}
     if asked.period is not None:
-        filters.update({"from": asked.period.first, "to": asked.period.last})
+        span = asked.days or asked.period
+        filters.update({"from": span.first, "to": span.last})
     if asked.hours is not None:
         filters["hours"] = asked.hours.words
     if asked.categories:

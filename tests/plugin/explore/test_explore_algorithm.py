@@ -14,11 +14,12 @@ from qgis.core import (
     QgsProject,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QDate
 from safestats.qgis_plugin.core.explore.area_sets import AreaSets
 from safestats.qgis_plugin.core.explore.copy_table import CopyTable
 from safestats.qgis_plugin.core.explore.counting import count
 from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
-from safestats.qgis_plugin.core.periods import Period
+from safestats.qgis_plugin.core.periods import DaySpan, Period
 from safestats.qgis_plugin.processing.provider import SafeStatsProvider
 from safestats.shared.rings import OwnBand
 from safestats.tests.plugin.explore.conftest import CAMDEN, manifest, opened, planted, write_copy
@@ -64,6 +65,10 @@ QUESTIONS = [
         Selection("lfb", hours=OwnBand(20, 5, frozenset({4, 5})), refined_by="finer",
                   categories=(("Fire", "Primary fire"),), by=By.LSOA),
     ),
+    (
+        {"FIRST_DAY": QDate(2025, 3, 9), "LAST_DAY": "2025-05-02"},
+        Selection("lfb", Period("2025-03", "2025-05"), days=DaySpan("2025-03-09", "2025-05-02")),
+    ),
     ({"POLYGONS": "box", "BY": 0}, Selection("lfb", within=Within.SHAPE, shape=BOX, by=By.WHOLE)),
 ]  # fmt: skip
 
@@ -100,6 +105,8 @@ def test_areas_that_are_not_held_have_no_number(qgis_app, qgis_new_project, ask,
         ({"BOROUGHS": "Atlantis"}, "is no London borough"),
         ({"BOROUGHS": "Camden", "POLYGONS": box}, "one of them, not both"),
         ({"FROM_MONTH": "March"}, "is no month"),
+        ({"FROM_MONTH": "2025-03", "FIRST_DAY": "2025-03-09"}, "months or days"),
+        ({"FIRST_DAY": "2025-05-09", "LAST_DAY": "2025-03-09"}, "comes before the first"),
         ({"FIRST_HOUR": 3}, "give both, or none"),
         ({"INPUT": box}, "is no layer of SafeStats"),
     ],

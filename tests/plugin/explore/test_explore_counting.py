@@ -22,7 +22,7 @@ from safestats.qgis_plugin.core.explore.elsewhere import Elsewhere, can_be_asked
 from safestats.qgis_plugin.core.explore.rates import Base, Bases, Beside, compare
 from safestats.qgis_plugin.core.explore.row_filter import naming, rows_of
 from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
-from safestats.qgis_plugin.core.periods import Period
+from safestats.qgis_plugin.core.periods import DaySpan, Period
 from safestats.shared.manifest import FID_KEY_BITS
 from safestats.shared.rings import OwnBand
 from safestats.tests.plugin.explore.conftest import (
@@ -63,6 +63,15 @@ def cells(found: Counted) -> dict[tuple[str, str, str], int]:
 QUESTIONS = [
     (Selection("lfb"), "1"),
     (Selection("lfb", period=Period("2025-03", "2025-05")), "month >= '2025-03' AND month <= '2025-05'"),
+    (
+        Selection("lfb", Period("2025-03", "2025-05"), days=DaySpan("2025-03-09", "2025-05-02")),
+        "(month = '2025-04' OR month = '2025-03' AND strftime('%d', occurred_on) >= '09'"
+        " OR month = '2025-05' AND strftime('%d', occurred_on) IN ('01', '02'))",
+    ),
+    (
+        Selection("lfb", Period("2025-03", "2025-03"), OwnBand(9, 17), days=DaySpan("2025-03-09", "2025-03-09")),
+        "month = '2025-03' AND strftime('%d', occurred_on) = '09' AND hour BETWEEN 9 AND 17",
+    ),
     (Selection("lfb", categories=(("Fire",),)), "category = 'Fire'"),
     (
         Selection("lfb", refined_by="finer", categories=(("Fire", "Primary fire"), ("False alarm",))),
@@ -216,8 +225,47 @@ def test_rows_without_place_hour_or_month_are_told(layer: QgsVectorLayer, sql) -
         f"SELECT count(*) FROM lfb WHERE borough_code = '{CAMDEN}' AND category = 'Fire' AND hour IS NULL"
     )
     assert f"{early:,} more have no place" in notes and f"{untimed:,} have no known hour" in notes and untimed
+    undated = Selection("lfb", Period("2025-03", "2025-04"), days=DaySpan("2025-03-09", "2025-04-02"))
+    assert "no known day" not in " ".join(counted(layer, undated).notes)
     beyond = counted(layer, Selection("lfb", period=Period("2024-01", "2025-01")))
     assert "Your copy holds 2025-01 to 2025-12" in " ".join(beyond.notes)
+
+
+def test_rows_without_a_day_are_told_where_days_are_asked_for(qgis_app, qgis_new_project, tmp_path: Path) -> None:
+    rows = [{**row, "occurred_on": None} if at % 5 == 0 else row for at, row in enumerate(planted(1000))]
+    write_copy(tmp_path / "d.gpkg", "lfb", rows)
+    layer = opened(tmp_path / "d.gpkg", manifest("lfb", "Fires", len(rows)))
+    days = DaySpan("2025-03-09", "2025-04-02")
+    found = counted(layer, Selection("lfb", days.period, days=days))
+    undated = sum(row["occurred_on"] is None and row["month"] in ("2025-03", "2025-04") for row in rows)
+    dated = sum("2025/03/09" <= (row["occurred_on"] or "") <= "2025/04/02" for row in rows)
+    assert found.total == dated > 10
+    assert f"{undated:,} of these months have no known day and are left out." in found.notes
+    assert "Months are counted from 9 March 2025 to 2 April 2025 only." in found.notes
+    assert rows_of(CopyTable.of(layer), found.asked, None, never).endswith("BETWEEN '2025-03-09' AND '2025-04-02'")
+
+
+def test_days_that_a_copy_does_not_tell_cannot_be_asked(qgis_app, qgis_new_project, tmp_path: Path) -> None:
+    rows = [{name: value for name, value in row.items() if name != "occurred_on"} for row in planted(50)]
+    write_copy(tmp_path / "m.gpkg", "lfb", rows)
+    layer = opened(tmp_path / "m.gpkg", manifest("lfb", "Fires", len(rows)))
+    days = DaySpan("2025-03-09", "2025-04-02")
+    with pytest.raises(AnalysisError, match="does not show the day"):
+        counted(layer, Selection("lfb", days.period, days=days))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        ("2025-04-02", "2025-03-09", "9 March 2025.* comes before the first .2 April 2025"),
+        ("2025-02-29", "2025-03-09", "“2025-02-29” is no day"),
+        ("20250301", "2025-03-09", "is no day"),
+        ("", "2025-03-09", "is no day"),
+    ],
+)
+def test_days_that_are_none_are_a_sentence(qgis_app, first: str, last: str, words: str) -> None:
+    with pytest.raises(AnalysisError, match=words):
+        DaySpan(first, last)
 
 
 def test_many_at_midnight_are_told_where_hours_are_asked_for(qgis_app, qgis_new_project, tmp_path: Path) -> None:
@@ -398,6 +446,7 @@ def test_boroughs_that_are_not_held_are_told_as_the_server_answers_them(tmp_path
         ({"period": None}, False),
         ({"period": Period("2025-01", "2025-11")}, False),
         ({"hours": OwnBand(20, 3, frozenset({4}))}, False),
+        ({"days": DaySpan("2025-01-02", "2025-12-31")}, False),
     ],
 )
 def test_only_what_the_server_answers_is_asked_of_it(qgis_app, changes: dict, yes: bool) -> None:
@@ -408,9 +457,11 @@ def test_only_what_the_server_answers_is_asked_of_it(qgis_app, changes: dict, ye
 def test_a_question_survives_being_saved(qgis_app) -> None:
     asked = Selection(
         "lfb", Period("2025-01", "2025-02"), OwnBand(20, 3, frozenset({4})), "finer", (("Fire", "AFA"), ("",)),
-        Within.SHAPE, (), BOX, By.LSOA,
+        Within.SHAPE, (), BOX, By.LSOA, DaySpan("2025-01-09", "2025-02-02"),
     )  # fmt: skip
     assert Selection.from_json(asked.to_json()) == asked
+    of_before = {name: value for name, value in asked.to_json().items() if not name.endswith("_day")}
+    assert Selection.from_json(of_before) == replace(asked, days=None)
     for broken in (
         {},
         {**asked.to_json(), "within": "moon"},

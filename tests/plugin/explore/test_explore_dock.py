@@ -11,7 +11,7 @@ import pytest
 from osgeo import ogr
 from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsProject, QgsRectangle, QgsRuleBasedRenderer
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QPoint, Qt
+from qgis.PyQt.QtCore import QDate, QPoint, Qt
 from qgis.PyQt.QtWidgets import QLabel
 from safestats.qgis_plugin.core.errors import SessionEnded
 from safestats.qgis_plugin.core.explore.filter_question import keep_question, taken_question
@@ -20,6 +20,7 @@ from safestats.qgis_plugin.core.explore.rates import Base, Bases
 from safestats.qgis_plugin.core.explore.saved_queries import SavedQuery
 from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
 from safestats.qgis_plugin.core.explore.table_files import Sheet, write_csv
+from safestats.qgis_plugin.core.periods import Period
 from safestats.qgis_plugin.gui.explore_dock import ExploreDock
 from safestats.tests.plugin.conftest import WAIT_MS
 from safestats.tests.plugin.explore.conftest import CAMDEN, CITY, HACKNEY, manifest, opened, planted, write_copy
@@ -172,6 +173,30 @@ def test_the_layer_is_filtered_to_what_is_counted_and_back(ready: ExploreDock, l
     assert sum(1 for _ in layer.getFeatures()) == ready.counted.total < everything
     ready.filter_button.click()
     assert not layer.subsetString()
+
+
+def test_days_narrow_the_months_and_a_query_brings_them_back(ready: ExploreDock, desk, layer, sql, qtbot) -> None:
+    choices = ready.choices
+    choices.months.choose(Period("2025-03", "2025-04"))
+    assert (choices.first_day.date(), choices.last_day.date()) == (QDate(2025, 3, 1), QDate(2025, 4, 30))
+    assert not choices.first_day.isEnabled()
+    choices.days_check.click()
+    assert choices.first_day.isEnabled() and not choices.months.isEnabled()
+    choices.first_day.setDate(QDate(2025, 3, 9))
+    choices.last_day.setDate(QDate(2025, 4, 2))
+    counted(ready, qtbot)
+    ((expected,),) = sql("SELECT count(*) FROM lfb WHERE occurred_on >= '2025-03-09' AND occurred_on < '2025-04-03'")
+    assert ready.counted.total == expected > 100
+    assert "9 March 2025 to 2 April 2025" in ready.results.question.text()
+    (event,) = notes_of(desk)
+    assert (event["filter"]["from"], event["filter"]["to"]) == ("2025-03-09", "2025-04-02")
+    asked = choices.question()
+    choices.reset()
+    assert choices.question().days is None and choices.months.isEnabled()
+    assert choices.show_question(asked) == [] and choices.question() == asked
+    choices.last_day.setDate(QDate(2025, 3, 2))
+    ready.start()
+    assert "comes before the first" in ready.message.text
 
 
 def notes_of(desk) -> list[dict]:

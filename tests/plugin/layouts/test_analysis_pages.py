@@ -431,7 +431,7 @@ def test_maps_of_a_filter_that_names_rows_are_not_published(qgis_app, tmp_path):
 @pytest.mark.parametrize(
     ("name", "values", "told"),
     [
-        ("concentration", {"cell": 4}, 250),
+        ("concentration", {"cell": 25}, 250),
         ("concentration", {"cell": 249}, 250),
         ("concentration", {"cell": 250}, None),
         ("change", {"cell": 40}, 250),
