@@ -53,7 +53,7 @@ SHADE = "#e9edf1"
 FAINT = "#8a949e"
 _FURNITURE = {item.value for item in FurnitureItem}
 _RUNS_WIDER = 1.06  # letters in print type, than they were measured
-_SHORT_LABEL = 12  # letters in a line of a legend's label that is broken, at least
+_LEGEND_LINES = (36, 32, 28, 24, 20)  # letters in a line of labels that are broken
 ROUNDING = 0.1  # a row that misses the frame by a hair is not drawn
 
 
@@ -268,7 +268,7 @@ def legend(
 ) -> QgsLayoutItemLegend:
     """The symbols of ``entries`` from the layers themselves, at the first size that fits; top left in ``rect``.
 
-    Where none fits, the words of each are broken into two lines.
+    Where none fits, long labels are broken into lines, as few as will do.
     """
     item = QgsLayoutItemLegend(sheet.layout)
     _add(sheet.layout, item, name)
@@ -278,9 +278,8 @@ def legend(
     item.setBoxSpace(0)
     item.setResizeToContents(False)
     item.setWrapString("\n")
-    for broken, size in product((False, True), sizes):
-        if size == sizes[0]:
-            _fill_legend(item, entries, broken)
+    for size, letters in (*product(sizes, (None,)), *product(sizes, _LEGEND_LINES)):
+        _fill_legend(item, entries, letters)
         _legend_type(sheet, item, size)
         needed = QgsLegendRenderer(item.model(), item.legendSettings()).minimumSize(render_context())
         if needed.height() <= rect.height() and needed.width() * _RUNS_WIDER <= rect.width():
@@ -290,17 +289,19 @@ def legend(
     return item
 
 
-def _fill_legend(item: QgsLayoutItemLegend, entries: Sequence[LegendEntry], broken: bool) -> None:
+def _fill_legend(item: QgsLayoutItemLegend, entries: Sequence[LegendEntry], letters: int | None) -> None:
     root = item.model().rootGroup()
     root.clear()
     for entry in entries:
         node: QgsLayerTreeLayer = root.addLayer(entry.layer)
         words = entry.heading or entry.label or entry.layer.name()
-        if broken and not entry.heading:
-            words = textwrap.fill(words, max(_SHORT_LABEL, len(words) // 2 + 4))
+        if letters is not None and not entry.heading:
+            words = textwrap.fill(words, letters)
         node.setCustomProperty("legend/title-label", words)
         if entry.heading:
             _only_classes(item, node)
+        else:
+            item.model().refreshLayerLegend(node)
 
 
 def _only_classes(item: QgsLayoutItemLegend, node: QgsLayerTreeLayer) -> None:

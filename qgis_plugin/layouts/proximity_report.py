@@ -29,6 +29,7 @@ from .week_chart import HEIGHT as WEEK_HEIGHT
 from .week_chart import WITHHELD, week_chart
 
 MAP_WIDTH, MAP_HEIGHT, STRIP_HEIGHT, INSET_WIDTH = 84.0, 64.0, 14.0, 24.0
+FEW_DATASETS, HIGH_STRIP = 3, 20.0  # of more the legend has long labels, in two lines
 PLACE_HEIGHT, EXEMPT_HEIGHT, CAPTION_HEIGHT = 15.0, 5.0, 4.0
 CARE_HEIGHT, CARE_MOST = 12.0, 46.0
 SIGNS_HEIGHT = 6.5
@@ -169,7 +170,8 @@ def _map(sheet: Sheet, content: ProximityReport, answer: RingAnswer, ground: bas
     """The rings on their ground, below them the legend and the inset."""
     result, project = content.result, sheet.project
     place = result.place
-    strip_top = rect.bottom() - sheet.mm(STRIP_HEIGHT)
+    many = not answer.public and len(content.incidents) > FEW_DATASETS
+    strip_top = rect.bottom() - sheet.mm(HIGH_STRIP if many else STRIP_HEIGHT)
     rings = base_map.search_rings(project, result, sheet.pt(7)[0])
     extent = QgsRectangle(result.rings[-1].boundingBox())
     extent.scale(1.14)

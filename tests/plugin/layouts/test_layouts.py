@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import numpy as np
 import pytest
-from qgis.core import QgsLayoutItem, QgsLayoutItemLabel, QgsLayoutItemMap
+from qgis.core import QgsLayoutItem, QgsLayoutItemLabel, QgsLayoutItemMap, QgsLayoutUtils, QgsLegendRenderer
 from safestats.qgis_plugin.core.hotspots import Method
 from safestats.qgis_plugin.layouts.export import missing_furniture
 from safestats.qgis_plugin.layouts.hotspot_map import HotspotMap, build_hotspot_layout
+from safestats.qgis_plugin.layouts.incident_points import IncidentPoints
 from safestats.qgis_plugin.layouts.items import round_length
 from safestats.qgis_plugin.layouts.proximity_report import ProximityReport, build_proximity_layout
 from safestats.qgis_plugin.layouts.sheet import Imprint, Mode, Page
@@ -85,6 +87,34 @@ def test_every_page_is_complete_and_nothing_overlaps(project, samples, tmp_path,
     the_map = rect_of(layout.itemById("map"))
     for name in ON_THE_MAP:
         assert the_map.contains(rect_of(layout.itemById(name))), name
+
+
+TITLES = (
+    *("Assaults treated in emergency departments", "British Transport Police incidents", "Bus driver incident reports"),
+    *("City of London Police incidents", "London Ambulance Service dispatches", "Metropolitan Police incidents"),
+)
+
+
+@pytest.mark.parametrize("number", [1, 3, 4, 5, 6])
+def test_the_legend_of_incidents_of_many_datasets_is_whole(project, samples, number):
+    incidents = tuple(IncidentPoints(title, np.array([533_512.0]), np.array([179_796.0])) for title in TITLES[:number])
+    layout = proximity_page(project, samples, incidents=incidents)
+    legend = layout.itemById(FurnitureItem.LEGEND.value)
+    drawn = QgsLegendRenderer(legend.model(), legend.legendSettings())
+    needed = drawn.minimumSize(QgsLayoutUtils.createRenderContextForLayout(layout, None))
+    room = rect_of(legend)
+    assert needed.width() <= room.width() and needed.height() <= room.height() + 0.8
+    assert room.right() <= rect_of(layout.itemById("inset")).left()
+    for name in ("map", "table_heading"):
+        shared = room.intersected(rect_of(layout.itemById(name)))
+        assert min(shared.width(), shared.height()) < 0.35, name
+    written = " ".join(node.layerNode().customProperty("legend/title-label") for node in nodes_of(legend))
+    assert all(title in " ".join(written.split()) for title in TITLES[:number])
+
+
+def nodes_of(legend):
+    """The first legend node of each layer."""
+    return [legend.model().layerLegendNodes(node)[0] for node in legend.model().rootGroup().findLayers()]
 
 
 def test_text_fits_its_items(project, samples):
