@@ -71,9 +71,6 @@ class ChoicesForm(QWidget):
 
     def _build_days(self) -> None:
         self.days_check = QCheckBox(self.tr("Days"), self)
-        self.days_check.setToolTip(
-            self.tr("Count from one day to another, instead of whole months; incidents without a day are left out")
-        )
         self._days = QWidget(self)
         self.first_day, self.last_day = QDateEdit(self._days), QDateEdit(self._days)
         named = ((self.first_day, self.tr("From this day")), (self.last_day, self.tr("To this day, included")))
@@ -104,7 +101,6 @@ class ChoicesForm(QWidget):
 
     def _build_hours(self) -> None:
         self.hours_check = QCheckBox(self.tr("Ho&urs"), self)
-        self.hours_check.setToolTip(self.tr("Count only some hours of the day; incidents without an hour are left out"))
         self._hours = QWidget(self)
         self.first_hour, self.last_hour = QSpinBox(self._hours), QSpinBox(self._hours)
         for box, name, hour, suffix in (
@@ -216,12 +212,24 @@ class ChoicesForm(QWidget):
             return
         first, newest = table.facts.first_period, table.facts.newest_period[:7]
         self.months.set_held(first, newest, latest_year([m for m in (first, newest) if m]))
-        self.days_check.setEnabled(table.dated)
-        if not table.dated:
-            self.days_check.setChecked(False)
-        self.hours_check.setEnabled(table.timed)
-        if not table.timed:
-            self.hours_check.setChecked(False)
+        for box, told, use, lacking in (
+            (
+                self.days_check,
+                table.dated,
+                self.tr("Count from one day to another, instead of whole months; incidents without a day are left out"),
+                self.tr("Your copy of this layer does not tell days: only whole months can be asked for"),
+            ),
+            (
+                self.hours_check,
+                table.timed,
+                self.tr("Count only some hours of the day; incidents without an hour are left out"),
+                self.tr("Your copy of this layer does not tell hours"),
+            ),
+        ):
+            box.setEnabled(told)
+            box.setToolTip(use if told else lacking)
+            if not told:
+                box.setChecked(False)
         for box, choices in (
             (self.area_box, {**{w.value: w for w in Within}, _SELECTED: Within.SHAPE}),
             (self.by_box, None),

@@ -20,7 +20,7 @@ from safestats.qgis_plugin.core.explore.rates import Base, Bases
 from safestats.qgis_plugin.core.explore.saved_queries import SavedQuery
 from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
 from safestats.qgis_plugin.core.explore.table_files import Sheet, write_csv
-from safestats.qgis_plugin.core.periods import Period
+from safestats.qgis_plugin.core.periods import DaySpan, Period
 from safestats.qgis_plugin.gui.explore_dock import ExploreDock
 from safestats.tests.plugin.conftest import WAIT_MS
 from safestats.tests.plugin.explore.conftest import CAMDEN, CITY, HACKNEY, manifest, opened, planted, write_copy
@@ -197,6 +197,18 @@ def test_days_narrow_the_months_and_a_query_brings_them_back(ready: ExploreDock,
     choices.last_day.setDate(QDate(2025, 3, 2))
     ready.start()
     assert "comes before the first" in ready.message.text
+
+
+def test_where_a_copy_tells_no_days_it_is_said(dock: ExploreDock, qgis_new_project, tmp_path, qtbot) -> None:
+    rows = [{name: value for name, value in row.items() if name != "occurred_on"} for row in planted(50)]
+    write_copy(tmp_path / "m.gpkg", "lfb", rows)
+    opened(tmp_path / "m.gpkg", manifest("lfb", "Fires", len(rows)))
+    qtbot.waitUntil(lambda: dock.choices.tree.topLevelItemCount() > 0, timeout=WAIT_MS)
+    assert not dock.choices.days_check.isEnabled() and "does not tell days" in dock.choices.days_check.toolTip()
+    days = DaySpan("2025-03-09", "2025-04-02")
+    told = dock.choices.show_question(Selection("lfb", days.period, days=days))
+    assert told == ["Your copy does not tell days: whole months are asked of it."]
+    assert dock.choices.question().days is None
 
 
 def notes_of(desk) -> list[dict]:
