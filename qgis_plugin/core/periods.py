@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from .analysis_error import AnalysisError
 from .days import day_in_words
@@ -109,6 +109,29 @@ class DaySpan:
         """“5 January 2025 to 14 February 2025”, or one day."""
         first, last = day_in_words(_day(self.first)), day_in_words(_day(self.last))
         return first if first == last else f"{first} to {last}"
+
+    @property
+    def in_part(self) -> tuple[str, ...]:
+        """The months, one or two, of which some days are left out; none where these are whole months."""
+        after_first, after_last = (date.fromisoformat(day).day for day in (self.first, self.day_after))
+        cut = [self.first[:7]] if after_first > 1 else []
+        return tuple(dict.fromkeys([*cut, self.last[:7]] if after_last > 1 else cut))
+
+    @property
+    def day_after(self) -> str:
+        """The day after the last one."""
+        return (_day(self.last) + timedelta(days=1)).isoformat()
+
+    def within(self, held: DaySpan) -> DaySpan | None:
+        """Those that lie in ``held`` too, if any do."""
+        first, last = max(self.first, held.first), min(self.last, held.last)
+        return DaySpan(first, last) if first <= last else None
+
+
+def days_of(period: Period) -> DaySpan:
+    """All days of a period."""
+    after = month_of(month_number(period.last) + 1)
+    return DaySpan(f"{period.first}-01", (_day(f"{after}-01") - timedelta(days=1)).isoformat())
 
 
 def _day(text: str) -> date:

@@ -99,6 +99,7 @@ class MonthRange(QWidget):
         row.addWidget(until)
         row.addWidget(self.last, 1)
         self.setFocusProxy(self.first)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def set_held(self, first: str, newest: str, shown: Period | None) -> None:
         """Offer the months from ``first`` to ``newest`` and choose ``shown``; none where rows are not dated."""

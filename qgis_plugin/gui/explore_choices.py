@@ -27,10 +27,10 @@ from ...shared.rings import OwnBand
 from ..core.analysis_error import AnalysisError
 from ..core.explore.area_sets import AreaSet, Place
 from ..core.explore.copy_table import CopyTable
-from ..core.explore.selection import By, Selection, Within
+from ..core.explore.selection import By, Selection, Within, whole_or_days
 from ..core.explore.wording import BY_WORDS
 from ..core.needed import needed
-from ..core.periods import DaySpan, Period, latest_year
+from ..core.periods import DaySpan, Period, days_of, latest_year
 from ..core.study_areas import polygon_area
 from .analysis_widgets import MonthRange, caption
 from .surfaces import GAP
@@ -79,6 +79,7 @@ class ChoicesForm(QWidget):
             box.setDisplayFormat("d MMM yyyy")
             box.setAccessibleName(name)
             box.setToolTip(name)
+            box.dateChanged.connect(self._months_of_days)
         row = QHBoxLayout(self._days)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.first_day, 1)
@@ -95,20 +96,27 @@ class ChoicesForm(QWidget):
         first, last = self.months.shown()
         if self.days_check.isChecked() or not first or not last:
             return
-        for box, month, end in ((self.first_day, min(first, last), False), (self.last_day, max(first, last), True)):
-            day = QDate.fromString(f"{month}-01", _ISO)
-            box.setDate(QDate(day.year(), day.month(), day.daysInMonth()) if end else day)
+        days = days_of(Period(min(first, last), max(first, last)))
+        self.first_day.setDate(QDate.fromString(days.first, _ISO))
+        self.last_day.setDate(QDate.fromString(days.last, _ISO))
+
+    def _months_of_days(self) -> None:
+        """The months beside them are those that the days are of."""
+        if self.days_check.isChecked() and self.first_day.date() <= self.last_day.date():
+            self.months.choose(self._span().period)
+
+    def _span(self) -> DaySpan:
+        return DaySpan(self.first_day.date().toString(_ISO), self.last_day.date().toString(_ISO))
 
     def _build_hours(self) -> None:
         self.hours_check = QCheckBox(self.tr("Ho&urs"), self)
         self._hours = QWidget(self)
         self.first_hour, self.last_hour = QSpinBox(self._hours), QSpinBox(self._hours)
-        for box, name, hour, suffix in (
-            (self.first_hour, self.tr("From this hour"), 18, ":00"),
-            (self.last_hour, self.tr("To the end of this hour"), 5, ":59"),
+        for box, name, suffix in (
+            (self.first_hour, self.tr("From this hour"), ":00"),
+            (self.last_hour, self.tr("To the end of this hour"), ":59"),
         ):
             box.setRange(0, 23)
-            box.setValue(hour)
             box.setSuffix(suffix)
             box.setAccessibleName(name)
             box.setToolTip(name)
@@ -123,6 +131,7 @@ class ChoicesForm(QWidget):
         )
         for number, day in enumerate(names):
             self.days.addItemWithCheckState(day, Qt.CheckState.Checked, number)
+        self._usual_hours()
         row = QHBoxLayout(self._hours)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.first_hour)
@@ -132,6 +141,13 @@ class ChoicesForm(QWidget):
         self._hours.setEnabled(False)
         self.hours_check.toggled.connect(self._hours.setEnabled)
         self._form.addRow(self.hours_check, self._hours)
+
+    def _usual_hours(self) -> None:
+        """The night of any day."""
+        self.first_hour.setValue(18)
+        self.last_hour.setValue(5)
+        for number in range(self.days.count()):
+            self.days.setItemCheckState(number, Qt.CheckState.Checked)
 
     def _build_tree(self) -> None:
         self.tree = QTreeWidget(self)
@@ -207,10 +223,15 @@ class ChoicesForm(QWidget):
         self._table = table
         self._refined_by = ""
         self.tree.clear()
+        self.days_check.setChecked(False)  # they were of another layer
         if table is None:
             self.months.set_held("", "", None)
             return
         first, newest = table.facts.first_period, table.facts.newest_period[:7]
+        held = table.held
+        if held is not None:
+            for box in (self.first_day, self.last_day):
+                box.setDateRange(QDate.fromString(held.first, _ISO), QDate.fromString(held.last, _ISO))
         self.months.set_held(first, newest, latest_year([m for m in (first, newest) if m]))
         for box, told, use, lacking in (
             (
@@ -244,7 +265,9 @@ class ChoicesForm(QWidget):
     def reset(self) -> None:
         """As nobody had chosen anything: what one person asked is not the next one's to see."""
         self.days_check.setChecked(False)
+        self._days_of_months()
         self.hours_check.setChecked(False)
+        self._usual_hours()
         for box in (self.borough_box, self.ward_box):
             for row in range(box.count()):
                 box.setItemCheckState(row, Qt.CheckState.Unchecked)
@@ -318,10 +341,10 @@ class ChoicesForm(QWidget):
         within = Within.SHAPE if chosen == _SELECTED else Within(chosen)
         categories = self._categories()
         shape, brought = self._shape(chosen)
-        days = self._days_asked()
+        period, days = whole_or_days(self._span()) if self.days_check.isChecked() else (self.months.period(), None)
         return Selection(
             dataset=self._table.facts.dataset,
-            period=days.period if days is not None else self.months.period(),
+            period=period,
             hours=self._hours_asked(),
             refined_by=self._refined_by,
             categories=categories,
@@ -332,11 +355,6 @@ class ChoicesForm(QWidget):
             days=days,
             brought=brought,
         )
-
-    def _days_asked(self) -> DaySpan | None:
-        if not self.days_check.isChecked():
-            return None
-        return DaySpan(self.first_day.date().toString(_ISO), self.last_day.date().toString(_ISO))
 
     def _hours_asked(self) -> OwnBand | None:
         if not self.hours_check.isChecked():
@@ -397,13 +415,11 @@ class ChoicesForm(QWidget):
         told = []
         table = needed(self._table, "layer")
         self.days_check.setChecked(False)
-        if asked.period is not None:
+        if asked.days is not None and table.dated:
+            told += self._show_days(asked.days, table)
+        elif asked.period is not None:
             told += self._show_period(asked.period, table)
-        if asked.days is not None:
-            for box, day in ((self.first_day, asked.days.first), (self.last_day, asked.days.last)):
-                box.setDate(QDate.fromString(day, _ISO))
-            self.days_check.setChecked(table.dated)
-            if not table.dated:
+            if asked.days is not None:
                 told.append(self.tr("Your copy does not tell days: whole months are asked of it."))
         self.hours_check.setChecked(asked.hours is not None and table.timed)
         if asked.hours is not None:
@@ -433,19 +449,28 @@ class ChoicesForm(QWidget):
                 break
         return told
 
+    def _show_days(self, days: DaySpan, table: CopyTable) -> list[str]:
+        held = needed(table.held, "dates")
+        shown = days.within(held)
+        if shown is None:
+            return [self.tr("None of the query's days ({days}) is in your copy.").format(days=days.label)]
+        self.first_day.setDate(QDate.fromString(shown.first, _ISO))
+        self.last_day.setDate(QDate.fromString(shown.last, _ISO))
+        self.days_check.setChecked(True)
+        self._months_of_days()
+        return [] if shown == days else [self._only_held(days.label, shown.label)]
+
+    def _only_held(self, asked: str, held: str) -> str:
+        words = self.tr("The query asks for {asked}; of these your copy holds {held}, and only they are counted.")
+        return words.format(asked=asked, held=held)
+
     def _show_period(self, period: Period, table: CopyTable) -> list[str]:
         first, newest = table.facts.first_period, table.facts.newest_period[:7]
         if period.last < first or period.first > newest:
             return [self.tr("None of the query's months ({months}) is in your copy.").format(months=period.label)]
         shown = Period(max(period.first, first), min(period.last, newest))
         self.months.set_held(first, newest, shown)
-        if shown == period:
-            return []
-        return [
-            self.tr("The query asks for {asked}; of these your copy holds {held}, and only they are counted.").format(
-                asked=period.label, held=shown.label
-            )
-        ]
+        return [] if shown == period else [self._only_held(period.label, shown.label)]
 
     def _show_categories(self, asked: Selection) -> list[str]:
         wanted = set(asked.categories)

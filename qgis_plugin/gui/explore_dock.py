@@ -32,12 +32,12 @@ from ..core.explore.choropleth import open_choropleth, write_choropleth
 from ..core.explore.copy_table import CopyTable, category_tree
 from ..core.explore.counting import Counted, count
 from ..core.explore.elsewhere import Elsewhere, ask_elsewhere, can_be_asked
-from ..core.explore.filter_question import keep_question, taken_question
+from ..core.explore.filter_question import keep_question, kept_question, taken_question
 from ..core.explore.rates import Bases, boroughs_of, compare
 from ..core.explore.row_filter import rows_of
 from ..core.explore.saved_queries import SavedQuery
 from ..core.explore.selection import By, Selection, Within
-from ..core.explore.wording import area_words, audited, category_words
+from ..core.explore.wording import area_words, audited, category_words, period_words
 from ..core.needed import needed
 from ..core.point_facts import NATIONAL_GRID
 from ..core.tasks import DeskTask
@@ -326,6 +326,7 @@ class ExploreDock(QgsDockWidget):
             asked, table = self.choices.question(), needed(self._table, "layer")
             transport = self._desk.transport if self.choices.needs_wards and self._desk.signed_in else None
         except DeskError as error:
+            self._clear()  # an answer below would be that of another question
             self._failed(error)
             return
         sets, chosen, session = self._sets, boroughs_of(asked, self._sets), self._desk.session
@@ -367,6 +368,11 @@ class ExploreDock(QgsDockWidget):
             return
         self._hint.hide()
         self.results.take(counted)
+        layer = self._layer()
+        if layer is not None and layer.subsetString() and kept_question(layer) not in (None, counted.asked):
+            self.message.say(
+                self.tr("The layer on the map is still filtered to what was asked before: filter it anew."), Tone.NOTE
+            )
         self._desk.record(
             EventKind.EXPLORED,
             counted.asked.dataset,
@@ -521,7 +527,8 @@ class ExploreDock(QgsDockWidget):
             self.message.say(error.sentence, Tone.TROUBLE)
             return
         title = self._table.facts.title if self._table else ""
-        self._dialog = SaveQueryDialog(f"{title}: {category_words(asked)}, {area_words(asked, self._sets)}", self)
+        words = (category_words(asked), area_words(asked, self._sets), period_words(asked))
+        self._dialog = SaveQueryDialog(f"{title}: {', '.join(words)}", self)
         self._dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
         def save(name: str, shared: bool) -> None:

@@ -147,7 +147,7 @@ class TimeDock(QgsDockWidget):
             )
         )
         self.weighted_check.toggled.connect(self._later)
-        form.addRow("", self.weighted_check)
+        form.addRow(self.weighted_check)
         self.borough_box = QComboBox(self)
         self.borough_box.addItem(self.tr("None"), "")
         for area in sorted(AreaSets().boundaries.boroughs.values(), key=lambda one: one.name):

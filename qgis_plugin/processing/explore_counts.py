@@ -36,7 +36,7 @@ from ..core.explore.area_sets import AreaSets, Held
 from ..core.explore.copy_table import CopyTable, category_tree
 from ..core.explore.counting import Counted, count
 from ..core.explore.pivot import category_label
-from ..core.explore.selection import By, Selection, Within
+from ..core.explore.selection import By, Selection, Within, whole_or_days
 from ..core.explore.wording import audited
 from ..core.periods import DaySpan
 from ..core.resource_files import BOUNDARIES
@@ -148,9 +148,11 @@ class ExploreCounts(SafeStatsAlgorithm):
         period, days = period_of(text(self.FROM), text(self.TO)), self._days(parameters, context)
         if period is not None and days is not None:
             raise AnalysisError(tr("Give months or days: one of them, not both."), "day")
+        if days is not None:
+            period, days = whole_or_days(days)
         return Selection(
             dataset=dataset,
-            period=days.period if days is not None else period,
+            period=period,
             days=days,
             hours=self._hours(parameters, context),
             refined_by=refined_by,
@@ -164,7 +166,9 @@ class ExploreCounts(SafeStatsAlgorithm):
     def _days(self, parameters: dict, context: QgsProcessingContext) -> DaySpan | None:
         given = [self.parameterAsDateTime(parameters, name, context).date() for name in (self.FIRST_DAY, self.LAST_DAY)]
         first, last = (day.toString("yyyy-MM-dd") if day.isValid() else "" for day in given)
-        return DaySpan(first or last, last or first) if first or last else None
+        if last and not first:
+            raise AnalysisError(tr("Days have a beginning and an end: give the first day too."), "day")
+        return DaySpan(first, last or first) if first else None
 
     def _hours(self, parameters: dict, context: QgsProcessingContext) -> OwnBand | None:
         given = [parameters.get(name) not in (None, "") for name in (self.FIRST_HOUR, self.LAST_HOUR)]

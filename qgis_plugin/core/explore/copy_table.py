@@ -17,8 +17,9 @@ from ..analysis_error import AnalysisError
 from ..errors import LocalCopyTrouble
 from ..geopackage import read_only, watched
 from ..layers import LayerFacts
+from ..periods import DaySpan, Period, days_of
 from ..sql_text import quoted
-from .selection import AREA_COLUMNS, DAY, HOUR, OF_PLACES, By, Within
+from .selection import AREA_COLUMNS, DAY, HOUR, OF_PLACES, By, Selection, Within
 
 COUNT, WITHHELD = "count", "withheld"  # the columns of rows that are numbers themselves
 _AT_ONCE = 20_000
@@ -86,6 +87,35 @@ class CopyTable:
     def timed(self) -> bool:
         """Whether the hour is told."""
         return HOUR in self.columns
+
+    @property
+    def held(self) -> DaySpan | None:
+        """From the first day of the oldest month to the newest day; ``None`` of what is not dated."""
+        newest = self.facts.newest_period[:7]
+        if not self.facts.first_period or not newest:
+            return None
+        months = days_of(Period(self.facts.first_period[:7], newest))
+        # Of what comes in as things happen, days after the newest one have not been told yet.
+        return DaySpan(months.first, self.facts.newest_day) if self.facts.newest_day[:7] == newest else months
+
+    def require_held(self, asked: Selection) -> None:
+        """Raise ``AnalysisError`` where nothing of the time that is asked for is in the copy: that is not zero."""
+        held = self.held if asked.period is not None else None
+        if held is None:
+            return
+        wanted = asked.days or days_of(asked.period)
+        if wanted.within(held) is None:
+            words = _tr("Your copy holds {held}, and nothing of {asked}: choose other dates, or pull more months.")
+            label = wanted.label if asked.days else asked.period.label
+            raise AnalysisError(words.format(held=self.held_words, asked=label), "month")
+
+    @property
+    def held_words(self) -> str:
+        """“January 2025 to December 2025”, or days where the newest month has only some; empty of what is not dated."""
+        held = self.held
+        if held is None:
+            return ""
+        return held.label if held.in_part else held.period.label
 
     @property
     def dated(self) -> bool:

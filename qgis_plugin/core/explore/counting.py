@@ -19,6 +19,7 @@ from ....shared.manifest import GEOMETRY_COLUMN
 from ..analysis_error import AnalysisError
 from ..cautions import many_at_midnight
 from ..layers import LayerFacts
+from ..periods import DaySpan, days_of, month_words
 from ..sql_text import quoted
 from .area_sets import AreaSet, AreaSets, Held, Place
 from .copy_table import COUNT, WITHHELD, CopyTable
@@ -82,6 +83,7 @@ def count(
     report: Report = lambda *_told: None,
 ) -> Counted:
     """Count what is asked; ``wards`` where the question is of wards. Raises ``DeskError`` and ``Cancelled``."""
+    table.require_held(asked)
     told = conditions(asked, table.columns)
     if asked.by is not By.WHOLE and not (table.can(asked.by) and table.can(asked.within)):
         raise AnalysisError(
@@ -174,7 +176,7 @@ def _by_borough(
     if not table.can(By.BOROUGH):
         return {}, None
     code = quoted(AREA_COLUMNS[By.BOROUGH])
-    meets = told.where(without="area").replace("WHERE", "", 1).strip() or "1"
+    meets = told.where(without=("area",)).replace("WHERE", "", 1).strip() or "1"
     rows = connection.execute(
         f"SELECT {code}, coalesce(({meets}), 0) FROM {quoted(table.table)} WHERE {code} IS NOT NULL"  # nosec B608
     )
@@ -267,22 +269,19 @@ def _notes(
         column = AREA_COLUMNS.get(asked.within)
         if column:
             missing += f" AND {quoted(column)} IS NULL"
-        rows = number(told.where(missing, without="area"))
+        rows = number(told.where(missing, without=("area",)))
         if rows:
             notes.append(_tr("{rows:,} more have no place in your copy, so that no area has them.").format(rows=rows))
     if asked.days is not None:
-        rows = number(told.where(f"{quoted(DAY)} IS NULL", without="days"), joins)
+        months = _tr(" and ").join(month_words(month) for month in asked.days.in_part)
+        notes.append(_tr("Counted in part: {months}, {days}.").format(months=months, days=asked.days.label))
+    unknown, words = _unknown_times(asked)
+    if unknown:
+        rows = number(told.where(unknown, without=("days", "hours")), joins)
         if rows:
-            notes.append(_tr("{rows:,} of these months have no known day and are left out.").format(rows=rows))
-        notes.append(_tr("Months are counted from {days} only.").format(days=asked.days.label))
+            notes.append(words.format(rows=rows))
     if asked.hours is not None:
-        unknown = [f"{quoted(HOUR)} IS NULL"]
-        if len(asked.hours.days) < 7:
-            unknown.append(f"{quoted(DAY)} IS NULL")
-        rows = number(told.where(f"({' OR '.join(unknown)})", without="hours"), joins)
-        if rows:
-            notes.append(_tr("{rows:,} have no known hour and are left out.").format(rows=rows))
-        known = told.where(f"{quoted(HOUR)} BETWEEN 0 AND 23", without="hours")
+        known = told.where(f"{quoted(HOUR)} BETWEEN 0 AND 23", without=("hours",))
         by_hour = Counter(row for (row,) in connection.execute(f"SELECT {quoted(HOUR)} {source} {joins} {known}"))
         notes += filter(None, [many_at_midnight([by_hour[hour] for hour in range(24)])])
     if of_places and _METHOD in table.columns:
@@ -298,7 +297,7 @@ def _notes(
                     "the area beside it."
                 ).format(rows=rows, metres=int(most))
             )
-        rows = number(told.where(f"{quoted(_METHOD)} = '{_IN_AREA}'", without="area"))
+        rows = number(told.where(f"{quoted(_METHOD)} = '{_IN_AREA}'", without=("area",)))
         if rows:
             notes.append(
                 _tr("{rows:,} are shown by area alone, by your agreement: they lie in no ward and no shape.").format(
@@ -310,12 +309,34 @@ def _notes(
     small = of_places or asked.by is By.LSOA or asked.within is Within.LSOAS
     if small and any(_SNAPPED.search(caveat) for caveat in table.facts.caveats):
         notes.append(_tr("The supplier moves incidents to shared map points: counts of small areas are rough."))
-    if asked.period is not None:
-        first, newest = table.facts.first_period, table.facts.newest_period[:7]
-        if newest and (asked.period.first < first or asked.period.last > newest):
+    held = table.held
+    if asked.period is not None and held is not None:
+        wanted = asked.days or days_of(asked.period)
+        if asked.days is None and wanted.period.last == held.period.last:
+            wanted = DaySpan(wanted.first, held.last)  # the newest month is told as it is
+        if wanted.within(held) != wanted:
             notes.append(
-                _tr("Your copy holds {first} to {newest}: other months that are asked for are not in it.").format(
-                    first=first, newest=newest
+                _tr("Your copy holds {held}: what else is asked for is not in it, and not zero.").format(
+                    held=table.held_words
                 )
             )
     return notes
+
+
+def _unknown_times(asked: Selection) -> tuple[str, str]:
+    """What is true of rows that may be asked for, but do not tell their day or hour, and how to say so."""
+    day, hour = quoted(DAY), quoted(HOUR)
+    if asked.hours is None:
+        if asked.days is None:
+            return "", ""
+        return f"{day} IS NULL", _tr("{rows:,} incidents of these months have no known day and are left out.")
+    band = asked.hours
+    joint = "AND" if band.first <= band.last else "OR"
+    in_band = f"({hour} IS NULL OR {hour} >= {band.first} {joint} {hour} <= {band.last})"
+    undated = f"{day} IS NULL AND {in_band}"
+    if asked.days is not None:
+        span = f"{day} BETWEEN '{asked.days.first}' AND '{asked.days.last}'"
+        words = _tr("{rows:,} incidents of these months have no known day or hour and are left out.")
+        return f"({undated} OR {hour} IS NULL AND {span})", words
+    words = _tr("{rows:,} have no known hour and are left out.")
+    return f"({hour} IS NULL OR {undated})" if len(band.days) < 7 else f"{hour} IS NULL", words

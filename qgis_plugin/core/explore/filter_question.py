@@ -20,9 +20,10 @@ def keep_question(layer: QgsVectorLayer, asked: Selection | None) -> None:
         layer.setCustomProperty(_PROPERTY, json.dumps(asked.to_json(), ensure_ascii=False))
 
 
-def _waiting(layer: QgsVectorLayer) -> Selection | None:
+def kept_question(layer: QgsVectorLayer) -> Selection | None:
+    """The question kept with the layer; ``None`` where there is none that can be read."""
     told = layer.customProperty(_PROPERTY)
-    if not told or layer.subsetString():
+    if not told:
         return None
     try:
         return Selection.from_json(json.loads(str(told)))
@@ -32,7 +33,7 @@ def _waiting(layer: QgsVectorLayer) -> Selection | None:
 
 def taken_question(layer: QgsVectorLayer) -> Selection | None:
     """The question of a layer that is filtered by it no more, as after its project was opened; told once."""
-    found = _waiting(layer)
+    found = None if layer.subsetString() else kept_question(layer)
     if found is not None:
         keep_question(layer, None)
     return found

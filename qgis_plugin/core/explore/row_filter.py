@@ -30,6 +30,7 @@ def rows_of(
 
     Raises ``AnalysisError`` and ``Cancelled``.
     """
+    table.require_held(asked)
     told = conditions(asked, table.columns)
     if asked.within not in OF_PLACES:
         return told.joined

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from qgis.core import QgsGeometry
@@ -36,7 +37,11 @@ def place_rows(
     cancelled: Callable[[], bool],
     report: Report,
 ) -> str:
-    """Put the rows of wards and of a shape into tables in memory; the joins with them."""
+    """Put the rows of wards and of a shape into tables in memory; the joins with them.
+
+    Of whatever day and hour: those that tell none are counted, too, as left out.
+    """
+    told = replace(told, days="", hours="")
     joins = []
     if By.WARD is asked.by or asked.within is Within.WARDS:
         if wards is None:

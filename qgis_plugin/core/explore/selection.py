@@ -6,7 +6,7 @@ the records of each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -56,7 +56,7 @@ class Selection:
 
     ``categories``: values of the category, each perhaps with one of the column ``refined_by``; none: all.
     ``codes`` are of the areas of ``within``; ``shape`` is a polygon in EPSG:27700 as WKT. With ``days``, ``period`` is
-    the months that they are of.
+    the months that they are of; hours through midnight belong to the day on which they begin.
     """
 
     dataset: str
@@ -73,12 +73,12 @@ class Selection:
 
     def to_json(self) -> dict[str, Any]:
         """The definition of a saved query: plain JSON."""
+        days = {"from_day": self.days.first, "to_day": self.days.last} if self.days else {}
         return {
             "dataset": self.dataset,
+            **days,
             "from_month": self.period.first if self.period else "",
             "to_month": self.period.last if self.period else "",
-            "from_day": self.days.first if self.days else "",
-            "to_day": self.days.last if self.days else "",
             "hours": None
             if self.hours is None
             else {"first": self.hours.first, "last": self.hours.last, "days": sorted(self.hours.days)},
@@ -131,11 +131,16 @@ class Conditions:
         parts = (self.period, self.days, self.hours, self.categories, self.area)
         object.__setattr__(self, "joined", " AND ".join(filter(None, parts)))
 
-    def where(self, *more: str, without: str = "") -> str:
-        """``WHERE …`` of the parts but for the one named ``without``, and of ``more``; empty where there are none."""
-        names = [name for name in ("period", "days", "hours", "categories", "area") if name != without]
+    def where(self, *more: str, without: Collection[str] = ()) -> str:
+        """``WHERE …`` of the parts but for those named ``without``, and of ``more``; empty where there are none."""
+        names = [name for name in ("period", "days", "hours", "categories", "area") if name not in without]
         parts = [*filter(None, (getattr(self, name) for name in names)), *filter(None, more)]
         return f"WHERE {' AND '.join(parts)}" if parts else ""
+
+
+def whole_or_days(days: DaySpan) -> tuple[Period, DaySpan | None]:
+    """The months that days are of, and the days where these are not all of them: whole months are asked as months."""
+    return days.period, days if days.in_part else None
 
 
 def conditions(asked: Selection, columns: Mapping[str, str]) -> Conditions:
@@ -167,32 +172,41 @@ def _period(asked: Selection, columns: Mapping[str, str]) -> str:
     if asked.period is None:
         return ""
     month = _need(columns, MONTH, _tr("the month"))
-    return f"{month} BETWEEN '{asked.period.first}' AND '{asked.period.last}'"
+    last = asked.days.day_after[:7] if asked.days is not None and _through_midnight(asked) else asked.period.last
+    return f"{month} BETWEEN '{asked.period.first}' AND '{last}'"
 
 
 def _days(asked: Selection, columns: Mapping[str, str]) -> str:
     if asked.days is None:
         return ""
     day = _need(columns, DAY, _tr("the day"))
-    return f"{day} BETWEEN '{asked.days.first}' AND '{asked.days.last}'"
+    last = asked.days.day_after if _through_midnight(asked) else asked.days.last
+    return f"{day} BETWEEN '{asked.days.first}' AND '{last}'"
+
+
+def _through_midnight(asked: Selection) -> bool:
+    return asked.hours is not None and asked.hours.first > asked.hours.last
 
 
 def _hours(asked: Selection, columns: Mapping[str, str]) -> str:
     if asked.hours is None:
         return ""
     band, hour = asked.hours, _need(columns, HOUR, _tr("the hour"))
-    if band.days == EVERY_DAY:
-        if band.first <= band.last:
-            return f"{hour} BETWEEN {band.first} AND {band.last}"
-        return f"({hour} >= {band.first} OR {hour} <= {band.last})"
-    day = _need(columns, DAY, _tr("the day"))
-    # strftime has 0 for Sunday, we have 0 for Monday; the hours after midnight belong to the day before.
-    of_day = f"(CAST(strftime('%w', {day}) AS INTEGER) + 6) % 7"
-    before = f"(CAST(strftime('%w', {day}) AS INTEGER) + 5) % 7"
-    days = ", ".join(str(number) for number in sorted(band.days))
-    if band.first <= band.last:
-        return f"({hour} BETWEEN {band.first} AND {band.last} AND {of_day} IN ({days}))"
-    return f"(({hour} >= {band.first} AND {of_day} IN ({days})) OR ({hour} <= {band.last} AND {before} IN ({days})))"
+    evening, morning = [f"{hour} >= {band.first}"], [f"{hour} <= {band.last}"]
+    if band.days != EVERY_DAY:
+        day = _need(columns, DAY, _tr("the day"))
+        # strftime has 0 for Sunday, we have 0 for Monday; the hours after midnight belong to the day before.
+        days = ", ".join(str(number) for number in sorted(band.days))
+        evening.append(f"(CAST(strftime('%w', {day}) AS INTEGER) + 6) % 7 IN ({days})")
+        if _through_midnight(asked):
+            morning.append(f"(CAST(strftime('%w', {day}) AS INTEGER) + 5) % 7 IN ({days})")
+    if not _through_midnight(asked):
+        return f"({' AND '.join(evening + morning)})"
+    if asked.days is not None:
+        day = _need(columns, DAY, _tr("the day"))
+        evening.append(f"{day} <= '{asked.days.last}'")
+        morning.append(f"{day} > '{asked.days.first}'")
+    return f"(({' AND '.join(evening)}) OR ({' AND '.join(morning)}))"
 
 
 def _categories(asked: Selection, columns: Mapping[str, str]) -> str:

@@ -69,6 +69,7 @@ QUESTIONS = [
         {"FIRST_DAY": QDate(2025, 3, 9), "LAST_DAY": "2025-05-02"},
         Selection("lfb", Period("2025-03", "2025-05"), days=DaySpan("2025-03-09", "2025-05-02")),
     ),
+    ({"FIRST_DAY": "2025-03-01", "LAST_DAY": "2025-04-30"}, Selection("lfb", Period("2025-03", "2025-04"))),
     ({"POLYGONS": "box", "BY": 0}, Selection("lfb", within=Within.SHAPE, shape=BOX, by=By.WHOLE)),
 ]  # fmt: skip
 
@@ -106,6 +107,7 @@ def test_areas_that_are_not_held_have_no_number(qgis_app, qgis_new_project, ask,
         ({"BOROUGHS": "Camden", "POLYGONS": box}, "one of them, not both"),
         ({"FROM_MONTH": "March"}, "is no month"),
         ({"FROM_MONTH": "2025-03", "FIRST_DAY": "2025-03-09"}, "months or days"),
+        ({"LAST_DAY": "2025-05-09"}, "the first day too"),
         ({"FIRST_DAY": "2025-05-09", "LAST_DAY": "2025-03-09"}, "comes before the first"),
         ({"FIRST_HOUR": 3}, "give both, or none"),
         ({"INPUT": box}, "is no layer of SafeStats"),

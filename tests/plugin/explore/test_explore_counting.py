@@ -23,7 +23,7 @@ from safestats.qgis_plugin.core.explore.rates import Base, Bases, Beside, compar
 from safestats.qgis_plugin.core.explore.row_filter import naming, rows_of
 from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
 from safestats.qgis_plugin.core.periods import DaySpan, Period
-from safestats.shared.manifest import FID_KEY_BITS
+from safestats.shared.manifest import FID_KEY_BITS, Slice
 from safestats.shared.rings import OwnBand
 from safestats.tests.plugin.explore.conftest import (
     CAMDEN,
@@ -71,6 +71,23 @@ QUESTIONS = [
     (
         Selection("lfb", Period("2025-03", "2025-03"), OwnBand(9, 17), days=DaySpan("2025-03-09", "2025-03-09")),
         "month = '2025-03' AND strftime('%d', occurred_on) = '09' AND hour BETWEEN 9 AND 17",
+    ),
+    (
+        # The night of 31 March ends on 1 April; the small hours of the 9th belong to the 8th.
+        Selection("lfb", Period("2025-03", "2025-03"), OwnBand(22, 5), days=DaySpan("2025-03-09", "2025-03-31")),
+        "(month = '2025-03' AND strftime('%d', occurred_on) >= '09' AND hour >= 22"
+        " OR month = '2025-03' AND strftime('%d', occurred_on) >= '10' AND hour <= 5"
+        " OR occurred_on = '2025-04-01' AND hour <= 5)",
+    ),
+    (
+        # Saturday, 8 March, and its night.
+        Selection(
+            "lfb",
+            Period("2025-03", "2025-03"),
+            OwnBand(20, 5, frozenset({5})),
+            days=DaySpan("2025-03-02", "2025-03-10"),
+        ),
+        "(occurred_on = '2025-03-08' AND hour >= 20 OR occurred_on = '2025-03-09' AND hour <= 5)",
     ),
     (Selection("lfb", categories=(("Fire",),)), "category = 'Fire'"),
     (
@@ -228,7 +245,7 @@ def test_rows_without_place_hour_or_month_are_told(layer: QgsVectorLayer, sql) -
     undated = Selection("lfb", Period("2025-03", "2025-04"), days=DaySpan("2025-03-09", "2025-04-02"))
     assert "no known day" not in " ".join(counted(layer, undated).notes)
     beyond = counted(layer, Selection("lfb", period=Period("2024-01", "2025-01")))
-    assert "Your copy holds 2025-01 to 2025-12" in " ".join(beyond.notes)
+    assert "Your copy holds January 2025 to December 2025: what else" in " ".join(beyond.notes)
 
 
 def test_rows_without_a_day_are_told_where_days_are_asked_for(qgis_app, qgis_new_project, tmp_path: Path) -> None:
@@ -240,9 +257,60 @@ def test_rows_without_a_day_are_told_where_days_are_asked_for(qgis_app, qgis_new
     undated = sum(row["occurred_on"] is None and row["month"] in ("2025-03", "2025-04") for row in rows)
     dated = sum("2025/03/09" <= (row["occurred_on"] or "") <= "2025/04/02" for row in rows)
     assert found.total == dated > 10
-    assert f"{undated:,} of these months have no known day and are left out." in found.notes
-    assert "Months are counted from 9 March 2025 to 2 April 2025 only." in found.notes
+    assert f"{undated:,} incidents of these months have no known day and are left out." in found.notes
+    assert "Counted in part: March 2025 and April 2025, 9 March 2025 to 2 April 2025." in found.notes
     assert rows_of(CopyTable.of(layer), found.asked, None, never).endswith("BETWEEN '2025-03-09' AND '2025-04-02'")
+
+
+@pytest.mark.parametrize("asked", [Selection("lfb"), Selection("lfb", within=Within.SHAPE, shape=BOX, by=By.WHOLE)])
+def test_whatever_tells_no_day_or_hour_is_told_once(qgis_app, qgis_new_project, tmp_path: Path, asked) -> None:
+    rows = [row for row in planted(3000) if row["x"] is not None]
+    for at, row in enumerate(rows):
+        row["occurred_on"] = None if at % 4 == 0 else row["occurred_on"]
+        row["hour"] = None if at % 6 == 0 else row["hour"]
+    write_copy(tmp_path / "d.gpkg", "lfb", rows)
+    layer = opened(tmp_path / "d.gpkg", manifest("lfb", "Fires", len(rows)))
+    inside = [row for row in rows if not asked.shape or 529e3 <= row["x"] <= 532e3 and 181e3 <= row["y"] <= 184e3]
+    days = DaySpan("2025-03-09", "2025-04-02")
+    march = [row for row in inside if row["month"] in ("2025-03", "2025-04")]
+    dated = [row for row in march if row["occurred_on"] and "2025/03/09" <= row["occurred_on"] <= "2025/04/02"]
+
+    def told(**changes) -> Counted:
+        return counted(layer, replace(asked, **changes))
+
+    undated = sum(row["occurred_on"] is None for row in march)
+    found = told(period=days.period, days=days)
+    assert found.total == len(dated) and f"{undated:,} incidents of these months have no known day and" in str(
+        found.notes
+    )
+    untimed = sum(row["hour"] is None for row in inside)
+    assert f"{untimed:,} have no known hour" in str(told(hours=OwnBand(9, 17)).notes)
+    lacking = sum(row["hour"] is None for row in dated) + sum(
+        row["occurred_on"] is None and (row["hour"] is None or 9 <= row["hour"] <= 17) for row in march
+    )
+    found = told(period=days.period, days=days, hours=OwnBand(9, 17))
+    assert f"{lacking:,} incidents of these months have no known day or hour" in str(found.notes)
+    assert "midnight" not in str(told(hours=OwnBand(0, 0)).notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"period": Period("2019-01", "2019-01"), "days": DaySpan("2019-01-01", "2019-01-30")}, "30 January 2019"),
+        ({"period": Period("2025-12", "2025-12"), "days": DaySpan("2025-12-11", "2025-12-20")}, "10 December 2025"),
+        ({"period": Period("2024-01", "2024-03")}, "nothing of January 2024 to March 2024"),
+    ],
+)
+def test_what_the_copy_does_not_hold_is_not_zero(qgis_app, qgis_new_project, copy_path, changes, words) -> None:
+    layer = opened(copy_path, manifest("lfb", "Fires", 4000, slices=(Slice("x", 1, "0", (), period="2025-12-10"),)))
+    for ask in (counted, lambda layer, asked: rows_of(CopyTable.of(layer), asked, None, never)):
+        with pytest.raises(AnalysisError, match=words):
+            ask(layer, Selection("lfb", **changes))
+    days = DaySpan("2025-12-05", "2025-12-31")
+    partly = counted(layer, Selection("lfb", days.period, days=days))
+    assert "Your copy holds 1 January 2025 to 10 December 2025: what else" in str(partly.notes)
+    whole = counted(layer, Selection("lfb", Period("2025-12", "2025-12")))
+    assert "Your copy holds" not in str(whole.notes)
 
 
 def test_days_that_a_copy_does_not_tell_cannot_be_asked(qgis_app, qgis_new_project, tmp_path: Path) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from osgeo import ogr
 from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsProject, QgsRectangle, QgsRuleBasedRenderer
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QDate, QPoint, Qt
-from qgis.PyQt.QtWidgets import QLabel
+from qgis.PyQt.QtCore import QDate, QPoint, QPointF, Qt
+from qgis.PyQt.QtGui import QWheelEvent
+from qgis.PyQt.QtWidgets import QApplication, QLabel
 from safestats.qgis_plugin.core.errors import SessionEnded
 from safestats.qgis_plugin.core.explore.filter_question import keep_question, taken_question
 from safestats.qgis_plugin.core.explore.pivot import Across, Lines
@@ -22,6 +24,7 @@ from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
 from safestats.qgis_plugin.core.explore.table_files import Sheet, write_csv
 from safestats.qgis_plugin.core.periods import DaySpan, Period
 from safestats.qgis_plugin.gui.explore_dock import ExploreDock
+from safestats.shared.manifest import Slice
 from safestats.tests.plugin.conftest import WAIT_MS
 from safestats.tests.plugin.explore.conftest import CAMDEN, CITY, HACKNEY, manifest, opened, planted, write_copy
 
@@ -194,9 +197,67 @@ def test_days_narrow_the_months_and_a_query_brings_them_back(ready: ExploreDock,
     choices.reset()
     assert choices.question().days is None and choices.months.isEnabled()
     assert choices.show_question(asked) == [] and choices.question() == asked
-    choices.last_day.setDate(QDate(2025, 3, 2))
+    choices.first_day.setDate(QDate(2025, 2, 3))
+    assert choices.months.shown() == ("2025-02", "2025-04")
+    choices.last_day.setDate(QDate(2025, 1, 2))
     ready.start()
-    assert "comes before the first" in ready.message.text
+    assert "comes before the first" in ready.message.text and ready.counted is None
+
+
+def test_days_that_are_whole_months_are_months(ready: ExploreDock, qtbot) -> None:
+    choices = ready.choices
+    choices.days_check.click()
+    choices.first_day.setDate(QDate(2025, 2, 1))
+    choices.last_day.setDate(QDate(2025, 4, 30))
+    assert (choices.question().period, choices.question().days) == (Period("2025-02", "2025-04"), None)
+
+
+def test_days_stay_within_the_copy_and_with_their_layer_and_person(ready: ExploreDock, desk, tmp_path, qtbot) -> None:
+    choices = ready.choices
+    choices.days_check.click()
+    choices.first_day.setDate(QDate(2019, 1, 1))
+    assert choices.question().days is None and choices.first_day.date() == QDate(2025, 1, 1)
+    choices.first_day.setDate(QDate(2025, 3, 9))
+    asked = choices.question()
+    rows = [row for row in planted(200) if row["month"] >= "2025-09"]
+    write_copy(tmp_path / "o.gpkg", "lfb", rows)
+    told = manifest(
+        "lfb", "Autumn", len(rows), first_period="2025-09", slices=(Slice("x", 1, "0", (), period="2025-12-10"),)
+    )
+    other = opened(tmp_path / "o.gpkg", told)
+    qtbot.waitUntil(lambda: ready.layer_box.findData(other.id()) >= 0, timeout=WAIT_MS)
+    choose(ready.layer_box, other.id())
+    qtbot.waitUntil(lambda: choices.tree.topLevelItemCount() > 0, timeout=WAIT_MS)
+    assert not choices.days_check.isChecked()
+    assert (choices.first_day.date(), choices.last_day.date()) == (QDate(2025, 9, 1), QDate(2025, 12, 10))
+    assert choices.show_question(asked)[0].startswith("The query asks for 9 March 2025 to 31 December 2025; of these")
+    march = DaySpan("2025-03-09", "2025-03-20")
+    assert "None of the query's days" in choices.show_question(replace(asked, period=march.period, days=march))[0]
+    choices.first_hour.setValue(3)
+    choices.days_check.setChecked(True)
+    choices.last_day.setDate(QDate(2025, 10, 9))
+    choices.reset()
+    assert (choices.first_hour.value(), choices.last_day.date().day()) == (18, 31)
+
+
+def test_a_filter_of_another_question_is_told_and_the_wheel_only_scrolls(ready: ExploreDock, layer, qtbot) -> None:
+    ready.choices.days_check.click()
+    ready.choices.first_day.setDate(QDate(2025, 3, 9))
+    ready.filter_button.click()
+    qtbot.waitUntil(lambda: bool(layer.subsetString()), timeout=WAIT_MS)
+    counted(ready, qtbot)
+    assert ready.message.text == ""
+    box = ready.choices.first_day
+    ready.count_button.setFocus()
+    turn = QWheelEvent(
+        *(QPointF(5, 5), QPointF(box.mapToGlobal(QPoint(5, 5))), QPoint(0, 0), QPoint(0, -120)),
+        *(Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False),
+    )
+    QApplication.sendEvent(box, turn)
+    assert box.date() == QDate(2025, 3, 9)
+    box.setDate(QDate(2025, 3, 10))
+    counted(ready, qtbot)
+    assert "still filtered to what was asked before" in ready.message.text
 
 
 def test_where_a_copy_tells_no_days_it_is_said(dock: ExploreDock, qgis_new_project, tmp_path, qtbot) -> None:
