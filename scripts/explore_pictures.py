@@ -13,7 +13,7 @@ from pathlib import Path
 from desk_steps import DeskSteps, Wait
 from osgeo import ogr, osr
 from qgis.core import QgsProject, QgsRectangle, QgsVectorLayer
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QDate, Qt
 from qgis.PyQt.QtWidgets import QDockWidget, QWidget
 from qgis.utils import iface
 from safestats.qgis_plugin.core import layers
@@ -89,7 +89,7 @@ def invented_bases(dock: object) -> Bases:
     codes = sorted(dock._sets.boundaries.boroughs)
     values = {code: 150_000 + 7_000 * at for at, code in enumerate(codes)}
     values[CITY] = 8_600
-    return Bases(50_000, (Base("residents", "residents", 1000, By.BOROUGH, "made up, 2025", "none", values),))
+    return Bases(50_000, (Base("residents", "residents", 1000, By.BOROUGH, "made up, 2025", "invented for the picture", values),))
 
 
 class Job(DeskSteps):
@@ -132,13 +132,17 @@ class Job(DeskSteps):
         for row in range(choices.borough_box.count()):
             on = choices.borough_box.itemText(row) in CHOSEN
             choices.borough_box.setItemCheckState(row, Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+        choices.days_check.setChecked(True)
+        choices.first_day.setDate(QDate(2025, 3, 9))
+        choices.last_day.setDate(QDate(2025, 9, 21))
         choices.hours_check.setChecked(True)
         dock.count_button.click()
         yield lambda: not dock.progress.running
         dock.results.base_box.setCurrentIndex(1)
         dock.setFloating(True)
-        dock.resize(480, 1150)
         yield self.pause(0.5)
+        dock.resize(480, 1150)
+        yield self.pause(1.0)
         self.picture("explore-dock", dock)
         choices.by_box.setCurrentIndex(choices.by_box.findData(By.LSOA))
         dock.count_button.click()
