@@ -435,6 +435,7 @@ def test_a_card_removes_its_copy(desk: Desk, dock: LayersDock, pull, live_server
 
 
 def test_updating_all_says_what_it_brought(desk: Desk, dock: LayersDock, pull, live_server, publish, qtbot) -> None:
+    publish(("2025-08", 300, 1), ("2025-09", 200, 2))  # whatever other tests left
     copy = pull(live_server.url)
     qtbot.waitUntil(lambda: "colp" in dock.cards and dock.cards["colp"].updatable, timeout=WAIT_MS)
     dock.update_all_button.click()
