@@ -21,6 +21,7 @@ _OF_DAYS = frozenset(
         "timestamp", "week", "weekday", "weekdays",
     }
 )  # fmt: skip
+_NUMBER = "incident_number"  # the Fire Brigade's ends with the day
 _NAME_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
 _OF_LIST = "value"  # as a list in JSON calls its members
 _LONG_FILTER = 200  # characters that a reader is shown
@@ -58,7 +59,7 @@ def names_rows(subset: str) -> bool:
 
 
 def names_days(subset: str, moments: Collection[str] = ()) -> bool:
-    """Whether a filter names a column of days or hours: one of ``moments``, or one that is called so."""
+    """Whether a filter names a column that tells days or hours: one of ``moments``, or one that is called so."""
     known = {name.lower() for name in moments}
     if any(name.lower() in known or _tells_days(name) for name in columns_of(subset)):
         return True
@@ -67,7 +68,8 @@ def names_days(subset: str, moments: Collection[str] = ()) -> bool:
 
 def _tells_days(name: str) -> bool:
     words = [word.lower() for word in _NAME_WORDS.split(name)]
-    return not _OF_DAYS.isdisjoint(words) or (len(words) > 1 and words[-1] in ("on", "at"))
+    of_day = not _OF_DAYS.isdisjoint(words) or (len(words) > 1 and words[-1] in ("on", "at"))
+    return of_day or name.lower() == _NUMBER
 
 
 def days_of(subset: str) -> DaySpan | None:

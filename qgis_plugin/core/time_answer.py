@@ -298,8 +298,8 @@ def published(made: TimeAnswer, kind: ChartKind) -> TimeAnswer:
         )
     if made.names_days:
         raise AnalysisError(
-            "The layer is filtered by day or hour, and of two such charts the difference would be a few incidents: "
-            "filter by whole months, categories or boroughs, or make the chart for operational use."
+            "The layer is filtered by day, hour or incident number, and of two such charts the difference would be a "
+            "few incidents: filter by whole months, categories or boroughs, or make the chart for operational use."
         )
     masking, labels = made.masking, {made.facts.label(code) for code in made.facts.sensitive}
     bare = replace(made, week=None, calendar=None, months=(), years=None, categories=(), peers=None, public=True)

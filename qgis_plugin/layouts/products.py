@@ -85,7 +85,7 @@ def named_rows() -> Finding:
 def named_days() -> Finding:
     """That a layer's filter is by days or hours, so that the difference of two maps would be a few incidents."""
     return Finding(
-        tr("The layer is filtered by day or hour, and single days and hours are not published."),
+        tr("The layer is filtered by day, hour or incident number, and such selections are not published."),
         tr("Filter by whole months, categories or boroughs, or make the page for operational use."),
     )
 

@@ -494,6 +494,7 @@ DAYS = [
     "DateOfCall = '01/01/2025'",
     "attribute('moved') > 3",
     "moved IS NOT NULL",
+    "incident_number LIKE '%-09032025'",
 ]
 WHOLE = [
     "",
@@ -516,7 +517,7 @@ def test_charts_of_a_layer_filtered_by_days_or_hours_are_not_published(layer):
         made = counted(layer, period=Period("2025-03", "2025-03"))
         assert made.rows  # for colleagues it is counted
         for kind in (ChartKind.ROLLING, ChartKind.YEARS, ChartKind.WEEK, ChartKind.PARETO, ChartKind.PEERS):
-            with pytest.raises(AnalysisError, match="filtered by day or hour.*whole months"):
+            with pytest.raises(AnalysisError, match="filtered by day, hour or incident number.*whole months"):
                 published(made, kind)
     assert layer.setSubsetString("\"category\" = 'drugs'")
     assert published(counted(layer), ChartKind.ROLLING).months

@@ -307,7 +307,7 @@ def told_of(product) -> list[str]:
 
 KINDS = "What is counted is mostly of kinds of incident that are published among others only."
 SPAN = "\"occurred_on\" BETWEEN '2025-03-09' AND '2025-04-05'"
-DAYS = "The layer is filtered by day or hour, and single days and hours are not published."
+DAYS = "The layer is filtered by day, hour or incident number, and such selections are not published."
 ROWS = "The layer's filter names single rows, which is a selection, and such are not published."
 CELLS = "The cells, or the neighbourhoods of cells, would tell places too exactly."
 
