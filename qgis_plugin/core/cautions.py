@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .analysis_error import AnalysisError
+from .filter_text import days_of
 from .point_facts import PointFacts
 from .points import Points, stacks
 from .sentences import say, say_number, translated
@@ -113,6 +114,9 @@ def filtered_layer(facts: PointFacts) -> str:
     """Of a layer that shows a part of its rows; empty where it shows all."""
     if not facts.subset:
         return ""
+    days = days_of(facts.subset)
+    if days is not None:
+        return say("“{title}” is filtered to {days}: nothing else counts.", title=facts.title, days=days.label)
     return say(
         "“{title}” is filtered: only the incidents that its filter lets through count.",
         title=facts.title,

@@ -8,10 +8,21 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from ...shared.manifest import FID_COLUMN
+from .analysis_error import AnalysisError
+from .periods import DaySpan
 from .sentences import say, translated
 
 SINGLE_ROWS = f'"{FID_COLUMN}" …'  # stands for a filter of single rows where it must not be kept; it is no SQL
 _NAMES_ROWS = re.compile(rf"\b({FID_COLUMN}|rowid|_rowid_|oid)\b|[$@]id\b", re.IGNORECASE)
+# Words that a column's name is made of where it tells days, parts of days, or weeks.
+_OF_DAYS = frozenset(
+    {
+        "date", "datetime", "day", "days", "dayofweek", "dow", "hour", "hours", "minute", "minutes", "time",
+        "timestamp", "week", "weekday", "weekdays",
+    }
+)  # fmt: skip
+_NUMBER = "incident_number"  # the Fire Brigade's ends with the day
+_NAME_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
 _OF_LIST = "value"  # as a list in JSON calls its members
 _LONG_FILTER = 200  # characters that a reader is shown
 _LONG_AUDITED = 600  # characters that the audit keeps; the columns and the digest are of the whole
@@ -25,6 +36,10 @@ _PART = re.compile(
     r"|(?P<word>[^\W\d]\w*|[$@:#]\w+)"
     r"|(?P<sign>.)",
     re.DOTALL,
+)
+_SPAN = re.compile(
+    r"""("month" BETWEEN '[\d-]+' AND '[\d-]+' AND )?"occurred_on" BETWEEN '(?P<first>[\d-]+)' AND '(?P<last>[\d-]+)'"""
+    r"(?=$| AND )"
 )
 _LIST = re.compile(r"\?(?: ?, ?\?)+")
 _WORDS = frozenset(
@@ -43,6 +58,34 @@ def names_rows(subset: str) -> bool:
     return _NAMES_ROWS.search(subset) is not None
 
 
+def names_days(subset: str, moments: Collection[str] = ()) -> bool:
+    """Whether a filter names a column that tells days or hours: one of ``moments``, or one that is called so."""
+    known = {name.lower() for name in moments}
+    if any(name.lower() in known or _tells_days(name) for name in columns_of(subset)):
+        return True
+    return any(kind == "text" and _bare(part).lower() in known for kind, part in _parts(subset))  # of QGIS's functions
+
+
+def _tells_days(name: str) -> bool:
+    words = [word.lower() for word in _NAME_WORDS.split(name)]
+    of_day = not _OF_DAYS.isdisjoint(words) or (len(words) > 1 and words[-1] in ("on", "at"))
+    return of_day or name.lower() == _NUMBER
+
+
+def days_of(subset: str) -> DaySpan | None:
+    """The days of a filter that the explore dock made of them; ``None`` of any other filter."""
+    found = _SPAN.match(subset)
+    depth = 0
+    for kind, part in _parts(subset[found.end() :] if found else ""):
+        depth += {"(": 1, ")": -1}.get(part, 0) if kind == "sign" else 0
+        if depth < 0 or (depth == 0 and kind == "word" and part.lower() == "or"):
+            return None  # somebody went on by hand: these days are not all
+    try:
+        return DaySpan(found["first"], found["last"]) if found else None
+    except AnalysisError:
+        return None
+
+
 def filter_words(subset: str) -> str:
     """A layer's filter for who works with it: without comments, cut where it is long, and no list of rows."""
     if not names_rows(subset):
@@ -59,6 +102,8 @@ def columns_of(subset: str, known: Collection[str] | None = None) -> tuple[str, 
     parts = [part for part in _parts(subset) if part[0] != "gap"]
     for at, (kind, part) in enumerate(parts):
         called = at + 1 < len(parts) and parts[at + 1][1] == "("
+        if kind == "text" and at and parts[at - 1][1] == ".":
+            kind = "name"  # as SQLite takes it there
         if kind == "name" or (kind == "word" and not called and part.lower() not in _WORDS):
             name = _bare(part) if kind == "name" else part
             if known is None or _is_known(name, known):

@@ -173,6 +173,7 @@ class HotspotResult:
     audited_filter: Mapping[str, Any] = field(default_factory=dict)  # of the layer's own; empty where it had none
     guarded: bool = False  # few others lie beside what is published among others only
     names_rows: bool = False  # the layer's own filter picks single rows
+    names_days: bool = False  # it is by days or hours
 
     @property
     def masking(self) -> int:
@@ -443,6 +444,7 @@ def open_result(run: HotspotRun) -> HotspotResult:
         audited_filter=facts.audited_filter,
         guarded=run.guarded,
         names_rows=facts.names_rows,
+        names_days=facts.names_days,
     )
 
 

@@ -14,7 +14,7 @@ from ...shared.rings import AnyBand
 from ...shared.windows import Window, trend
 from .borough_ranks import BoroughRanks, RankTable
 from .periods import Period
-from .point_facts import PointFacts
+from .point_facts import PointFacts, filter_note
 from .points import CancelledCheck, Points, largest_stack
 from .proximity_question import Part, Plan
 from .study_areas import points_inside
@@ -59,6 +59,7 @@ def dataset_answer(
     coarse = counter.coarse(in_now)
     compared = not planned.question.compare or before is not None
     notes = [
+        *filter(None, [filter_note(facts)]),
         *part.notes,
         *coverage_notes(radii, covered),
         *count_notes(len(current), radii, coarse, unplaced, stack, unknown_hour, compared),

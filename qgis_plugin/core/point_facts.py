@@ -25,8 +25,8 @@ from . import file_rows, layers
 from .analysis_error import AnalysisError
 from .exact import Exact
 from .file_rows import PointFile
-from .filter_text import audited_filter, filter_words, names_rows
-from .sentences import translated
+from .filter_text import audited_filter, days_of, filter_words, names_days, names_rows
+from .sentences import say, translated
 
 NATIONAL_GRID = "EPSG:27700"
 _CODE = re.compile("[a-z0-9]+([-_][a-z0-9]+)*")
@@ -104,6 +104,17 @@ class PointFacts:
         return names_rows(self.subset)
 
     @property
+    def moments(self) -> tuple[str, ...]:
+        """The columns that tell days or hours."""
+        told = (column.name for column in self.columns if column.kind is ColumnKind.MOMENT)
+        return (*told, *filter(None, (self.date_field, self.hour_field)))
+
+    @property
+    def names_days(self) -> bool:
+        """Whether the layer's own filter is by days or hours."""
+        return names_days(self.subset, self.moments)
+
+    @property
     def audited_filter(self) -> dict[str, Any]:
         """What the audit notes of the layer's own filter; empty where there is none."""
         return audited_filter(self.subset, [*(column.name for column in self.columns), *self.flag_fields])
@@ -148,6 +159,17 @@ def mostly_guarded(facts: PointFacts, rows: int, guarded: int) -> bool:
 def filter_parameter(facts: PointFacts) -> tuple[tuple[str, str], ...]:
     """The layer's own filter among the parameters of a run; nothing where it shows all its rows."""
     return (filter_told(translated("Filter of the layer"), facts),) if facts.subset else ()
+
+
+def filter_note(facts: PointFacts) -> str:
+    """For colleagues, that the layer was filtered, and how; empty where it shows all its rows."""
+    if not facts.subset:
+        return ""
+    days = days_of(facts.subset)
+    return say(
+        "Only what the layer's own filter lets through is counted: {filter}",
+        filter=f"{days.label} ({facts.filter_words})" if days else facts.filter_words,
+    )
 
 
 def filter_told(words: str, facts: PointFacts) -> Exact:

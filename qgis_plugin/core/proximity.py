@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from qgis.core import QgsGeometry
 
@@ -21,7 +22,7 @@ from .borough_ranks import BoroughRanks, RankTable
 from .coverage import CoverageMap, circle
 from .layer_in_rings import dataset_answer
 from .periods import Period
-from .point_facts import mostly_guarded
+from .point_facts import PointFacts, mostly_guarded
 from .points import CancelledCheck, PointSource, Rows, never_cancelled
 from .proximity_question import Part, Plan, Question
 
@@ -38,7 +39,7 @@ class PlaceSearch:
 
     ``ranks``, by dataset and band, are the tables in which its counts were looked up, where there were such.
     ``guarded``: a layer's own filter leaves few others beside what is published among others only; ``names_rows``: it
-    picks single rows.
+    picks single rows. ``sources`` are the layers that were to be counted in.
     """
 
     answer: RingAnswer
@@ -48,6 +49,16 @@ class PlaceSearch:
     ranks: Mapping[tuple[str, AnyBand], RankTable] = field(default_factory=dict)
     guarded: bool = False
     names_rows: bool = False
+    sources: tuple[PointFacts, ...] = ()
+
+    @property
+    def filtered(self) -> tuple[str, ...]:
+        """The titles of the layers that had a filter of their own."""
+        return tuple(dict.fromkeys(facts.title for facts in self.sources if facts.subset))
+
+    def audited_filter(self, dataset: str) -> Mapping[str, Any]:
+        """What the audit notes of the filter of the dataset's layer; empty where it had none."""
+        return next((f.audited_filter for f in self.sources if f.dataset == dataset and f.subset), {})
 
     @property
     def place(self) -> Place:
@@ -163,6 +174,7 @@ def search(
         ranks=_tables(planned, place, ranks),
         guarded=any(filtered_to_guarded(part.rows, planned.now, cancelled) for part in planned.parts),
         names_rows=any(part.rows.facts.names_rows for part in planned.parts),
+        sources=tuple(part.rows.facts for part in planned.parts),
     )
 
 

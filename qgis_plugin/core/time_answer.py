@@ -86,8 +86,9 @@ class TimeAnswer:
     """Every chart of one reading. A chart that is ``None`` cannot be drawn: ``troubles`` says why.
 
     ``rows`` incidents lie in the period, ``undated`` of those read have no month at all. ``missing`` are the months
-    of the period that were not delivered. ``names_rows``: the layer's filter picks single rows. ``masking`` is the
-    largest count withheld in public. ``guarded``: few others lie beside what is published among others only.
+    of the period that were not delivered. ``names_rows``: the layer's filter picks single rows; ``names_days``: it is
+    by days or hours. ``masking`` is the largest count withheld in public. ``guarded``: few others lie beside what is
+    published among others only.
     """
 
     facts: PointFacts
@@ -106,6 +107,7 @@ class TimeAnswer:
     peers: Peers | None = None
     troubles: Mapping[ChartKind, str] = field(default_factory=dict)
     names_rows: bool = False
+    names_days: bool = False
     public: bool = False
     guarded: bool = False
     where: str = ""  # which boroughs the copy holds, in words; empty of a layer that is no copy
@@ -156,6 +158,7 @@ def answer(
         selected=bool(source.selected),
         filtered=bool(source.subset),
         names_rows=source.names_rows,
+        names_days=source.names_days,
         rows=len(inside),
         undated=int(np.isnat(rows.months).sum()),
         missing=tuple(m for m in held.span if period.covers(m) and m not in held.months),
@@ -292,6 +295,11 @@ def published(made: TimeAnswer, kind: ChartKind) -> TimeAnswer:
         raise AnalysisError(
             "What is counted is mostly of kinds that are published among others only: let at least as many others "
             "count, or make the chart for operational use."
+        )
+    if made.names_days:
+        raise AnalysisError(
+            "The layer is filtered by day, hour or incident number, and of two such charts the difference would be a "
+            "few incidents: filter by whole months, categories or boroughs, or make the chart for operational use."
         )
     masking, labels = made.masking, {made.facts.label(code) for code in made.facts.sensitive}
     bare = replace(made, week=None, calendar=None, months=(), years=None, categories=(), peers=None, public=True)

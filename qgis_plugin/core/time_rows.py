@@ -24,7 +24,7 @@ from ...shared.windows import newest_full_month
 from . import layers
 from .analysis_error import AnalysisError
 from .errors import Cancelled
-from .filter_text import names_rows
+from .filter_text import names_days, names_rows
 from .geopackage import read_only
 from .periods import month_number, month_of
 from .point_facts import PointFacts, describe
@@ -191,6 +191,11 @@ class TimeSource:
     def names_rows(self) -> bool:
         """Whether the layer's filter picks single rows, as one made of a drawn shape does."""
         return names_rows(self.subset)
+
+    @property
+    def names_days(self) -> bool:
+        """Whether the layer's filter is by days or hours."""
+        return names_days(self.subset, self.facts.moments)
 
     @property
     def tells_boroughs(self) -> bool:

@@ -340,7 +340,7 @@ class ProximityDock(QgsDockWidget):
             for source in ours:
                 self._desk.require_use(source.facts.dataset, source.facts.title, Use.EXPORT)
             filters = {"list": True, "radii_m": list(question.radii), "preset": question.preset.name}
-            uses = [(source.facts.dataset, filters, None) for source in ours]
+            uses = [(source.facts.dataset, {**filters, **source.facts.audited_filter}, None) for source in ours]
             self._desk.note_leaving(EventKind.PROXIMITY_SEARCH, uses)
             pages = PremisesPages(self._coverages.of(()), self.tr("Operational: exact counts. Not for publication."))
         except DeskError as error:
@@ -359,7 +359,7 @@ class ProximityDock(QgsDockWidget):
             hashes = {path.name: digest for path, digest in made.files}
             for source in ours:
                 dataset = source.facts.dataset
-                told = {**filters, "answered": made.answered, "sha256": hashes}
+                told = {**filters, **source.facts.audited_filter, "answered": made.answered, "sha256": hashes}
                 self._desk.record(EventKind.PROXIMITY_SEARCH, dataset, told, made.counted.get(dataset, 0))
             self._say_batch(made, folder)
 
@@ -500,6 +500,7 @@ class ProximityDock(QgsDockWidget):
                     "hours": [row.band.words for row in part.totals()],
                     "from": answer.now.first,
                     "to": answer.now.last,
+                    **result.audited_filter(part.code),
                 }
                 self._desk.record(EventKind.PROXIMITY_SEARCH, part.code, filters, part.rows[0].figures[-1].count or 0)
 

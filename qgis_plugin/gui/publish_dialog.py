@@ -632,7 +632,8 @@ class PublishDialog(QDialog):
             "page_id": str(uuid4()),  # by which the events of the page's datasets are known to be of one page
         }
         self._desk.note_leaving(
-            EventKind.MAP_EXPORT, [(used.dataset, filters, used.rows) for used in self._product.datasets]
+            EventKind.MAP_EXPORT,
+            [(used.dataset, {**filters, **used.audited_filter}, used.rows) for used in self._product.datasets],
         )
 
     def open_designer(self) -> None:

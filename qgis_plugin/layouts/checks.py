@@ -30,6 +30,7 @@ from qgis.PyQt.QtCore import QPointF, QRectF
 
 from ...shared.furniture import MARKINGS, FurnitureItem, Lack, refusal, required
 from ..core.errors import DeskError
+from ..core.explore.choropleth import EXACT_PROPERTY
 from .label_words import shorten_words, tells_of_features
 from .sheet import (
     AUTHOR_PROPERTY,
@@ -103,6 +104,7 @@ def findings(layout: QgsPrintLayout) -> list[Finding]:
             )
         )
     if mode_of(layout) is Mode.PUBLICATION:
+        found.extend(_exact_maps(layout))
         found.extend(_exact_charts(layout))
         found.extend(_telling_labels(layout))
         found.extend(_counting_legends(layout))
@@ -117,6 +119,25 @@ def findings(layout: QgsPrintLayout) -> list[Finding]:
             if isinstance(frame, (QgsLayoutItemAttributeTable, QgsLayoutItemHtml))
         )
     return found
+
+
+def _exact_maps(layout: QgsPrintLayout) -> list[Finding]:
+    """Layers of exact counts by area, drawn on a map or told in a legend."""
+    exact: dict[str, QgsMapLayer] = {}
+    for layer in (*_drawn_layers(layout), *_told_layers(layout)):
+        if str(layer.customProperty(EXACT_PROPERTY, "")).lower() == "true":
+            exact[layer.id()] = layer
+    if not exact:
+        return []
+    names = ", ".join(f"“{layer.name()}”" for layer in exact.values())
+    return [
+        Finding(
+            tr("The page shows exact counts by area ({names}), which may not be published.").format(names=names),
+            tr("Take them off the page, or make it for operational use."),
+            button=tr("Take them off"),
+            mend=partial(_take_off_all, layout, list(exact)),
+        )
+    ]
 
 
 def _exact_charts(layout: QgsPrintLayout) -> list[Finding]:
@@ -355,6 +376,19 @@ def incident_layers(layout: QgsLayout) -> list[QgsMapLayer]:
     return list(shown.values())
 
 
+def _drawn_layers(layout: QgsLayout) -> list[QgsMapLayer]:
+    return [layer for item in maps_of(layout) for layer in shown_layers(item)]
+
+
+def _told_layers(layout: QgsLayout) -> list[QgsMapLayer]:
+    nodes = [node for legend in _legends_of(layout) for node in legend.model().rootGroup().findLayers()]
+    return [leaf for node in nodes if node.layer() is not None for leaf in _leaves(node.layer())]
+
+
+def _legends_of(layout: QgsLayout) -> list[QgsLayoutItemLegend]:
+    return [item for item in layout.items() if isinstance(item, QgsLayoutItemLegend)]
+
+
 def maps_of(layout: QgsLayout) -> list[QgsLayoutItemMap]:
     """The layout's maps."""
     return [item for item in layout.items() if isinstance(item, QgsLayoutItemMap)]
@@ -386,3 +420,19 @@ def _take_off(layout: QgsLayout, ids: list[str]) -> None:
         item.setLayers([layer for layer in shown_layers(item) if layer.id() not in ids])
         item.setKeepLayerSet(True)
         item.setFollowVisibilityPreset(False)
+
+
+def _take_off_all(layout: QgsLayout, ids: list[str]) -> None:
+    """Off the maps, and out of the legends."""
+    _take_off(layout, ids)
+    for legend in _legends_of(layout):
+        nodes = [node for node in legend.model().rootGroup().findLayers() if _holds(node, ids)]
+        if nodes:
+            legend.setAutoUpdateModel(False)  # or else the project's own tree would change
+            for node in [node for node in legend.model().rootGroup().findLayers() if _holds(node, ids)]:
+                node.parent().removeChildNode(node)
+            legend.refresh()
+
+
+def _holds(node: QgsLayerTreeLayer, ids: list[str]) -> bool:
+    return node.layer() is not None and any(leaf.id() in ids for leaf in _leaves(node.layer()))

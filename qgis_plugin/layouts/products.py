@@ -4,8 +4,9 @@ report around a place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from qgis.core import QgsPrintLayout, QgsProject, QgsRectangle
 
@@ -26,11 +27,12 @@ from .time_page import TimeChart, build_chart_layout
 
 @dataclass(frozen=True)
 class UsedDataset:
-    """A dataset on a page, and how many of its rows made it."""
+    """A dataset on a page, how many of its rows made it, and what the audit notes of its layer's own filter."""
 
     dataset: str
     title: str
     rows: int
+    audited_filter: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Product(Protocol):
@@ -80,8 +82,27 @@ def named_rows() -> Finding:
     )
 
 
+def named_days() -> Finding:
+    """That a layer's filter is by days or hours, so that the difference of two maps would be a few incidents."""
+    return Finding(
+        tr("The layer is filtered by day, hour or incident number, and such selections are not published."),
+        tr("Filter by whole months, categories or boroughs, or make the page for operational use."),
+    )
+
+
+def filtered_layer(title: str) -> Finding:
+    """That a report is of a part of a layer, so that two reports could be subtracted."""
+    return Finding(
+        tr("“{layer}” is filtered, and what is published around a place is of all its incidents.").format(layer=title),
+        tr("Take the filter off the layer and search again, or make the page for operational use."),
+    )
+
+
 def _guards(result: HotspotResult | AnalysisRun | PlaceSearch) -> list[Finding]:
-    return [*([guarded_categories()] if result.guarded else []), *([named_rows()] if result.names_rows else [])]
+    found = [*([guarded_categories()] if result.guarded else []), *([named_rows()] if result.names_rows else [])]
+    if isinstance(result, PlaceSearch):
+        return [*found, *map(filtered_layer, result.filtered)]
+    return [*found, *([named_days()] if result.names_days else [])]
 
 
 def _too_narrow(needed: float | None) -> list[Finding]:
@@ -118,7 +139,8 @@ class HotspotProduct:
     @property
     def datasets(self) -> tuple[UsedDataset, ...]:
         """The one that the run read."""
-        return (UsedDataset(self.result.dataset, self.result.dataset_title, self.result.used),)
+        result = self.result
+        return (UsedDataset(result.dataset, result.dataset_title, result.used, result.audited_filter),)
 
     @property
     def extent(self) -> QgsRectangle:
@@ -127,7 +149,7 @@ class HotspotProduct:
 
     @property
     def guarded(self) -> tuple[Finding, ...]:
-        """Guarded kinds of incident, single rows, and a neighbourhood of Gi* that tells places too exactly."""
+        """Guarded kinds of incident, single rows, days and hours, and a neighbourhood of Gi* that tells too exactly."""
         return (*_guards(self.result), *_too_narrow(too_narrow_to_publish(self.result)))
 
     def build(
@@ -159,7 +181,8 @@ class ReportProduct:
     def datasets(self) -> tuple[UsedDataset, ...]:
         """Those that the search counted in."""
         return tuple(
-            UsedDataset(one.code, one.title, one.rows[0].figures[-1].count or 0) for one in self.result.answer.datasets
+            UsedDataset(one.code, one.title, one.rows[0].figures[-1].count or 0, self.result.audited_filter(one.code))
+            for one in self.result.answer.datasets
         )
 
     @property
@@ -200,10 +223,11 @@ class AnalysisProduct:
     @property
     def datasets(self) -> tuple[UsedDataset, ...]:
         """Those that the run read."""
-        facts, used = self.run.facts, self.run.record.incidents
-        every = {facts.dataset: UsedDataset(facts.dataset, facts.title, used)}
-        for other, number in self.run.others:
-            every.setdefault(other.dataset, UsedDataset(other.dataset, other.title, number))
+        every: dict[str, UsedDataset] = {}
+        for facts, used in ((self.run.facts, self.run.record.incidents), *self.run.others):
+            one = every.setdefault(facts.dataset, UsedDataset(facts.dataset, facts.title, used))
+            if not one.audited_filter:  # of several layers of a dataset, that which was filtered
+                every[facts.dataset] = replace(one, audited_filter=facts.audited_filter)
         return tuple(every.values())
 
     @property
@@ -213,7 +237,7 @@ class AnalysisProduct:
 
     @property
     def guarded(self) -> tuple[Finding, ...]:
-        """Guarded kinds of incident, single rows, and what tells places too exactly."""
+        """Guarded kinds of incident, single rows, days and hours, and what tells places too exactly."""
         found = _guards(self.run)
         if (needed := too_fine(self.run)) is not None:
             found.append(
@@ -253,7 +277,7 @@ class ChartProduct:
     def datasets(self) -> tuple[UsedDataset, ...]:
         """The one that was counted."""
         facts = self.chart.answer.facts
-        return (UsedDataset(facts.dataset, facts.title, self.chart.rows),)
+        return (UsedDataset(facts.dataset, facts.title, self.chart.rows, facts.audited_filter),)
 
     @property
     def extent(self) -> QgsRectangle:

@@ -103,6 +103,13 @@ def published(result: PlaceSearch) -> RingAnswer:
                 "area of your own, or make the report for operational use."
             )
         )
+    if result.filtered:
+        raise AnalysisError(
+            tr(
+                "“{layer}” is filtered, and two reports of other filters could be subtracted: take the filter off the "
+                "layer and search again, or make the report for operational use."
+            ).format(layer=result.filtered[0])
+        )
     tables = result.ranks
 
     def standing(row: AnswerRow, radius: int, count: int) -> str:

@@ -134,7 +134,8 @@ class PremisesBatch(SafeStatsAlgorithm):
             pages = PremisesPages(coverages.of(()), tr("Operational: exact counts. Not for publication."))
         filters = {"list": True, "radii": list(question.radii), "preset": question.preset.name}
         for source in self._sources:
-            self.note_use(source, EventKind.PROXIMITY_SEARCH, filters, None)
+            told = {**filters, **source.facts.audited_filter}
+            self.note_use(source, EventKind.PROXIMITY_SEARCH, told, None)
 
         made = run_batch(
             *(listed, folder, self._sources, question, finder, coverages, BoroughRanks(copies(), finder), pages),
@@ -142,7 +143,7 @@ class PremisesBatch(SafeStatsAlgorithm):
         )
         hashes = {path.name: digest for path, digest in made.files}
         for source in self._sources:
-            told = {**filters, "answered": made.answered, "sha256": hashes}
+            told = {**filters, **source.facts.audited_filter, "answered": made.answered, "sha256": hashes}
             self.note_use(source, EventKind.PROXIMITY_SEARCH, told, made.counted.get(source.facts.dataset, 0))
         for one in made.rejected:
             feedback.pushWarning(tr("Line {line}: {why}").format(line=one.line, why=one.sentence))

@@ -196,6 +196,7 @@ class ProximitySearch(SafeStatsAlgorithm):
             filters = {"place": place.label, "radii": list(answer.radii), "preset": question.preset.name}
             filters |= {"from": answer.now.first, "to": answer.now.last}
             source = sources[result.layers[part.code]]
+            filters |= source.facts.audited_filter
             self.note_use(source, EventKind.PROXIMITY_SEARCH, filters, part.rows[0].figures[-1].count or 0)
             for note in (*part.notes, *part.caveats):
                 feedback.pushInfo(f"{part.title}: {note}")

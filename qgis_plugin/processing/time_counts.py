@@ -135,6 +135,7 @@ class TimeCounts(SafeStatsAlgorithm):
             "filtered": made.filtered,
             "weighted": question.weighted,
             "product": f"table-{kind.value}",
+            **made.facts.audited_filter,
         }
         self.note_use(self._source, EventKind.TIME_CHARTS, filters, made.rows)
 

@@ -92,6 +92,11 @@ class AnalysisRun:
         return any(facts.names_rows for facts in (self.facts, *(other for other, _ in self.others)))
 
     @property
+    def names_days(self) -> bool:
+        """Whether the filter of any of them is by days or hours."""
+        return any(facts.names_days for facts in (self.facts, *(other for other, _ in self.others)))
+
+    @property
     def synthetic(self) -> bool:
         """Whether any of the incidents were invented."""
         return any(facts.synthetic for facts in (self.facts, *(other for other, _ in self.others)))

@@ -28,6 +28,7 @@ from .wording import BY_WORDS, category_words, period_words, question_words
 _COLOURS = ("#e8eef5", "#bfd3e6", "#8fb1d3", "#5885b5", "#24588f")
 _EDGE, _MISSING, _UNRATED, _LITTLE = "#ffffff", "#9a9a9a", "#f4f4f4", "#b3541e"
 _OPACITY = 0.85
+EXACT_PROPERTY = "safestats/exact"  # marks a layer of exact counts, which is not for publication
 VALUE = "shown"
 TABLE = "areas"
 
@@ -90,6 +91,7 @@ def open_choropleth(path: Path, counted: Counted, sets: AreaSets, base: Base | N
     layer.setRenderer(_renderer(layer, base is not None))
     layer.setOpacity(_OPACITY)
     layer.setReadOnly(True)
+    layer.setCustomProperty(EXACT_PROPERTY, True)
     metadata = QgsLayerMetadata()
     metadata.setTitle(name)
     lines = [f"{words}: {value}" for words, value in question_words(counted.asked, sets)]

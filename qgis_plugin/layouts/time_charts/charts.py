@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ....shared.windows import month_words
+from ...core.filter_text import days_of
 from ...core.time_answer import ChartKind, TimeAnswer
 from ..drawing import MM_PER_POINT, Drawing
 from ..sheet import tr
@@ -84,6 +85,8 @@ def notes(kind: ChartKind, made: TimeAnswer) -> list[str]:
         told.append(tr("SYNTHETIC DATA – not real incidents."))
     if made.selected and kind is not ChartKind.PEERS:
         told.append(tr("Of the selected rows only."))
+    elif (days := days_of(made.facts.subset)) is not None:
+        told.append(tr("Of {days} only, by the layer's filter.").format(days=days.label))
     elif made.filtered:
         told.append(tr("Of the rows of the layer's filter."))
     if made.missing:

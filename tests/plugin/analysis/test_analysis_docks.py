@@ -308,3 +308,26 @@ def test_hotspot_trouble_is_told_beside_the_inputs(hotspots, qtbot):
     hotspots.start()
     qtbot.waitUntil(lambda: "smaller than the cell" in hotspots.message.text)
     assert hotspots.result is None and hotspots.run_button.isEnabled()
+
+
+def test_the_note_of_a_search_tells_the_filter_of_its_layer(proximity, desk, qtbot):
+    layer = safestats_layer(city(), "2025-03")
+    assert layer.setSubsetString("\"category\" = 'theft'")
+    QgsProject.instance().addMapLayer(layer)
+    qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
+    search(proximity, qtbot)
+    noted = events(desk)[-1]["filter"]
+    assert (noted["filter"], noted["filter_columns"]) == ('"category" = ?', ["category"])
+    assert "own filter lets through" in proximity.results.remarks.toPlainText()
+
+
+def test_the_notes_of_a_list_of_premises_tell_the_filter_too(proximity, desk, qtbot, tmp_path):
+    layer = safestats_layer(city(), "2025-03")
+    assert layer.setSubsetString("\"category\" = 'theft'")
+    QgsProject.instance().addMapLayer(layer)
+    qtbot.waitUntil(lambda: bool(proximity.chosen_layers()))
+    listed = tmp_path / "list.csv"
+    listed.write_text("name,postcode\nThe Anchor,SE1 2AD\n", encoding="utf-8")
+    proximity.search_premises(listed, tmp_path)
+    qtbot.waitUntil(lambda: bool(proximity.message.text))
+    assert [event["filter"]["filter"] for event in events(desk)[-2:]] == ['"category" = ?'] * 2

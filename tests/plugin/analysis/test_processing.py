@@ -362,3 +362,19 @@ def test_a_run_on_a_local_copy_is_noted_for_the_audit(provider, context, tmp_pat
     # A layer of one's own is nobody else's business.
     processing.run("safestats:proximitysearch", {**inputs, "INPUT": [point_layer(rows(5))]}, context=context)
     assert len(EventQueue(tmp_path / "copies" / "events.jsonl").waiting("account-1")) == 1
+
+
+def test_what_processing_notes_tells_the_filter_of_the_layer(provider, context, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAFESTATS_LOCAL_ROOT", str(tmp_path / "copies"))
+    layer = QgsVectorLayer(str(local_copy(tmp_path / "copies").path), "copy", "ogr")
+    assert layer.setSubsetString("\"category\" = 'theft'")
+    listed = tmp_path / "list.csv"
+    listed.write_text("name,postcode\nThe Anchor,SE1 2AD\n", encoding="utf-8")
+    around = {"INPUT": [layer], "RADII": "100,500"}
+    processing.run("safestats:proximitysearch", {**around, "POSTCODE": "SE1 2AD"}, context=context)
+    batch = {**around, "LIST": str(listed), "FOLDER": str(tmp_path / "out"), "PAGES": False}
+    processing.run("safestats:premisesbatch", batch, context=context)
+    processing.run("safestats:timecounts", {"INPUT": layer, "CHART": 2, "OUTPUT": "memory:"}, context=context)
+    noted = [event["filter"] for event in EventQueue(tmp_path / "copies" / "events.jsonl").waiting("account-1")]
+    assert [one["by"] for one in noted] == ["proximitysearch", "premisesbatch", "premisesbatch", "timecounts"]
+    assert all((one["filter"], one["filter_columns"]) == ('"category" = ?', ["category"]) for one in noted)

@@ -27,6 +27,7 @@ from safestats.qgis_plugin.core.file_rows import PointFile
 from safestats.qgis_plugin.core.local_store import LocalStore
 from safestats.qgis_plugin.core.periods import Period, held_before, latest_year
 from safestats.qgis_plugin.core.places import PlaceFinder
+from safestats.qgis_plugin.core.point_facts import filter_note
 from safestats.qgis_plugin.core.points import PointSource
 from safestats.qgis_plugin.core.proximity import Place, PlaceSearch, search
 from safestats.qgis_plugin.core.proximity_question import Question, parse_radii, plan
@@ -551,3 +552,20 @@ def test_an_imputed_position_is_told(qgis_app, tmp_path):
         file.write("postcode,quality,easting,northing,lsoa\nSE12AD,50,533512,179796,E01003927\n")
     place = PlaceFinder(postcodes=path).find("SE1 2AD")
     assert "imputed from the neighbouring postcodes" in place.warning and place.borough == "Southwark"
+
+
+def test_the_filter_of_a_layer_is_told_and_kept_with_the_search(qgis_app):
+    rows = [(EAST, NORTH, date(2025, month, 1 + day), day, "theft", None) for month in range(1, 13) for day in range(9)]
+    layer = dated_layer(rows, "Fires")
+    assert not run(layer).filtered and "filter" not in " ".join(run(layer).answer.datasets[0].notes)
+    subset = "\"occurred_on\" BETWEEN '2025-03-09' AND '2025-04-05'"
+    assert layer.setSubsetString(subset.replace(" BETWEEN ", " >= ").replace(" AND ", ' AND "occurred_on" <= '))
+    found = run(layer, window=YEAR)
+    assert found.filtered == ("Fires",)
+    note = found.answer.datasets[0].notes[0]
+    assert note.startswith("Only what the layer's own filter lets through is counted: ") and "2025-03-09" in note
+    told = found.audited_filter(found.answer.datasets[0].code)
+    assert told["filter_columns"] == ["occurred_on"] and "2025" not in told["filter"]
+    assert found.audited_filter("another") == {}
+    explored = replace(PointSource(layer).facts, subset=subset)
+    assert filter_note(explored).endswith(f": 9 March 2025 to 5 April 2025 ({subset})")

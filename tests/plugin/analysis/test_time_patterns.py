@@ -18,12 +18,14 @@ from qgis.core import QgsFeature, QgsProject, QgsVectorFileWriter, QgsVectorLaye
 from qgis.PyQt.QtCore import QDate, QDateTime, QTime
 from safestats.qgis_plugin.core.analysis_error import AnalysisError
 from safestats.qgis_plugin.core.errors import Cancelled
+from safestats.qgis_plugin.core.filter_text import names_days
 from safestats.qgis_plugin.core.periods import Period
 from safestats.qgis_plugin.core.residents import Residents
 from safestats.qgis_plugin.core.time_answer import ChartKind, TimeAnswer, TimeQuestion, answer, published
 from safestats.qgis_plugin.core.time_patterns import TimeRows, peers, week
 from safestats.qgis_plugin.core.time_published import grouped
 from safestats.qgis_plugin.core.time_rows import Coded, HeldMonths, TimeSource, dated_facts
+from safestats.qgis_plugin.layouts.time_charts.charts import notes
 from safestats.qgis_plugin.layouts.time_charts.shaded import week_notes
 from safestats.shared.areas import Boundaries
 from safestats.shared.change import change
@@ -477,3 +479,55 @@ def test_published_categories_and_boroughs_hide_the_few(qgis_app):
     }
     assert compared.together is None
     assert json.dumps([line.count for line in compared.lines]) == "[60, null, null]"
+
+
+DAYS = [
+    "\"occurred_on\" BETWEEN '2025-03-09' AND '2025-03-09'",
+    '"hour" BETWEEN 1 AND 1',
+    "hour IN (1, 2)",
+    "[HOUR] = 3 AND category = 'drugs'",
+    "weekday = 'Monday'",
+    "incidents.'weekday' = 'Monday'",
+    "strftime('%w', `occurred_on`) = '0'",
+    "substr(occurred_time, 1, 2) = '23'",
+    "\"arrived_on\" > '2025-03-09'",
+    "DateOfCall = '01/01/2025'",
+    "attribute('moved') > 3",
+    "moved IS NOT NULL",
+    "incident_number LIKE '%-09032025'",
+]
+WHOLE = [
+    "",
+    "month = '2025-03'",
+    "\"month\" BETWEEN '2025-01' AND '2025-03' AND borough_code IN ('E09000007')",
+    "category = 'hour' OR finer IN ('On time', 'time')",
+    "\"street\" = 'Day Lane' AND attendance_seconds < 300",
+    "location = 'at'",
+]
+
+
+def test_filters_by_days_and_hours_are_known():
+    assert [one for one in DAYS if not names_days(one, ("moved",))] == []
+    assert [one for one in WHOLE if names_days(one, ("moved",))] == []
+
+
+def test_charts_of_a_layer_filtered_by_days_or_hours_are_not_published(layer):
+    for subset in ("\"occurred_on\" >= '2025-03-09' AND \"occurred_on\" <= '2025-03-10'", '"hour" = 1'):
+        assert layer.setSubsetString(subset)
+        made = counted(layer, period=Period("2025-03", "2025-03"))
+        assert made.rows  # for colleagues it is counted
+        for kind in (ChartKind.ROLLING, ChartKind.YEARS, ChartKind.WEEK, ChartKind.PARETO, ChartKind.PEERS):
+            with pytest.raises(AnalysisError, match="filtered by day, hour or incident number.*whole months"):
+                published(made, kind)
+    assert layer.setSubsetString("\"category\" = 'drugs'")
+    assert published(counted(layer), ChartKind.ROLLING).months
+
+
+def test_a_chart_tells_the_days_of_the_layers_filter(layer):
+    made = counted(layer)
+    assert "filter" not in " ".join(notes(ChartKind.ROLLING, made))
+    subset = "\"occurred_on\" BETWEEN '2025-03-09' AND '2025-03-10'"
+    filtered = replace(made, filtered=True, facts=replace(made.facts, subset=subset))
+    assert "Of 9 March 2025 to 10 March 2025 only, by the layer's filter." in notes(ChartKind.ROLLING, filtered)
+    other = replace(filtered, facts=replace(made.facts, subset="category = 'drugs'"))
+    assert "Of the rows of the layer's filter." in notes(ChartKind.ROLLING, other)

@@ -24,6 +24,8 @@ from safestats.qgis_plugin.core.analyses.registry import ANALYSES, analysis_name
 from safestats.qgis_plugin.core.analyses.running import AnalysisRun, Inputs, run_analysis
 from safestats.qgis_plugin.core.analysis_error import AnalysisError
 from safestats.qgis_plugin.core.base_source import BOUNDARIES_ONLY
+from safestats.qgis_plugin.core.cautions import filtered_layer
+from safestats.qgis_plugin.core.filter_text import days_of
 from safestats.qgis_plugin.core.hotspot_surface import HotspotSurface
 from safestats.qgis_plugin.core.hotspots import HotspotSettings, Method, open_result, run_hotspots
 from safestats.qgis_plugin.core.incidents import IncidentFilter
@@ -304,6 +306,8 @@ def told_of(product) -> list[str]:
 
 
 KINDS = "What is counted is mostly of kinds of incident that are published among others only."
+SPAN = "\"occurred_on\" BETWEEN '2025-03-09' AND '2025-04-05'"
+DAYS = "The layer is filtered by day, hour or incident number, and such selections are not published."
 ROWS = "The layer's filter names single rows, which is a selection, and such are not published."
 CELLS = "The cells, or the neighbourhoods of cells, would tell places too exactly."
 
@@ -538,3 +542,37 @@ def test_what_rose_and_fell_can_be_told_apart_without_colours(made):
     below = drawn(run).below
     fell = sum(feature.geometry().area() for feature in drawn(run).layer.getFeatures() if feature["class"] < 0)
     assert below.area() == pytest.approx(fell) and fell > 0
+
+
+def test_maps_of_a_layer_filtered_by_days_or_hours_are_not_published(qgis_app, tmp_path):
+    layer = layer_of(incidents())
+    for at, (subset, told) in enumerate((("occurred_on > '2025-03-09'", [DAYS]), ("month > '2024-06'", []), ("", []))):
+        assert layer.setSubsetString(subset)
+        result = hotspots_of(layer, tmp_path / f"{at}.tif")
+        assert told_of(HotspotProduct(result)) == told
+        product = AnalysisProduct(analysed(layer, tmp_path / f"{at}.gpkg", "repeat-locations"))
+        assert told_of(product) == told
+        for used in (*product.datasets, *HotspotProduct(result).datasets):
+            assert used.audited_filter.get("filter_length", 0) == len(subset)
+
+
+@pytest.mark.parametrize(
+    ("subset", "told"),
+    [
+        (f'{SPAN} AND "category" IN (\'a\'\'b\') AND ("hour" >= 22 OR "hour" <= 3)', "9 March 2025 to 5 April 2025"),
+        (f"\"month\" BETWEEN '2025-03' AND '2025-04' AND {SPAN}", "9 March 2025 to 5 April 2025"),
+        (SPAN.replace("2025-04-05", "2025-03-09"), "9 March 2025"),
+        (f"{SPAN} OR \"category\" = 'a'", ""),
+        (f"{SPAN} AND \"category\" = 'a' OR \"category\" = 'b'", ""),
+        (f"NOT {SPAN}", ""),
+        (SPAN.replace("04-05", "04-31"), ""),
+        ("\"category\" = 'a'", ""),
+        ("", ""),
+    ],
+)
+def test_the_days_of_a_filter_of_explores_are_told_in_words(qgis_app, subset, told):
+    days = days_of(subset)
+    assert (days.label if days else "") == told
+    facts = replace(PointSource(layer_of(incidents()[:5])).facts, subset=subset)
+    note = filtered_layer(facts)
+    assert f"filtered to {told}:" in note if told else ("is filtered: only" in note) == bool(subset)

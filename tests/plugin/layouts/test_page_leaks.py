@@ -11,16 +11,24 @@ import pytest
 from qgis.core import (
     QgsGroupLayer,
     QgsLayoutItemLabel,
+    QgsLayoutItemLegend,
     QgsLayoutPoint,
     QgsLayoutSize,
     QgsProject,
     QgsVectorLayer,
 )
+from safestats.qgis_plugin.core.explore.area_sets import AreaSets
+from safestats.qgis_plugin.core.explore.choropleth import open_choropleth, write_choropleth
+from safestats.qgis_plugin.core.explore.copy_table import CopyTable
+from safestats.qgis_plugin.core.explore.counting import count
+from safestats.qgis_plugin.core.explore.rates import Bases
+from safestats.qgis_plugin.core.explore.selection import By, Selection
 from safestats.qgis_plugin.layouts.checks import ExportRefused, check, findings, incident_layers
 from safestats.qgis_plugin.layouts.html_twin import twin_of
 from safestats.qgis_plugin.layouts.page_frame import small_number_note
-from safestats.qgis_plugin.layouts.sheet import Mode
+from safestats.qgis_plugin.layouts.sheet import MODE_PROPERTY, Mode
 from safestats.shared.furniture import FurnitureItem
+from safestats.tests.plugin.explore.conftest import manifest, opened, planted, write_copy
 
 _spec = importlib.util.spec_from_file_location("leaking_pages", Path(__file__).with_name("test_layouts.py"))
 pages = importlib.util.module_from_spec(_spec)
@@ -93,6 +101,48 @@ def test_points_are_found_in_a_group_within_a_group(project, page, kind):
     (finding,) = findings(page)
     finding.mend()
     check(page)
+
+
+@pytest.fixture
+def explored(project, tmp_path):
+    """A map of exact counts by area, as the explore dock makes it."""
+    rows = planted(400)
+    write_copy(tmp_path / "lfb.gpkg", "lfb", rows)
+    copy, sets = opened(tmp_path / "lfb.gpkg", manifest("lfb", "Fires", len(rows))), AreaSets()
+    counted = count(CopyTable.of(copy), Selection("lfb", by=By.BOROUGH), sets, None, lambda: False)
+    path = write_choropleth(counted, sets.get(By.BOROUGH, None), None, Bases())
+    layer = open_choropleth(path, counted, sets, None)
+    project.addMapLayer(layer)
+    yield layer
+    QgsProject.instance().removeMapLayer(copy.id())
+
+
+@pytest.mark.parametrize("where", ["map", "legend", "group", "copy"])
+def test_exact_counts_by_area_do_not_leave(project, page, explored, where):
+    shown, legend = page.itemById("map"), page.itemById(FurnitureItem.LEGEND.value)
+    layer = explored
+    if where == "copy":
+        layer = explored.clone()
+        project.addMapLayer(layer, False)
+    elif where == "group":
+        layer = QgsGroupLayer("group", QgsGroupLayer.LayerOptions(QgsProject.instance().transformContext()))
+        project.addMapLayer(layer, False)
+        layer.setChildLayers([explored])
+    if where != "legend":
+        shown.setLayers([layer, *shown.layers()])
+    if where != "map":
+        assert isinstance(legend, QgsLayoutItemLegend)
+        legend.model().rootGroup().addLayer(layer)
+    with pytest.raises(ExportRefused, match=f"exact counts by area .“{re.escape(explored.name())}”"):
+        check(page)
+    (finding,) = findings(page)
+    before = [one.layerId() for one in project.layerTreeRoot().findLayers()]
+    finding.mend()
+    assert [one.layerId() for one in project.layerTreeRoot().findLayers()] == before
+    check(page)
+    page.setCustomProperty(MODE_PROPERTY, Mode.OPERATIONAL.value)
+    shown.setLayers([explored, *shown.layers()])
+    assert not any("exact counts" in one.sentence for one in findings(page))
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,14 @@ from safestats.qgis_plugin.core.borough_ranks import BoroughRanks, RankTable
 from safestats.qgis_plugin.core.coverage import CoverageMap
 from safestats.qgis_plugin.core.local_store import LocalStore
 from safestats.qgis_plugin.core.places import PlaceFinder
+from safestats.qgis_plugin.core.point_facts import filter_note
 from safestats.qgis_plugin.core.points import PointSource
 from safestats.qgis_plugin.core.proximity import search
 from safestats.qgis_plugin.core.proximity_question import Question, plan
 from safestats.qgis_plugin.core.study_areas import StudyArea
 from safestats.qgis_plugin.layouts.export import export as export_noted
 from safestats.qgis_plugin.layouts.incident_points import incidents_of
+from safestats.qgis_plugin.layouts.products import product_of
 from safestats.qgis_plugin.layouts.proximity_report import ProximityReport, build_proximity_layout, published
 from safestats.qgis_plugin.layouts.ring_table import WEAK, rate_words, ring_table, share_rows
 from safestats.qgis_plugin.layouts.sheet import Imprint, Mode
@@ -418,3 +420,25 @@ def test_months_stand_as_high_as_their_counts(project, samples):
     heights = np.array([layout.itemById(f"trend_mps_bar_{month}").rect().height() for month in range(36)])
     assert np.allclose(heights / heights.max(), trend / trend.max(), atol=0.01)
     assert f"up to {trend.max():,} a month" in all_words(layout)
+
+
+@pytest.mark.parametrize(
+    "subset", ["\"occurred_on\" = '2025-03-09'", '"hour" = 1', "\"category\" = 'theft'", "month > '2025-03'"]
+)
+def test_a_report_of_a_filtered_layer_is_not_published_and_tells_the_filter(project, samples, subset):
+    """Of two filters that differ by a day or an hour, the difference would be a few incidents."""
+    found = samples.proximity_result([samples.dataset_answer("lfb", "Fires", samples.FIRES, 3, 300)])
+    layer = QgsVectorLayer("Point?crs=EPSG:27700&field=month:string&field=occurred_on:date", "Fires", "memory")
+    facts = replace(PointSource(layer).facts, dataset="lfb")
+    open_to_all = replace(found, sources=(facts,))
+    assert published(open_to_all).public and not product_of(open_to_all, project).guarded
+    filtered = replace(found, sources=(facts, replace(facts, subset=subset)))
+    with pytest.raises(AnalysisError, match="“Fires” is filtered.*take the filter off"):
+        page_of(project, filtered, Mode.PUBLICATION)
+    product = product_of(filtered, project)
+    assert ["“Fires” is filtered" in told.sentence for told in product.guarded] == [True]
+    (used,) = product.datasets
+    assert used.audited_filter["filter_length"] == len(subset)
+    noted = replace(found.answer.datasets[0], notes=(filter_note(replace(facts, subset=subset)),))
+    page = page_of(project, replace(filtered, answer=replace(found.answer, datasets=(noted,))))
+    assert subset in all_words(page)

@@ -272,3 +272,18 @@ def test_a_layer_that_was_closed_is_told(real_run):
     real_run.redraw()
     assert "is not open any more" in real_run.strip.text
     assert real_run.export() == []
+
+
+def test_the_note_of_a_page_tells_the_filter_of_its_layer(qtbot, signed_out_desk, samples, tmp_path, real_run):
+    found = samples.proximity_result(samples.four_datasets()[:2])
+    told = replace(real_run._product.result, audited_filter={"filter": '"hour" = ?', "filter_length": 9})
+    layer = signed_out_desk.project.mapLayer(told.source_layer_id)
+    facts = replace(PointSource(layer).facts, dataset="mps", subset="\"category\" = 'drugs'")
+    for content in (replace(found, sources=(facts,)), told):
+        dialog = PublishDialog(signed_out_desk, None, content)
+        qtbot.addWidget(dialog)
+        dialog._note([Leaving("pdf", "0" * 64, 1)])
+    police, city, map_ = (event["filter"] for event in events(tmp_path))
+    assert (police["filter"], police["filter_columns"]) == ('"category" = ?', ["category"])
+    assert "filter" not in city and city["page_id"] == police["page_id"]
+    assert (map_["filter"], map_["filter_length"]) == ('"hour" = ?', 9)
