@@ -89,7 +89,8 @@ def invented_bases(dock: object) -> Bases:
     codes = sorted(dock._sets.boundaries.boroughs)
     values = {code: 150_000 + 7_000 * at for at, code in enumerate(codes)}
     values[CITY] = 8_600
-    return Bases(50_000, (Base("residents", "residents", 1000, By.BOROUGH, "made up, 2025", "invented for the picture", values),))
+    source = "invented for the picture"
+    return Bases(50_000, (Base("residents", "residents", 1000, By.BOROUGH, "made up, 2025", source, values),))
 
 
 class Job(DeskSteps):

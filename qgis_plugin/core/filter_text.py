@@ -41,6 +41,7 @@ _SPAN = re.compile(
     r"""("month" BETWEEN '[\d-]+' AND '[\d-]+' AND )?"occurred_on" BETWEEN '(?P<first>[\d-]+)' AND '(?P<last>[\d-]+)'"""
     r"(?=$| AND )"
 )
+_EVENING = re.compile(r""""occurred_on" <= '(?P<last>[\d-]+)'\) OR""")
 _LIST = re.compile(r"\?(?: ?, ?\?)+")
 _WORDS = frozenset(
     {
@@ -80,8 +81,9 @@ def days_of(subset: str) -> DaySpan | None:
         depth += {"(": 1, ")": -1}.get(part, 0) if kind == "sign" else 0
         if depth < 0 or (depth == 0 and kind == "word" and part.lower() == "or"):
             return None  # somebody went on by hand: these days are not all
+    night = _EVENING.search(subset)  # hours through midnight reach into the day after the last one
     try:
-        return DaySpan(found["first"], found["last"]) if found else None
+        return DaySpan(found["first"], night["last"] if night else found["last"]) if found else None
     except AnalysisError:
         return None
 

@@ -22,6 +22,7 @@ from safestats.qgis_plugin.core.explore.elsewhere import Elsewhere, can_be_asked
 from safestats.qgis_plugin.core.explore.rates import Base, Bases, Beside, compare
 from safestats.qgis_plugin.core.explore.row_filter import naming, rows_of
 from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
+from safestats.qgis_plugin.core.filter_text import days_of
 from safestats.qgis_plugin.core.periods import DaySpan, Period
 from safestats.shared.manifest import FID_KEY_BITS, Slice
 from safestats.shared.rings import OwnBand
@@ -311,6 +312,13 @@ def test_what_the_copy_does_not_hold_is_not_zero(qgis_app, qgis_new_project, cop
     assert "Your copy holds 1 January 2025 to 10 December 2025: what else" in str(partly.notes)
     whole = counted(layer, Selection("lfb", Period("2025-12", "2025-12")))
     assert "Your copy holds" not in str(whole.notes)
+
+
+@pytest.mark.parametrize("hours", [None, OwnBand(9, 17), OwnBand(22, 5), OwnBand(22, 5, frozenset({4, 5}))])
+def test_the_days_of_its_filter_can_be_read_again(layer: QgsVectorLayer, hours: OwnBand | None) -> None:
+    days = DaySpan("2025-03-09", "2025-03-31")
+    asked = Selection("lfb", days.period, hours, days=days, categories=(("Fire",),))
+    assert days_of(rows_of(CopyTable.of(layer), asked, None, never)) == days
 
 
 def test_days_that_a_copy_does_not_tell_cannot_be_asked(qgis_app, qgis_new_project, tmp_path: Path) -> None:
