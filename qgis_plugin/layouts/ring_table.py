@@ -23,7 +23,7 @@ MOST_RINGS_IN_FULL = 3
 SIZES = (7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
 LABEL_SHARE = 0.2  # of the width, at least
 MARGIN = 0.7
-RING_GAP = 1.6
+RING_GAP, LEAST_RING_GAP = 1.6, 0.4
 POINTS_PER_MM = 1.75  # type size for a row's height
 _OVER, _UNDER, _POSTCODES = "more than around ", "fewer than around ", " postcodes in "
 
@@ -67,6 +67,11 @@ class RingTable:
     def holds(self, sign: str) -> bool:
         """Whether the sign stands in it."""
         return any(sign in cell for line in self.lines for cell in line.cells)
+
+    @property
+    def totals(self) -> list[Line]:
+        """Those of the datasets."""
+        return [line for line in self.lines if line.total]
 
     @property
     def weak(self) -> bool:
@@ -192,10 +197,9 @@ def short_rank(sentence: str) -> str:
 def type_size(sheet: Sheet, made: RingTable, width: float, row_height: float) -> float:
     """The largest of ``SIZES`` at which the rows are high enough, and every figure and dataset is told in full."""
     fitting = [size for size in SIZES if size * sheet.pt(1)[0] <= row_height * POINTS_PER_MM] or [SIZES[-1]]
-    totals = [line for line in made.lines if line.total]
 
     def fits(size: float) -> bool:
-        labels = max(_label_width(sheet, totals, size), width * LABEL_SHARE)
+        labels = max(_label_width(sheet, made.totals, size), width * LABEL_SHARE)
         return sum(_widths(sheet, made, size)) + labels <= width
 
     return next(filter(fits, fitting), fitting[-1])
@@ -204,7 +208,7 @@ def type_size(sheet: Sheet, made: RingTable, width: float, row_height: float) ->
 def draw(sheet: Sheet, made: RingTable, rect: QRectF, row_height: float) -> float:
     """The table at the top of ``rect``; where it ends, in mm."""
     size = type_size(sheet, made, rect.width(), row_height)
-    figures = _widths(sheet, made, size)
+    figures = _closer(sheet, made, rect.width(), size)
     # What is left over is for the words; where that is much, the columns take their part of it.
     labels = max(_label_width(sheet, made.lines, size), rect.width() * LABEL_SHARE)
     spare = max(rect.width() - sum(figures) - labels, 0.0) / len(figures)
@@ -236,6 +240,15 @@ def _widths(sheet: Sheet, made: RingTable, size: float) -> list[float]:
         apart = sheet.mm(RING_GAP) if column.kind is Kind.COUNT else 0.0
         widths.append(max(text_width(one, style) for one in set(words)) / 0.98 + 2 * sheet.mm(MARGIN) + 0.1 + apart)
     return widths
+
+
+def _closer(sheet: Sheet, made: RingTable, width: float, size: float) -> list[float]:
+    """The widths of the figures; the rings closer to one another where a dataset's name needs the room."""
+    figures = _widths(sheet, made, size)
+    lacking = max(sum(figures) + _label_width(sheet, made.totals, size) - width, 0.0)
+    rings = sum(column.kind is Kind.COUNT for column in made.columns)
+    less = min(lacking / max(rings, 1), sheet.mm(RING_GAP - LEAST_RING_GAP))
+    return [one - less if column.kind is Kind.COUNT else one for one, column in zip(figures, made.columns)]
 
 
 def _label_width(sheet: Sheet, lines: Sequence[Line], size: float) -> float:
