@@ -36,8 +36,9 @@ from .hotspot_map import (
 )
 from .html_twin import TwinTable, attach_table, describe
 from .page_frame import footer, header, joined
+from .remarks import in_order, remarks_block
 from .sheet import Imprint, Mode, Sheet, tr
-from .small_numbers import printed_value, sentence, without_figures
+from .small_numbers import printed_value, without_figures
 
 MOST_CLASSES = 9  # in a legend, where some of them do not occur
 
@@ -155,8 +156,7 @@ def _method(run: AnalysisRun, mode: Mode) -> items.Block:
 
 def _care(run: AnalysisRun, shown: Drawn, mode: Mode) -> list[items.Block]:
     """What must be known when reading, as one block, or none."""
-    caveats = dict.fromkeys(
-        text for facts in (run.facts, *(other for other, _ in run.others)) for text in facts.caveats
-    )
-    care = [*without_figures(run.notes, mode), *caveats, *filter(None, [shown.withheld])]
-    return [items.Block("caveats", tr("Read with care"), " ".join(map(sentence, care)))] if care else []
+    every = (run.facts, *(other for other, _ in run.others))
+    first = [*without_figures(run.notes, mode), *filter(None, [shown.withheld])]
+    care = in_order(first, [text for facts in every for text in facts.caveats])
+    return [remarks_block("caveats", care, len(every))] if care else []

@@ -31,8 +31,9 @@ from . import base_map, items
 from .base_map import BaseMap
 from .html_twin import TwinTable, attach_table, describe
 from .page_frame import Notes, boundary_attribution, footer, header, joined
+from .remarks import in_order, remarks_block, whole
 from .sheet import Imprint, Mode, Sheet, day, tr
-from .small_numbers import printed_value, sentence, shown, shown_value, without_figures
+from .small_numbers import printed_value, shown, shown_value, without_figures
 
 PANEL_WIDTH = 68.0
 STRIP_HEIGHT = 52.0
@@ -206,6 +207,7 @@ def side_column(
     legend = items.legend(sheet, FurnitureItem.LEGEND.value, side, entries, LEGEND_SIZES)
     below = legend.pos().y() + legend.rect().height() + sheet.mm(4)
     words = sheet.rect(rect.left(), below, rect.right(), side.bottom())
+    blocks = whole(sheet, words, blocks, PANEL_SIZES[-1], 2.5)
     items.stack(sheet, words, blocks, items.fitting_size(sheet, words, blocks, PANEL_SIZES, 2.5), 2.5)
     inset = sheet.rect(rect.left(), rect.bottom() - inset_height, rect.right(), rect.bottom())
     locator(sheet, inset, base_map.marked_area(sheet.project, result.study_area.geometry))
@@ -233,6 +235,7 @@ def side_row(
         sheet.rect(left + n * (width + gap), rect.top(), left + n * (width + gap) + width, rect.bottom())
         for n in range(len(columns))
     ]
+    columns = [whole(sheet, room, column, PANEL_SIZES[-1], 2.5) for room, column in zip(rooms, columns)]
     size = min(items.fitting_size(sheet, room, column, PANEL_SIZES, 2.5) for room, column in zip(rooms, columns))
     for room, column in zip(rooms, columns):
         items.stack(sheet, room, column, size, 2.5)
@@ -300,12 +303,13 @@ def method_block(result: HotspotResult, mode: Mode) -> items.Block:
 
 def care_block(result: HotspotResult, mode: Mode) -> list[items.Block]:
     """What must be known when reading, as one block, or none."""
-    care = [*without_figures(result.notes, mode), *result.caveats]
+    first = without_figures(result.notes, mode)
     if mode is Mode.PUBLICATION and result.surface is not None:
         few = tr("Cells near which fewer than {n} incidents lie are {shown}.")
         density, other = tr("left undrawn, as are those below the lowest class"), tr("shown as not significant")
-        care.append(few.format(n=result.masking + 1, shown=density if result.method.is_density else other))
-    return [items.Block("caveats", tr("Read with care"), " ".join(map(sentence, care)))] if care else []
+        first.append(few.format(n=result.masking + 1, shown=density if result.method.is_density else other))
+    care = in_order(first, result.caveats)
+    return [remarks_block("caveats", care)] if care else []
 
 
 def notes_of(result: Printed, mode: Mode, ground: BaseMap) -> Notes:

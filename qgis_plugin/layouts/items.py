@@ -102,11 +102,16 @@ def text(
 
 @dataclass(frozen=True)
 class Block:
-    """A heading (may be empty) over a text; ``name`` is the text's item id."""
+    """A heading (may be empty) over a text; ``name`` is the text's item id.
+
+    ``remarks``: the sentences of ``words`` of which the last may be left out, about so many ``layers``.
+    """
 
     name: str
     heading: str
     words: str
+    remarks: tuple[str, ...] = ()
+    layers: int = 1
 
 
 def block_heights(sheet: Sheet, width: float, blocks: Sequence[Block], size: float) -> list[tuple[float, float]]:
@@ -296,7 +301,7 @@ def _fill_legend(item: QgsLayoutItemLegend, entries: Sequence[LegendEntry], lett
         node: QgsLayerTreeLayer = root.addLayer(entry.layer)
         words = entry.heading or entry.label or entry.layer.name()
         if letters is not None and not entry.heading:
-            words = textwrap.fill(words, letters)
+            words = textwrap.fill(words, letters, break_long_words=False)
         node.setCustomProperty("legend/title-label", words)
         if entry.heading:
             _only_classes(item, node)

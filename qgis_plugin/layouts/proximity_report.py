@@ -21,6 +21,7 @@ from .html_twin import describe
 from .incident_points import IncidentPoints
 from .items import Block
 from .page_frame import Notes, boundary_attribution, footer, header, joined
+from .ring_remarks import Care
 from .ring_table import COARSE, NOTHING, Kind, RingTable, draw, ring_table
 from .sheet import Imprint, Mode, Sheet, day, number, tr
 from .small_numbers import sentence
@@ -31,7 +32,6 @@ from .week_chart import WITHHELD, week_chart
 MAP_WIDTH, MAP_HEIGHT, STRIP_HEIGHT, INSET_WIDTH = 84.0, 64.0, 14.0, 24.0
 FEW_DATASETS, HIGH_STRIP = 3, 20.0  # of more the legend has long labels, in two lines
 PLACE_HEIGHT, EXEMPT_HEIGHT, CAPTION_HEIGHT = 15.0, 5.0, 4.0
-CARE_HEIGHT, CARE_MOST = 12.0, 46.0
 SIGNS_HEIGHT = 6.5
 GAP = 3.0
 ROW_HEIGHTS = (5.0, 4.8, 4.6, 4.4, 4.2, 4.0, 3.8, 3.6, 3.4, 3.2, 3.1)
@@ -79,7 +79,7 @@ def build_proximity_layout(project: QgsProject, content: ProximityReport) -> Qgs
         top = _exempt(sheet, top)
     bottom = footer(sheet, _notes(answer, ground.attribution))
     top = _words(sheet, sheet.rect(sheet.left, top, sheet.right, top + sheet.mm(PLACE_HEIGHT)), answer, content.result)
-    care = _Care(sheet, answer)
+    care = Care(sheet, answer)
     wanted = sheet.mm(CAPTION_HEIGHT + SIGNS_HEIGHT + ROW_HEIGHTS[0] * (len(answer.rows) + 1)) + care.least
     fixed = sheet.mm(MAP_HEIGHT + STRIP_HEIGHT + 2 * GAP)
     # What a short table leaves goes to the map, until it is as high as wide.
@@ -236,35 +236,6 @@ def _charts(sheet: Sheet, answer: RingAnswer, rect: QRectF) -> None:
         )
 
 
-class _Care:
-    """What a reader must know, in two columns; ``least`` is the height that it takes in small type, in mm."""
-
-    def __init__(self, sheet: Sheet, answer: RingAnswer) -> None:
-        self._sheet, self._gap = sheet, sheet.mm(5)
-        self._width = (sheet.right - sheet.left - self._gap) / 2
-        lines = _care(answer)
-        heights = [self._height(Block("", "", line)) for line in lines]
-        cut = min(range(1, len(lines) + 1), key=lambda n: abs(sum(heights[:n]) - sum(heights[n:])))
-        self._columns = [Block("care", tr("Read with care"), "\n".join(lines[:cut]))]
-        if lines[cut:]:
-            self._columns.append(Block("care_more", " ", "\n".join(lines[cut:])))
-        needed = max(map(self._height, self._columns))
-        self.least = min(max(needed, sheet.mm(CARE_HEIGHT)), sheet.mm(CARE_MOST))
-
-    def _height(self, block: Block) -> float:
-        return sum(map(sum, items.block_heights(self._sheet, self._width, [block], WORDS_SIZES[-4])))
-
-    def draw(self, rect: QRectF) -> None:
-        """The columns at the top of ``rect``, as large as they fit."""
-        lefts = [rect.left() + number * (self._width + self._gap) for number in range(len(self._columns))]
-        rooms = [QRectF(left, rect.top(), self._width, rect.height()) for left in lefts]
-        sizes = [
-            items.fitting_size(self._sheet, room, [one], WORDS_SIZES, 0) for room, one in zip(rooms, self._columns)
-        ]
-        for room, block in zip(rooms, self._columns):
-            items.stack(self._sheet, room, [block], min(sizes), 0)
-
-
 def _table(sheet: Sheet, answer: RingAnswer, rect: QRectF) -> float:
     """The table and what its signs mean; where they end, in mm."""
     caption = tr("Incidents by distance; each distance includes the shorter ones, and no dataset is added to another")
@@ -318,28 +289,6 @@ def _signs(answer: RingAnswer, made: RingTable) -> str:
     return " ".join(words)
 
 
-def _care(answer: RingAnswer) -> list[str]:
-    """What a reader must know of the data, each sentence once, with the datasets that it is about."""
-    about: dict[str, list[str]] = {}
-    for dataset in answer.datasets:
-        for words in (*dataset.notes, *dataset.caveats):
-            about.setdefault(sentence(words), []).append(dataset.title)
-    # Sentences about the same datasets stand together, so that their names are printed once.
-    together: dict[tuple[str, ...], list[str]] = {}
-    for words, titles in about.items():
-        together.setdefault(tuple(titles), []).append(words)
-    everyone = len(answer.datasets)
-    lines = [tr("Datasets are not added up: several services may each record the same event.")]
-    if answer.public:
-        lines.append(tr("No incidents are drawn on the map."))
-    lines += map(sentence, answer.notes)
-    lines += [
-        " ".join(sentences) if len(titles) == everyone else f"{', '.join(titles)}: {' '.join(sentences)}"
-        for titles, sentences in together.items()
-    ]
-    return lines
-
-
 def _outer(dataset: DatasetAnswer) -> RingFigure:
     return dataset.rows[0].figures[-1]
 
@@ -370,4 +319,5 @@ def _notes(answer: RingAnswer, ground: str) -> Notes:
         ).format(unplaced="; ".join(unplaced)),
         attribution=joined(*answer.attributions, boundary_attribution(), base_map.POSTCODE_ATTRIBUTION, ground),
         maskings=tuple(masking_of(part.threshold) for part in answer.datasets),
+        changes=any(figure.change is not None for row in answer.rows for figure in row.figures),
     )

@@ -23,7 +23,7 @@ MOST_RINGS_IN_FULL = 3
 SIZES = (7, 6.75, 6.5, 6.25, 6, 5.75, 5.5, 5.25, 5)
 LABEL_SHARE = 0.2  # of the width, at least
 MARGIN = 0.7
-RING_GAP = 1.6
+RING_GAP, LEAST_RING_GAP = 1.6, 0.4
 POINTS_PER_MM = 1.75  # type size for a row's height
 _OVER, _UNDER, _POSTCODES = "more than around ", "fewer than around ", " postcodes in "
 
@@ -69,13 +69,18 @@ class RingTable:
         return any(sign in cell for line in self.lines for cell in line.cells)
 
     @property
+    def totals(self) -> list[Line]:
+        """Those of the datasets."""
+        return [line for line in self.lines if line.total]
+
+    @property
     def weak(self) -> bool:
         """Whether anything in it is grey."""
         return any(line.weak for line in self.lines)
 
 
 def ring_table(answer: RingAnswer, room: int) -> RingTable:
-    """The answer in at most ``room`` rows: all incidents of every dataset first of all, then its largest categories.
+    """The answer in at most ``room`` rows: all incidents of every dataset first of all, then the largest categories.
 
     What there is no room for is put together as “Other”; in public it is left out, for nothing that was withheld can
     be added up.
@@ -87,7 +92,8 @@ def ring_table(answer: RingAnswer, room: int) -> RingTable:
     kept = sorted(number for _, number in sorted(order)[:room])
     hidden = sum(1 + len(rows) for number, (_, _, rows) in enumerate(blocks) if number not in kept)
     blocks = [blocks[number] for number in kept]
-    shares = share_rows([len(rows) for _, _, rows in blocks], room - len(blocks))
+    sizes = [[row.figures[-1].count or 0 for row in rows] for _, _, rows in blocks]
+    shares = share_rows(sizes, room - len(blocks))
     lines = []
     for (part, total, rows), share in zip(blocks, shares):
         lines.append(_line(_total_label(part, total), total, columns, part.coarse, is_total=True))
@@ -114,16 +120,26 @@ def columns_of(answer: RingAnswer) -> tuple[Column, ...]:
     return tuple(made)
 
 
-def share_rows(wanted: Sequence[int], room: int) -> list[int]:
-    """How many rows each part gets of ``room``: all that it wants, or less from the longest, the last of them first.
+def share_rows(sizes: Sequence[Sequence[int]], room: int) -> list[int]:
+    """How many rows each part gets of ``room``; ``sizes`` are the counts of its categories, the largest first.
 
-    One row of several says no more than their total: a part gets two or none.
+    The largest categories of all parts come first. One row of several says no more than their total: a part gets two
+    or none.
     """
-    shares = list(wanted)
-    while sum(shares) > max(room, 0):
-        longest = max(range(len(shares)), key=lambda number: (shares[number], number))
-        shares[longest] = 0 if shares[longest] <= 2 else shares[longest] - 1
-    return shares
+    shares = [0] * len(sizes)
+    while True:
+        best, largest, rows = None, -1, 0
+        for place, (part, share) in enumerate(zip(sizes, shares)):
+            added = min(2, len(part)) if not share else 1
+            if share == len(part) or added > room - sum(shares):
+                continue
+            # The last row holds what the others do not, so one more row tells the category before it.
+            size = part[max(share - 1, 0)]
+            if size > largest:
+                best, largest, rows = place, size, added
+        if best is None:
+            return shares
+        shares[best] += rows
 
 
 def together(rows: Sequence[AnswerRow], room: int) -> list[AnswerRow]:
@@ -179,17 +195,22 @@ def short_rank(sentence: str) -> str:
 
 
 def type_size(sheet: Sheet, made: RingTable, width: float, row_height: float) -> float:
-    """The largest of ``SIZES`` at which the rows are high enough and every column but the first is told in full."""
+    """The largest of ``SIZES`` at which the rows are high enough, and every figure and dataset is told in full."""
     fitting = [size for size in SIZES if size * sheet.pt(1)[0] <= row_height * POINTS_PER_MM] or [SIZES[-1]]
-    return next((s for s in fitting if sum(_widths(sheet, made, s)) <= width * (1 - LABEL_SHARE)), fitting[-1])
+
+    def fits(size: float) -> bool:
+        labels = max(_label_width(sheet, made.totals, size), width * LABEL_SHARE)
+        return sum(_widths(sheet, made, size)) + labels <= width
+
+    return next(filter(fits, fitting), fitting[-1])
 
 
 def draw(sheet: Sheet, made: RingTable, rect: QRectF, row_height: float) -> float:
     """The table at the top of ``rect``; where it ends, in mm."""
     size = type_size(sheet, made, rect.width(), row_height)
-    figures = _widths(sheet, made, size)
+    figures = _closer(sheet, made, rect.width(), size)
     # What is left over is for the words; where that is much, the columns take their part of it.
-    labels = max(_label_width(sheet, made, size), rect.width() * LABEL_SHARE)
+    labels = max(_label_width(sheet, made.lines, size), rect.width() * LABEL_SHARE)
     spare = max(rect.width() - sum(figures) - labels, 0.0) / len(figures)
     figures = [width + spare for width in figures]
     head = [Cell(tr("Incidents"), bold=True, fill=SHADE)]
@@ -221,9 +242,18 @@ def _widths(sheet: Sheet, made: RingTable, size: float) -> list[float]:
     return widths
 
 
-def _label_width(sheet: Sheet, made: RingTable, size: float) -> float:
+def _closer(sheet: Sheet, made: RingTable, width: float, size: float) -> list[float]:
+    """The widths of the figures; the rings closer to one another where a dataset's name needs the room."""
+    figures = _widths(sheet, made, size)
+    lacking = max(sum(figures) + _label_width(sheet, made.totals, size) - width, 0.0)
+    rings = sum(column.kind is Kind.COUNT for column in made.columns)
+    less = min(lacking / max(rings, 1), sheet.mm(RING_GAP - LEAST_RING_GAP))
+    return [one - less if column.kind is Kind.COUNT else one for one, column in zip(figures, made.columns)]
+
+
+def _label_width(sheet: Sheet, lines: Sequence[Line], size: float) -> float:
     style = text_format(sheet.pt(size)[0], bold=True, font_family=sheet.font)
-    return max((text_width(line.label, style) for line in made.lines), default=0.0) / 0.98 + 2 * sheet.mm(MARGIN) + 0.1
+    return max((text_width(line.label, style) for line in lines), default=0.0) / 0.98 + 2 * sheet.mm(MARGIN) + 0.1
 
 
 def _categories(part: DatasetAnswer, total: AnswerRow) -> list[AnswerRow]:

@@ -13,7 +13,7 @@ from ...shared.windows import month_words
 from .html_twin import TwinTable, attach_table
 from .items import RULE, SHADE, panel, text
 from .sheet import Sheet, number, tr
-from .typography import QUIET, shorten, text_format, text_width
+from .typography import QUIET, text_format, text_height, text_width
 
 NOW, BEFORE, EARLIER = "#1f4e79", "#7fa6c2", "#c3ccd4"
 MOST_CHARTS = 6
@@ -56,26 +56,24 @@ def trend_charts(sheet: Sheet, rect: QRectF, answer: RingAnswer) -> None:
     gap = sheet.mm(3)
     width = (room.width() - gap * (columns - 1)) / columns
     tall = min(room.height() / max(rows, 1), sheet.mm(TALLEST))
-    size = _heading_size(sheet, parts, width)
+    size, heading = _heading_size(sheet, parts, width)
     for place, part in enumerate(parts):
         left = room.left() + place % columns * (width + gap)
         top = room.top() + place // columns * tall
-        _chart(sheet, QRectF(left, top, width, tall - sheet.mm(0.8)), part, answer, size)
+        _chart(sheet, QRectF(left, top, width, tall - sheet.mm(0.8)), part, answer, size, heading)
         attach_table(sheet.layout, _twin(part, answer))
     note_top = room.top() + rows * tall
     note = QRectF(rect.left(), note_top, rect.width(), rect.bottom() - note_top)
     text(sheet, "trend_note", note, _note(answer, parts), SIZES, colour=QUIET)
 
 
-def _chart(sheet: Sheet, rect: QRectF, part: DatasetAnswer, answer: RingAnswer, size: float) -> None:
+def _chart(sheet: Sheet, rect: QRectF, part: DatasetAnswer, answer: RingAnswer, size: float, high: float) -> None:
     name = f"trend_{part.code}"
     told = bars(part)
     most = _most(part)
     beside_width = _width(sheet, _most_words(part), size)
-    heading = QRectF(rect.left(), rect.top(), rect.width() - beside_width, sheet.mm(HEADING_HEIGHT))
-    text(
-        sheet, f"{name}_heading", heading, shorten(part.title, heading.width(), _style(sheet, size, True)), [size], True
-    )
+    heading = QRectF(rect.left(), rect.top(), rect.width() - beside_width, high)
+    text(sheet, f"{name}_heading", heading, part.title, [size], True)
     beside = sheet.rect(heading.right(), rect.top(), rect.right(), heading.bottom())
     right = Qt.AlignmentFlag.AlignRight
     text(sheet, f"{name}_most", beside, _most_words(part), [size], colour=QUIET, align=right)
@@ -89,8 +87,8 @@ def _chart(sheet: Sheet, rect: QRectF, part: DatasetAnswer, answer: RingAnswer, 
             untold = sheet.rect(left, plot.top(), right_edge, plot.bottom())
             panel(sheet, f"{name}_untold_{bar.first}", untold, SHADE)
         elif bar.count:
-            high = plot.height() * bar.count / most
-            shape = sheet.rect(left + inset, plot.bottom() - high, right_edge - inset, plot.bottom())
+            tall = plot.height() * bar.count / most
+            shape = sheet.rect(left + inset, plot.bottom() - tall, right_edge - inset, plot.bottom())
             panel(sheet, f"{name}_bar_{bar.first}", shape, _shade(months[bar.last], answer))
     panel(sheet, f"{name}_line", sheet.rect(plot.left(), plot.bottom(), plot.right(), plot.bottom() + 0.15), RULE)
     for index, month in enumerate(months):
@@ -119,12 +117,13 @@ def _width(sheet: Sheet, words: str, size: float, bold: bool = False) -> float:
     return text_width(words, _style(sheet, size, bold)) / 0.97 + sheet.mm(0.8)
 
 
-def _heading_size(sheet: Sheet, parts: Sequence[DatasetAnswer], width: float) -> float:
-    """One size for the headings of all charts."""
+def _heading_size(sheet: Sheet, parts: Sequence[DatasetAnswer], width: float) -> tuple[float, float]:
+    """One size for the headings of all charts, and how high they are: in two lines where one has no room for a name."""
     for size in (7, *SIZES):
         if all(_width(sheet, p.title, size, True) + _width(sheet, _most_words(p), size) <= width for p in parts):
-            return size
-    return SIZES[-1]
+            return size, sheet.mm(HEADING_HEIGHT)
+    two_lines = text_height(["x", "x"], _style(sheet, size, True))
+    return size, max(two_lines + sheet.mm(0.4), sheet.mm(HEADING_HEIGHT))
 
 
 def _shade(month: str, answer: RingAnswer) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tomllib
 from osgeo import gdal, osr
 from qgis.core import (
     QgsFeature,
@@ -260,6 +262,30 @@ def ten_datasets() -> list[DatasetAnswer]:
         dataset_answer(f"d{number}", f"Dataset of supplier number {number}", CATEGORIES, number, 900 // number)
         for number in range(1, 11)
     ]
+
+
+def declared(code: str) -> dict:
+    """A dataset as it is declared; its cautions as a reader gets them."""
+    path = Path(__file__).resolve().parents[3] / "resources" / "datasets" / f"{code}.toml"
+    dataset = tomllib.loads(path.read_text(encoding="utf-8"))["dataset"]
+    cautions = (*dataset["caveats"], *(f"Assumed: {words}" for words in dataset["assumptions"]))
+    return {"title": dataset["title"], "attribution": dataset["attribution"], "caveats": cautions}
+
+
+def declared_datasets() -> list[DatasetAnswer]:
+    """Six datasets with the titles, attributions and cautions that they are declared with, five small and one large."""
+    sizes = {"istv": (6, 9), "btp": (13, 140), "tfl": (4, 110), "colp": (1, 1), "las": (12, 130), "mps": (14, 1100)}
+    made = []
+    for seed, (code, (categories, scale)) in enumerate(sizes.items(), 1):
+        words = declared(code)
+        notes = (
+            f"{seed + 7} incidents of the period, anywhere in the layer, have no place: no ring counts them.",
+            f"Up to {seed + 2} incidents lie on one and the same point.",
+            f"Placed less exactly than the ring is wide: {seed} within 100 m, of {scale} in all.",
+        )
+        labels = CATEGORIES[:categories]
+        made.append(dataset_answer(code, words.pop("title"), labels, seed, scale, code == "las", notes=notes, **words))
+    return made
 
 
 def sparse_datasets() -> list[DatasetAnswer]:

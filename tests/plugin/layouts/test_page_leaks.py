@@ -213,3 +213,16 @@ def test_the_note_on_small_numbers_tells_each_threshold_of_the_page(project, sam
 
 def test_the_note_says_the_usual_threshold_once():
     assert small_number_note(Mode.PUBLICATION, (4, 4)).count("are shown as") == 1
+
+
+def test_the_note_speaks_of_changes_where_the_page_shows_some(project, samples, tmp_path):
+    def note(layout) -> str:
+        return " ".join(layout.itemById(FurnitureItem.SMALL_NUMBERS.value).currentText().split())
+
+    for gi in (False, True):
+        words = note(pages.hotspot_page(project, samples, tmp_path, gi=gi))
+        assert words.startswith("Counts are exact. A small count") and "hanges" not in words
+    row = samples.row_of("mps", "Met", None, "All incidents", (1, 2, 3), None)
+    alone = samples.dataset_answer("mps", "Met", ("x",), 1, 5, rows=(row,))
+    assert "hanges" not in note(pages.proximity_page(project, samples, datasets=[alone]))
+    assert "Changes between counts below 10 say little" in note(pages.proximity_page(project, samples))

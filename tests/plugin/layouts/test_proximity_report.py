@@ -188,10 +188,26 @@ def test_times_of_day_come_one_after_the_other_and_the_first_of_every_dataset_go
     assert cut.hidden == 9
 
 
-def test_rows_are_taken_from_the_longest_part_first():
-    assert share_rows([14, 14, 9, 3], 40) == [14, 14, 9, 3]
-    assert share_rows([14, 14, 9, 3], 20) == [6, 6, 5, 3]
-    assert share_rows([14, 3], 0) == [0, 0]
+def test_rows_go_to_the_largest_categories_first():
+    sizes = [[9, 4, 1], [900, 500, 80, 60, 20], [7], [70, 50, 1, 1]]
+    assert share_rows(sizes, 13) == [3, 5, 1, 4]
+    assert share_rows(sizes, 8) == [0, 5, 0, 3]
+    assert share_rows(sizes, 6) == [0, 4, 0, 2]  # three of the police and the others, one of the fourth and the others
+    assert share_rows(sizes, 5) == [0, 5, 0, 0]
+    assert share_rows(sizes, 1) == [0, 0, 1, 0]  # one row of several says no more than their total
+    assert share_rows(sizes, 0) == [0, 0, 0, 0]
+
+
+def test_every_dataset_has_its_total_and_the_largest_has_most_rows(project, samples):
+    found = samples.proximity_result(samples.declared_datasets())
+    printed = printed_rows(page_of(project, found))[1:]
+    titles = [part.title for part in found.answer.datasets]
+    starts = [number for number, row in enumerate(printed) if row[0] in titles]  # whole, beside wide figures, too
+    lengths = [end - start for start, end in pairwise([*starts, len(printed)])]
+    assert len(lengths) == 6
+    assert titles[5] == "Metropolitan Police incidents" and lengths[5] == max(lengths) >= 6
+    largest = found.answer.datasets[5].by_category()
+    assert [row[0] for row in printed[starts[5] + 1 : -1]] == [row.label for row in largest[: lengths[5] - 2]]
 
 
 def test_changes_of_small_counts_are_grey(project, samples):
