@@ -89,9 +89,11 @@ class SafeStatsAlgorithm(QgsProcessingAlgorithm):
             feedback.pushInfo(tr("Cancelled: nothing was made."))
             return {}
         except DeskError as error:
-            # QGIS never lets go of what it catches here: at least what was read goes.
-            clear_frames(error.__traceback__)
+            _let_go(error)
             raise QgsProcessingException(error.sentence) from None
+        except BaseException as error:
+            _let_go(error)
+            raise
 
     def _run(self, parameters: dict, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> dict:
         """The algorithm's own work."""
@@ -197,6 +199,18 @@ class AfterLoading(QgsProcessingLayerPostProcessorInterface):
         self._waiting.discard(self)
         self._deed(layer)
         layer.triggerRepaint()
+
+
+def _let_go(error: BaseException) -> None:
+    """Empty the frames of the error and of those behind it: QGIS never lets go of what it catches."""
+    waiting: list[BaseException] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            clear_frames(one.__traceback__)
+            waiting += filter(None, (one.__cause__, one.__context__))
 
 
 def _is_kept(output: Any) -> bool:

@@ -14,6 +14,7 @@ from ..problems import Problem
 from .models import Precision, Use
 
 COORDINATES = frozenset({"easting", "northing"})
+_KEPT_AT_THE_DESK = frozenset({Use.EXPORT, Use.PUBLISH})
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,24 @@ class Scope:
     def gives_counts(self) -> bool:
         """Whether the rows of any grant may be counted for this use."""
         return any(self.counts(grant) for grant in self.grants)
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """What may be done with rows.
+
+        The server keeps view and sync row by row: any grant opens them. A copy does not tell which grant a row is of,
+        so what is kept at the desk holds only where every grant that gives the copy rows permits it.
+        """
+        copied = [grant for grant in self.grants if replace(self, use=Use.SYNC).gives(grant)]
+        return tuple(
+            use
+            for use in Use
+            if (
+                bool(copied) and all(use in grant.uses for grant in copied)
+                if use in _KEPT_AT_THE_DESK
+                else replace(self, use=use).gives_rows
+            )
+        )
 
     def require_rows(self) -> None:
         """Raises ``Refusal`` where no grant shows rows for this use, or nothing has been published."""

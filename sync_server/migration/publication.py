@@ -40,13 +40,14 @@ def publish_loaded(
             if newest_release(session, dataset, ReleaseState.STAGED) is None:
                 continue
         began = time.monotonic()
-        number = Jobs(services.database).request(dataset, JobKind.PUBLISH, actor)
-        job = see_through(services, number, progress, interrupted)
+        number, joined = Jobs(services.database).join(dataset, JobKind.PUBLISH, actor)
         state = StepState.DONE
         try:
+            job = see_through(services, number, progress, interrupted, joined=joined)
             refuse_failed(job)
-        except SafeStatsError:
-            failed, state = failed + 1, StepState.SET_ASIDE
-        ledger.record(StepKind.PUBLISH, dataset, state, job.message, seconds=time.monotonic() - began)
-        tell(job.message)
+            message = job.message
+        except SafeStatsError as error:
+            failed, state, message = failed + 1, StepState.SET_ASIDE, str(error)
+        ledger.record(StepKind.PUBLISH, dataset, state, message, seconds=time.monotonic() - began)
+        tell(message)
     return failed

@@ -247,8 +247,8 @@ def _followed(services: Services, dataset: str, kind: JobKind) -> PublishingJob:
     from .worker import see_through
 
     with progress_bars() as progress, _first_interrupt() as interrupted:
-        number = Jobs(services.database).request(dataset, kind)
-        return see_through(services, number, progress, interrupted)
+        number, joined = Jobs(services.database).join(dataset, kind)
+        return see_through(services, number, progress, interrupted, joined=joined)
 
 
 def _cancel(services: Services, datasets: list[str]) -> None:

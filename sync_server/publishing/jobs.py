@@ -36,6 +36,12 @@ class Jobs:
 
     def request(self, dataset: str, kind: JobKind, actor: str = COMMAND_LINE, target: int | None = None) -> int:
         """The number of a job that will do it: one that waits already, or a new one."""
+        return self.join(dataset, kind, actor, target)[0]
+
+    def join(
+        self, dataset: str, kind: JobKind, actor: str = COMMAND_LINE, target: int | None = None
+    ) -> tuple[int, bool]:
+        """As ``request``; and whether it is one that was asked for before."""
         with self._database.write() as session:
             waiting = session.scalar(
                 select(PublishingJob.id).where(
@@ -47,11 +53,11 @@ class Jobs:
                 )
             )
             if waiting is not None:
-                return waiting
+                return waiting, True
             job = PublishingJob(dataset=dataset, kind=kind, actor=actor, target=target, requested_at=now())
             session.add(job)
             session.flush()
-            return job.id
+            return job.id, False
 
     def get(self, number: int) -> PublishingJob:
         """The job as it is now."""
@@ -109,6 +115,17 @@ class Jobs:
             return None
 
         return in_a_write(self._database, claim, _wait)
+
+    def put_back(self, number: int) -> None:
+        """Let the job wait again, as if nobody had taken it up."""
+
+        def put_back(session: Session) -> None:
+            job = session.get_one(PublishingJob, number)
+            job.state, job.process, job.started_at, job.heartbeat_at = JobState.WAITING, None, None, None
+            job.attempts -= 1
+            job.step, job.done, job.total = "", 0, 0
+
+        in_a_write(self._database, put_back, _wait)
 
     def finish(self, number: int, state: JobState, message: str) -> None:
         """Write down how the job ended."""

@@ -82,6 +82,10 @@ class _StoppedError(Exception):
     """The worker is to end."""
 
 
+class _LeftError(Exception):
+    """Whoever does somebody else's job is to end."""
+
+
 def _load_supplies(services: Services, goes_on: Callable[[], bool]) -> bool:
     """Load a supply that waits; whether there was one."""
     return any_waits(services) and load_next(with_fresh_definitions(services), goes_on)
@@ -116,7 +120,11 @@ def do_next(services: Services, jobs: Jobs, number: int | None = None, progress:
     with store.building_now() as mine:
         job = jobs.claim(number) if mine else None
         if job is not None:
-            state, message = _do(services, store, job, JobProgress(services.database, job.id, progress))
+            try:
+                state, message = _do(services, store, job, JobProgress(services.database, job.id, progress))
+            except _LeftError:
+                jobs.put_back(job.id)
+                raise
             jobs.finish(job.id, state, message)
         if mine:
             forget_ended(services)
@@ -124,11 +132,12 @@ def do_next(services: Services, jobs: Jobs, number: int | None = None, progress:
 
 
 def see_through(
-    services: Services, number: int, progress: ReportsProgress, cancelled: Callable[[], bool]
+    services: Services, number: int, progress: ReportsProgress, cancelled: Callable[[], bool], *, joined: bool = False
 ) -> PublishingJob:
     """Follow a job until it has ended, and return it; where no worker lives, the work is done here.
 
-    When ``cancelled`` says so, the job is asked to end.
+    When ``cancelled`` says so, the job is asked to end; one that was asked for before (``joined``) goes on, and
+    ``SafeStatsError`` says so.
     """
     jobs = Jobs(services.database)
     asked = False
@@ -136,17 +145,32 @@ def see_through(
     def watched(step: str, done: int, total: int) -> None:
         progress(step, done, total)
         if cancelled():
-            raise JobCancelledError
+            raise _LeftError if joined else JobCancelledError
 
     while (job := jobs.get(number)).state in OPEN_STATES:
+        if cancelled() and joined:
+            raise _left(services, job)
         if cancelled() and not asked:
-            jobs.cancel(job.dataset)
+            jobs.cancel(job.dataset, number)
             asked = True
-        if worker_lives(services.settings.data_dir) or not do_next(services, jobs, number, watched):
+        try:
+            did = not worker_lives(services.settings.data_dir) and do_next(services, jobs, number, watched)
+        except _LeftError:
+            raise _left(services, job) from None
+        if not did:
             if job.step:
                 progress(job.step, job.done, job.total)
             time.sleep(_LOOK_SECONDS / 2)
     return job
+
+
+def _left(services: Services, job: PublishingJob) -> SafeStatsError:
+    lives = worker_lives(services.settings.data_dir)
+    goes_on = "goes on" if lives else "waits for a worker (“safestats serve” or “safestats worker”)"
+    return SafeStatsError(
+        f"{job.dataset}: job {job.id} was asked for before, so it is not cancelled and {goes_on}. "
+        f"“safestats jobs” tells how far it is, “safestats publish {job.dataset} --cancel” ends it."
+    )
 
 
 def _do(
@@ -170,7 +194,7 @@ def _do(
         if job.kind == JobKind.LOAD:
             return JobState.CANCELLED, f"The load of {job.dataset} was cancelled: nothing was loaded."
         return JobState.CANCELLED, f"The job of {job.dataset} was cancelled; {_what_shows(services, job.dataset)}."
-    except _StoppedError:
+    except (_StoppedError, _LeftError):
         raise
     except (SafeStatsError, Problem, DefinitionError) as error:
         return JobState.FAILED, str(error)

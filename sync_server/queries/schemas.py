@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-_Month = Annotated[str, StringConstraints(pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")]
-_Day = Annotated[str, StringConstraints(pattern=r"^(\d{4}-\d{2}-\d{2})?$")]
-_AreaCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]\d{8}$")]
+_YEAR = "(199[0-9]|20[0-9]{2})"  # no \d in patterns: it takes the digits of every script
+_Month = Annotated[str, StringConstraints(pattern=rf"^({_YEAR}-(0[1-9]|1[0-2]))?$")]
+_Day = Annotated[str, StringConstraints(pattern=rf"^({_YEAR}-[0-9]{{2}}-[0-9]{{2}})?$")]
+_AreaCode = Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]{8}$")]
 _Column = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 _Value = Annotated[str, StringConstraints(max_length=120)]
 _SHAPE = r"^((Multi)?Polygon ?\([-0-9., ()]+\))?$"

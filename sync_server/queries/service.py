@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import date
 
 import shapely
+from pydantic import ValidationError
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
@@ -54,10 +55,9 @@ def listed(services: Services, session: Session, subject: Subject) -> list[Query
 def opened(services: Services, session: Session, subject: Subject, query_id: str) -> OpenedQuery:
     """What a query asks; audited. Raises ``Problem`` where the subject has no such query or may not run it."""
     query = _find(session, subject, query_id)
-    definition = Definition.model_validate(query.definition)
     owner = session.get_one(User, query.user_id)
     rights = _Rights(services, session, subject)
-    refusal = rights.refusal(definition)
+    refusal = rights.refusal(_kept(query))
     services.audit.record(
         EventType.QUERY_OPENED,
         **subject.audited,
@@ -67,7 +67,7 @@ def opened(services: Services, session: Session, subject: Subject, query_id: str
     )
     if refusal is not None:
         raise refusal
-    return OpenedQuery(query=_answer(rights, query, owner), definition=definition)
+    return OpenedQuery(query=_answer(rights, query, owner), definition=Definition.model_validate(query.definition))
 
 
 def save(services: Services, subject: Subject, body: QueryRequest, query_id: str = "") -> QueryAnswer:
@@ -192,8 +192,11 @@ class _Rights:
         definition = self._definitions.get(dataset)
         return definition.title if definition else dataset
 
-    def refusal(self, asked: Definition) -> Refusal | None:
-        """Why the subject cannot run it: no rows of the dataset, or not the columns that it asks of."""
+    def refusal(self, asked: Definition | None) -> Refusal | None:
+        """Why the subject cannot run it: nobody can read it, no rows of the dataset, or not its columns."""
+        if asked is None:
+            reason = "It was kept in a form that is no longer read: delete it, and save it anew."
+            return Refusal("query-unreadable", reason)
         opened_to = self._scope(asked.dataset)
         if isinstance(opened_to, Refusal):
             return opened_to
@@ -214,9 +217,17 @@ class _Rights:
         return self._scopes[dataset]
 
 
+def _kept(query: SavedQuery) -> Definition | None:
+    """What the query asks; ``None`` where it was kept in a form that is refused by now."""
+    try:
+        return Definition.model_validate(query.definition)
+    except ValidationError:
+        return None
+
+
 def _answer(rights: _Rights, query: SavedQuery, owner: User) -> QueryAnswer:
     mine = query.user_id == rights.subject.user_id
-    refusal = rights.refusal(Definition.model_validate(query.definition))
+    refusal = rights.refusal(_kept(query))
     return QueryAnswer(
         id=query.id,
         name=query.name if mine or refusal is None else "",

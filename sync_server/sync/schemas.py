@@ -17,8 +17,9 @@ _EVENTS_AT_ONCE = 500
 class LayerAnswer(BaseModel):
     """One declared dataset: what of it may be synced, or why not. Figures are those of the agreement's rows.
 
-    ``uses`` is what the agreement permits of rows, whether or not they may be synced: view (questions to the server),
-    sync, export, publish. ``aggregate``: some rows are never shown, but may be counted (``POST /v1/proximity``).
+    ``uses`` is what the agreement permits of rows, whether or not they may be synced: view (questions to the server)
+    and sync of some rows, export and publish of every row of the copy. ``aggregate``: some rows are never shown, but
+    may be counted (``POST /v1/proximity``).
     """
 
     dataset: str

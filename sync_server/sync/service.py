@@ -330,7 +330,7 @@ def _uses(opened: Scope) -> dict[str, Any]:
     """What may be done with rows, and whether rows that are never shown may be counted."""
     online = replace(opened, use=Use.VIEW)
     return {
-        "uses": [use.value for use in Use if replace(opened, use=use).gives_rows],
+        "uses": [use.value for use in opened.uses],
         "aggregate": any(online.counts(grant) and not online.gives(grant) for grant in online.grants),
     }
 

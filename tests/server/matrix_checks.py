@@ -76,7 +76,7 @@ def check_layers(state: State, caller: Caller) -> None:
         held, permitted = opened(state, caller.person, code), asked(state, caller.person, code, "sync")
         assert answer["permitted"] == isinstance(permitted, Opened)
         assert answer["reason_code"] == (permitted.code if isinstance(permitted, Refused) else "")
-        assert answer["uses"] == [use for use in USES if isinstance(held, Opened) and held.giving(use)]
+        assert answer["uses"] == [use for use in USES if isinstance(held, Opened) and held.told(use)]
         assert answer["aggregate"] == (isinstance(held, Opened) and bool(held.counting()))
         if isinstance(permitted, Opened):
             assert answer["fields"] == [_alias(column) for column in permitted.columns("sync")]

@@ -173,6 +173,13 @@ class Opened:
     def giving(self, use: str) -> list[Grant]:
         return [grant for grant in self.grants if use in grant.uses and grant.precision != "aggregate"]
 
+    def told(self, use: str) -> bool:
+        """Whether the desk is told of the use: what it keeps itself, only where no grant of the copy lacks it."""
+        if use in ("view", "sync"):
+            return bool(self.giving(use))
+        lacking = [grant for grant in self.giving("sync") if use not in grant.uses]
+        return bool(self.giving("sync")) and not lacking
+
     def counting(self) -> list[Grant]:
         return [grant for grant in self.grants if "view" in grant.uses and grant.precision == "aggregate"]
 

@@ -16,9 +16,13 @@ from pathlib import Path
 import pytest
 from safestats.sync_server.agreements.models import AgreementState
 from safestats.sync_server.agreements.scope import live_scopes
+from safestats.sync_server.errors import SafeStatsError
 from safestats.sync_server.instants import now
-from safestats.sync_server.publishing.models import Artefact
+from safestats.sync_server.progress import silent
+from safestats.sync_server.publishing.jobs import Jobs
+from safestats.sync_server.publishing.models import Artefact, JobKind, JobState
 from safestats.sync_server.publishing.service import lacks_files, publish
+from safestats.sync_server.publishing.worker import see_through
 from safestats.sync_server.publishing.worker_lock import worker_lives
 from safestats.sync_server.services import open_services
 from safestats.sync_server.settings import Part, Settings
@@ -149,6 +153,41 @@ def test_the_first_interrupt_cancels_and_says_what_shows(rig: Rig, commands: Com
             kill(living)
     assert [state for _, state, _ in commands.jobs()] == ["cancelled", "cancelled"]
     assert rows_seen(rig) == OLD and sound(rig)
+
+
+def test_an_interrupt_cancels_no_job_but_its_own(rig: Rig) -> None:
+    jobs = Jobs(rig.services.database)
+    other = jobs.request(DATASET, JobKind.PLACE, actor="somebody")
+    own, joined = jobs.join(DATASET, JobKind.PUBLISH)
+    assert not joined
+    assert see_through(rig.services, own, silent, lambda: True).state == JobState.CANCELLED
+    assert jobs.get(other).state == JobState.WAITING and not jobs.get(other).cancel_requested
+
+
+def test_an_interrupt_leaves_a_job_that_was_asked_for_before(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = Jobs(rig.services.database)
+    asked = jobs.request(DATASET, JobKind.PUBLISH, actor="somebody")
+    assert jobs.join(DATASET, JobKind.PUBLISH) == (asked, True)
+    monkeypatch.setattr("safestats.sync_server.publishing.worker.worker_lives", lambda _folder: True)
+    with pytest.raises(SafeStatsError, match=f"job {asked} was asked for before, so it is not cancelled and goes on"):
+        see_through(rig.services, asked, silent, lambda: True, joined=True)
+    assert jobs.get(asked).state == JobState.WAITING and not jobs.get(asked).cancel_requested
+
+
+def test_an_interrupt_puts_back_what_it_did_of_a_job_that_was_asked_for_before(rig: Rig, commands: Commands) -> None:
+    commands.here("publish", DATASET, "--background")
+    before = commands.slices_built()
+    with commands.running("publish", DATASET) as publishing:
+        eventually(lambda: commands.slices_built() > before, "nothing is built")
+        os.kill(publishing.pid, signal.SIGINT)
+        _, err = publishing.communicate(timeout=20)
+    said = " ".join(err.split())
+    assert publishing.returncode == 1 and "job 1 was asked for before" in said and "waits for a worker" in said, err
+    assert commands.jobs() == [(1, "waiting", "")] and rows_seen(rig) == OLD
+    (left,) = commands.query("SELECT attempts, process, step FROM publishing_job")
+    assert left == (0, None, "")
+    assert "release 2 is published" in commands.here("publish", DATASET)
+    assert [state for _, state, _ in commands.jobs()] == ["done"] and rows_seen(rig) == NEW and sound(rig)
 
 
 def test_a_job_whose_worker_died_goes_on_where_it_stopped(rig: Rig, commands: Commands) -> None:

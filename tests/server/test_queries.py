@@ -337,6 +337,14 @@ def test_rights_are_those_of_the_day_and_of_the_columns(console: Console, analys
         (shape("Polygon ((07700 900123, 07700 900456, 9999999 1, 07700 900123))"), "no polygon"),
         ({"codes": ["Camden"]}, "codes"),
         ({"from_month": "2025"}, "from_month"),
+        ({"from_month": "٢٠٢٥-01"}, "from_month"),
+        ({"from_month": "1989-12"}, "from_month"),
+        ({"to_month": "2100-01"}, "to_month"),
+        ({"from_month": "0001-01"}, "from_month"),
+        ({"from_day": "2025-01-0٩", "to_day": "2025-12-31"}, "from_day"),
+        ({"from_day": "1989-12-31", "to_day": "2025-12-31"}, "from_day"),
+        ({"to_day": "9999-12-31"}, "to_day"),
+        ({"codes": ["E0900000٧"]}, "codes"),
         ({"from_month": ""}, "a first and a last month"),
         ({"to_month": "2024-12"}, "in this order"),
         ({"from_day": "2025-01-09"}, "a first and a last one"),
@@ -354,6 +362,20 @@ def test_nothing_but_a_question_is_kept(analyst: Desk, changes: dict[str, Any], 
     refused = analyst.ask("POST", json={"name": "x", "definition": {**ASKED, **changes}})
     assert refused.status_code in (404, 422) and said in refused.json()["detail"]
     assert analyst.listed() == before
+
+
+def test_what_was_kept_and_is_refused_by_now_stops_no_list(console: Console, analyst: Desk) -> None:
+    own = kept(analyst)
+    with console.services.database.write() as session:
+        session.execute(
+            update(SavedQuery).where(SavedQuery.id == own).values(definition={**ASKED, "from_month": "1985-01"})
+        )
+    (told,) = [one for one in analyst.listed() if one["id"] == own]
+    assert (told["name"], told["reason_code"]) == (NAME, "query-unreadable")
+    (told,) = [one for one in Desk(console, "camden.admin").listed() if one["id"] == own]
+    assert (told["name"], told["reason_code"]) == ("", "query-unreadable")
+    assert analyst.ask("GET", own).json()["code"] == "query-unreadable"
+    assert analyst.ask("DELETE", own).status_code == 204
 
 
 def test_names_are_one_line_and_queries_not_without_end(console: Console, analyst: Desk) -> None:

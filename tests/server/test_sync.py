@@ -290,6 +290,35 @@ def test_the_list_tells_what_is_open_and_why_not(rig: Rig, api: TestClient) -> N
     assert audited(rig, "layers.list")[0]["filter"] == {"permitted": [DATASET]}
 
 
+RECORDS = {"areas": (CAMDEN,)}
+OTHERS = {"areas": (CITY,)}
+ALL_USES = {"may_export": True, "may_publish": True}
+
+
+@pytest.mark.parametrize(
+    ("grants", "told"),
+    [
+        ([RECORDS | ALL_USES], ["view", "sync", "export", "publish"]),
+        ([RECORDS | ALL_USES, OTHERS], ["view", "sync"]),
+        ([RECORDS, OTHERS | ALL_USES], ["view", "sync"]),
+        ([RECORDS | ALL_USES, OTHERS | {"may_export": True}], ["view", "sync", "export"]),
+        ([RECORDS | ALL_USES, OTHERS | ALL_USES], ["view", "sync", "export", "publish"]),
+        # What gives the copy no rows neither adds nor takes away.
+        ([RECORDS | ALL_USES, OTHERS | {"precision": "aggregate"}], ["view", "sync", "export", "publish"]),
+        ([RECORDS, OTHERS | ALL_USES | {"precision": "aggregate"}], ["view", "sync"]),
+        ([RECORDS | ALL_USES, OTHERS | {"may_sync": False}], ["view", "sync", "export", "publish"]),
+        ([RECORDS, OTHERS | ALL_USES | {"may_sync": False}], ["view", "sync"]),
+        ([RECORDS | ALL_USES | {"may_sync": False}], ["view"]),
+    ],
+)
+def test_a_copy_is_for_what_every_grant_of_it_permits(
+    rig: Rig, api: TestClient, grants: list[dict], told: list[str]
+) -> None:
+    rig.agree("tfl", *grants)
+    layers = api.get("/v1/layers", headers=sign_in(api, "tfl")).json()["layers"]
+    assert next(layer["uses"] for layer in layers if layer["dataset"] == DATASET) == told
+
+
 def test_until_its_files_are_built_a_layer_is_being_prepared(rig: Rig, api: TestClient) -> None:
     rig.agree("tfl", {"areas": (CITY,)})
     who = sign_in(api, "tfl")

@@ -125,9 +125,18 @@ def sheets(
             _tr("Beside others"),
             (_tr("which"), _tr("area"), _tr("incidents"), rated, _tr("note")),
             (str, str, int, float, str),
-            tuple((one.beside.value, one.name, one.count, one.rate, one.caution) for one in compared),
+            _beside(compared),
         ),
     )
+
+
+def _beside(compared: Sequence[Compared]) -> tuple[tuple[Value, ...], ...]:
+    """The copy's own lines. What the server answers rests on grants that only count, which may not permit export."""
+    own = tuple((one.beside.value, one.name, one.count, one.rate, one.caution) for one in compared if not one.about)
+    if len(own) == len(compared):
+        return own
+    words = _tr("What the server answers about areas that the copy does not hold in full is shown in the dock only.")
+    return (*own, (_tr("Note"), "", None, None, words))
 
 
 def write_csv(

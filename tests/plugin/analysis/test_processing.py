@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -327,6 +328,70 @@ def test_nothing_is_made_of_a_copy_whose_terms_cannot_be_read_or_are_over(
     with pytest.raises(QgsProcessingException):
         processing.run("safestats:kerneldensity", hotspots, context=context, feedback=told)
     assert words in told.textLog()
+
+
+class Incidents(list):
+    """What an algorithm reads, to be asked after."""
+
+
+def fails_at_once() -> None:
+    raise DeskError("There is nothing to look at.")
+
+
+def fails_for_a_cause() -> None:
+    try:
+        fails_deep()
+    except ValueError as error:
+        raise DeskError("There is nothing to look at.") from error
+
+
+def fails_on_the_way() -> None:
+    try:
+        fails_deep()
+    except ValueError:
+        raise DeskError("There is nothing to look at.") from None
+
+
+def fails_deep() -> None:
+    incidents = Incidents(range(10))
+    raise ValueError(len(incidents))
+
+
+def fails_for_want_of_memory() -> None:
+    raise MemoryError
+
+
+def fails_for_want_of_memory_on_the_way() -> None:
+    try:
+        fails_deep()
+    except ValueError:
+        raise MemoryError from None
+
+
+@pytest.mark.parametrize(
+    ("fails", "expected"),
+    [
+        (fails_at_once, QgsProcessingException),
+        (fails_for_a_cause, QgsProcessingException),
+        (fails_on_the_way, QgsProcessingException),
+        (fails_for_want_of_memory, MemoryError),
+        (fails_for_want_of_memory_on_the_way, MemoryError),
+    ],
+)
+def test_what_was_read_goes_whatever_the_run_failed_of(qgis_app, context, fails, expected):
+    class Failing(SafeStatsAlgorithm):
+        NAME = TITLE = HELP = "failing"
+
+        def _run(self, _parameters, _context, _feedback) -> dict:
+            incidents = Incidents(range(1000))
+            fails()
+            return {"READ": len(incidents)}
+
+    # What QGIS catches it never lets go of.
+    with pytest.raises(expected) as caught:
+        Failing().processAlgorithm({}, context, QgsProcessingFeedback(False))
+    assert caught.value is not None
+    assert not [one for one in gc.get_objects() if type(one) is Incidents]
 
 
 def test_what_was_read_goes_though_the_run_failed(qgis_app, context):

@@ -22,6 +22,7 @@ from safestats.qgis_plugin.core.explore.elsewhere import Elsewhere, can_be_asked
 from safestats.qgis_plugin.core.explore.rates import Base, Bases, Beside, compare
 from safestats.qgis_plugin.core.explore.row_filter import naming, rows_of
 from safestats.qgis_plugin.core.explore.selection import By, Selection, Within
+from safestats.qgis_plugin.core.explore.table_files import sheets, write_csv, write_workbook
 from safestats.qgis_plugin.core.filter_text import days_of
 from safestats.qgis_plugin.core.periods import DaySpan, Period
 from safestats.shared.manifest import FID_KEY_BITS, Slice
@@ -508,6 +509,18 @@ def test_boroughs_that_are_not_held_are_told_as_the_server_answers_them(tmp_path
     assert "altered" in westminster.caution and "altered" in london.caution
     assert lines["City of London"].caution.startswith("fewer than 20 incidents")
     assert lines["Islington"].count is None and lines["Islington"].caution == "not in your copy"
+    # No file tells it: it rests on grants that only count.
+    compared = compare(found, [CAMDEN], base, bases, SETS, told)
+    *_, beside = sheets(found, base, bases, compared)
+    *written, note = beside.rows
+    assert {row[1] for row in written} == {name for name, line in lines.items() if not line.about}
+    assert "Camden" in {row[1] for row in written} and not {33_000, 900, 250} & {row[2] for row in beside.rows}
+    assert note[:4] == ("Note", "", None, None) and "shown in the dock only" in note[4]
+    for write, path in ((write_csv, tmp_path / "t.csv"), (write_workbook, tmp_path / "t.xlsx")):
+        write(path, (), (beside,), never)
+    assert "dock only" in (tmp_path / "t.csv").read_text(encoding="utf-8-sig")
+    alone = sheets(found, base, bases, compare(found, [CAMDEN], base, bases, SETS))[2]
+    assert len(alone.rows) == len(compared) and "Note" not in {row[0] for row in alone.rows}
     refused = compare(found, [CAMDEN], base, bases, SETS, Elsewhere(why="Ask for another year."))
     assert refused[1].caution.endswith("; Ask for another year.")
 
