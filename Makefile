@@ -34,10 +34,10 @@ test-slow:  ## What takes longer: every real file, every system call that can fa
 lint: setup  ## ruff, mypy, no name that only Qt 5 has, and the zip as plugins.qgis.org checks it
 	@$(SERVER)/ruff check .
 	@$(SERVER)/ruff format --check .
-	@$(SERVER)/mypy
-	@QT_QPA_PLATFORM=offscreen $(DESK)/python scripts/qt5_names.py qgis_plugin shared
-	@scripts/package.sh
-	@.venvs/checks/bin/python scripts/check_package.py build/safestats.zip
+	@$(SERVER)/mypy & types=$$!; \
+	QT_QPA_PLATFORM=offscreen $(DESK)/python scripts/qt5_names.py qgis_plugin shared && scripts/package.sh \
+		&& .venvs/checks/bin/python scripts/check_package.py build/safestats.zip; \
+	others=$$?; wait $$types && exit $$others
 
 format: setup  ## Let ruff put the source in order
 	@$(SERVER)/ruff check --fix .

@@ -112,9 +112,12 @@ environment() {
     printf '%s\n' "$wanted" > "$folder/pins"
 }
 
-environment server -- server test-server lint bench
+# The server's takes as long as the others together.
+environment server -- server test-server lint bench &
+servers=$!
 environment desk --system-site-packages -- test-desk
 environment checks -- checks
+wait "$servers"
 
 # The command `safestats`, in the server's environment.
 printf '#!%s\nfrom safestats.sync_server.cli import main\nmain()\n' "$ENVS/server/bin/python" > "$ENVS/server/bin/safestats"
