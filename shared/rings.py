@@ -102,6 +102,11 @@ class OwnBand:
             raise ValueError("A band needs at least one day of the week.")
 
     @property
+    def through_midnight(self) -> bool:
+        """Whether it ends on the day after."""
+        return self.first > self.last
+
+    @property
     def words(self) -> str:
         """“20:00–05:59”, and the days where they are not all."""
         hours = f"{self.first:02d}:00–{self.last:02d}:59"
@@ -138,14 +143,13 @@ def in_band(band: AnyBand, hours: ArrayLike, weekdays: ArrayLike) -> BandSelecti
     wanted = _HOURS[band] if isinstance(band, Band) else band
     if wanted is None:
         return BandSelection(np.ones(hour.shape, dtype=bool), 0)
-    through_midnight = wanted.first > wanted.last
     known = np.isfinite(hour)
     if wanted.days != EVERY_DAY:
         known &= np.isfinite(weekday)
     with np.errstate(invalid="ignore"):
         late, early = hour >= wanted.first, hour <= wanted.last
-        inside = (late | early) if through_midnight else (late & early)
+        inside = (late | early) if wanted.through_midnight else (late & early)
         if wanted.days != EVERY_DAY:
-            day_of = np.where(early, (weekday - 1) % 7, weekday) if through_midnight else weekday
+            day_of = np.where(early, (weekday - 1) % 7, weekday) if wanted.through_midnight else weekday
             inside &= np.isin(day_of, sorted(wanted.days))
     return BandSelection(inside & known, int(np.count_nonzero(~known)))

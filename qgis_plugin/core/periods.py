@@ -77,6 +77,12 @@ class Period:
         """Whether a ``YYYY-MM`` lies in the period; an empty month lies in none."""
         return self.first <= month <= self.last
 
+    @property
+    def days(self) -> DaySpan:
+        """All its days."""
+        after = month_of(month_number(self.last) + 1)
+        return DaySpan(f"{self.first}-01", (_day(f"{after}-01") - timedelta(days=1)).isoformat())
+
     def before(self) -> Period:
         """The period of equal length that ends the month before this one starts."""
         start = month_number(self.first)
@@ -126,12 +132,6 @@ class DaySpan:
         """Those that lie in ``held`` too, if any do."""
         first, last = max(self.first, held.first), min(self.last, held.last)
         return DaySpan(first, last) if first <= last else None
-
-
-def days_of(period: Period) -> DaySpan:
-    """All days of a period."""
-    after = month_of(month_number(period.last) + 1)
-    return DaySpan(f"{period.first}-01", (_day(f"{after}-01") - timedelta(days=1)).isoformat())
 
 
 def _day(text: str) -> date:

@@ -30,7 +30,7 @@ from ..core.explore.copy_table import CopyTable
 from ..core.explore.selection import By, Selection, Within, whole_or_days
 from ..core.explore.wording import BY_WORDS
 from ..core.needed import needed
-from ..core.periods import DaySpan, Period, days_of, latest_year
+from ..core.periods import DaySpan, Period, latest_year
 from ..core.study_areas import polygon_area
 from .analysis_widgets import MonthRange, caption
 from .surfaces import GAP
@@ -96,7 +96,7 @@ class ChoicesForm(QWidget):
         first, last = self.months.shown()
         if self.days_check.isChecked() or not first or not last:
             return
-        days = days_of(Period(min(first, last), max(first, last)))
+        days = Period(min(first, last), max(first, last)).days
         self.first_day.setDate(QDate.fromString(days.first, _ISO))
         self.last_day.setDate(QDate.fromString(days.last, _ISO))
 

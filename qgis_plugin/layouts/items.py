@@ -284,7 +284,8 @@ def legend(
     item.setResizeToContents(False)
     item.setWrapString("\n")
     for size, letters in (*product(sizes, (None,)), *product(sizes, _LEGEND_LINES)):
-        _fill_legend(item, entries, letters)
+        if letters is not None or size == sizes[0]:
+            _fill_legend(item, entries, letters)
         _legend_type(sheet, item, size)
         needed = QgsLegendRenderer(item.model(), item.legendSettings()).minimumSize(render_context())
         if needed.height() <= rect.height() and needed.width() * _RUNS_WIDER <= rect.width():

@@ -17,7 +17,7 @@ from ..analysis_error import AnalysisError
 from ..errors import LocalCopyTrouble
 from ..geopackage import read_only, watched
 from ..layers import LayerFacts
-from ..periods import DaySpan, Period, days_of
+from ..periods import DaySpan, Period
 from ..sql_text import quoted
 from .selection import AREA_COLUMNS, DAY, HOUR, OF_PLACES, By, Selection, Within
 
@@ -94,7 +94,7 @@ class CopyTable:
         newest = self.facts.newest_period[:7]
         if not self.facts.first_period or not newest:
             return None
-        months = days_of(Period(self.facts.first_period[:7], newest))
+        months = Period(self.facts.first_period[:7], newest).days
         # Of what comes in as things happen, days after the newest one have not been told yet.
         return DaySpan(months.first, self.facts.newest_day) if self.facts.newest_day[:7] == newest else months
 
@@ -103,7 +103,7 @@ class CopyTable:
         held = self.held if asked.period is not None else None
         if held is None:
             return
-        wanted = asked.days or days_of(asked.period)
+        wanted = asked.days or asked.period.days
         if wanted.within(held) is None:
             words = _tr("Your copy holds {held}, and nothing of {asked}: choose other dates, or pull more months.")
             label = wanted.label if asked.days else asked.period.label

@@ -19,7 +19,7 @@ from ....shared.manifest import GEOMETRY_COLUMN
 from ..analysis_error import AnalysisError
 from ..cautions import many_at_midnight
 from ..layers import LayerFacts
-from ..periods import DaySpan, days_of, month_words
+from ..periods import DaySpan, month_words
 from ..sql_text import quoted
 from .area_sets import AreaSet, AreaSets, Held, Place
 from .copy_table import COUNT, WITHHELD, CopyTable
@@ -311,7 +311,7 @@ def _notes(
         notes.append(_tr("The supplier moves incidents to shared map points: counts of small areas are rough."))
     held = table.held
     if asked.period is not None and held is not None:
-        wanted = asked.days or days_of(asked.period)
+        wanted = asked.days or asked.period.days
         if asked.days is None and wanted.period.last == held.period.last:
             wanted = DaySpan(wanted.first, held.last)  # the newest month is told as it is
         if wanted.within(held) != wanted:
@@ -331,7 +331,7 @@ def _unknown_times(asked: Selection) -> tuple[str, str]:
             return "", ""
         return f"{day} IS NULL", _tr("{rows:,} incidents of these months have no known day and are left out.")
     band = asked.hours
-    joint = "AND" if band.first <= band.last else "OR"
+    joint = "OR" if band.through_midnight else "AND"
     in_band = f"({hour} IS NULL OR {hour} >= {band.first} {joint} {hour} <= {band.last})"
     undated = f"{day} IS NULL AND {in_band}"
     if asked.days is not None:

@@ -185,7 +185,7 @@ def _days(asked: Selection, columns: Mapping[str, str]) -> str:
 
 
 def _through_midnight(asked: Selection) -> bool:
-    return asked.hours is not None and asked.hours.first > asked.hours.last
+    return asked.hours is not None and asked.hours.through_midnight
 
 
 def _hours(asked: Selection, columns: Mapping[str, str]) -> str:
@@ -198,9 +198,9 @@ def _hours(asked: Selection, columns: Mapping[str, str]) -> str:
         # strftime has 0 for Sunday, we have 0 for Monday; the hours after midnight belong to the day before.
         days = ", ".join(str(number) for number in sorted(band.days))
         evening.append(f"(CAST(strftime('%w', {day}) AS INTEGER) + 6) % 7 IN ({days})")
-        if _through_midnight(asked):
+        if band.through_midnight:
             morning.append(f"(CAST(strftime('%w', {day}) AS INTEGER) + 5) % 7 IN ({days})")
-    if not _through_midnight(asked):
+    if not band.through_midnight:
         return f"({' AND '.join(evening + morning)})"
     if asked.days is not None:
         day = _need(columns, DAY, _tr("the day"))
